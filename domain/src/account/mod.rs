@@ -1,0 +1,45 @@
+//! An account is a person here. It begins with a registration that first names itself, then claims its handles
+//! (user name, later e-mail and phone) one by one, and only then counts: whoever reads the account's stream
+//! knows whether the person exists. Should a handle turn out to be somebody else's, the account is abandoned
+//! before any handle is given back, so that the two can never race.
+//!
+//! - ACC-1: a registration starts once; the same one again is silent, another one is refused.
+//! - ACC-2: a registration ends once, registered or abandoned; neither end turns into the other.
+//! - ACC-3: what was never started cannot end.
+//!
+//! That every handle is claimed before `CompleteRegistration` is the promise of who sends it. Sealing is random, so
+//! "the same" means the same sealed bytes: a client's retry is recognised before, by its command key.
+
+mod command;
+mod decide;
+mod event;
+mod state;
+
+pub use command::Command;
+pub use decide::{Refusal, decide};
+pub use event::Event;
+pub use state::State;
+
+use crate::{AccountId, Address, Context, Decider, Noun};
+
+pub struct Account;
+
+pub fn address(id: AccountId) -> Address {
+    Address { noun: Noun::Account, id: id.0, route: id.0 }
+}
+
+impl Decider for Account {
+    const NOUN: Noun = Noun::Account;
+    type State = State;
+    type Command = Command;
+    type Event = Event;
+    type Refusal = Refusal;
+
+    fn decide(state: &State, context: &Context, command: &Command) -> Result<Vec<Event>, Refusal> {
+        decide(state, context, command)
+    }
+
+    fn evolve(state: &mut State, event: &Event) {
+        state.evolve(event);
+    }
+}

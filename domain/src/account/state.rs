@@ -1,0 +1,46 @@
+//! What we remember of an account.
+
+use super::Event;
+use crate::{HandleId, Sealed};
+use std::mem;
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub enum State {
+    #[default]
+    Unknown,
+    /// Handles are being claimed; nobody may sign in.
+    Registering {
+        username: Sealed,
+        nickname: Sealed,
+        password_hash: String,
+        handles: Vec<HandleId>,
+    },
+    Registered {
+        username: Sealed,
+        nickname: Sealed,
+        password_hash: String,
+    },
+    /// Never came to be, never will.
+    Abandoned,
+}
+
+impl State {
+    /// An event that does not fit the state leaves it as it is: `decide` makes none such.
+    pub(super) fn evolve(&mut self, event: &Event) {
+        *self = match (mem::take(self), event) {
+            (Self::Unknown, Event::RegistrationStarted { username, nickname, password_hash, handles }) => {
+                Self::Registering {
+                    username: username.clone(),
+                    nickname: nickname.clone(),
+                    password_hash: password_hash.clone(),
+                    handles: handles.clone(),
+                }
+            }
+            (Self::Registering { username, nickname, password_hash, .. }, Event::Registered {}) => {
+                Self::Registered { username, nickname, password_hash }
+            }
+            (Self::Unknown | Self::Registering { .. }, Event::RegistrationAbandoned {}) => Self::Abandoned,
+            (unmoved, _) => unmoved,
+        };
+    }
+}

@@ -1,0 +1,12 @@
+//! What may be asked of a conversation.
+
+use super::event::BodyKind;
+use crate::{AccountId, MessageId, Sealed};
+
+#[derive(Clone, PartialEq, Debug)]
+pub enum Command {
+    /// Two friends begin to talk. Natter itself asks, in answer to an accepted request.
+    StartDirect { members: [AccountId; 2] },
+    /// The actor of the context sends.
+    Send { message_id: MessageId, body: Sealed, body_kind: BodyKind, size: u32 },
+}

@@ -1,0 +1,23 @@
+//! What may be asked of a friendship. The actor of the context is the one who asks.
+
+use crate::{AccountId, ConversationId, RequestId, Sealed};
+
+#[derive(Clone, PartialEq, Debug)]
+pub enum Command {
+    /// While the other's own request is pending this accepts that one.
+    Request {
+        request_id: RequestId,
+        from: AccountId,
+        to: AccountId,
+        message: Option<Sealed>,
+        /// The direct conversation's id, should this accept and the pair have none yet.
+        conversation_id: ConversationId,
+    },
+    Accept {
+        request_id: RequestId,
+        conversation_id: ConversationId,
+    },
+    Reject {
+        request_id: RequestId,
+    },
+}

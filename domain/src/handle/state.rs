@@ -1,0 +1,17 @@
+//! What we remember of a handle.
+
+use super::Event;
+use crate::AccountId;
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct State {
+    pub holder: Option<AccountId>,
+}
+
+impl State {
+    pub(super) fn evolve(&mut self, event: &Event) {
+        match event {
+            Event::Claimed { by } => self.holder = Some(*by),
+        }
+    }
+}

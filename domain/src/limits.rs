@@ -1,0 +1,37 @@
+//! Every length, size and span that the rules bound, in one place; the public page is `PROTOCOL.md`, "Limits".
+//! Lengths count Unicode scalar values, sizes count UTF-8 bytes. Rates are not here: they are the edge's.
+
+use std::time::Duration;
+
+const HOUR: Duration = Duration::from_secs(60 * 60);
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+pub const USERNAME_MIN: usize = 3;
+pub const USERNAME_MAX: usize = 50;
+pub const PASSWORD_MIN: usize = 8;
+pub const PASSWORD_MAX: usize = 256;
+pub const NICKNAME_MIN: usize = 1;
+pub const NICKNAME_MAX: usize = 64;
+pub const REQUEST_MESSAGE_MAX: usize = 200;
+pub const TEXT_MIN_BYTES: usize = 1;
+pub const TEXT_MAX_BYTES: usize = 16_384;
+
+/// Cursors in one inbox event, so that it stays well below the largest event a lane takes (512 KiB).
+pub const CURSORS_PER_EVENT: usize = 1_000;
+/// Ids in one lookup.
+pub const LOOKUP_IDS_MAX: usize = 100;
+/// Items of a page when the caller names no number.
+pub const PAGE_DEFAULT: u32 = 50;
+/// Items of a page at most.
+pub const PAGE_MAX: u32 = 200;
+/// Body of a REST request.
+pub const REQUEST_BODY_MAX_BYTES: usize = 1024 * 1024;
+/// One WebSocket frame from a client.
+pub const FRAME_MAX_BYTES: usize = 128 * 1024;
+
+/// A friend request that nobody answered is closed after this.
+pub const REQUEST_EXPIRY: Duration = DAY.saturating_mul(7);
+/// How long after a person's last request their next one to the same person is refused.
+pub const REQUEST_REPEAT_WINDOW: Duration = HOUR.saturating_mul(24);
+/// How long a refresh token works; each exchange starts it anew.
+pub const REFRESH_TOKEN_LIFETIME: Duration = DAY.saturating_mul(30);

@@ -1,0 +1,25 @@
+//! What may be asked of a session.
+
+use super::event::{Device, Reason};
+use crate::{AccountId, Timestamp};
+
+#[derive(Clone, PartialEq, Debug)]
+pub enum Command {
+    Open {
+        account_id: AccountId,
+        device: Option<Device>,
+        refresh_hash: String,
+        expires_at: Timestamp,
+    },
+    /// Exchange the token of `generation`, whose authenticity was proven by its tag, for the next one.
+    /// A generation that was exchanged before is a reuse: the answer is then a `Revoked` event, not a refusal.
+    Refresh {
+        generation: u32,
+        presented_hash: String,
+        next_hash: String,
+        expires_at: Timestamp,
+    },
+    Revoke {
+        reason: Reason,
+    },
+}

@@ -1,0 +1,27 @@
+//! What people give us, parsed once into types that prove it. `parse` answers with the value or with what is
+//! wrong, in words for the person who typed it. None of these is an event's shape: events hold the sealed form.
+
+mod nickname;
+mod password;
+mod text;
+mod username;
+
+pub use nickname::Nickname;
+pub use password::Password;
+pub use text::{GivenText, RequestMessage};
+pub use username::Username;
+
+/// Whether the text holds from `min` to `max` Unicode scalar values.
+fn has_length(text: &str, min: usize, max: usize) -> bool {
+    (min..=max).contains(&text.chars().take(max + 1).count())
+}
+
+/// Characters that take part in no picture: a name made of them alone cannot be seen, and two names that differ
+/// only in them look the same.
+fn is_invisible(c: char) -> bool {
+    c.is_whitespace()
+        || matches!(c,
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2060}'..='\u{206f}'
+            | '\u{2800}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{e0000}'..='\u{e0fff}')
+        || matches!(c, '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{3164}' | '\u{ffa0}') // letters that show nothing
+}

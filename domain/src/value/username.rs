@@ -1,0 +1,51 @@
+//! The name people sign in with and find each other by. Shown as given, compared by [`Username::normalised`].
+
+use super::{has_length, is_invisible};
+use crate::limit;
+use caseless::default_case_fold_str;
+use unicode_normalization::UnicodeNormalization;
+
+/// 3 to 50 letters, digits, `_`, `.`, `-`, the first a letter: never an e-mail address, never a phone number.
+/// `==` compares what was given; whether two names are the same name is asked of `normalised`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Username(String);
+
+impl Username {
+    pub fn parse(text: &str) -> Result<Self, &'static str> {
+        if !has_length(text, limit::USERNAME_MIN, limit::USERNAME_MAX) {
+            return Err("must have 3 to 50 characters");
+        }
+        // Both forms: compatibility characters may hide spaces and signs (one ligature is a whole sentence).
+        if !text.chars().all(is_allowed) || !text.nfkc().all(is_allowed) {
+            return Err("may hold only letters, digits, '_', '.' and '-'");
+        }
+        if !text.starts_with(char::is_alphabetic) {
+            return Err("must begin with a letter");
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// As given.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The form in which names are compared: NFKC, full case folding, NFKC again for what folding took apart.
+    /// `Ａlice`, `ALICE` and `alice` are one name, `Straße` and `strasse` too. Handles are hashes of it, so it may
+    /// never change for a name that was once given.
+    pub fn normalised(&self) -> String {
+        let composed: String = self.0.nfkc().collect();
+        default_case_fold_str(&composed).nfkc().collect()
+    }
+}
+
+fn is_allowed(c: char) -> bool {
+    (c.is_alphanumeric() && !is_invisible(c) && is_foldable(c)) || matches!(c, '_' | '.' | '-')
+}
+
+/// Whether the folding tables know the letter: the compiler's may be a Unicode version ahead, and a name with a newer
+/// letter would change its normalised form when the tables follow. (Dotless i is the one old letter that does not fold with its capital.)
+fn is_foldable(c: char) -> bool {
+    let folds_alike = |it: String| default_case_fold_str(&it) == default_case_fold_str(c.encode_utf8(&mut [0; 4]));
+    c == 'ı' || (folds_alike(c.to_uppercase().to_string()) && folds_alike(c.to_lowercase().to_string()))
+}

@@ -1,0 +1,153 @@
+//! Account: ACC-1 to ACC-3.
+
+use crate::{
+    laws::{Answer, Lawful, ids, laws, seals, words},
+    scenario::{self, sealed},
+};
+use natter_domain::{
+    AccountId, Code, Decider, HandleId, Refusal as _,
+    account::{Account, Command, Event, Refusal, State, address},
+};
+use proptest::{collection::vec, prelude::*};
+use uuid::Uuid;
+
+const NAME: HandleId = HandleId(Uuid::from_u128(1));
+const OTHER_NAME: HandleId = HandleId(Uuid::from_u128(2));
+
+fn given<const N: usize>(history: [Event; N]) -> scenario::Given<Account> {
+    scenario::given(history)
+}
+
+fn start_as(nickname: &str, handles: &[HandleId]) -> Command {
+    Command::StartRegistration {
+        username: sealed("alice"),
+        nickname: sealed(nickname),
+        password_hash: "$argon2id$".into(),
+        handles: handles.to_vec(),
+    }
+}
+
+fn start() -> Command {
+    start_as("Alice", &[NAME])
+}
+
+fn started() -> Event {
+    Event::RegistrationStarted {
+        username: sealed("alice"),
+        nickname: sealed("Alice"),
+        password_hash: "$argon2id$".into(),
+        handles: vec![NAME],
+    }
+}
+
+#[test]
+fn a_registration_starts() {
+    given([]).when(start()).then([started()]);
+}
+
+#[test]
+fn the_same_start_again_is_silent_until_the_registration_is_abandoned() {
+    given([started()]).when(start()).silent();
+    given([started(), Event::Registered {}]).when(start()).silent();
+    given([started(), Event::RegistrationAbandoned {}]).when(start()).refused(Refusal::Abandoned);
+}
+
+#[test]
+fn another_start_is_refused() {
+    let other = || start_as("Mallory", &[NAME]);
+    given([started()]).when(other()).refused(Refusal::StartedOtherwise);
+    given([started()]).when(start_as("Alice", &[OTHER_NAME])).refused(Refusal::StartedOtherwise);
+    given([started(), Event::Registered {}]).when(other()).refused(Refusal::StartedOtherwise);
+}
+
+#[test]
+fn a_started_registration_completes_once() {
+    given([started()]).when(Command::CompleteRegistration).then([Event::Registered {}]);
+    given([started(), Event::Registered {}]).when(Command::CompleteRegistration).silent();
+}
+
+#[test]
+fn a_started_registration_is_abandoned_once() {
+    given([started()]).when(Command::AbandonRegistration).then([Event::RegistrationAbandoned {}]);
+    given([started(), Event::RegistrationAbandoned {}]).when(Command::AbandonRegistration).silent();
+}
+
+#[test]
+fn an_abandoned_registration_does_not_complete() {
+    given([started(), Event::RegistrationAbandoned {}]).when(Command::CompleteRegistration).refused(Refusal::Abandoned);
+}
+
+#[test]
+fn a_complete_registration_is_not_abandoned() {
+    given([started(), Event::Registered {}]).when(Command::AbandonRegistration).refused(Refusal::AlreadyRegistered);
+}
+
+#[test]
+fn what_was_never_started_does_not_end() {
+    given([]).when(Command::CompleteRegistration).refused(Refusal::NotFound);
+    given([]).when(Command::AbandonRegistration).refused(Refusal::NotFound);
+}
+
+#[test]
+fn a_registered_account_remembers_its_names_and_hash() {
+    let mut state = State::default();
+    Account::evolve(&mut state, &started());
+    Account::evolve(&mut state, &Event::Registered {});
+    let registered =
+        State::Registered { username: sealed("alice"), nickname: sealed("Alice"), password_hash: "$argon2id$".into() };
+    assert_eq!(state, registered);
+}
+
+#[test]
+fn events_that_do_not_fit_change_nothing() {
+    for (history, last) in [
+        (vec![], Event::Registered {}),
+        (vec![started(), Event::Registered {}], Event::RegistrationAbandoned {}),
+        (vec![started(), Event::RegistrationAbandoned {}], Event::Registered {}),
+        (vec![started(), Event::RegistrationAbandoned {}], started()),
+    ] {
+        let mut state = State::default();
+        history.iter().for_each(|event| Account::evolve(&mut state, event));
+        let before = state.clone();
+        Account::evolve(&mut state, &last);
+        assert_eq!(state, before, "{last:?}");
+    }
+}
+
+#[test]
+fn its_refusals_have_their_codes() {
+    assert_eq!(Refusal::NotFound.code(), Code::NotFound);
+    assert_eq!(Refusal::StartedOtherwise.code(), Code::Conflict);
+    assert_eq!(Refusal::Abandoned.code(), Code::Conflict);
+    assert_eq!(Refusal::AlreadyRegistered.code(), Code::Conflict);
+}
+
+#[test]
+fn it_lives_in_its_own_lane() {
+    let place = address(AccountId(Uuid::from_u128(7)));
+    assert_eq!((place.noun, place.id, place.route), (Account::NOUN, Uuid::from_u128(7), Uuid::from_u128(7)));
+}
+
+impl Lawful for Account {
+    fn asks() -> BoxedStrategy<(Option<AccountId>, Command)> {
+        let start = (seals(), words(), vec(ids(), 0..2)).prop_map(|(name, password_hash, handles)| {
+            Command::StartRegistration { username: name.clone(), nickname: name, password_hash, handles }
+        });
+        let command =
+            prop_oneof![4 => start, 1 => Just(Command::CompleteRegistration), 1 => Just(Command::AbandonRegistration)];
+        command.prop_map(|command| (None, command)).boxed()
+    }
+
+    fn events() -> BoxedStrategy<Event> {
+        let started = (seals(), words(), vec(ids(), 0..2)).prop_map(|(name, password_hash, handles)| {
+            Event::RegistrationStarted { username: name.clone(), nickname: name, password_hash, handles }
+        });
+        prop_oneof![started, Just(Event::Registered {}), Just(Event::RegistrationAbandoned {})].boxed()
+    }
+
+    fn again(_: &Command, _: &[Event]) -> Answer<Self> {
+        Ok(vec![])
+    }
+}
+
+laws!(Account);

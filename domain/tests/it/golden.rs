@@ -1,0 +1,152 @@
+//! Events are a storage contract: each variant has a file in `domain/tests/golden/<noun>/`, which is read here and
+//! never written or edited. A variant without an example does not compile; one without a file fails, and so does a
+//! file without a variant.
+
+use crate::scenario::{ALICE, BOB, CAROL, days, min};
+use natter_domain::{
+    ConversationId, Event, HandleId, KeyId, MessageId, Noun, RequestId, Sealed, account, conversation, friendship,
+    handle, inbox, session,
+};
+use serde_json::Value;
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
+use uuid::uuid;
+
+/// One example per variant. The match has no `_` arm: a new variant must come here, and with it comes its example.
+macro_rules! examples {
+    ($noun:ident: $($variant:ident $content:tt),+ $(,)?) => {{
+        let _every_variant_is_here = |event: &$noun::Event| match event { $($noun::Event::$variant { .. } => ()),+ };
+        vec![$($noun::Event::$variant $content),+]
+    }};
+}
+
+const TALK: ConversationId = ConversationId(uuid!("01890a5d-ac96-774b-bcce-b302099a8057"));
+const REQUEST: RequestId = RequestId(uuid!("01890a5d-ac96-7a2b-8f3e-1f0c5d6e7f80"));
+const MESSAGE: MessageId = MessageId(uuid!("01890a5d-ac96-7b7c-9d4e-0a1b2c3d4e5f"));
+
+#[test]
+fn account_events_keep_their_shape() {
+    keep_their_shape(
+        Noun::Account,
+        &examples!(account:
+            RegistrationStarted {
+                username: sealed(b"\xfb\xff\xbf"),
+                nickname: sealed(b"nickname"),
+                password_hash: "$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA".into(),
+                handles: vec![HandleId(uuid!("c1a5e0de-0000-8000-8000-00000000a11c"))],
+            },
+            Registered {},
+            RegistrationAbandoned {},
+        ),
+    );
+}
+
+#[test]
+fn handle_events_keep_their_shape() {
+    keep_their_shape(Noun::Handle, &examples!(handle: Claimed { by: ALICE }));
+}
+
+#[test]
+fn session_events_keep_their_shape() {
+    let device = session::Device { name: Some(sealed(b"phone")), platform: Some("android".into()) };
+    keep_their_shape(
+        Noun::Session,
+        &examples!(session:
+            Opened { account_id: ALICE, device: Some(device), refresh_hash: "hash 1".into(), expires_at: days(30) },
+            Refreshed { account_id: ALICE, generation: 2, refresh_hash: "hash 2".into(), expires_at: days(31) },
+            Revoked { account_id: ALICE, reason: session::Reason::RefreshTokenReused },
+        ),
+    );
+}
+
+#[test]
+fn friendship_events_keep_their_shape() {
+    keep_their_shape(
+        Noun::Friendship,
+        &examples!(friendship:
+            Requested { request_id: REQUEST, from: ALICE, to: BOB, message: Some(sealed(b"hello")), at: min(0), expires_at: days(7) },
+            Accepted { request_id: REQUEST, from: ALICE, to: BOB, conversation_id: TALK },
+            Rejected { request_id: REQUEST, from: ALICE, to: BOB },
+        ),
+    );
+}
+
+#[test]
+fn conversation_events_keep_their_shape() {
+    keep_their_shape(
+        Noun::Conversation,
+        &examples!(conversation:
+            Started { kind: conversation::Kind::Direct, members: vec![ALICE, BOB] },
+            MessageSent {
+                message_id: MESSAGE,
+                seq: 42,
+                sender: ALICE,
+                body: sealed(b"hello"),
+                body_kind: conversation::BodyKind::Text,
+                size: 5,
+            },
+        ),
+    );
+}
+
+#[test]
+fn inbox_events_keep_their_shape() {
+    let direct = inbox::Cursor { conversation_id: TALK, seq: 42, peer: Some(BOB) };
+    let other = inbox::Cursor { conversation_id: ConversationId(CAROL.0), seq: 1, peer: None };
+    keep_their_shape(Noun::Inbox, &examples!(inbox: CursorsAdvanced { cursors: vec![direct, other] }));
+}
+
+#[test]
+fn every_noun_has_its_folder_and_no_folder_is_left_over() {
+    let nouns: BTreeSet<String> = Noun::ALL.iter().map(ToString::to_string).collect();
+    assert_eq!(names_in(&golden()), nouns);
+}
+
+#[test]
+fn a_reason_and_an_absent_value_keep_their_spelling() {
+    let logged_out = r#""logged_out""#;
+    assert_eq!(
+        serde_json::from_str::<session::Reason>(logged_out).expect("it is a reason"),
+        session::Reason::LoggedOut
+    );
+    assert_eq!(serde_json::to_string(&session::Reason::LoggedOut).expect("it is JSON"), logged_out);
+    let nothing = session::Device { name: None, platform: None };
+    assert_eq!(serde_json::from_str::<session::Device>("{}").expect("all of it may be absent"), nothing);
+}
+
+#[track_caller]
+fn keep_their_shape<E: Event>(noun: Noun, examples: &[E]) {
+    let folder = golden().join(noun.as_str());
+    let expected: BTreeSet<String> = examples.iter().map(file_name).collect();
+    assert_eq!(expected.len(), examples.len(), "two variants of {noun} share a name");
+    assert_eq!(names_in(&folder), expected, "files of {noun} on the left, its variants on the right");
+    for example in examples {
+        let path = folder.join(file_name(example));
+        let text = fs::read_to_string(&path).expect("it was listed");
+        let json: Value = serde_json::from_str(&text).expect("a golden file is JSON");
+        let read: E = serde_json::from_str(&text).unwrap_or_else(|error| panic!("read {}: {error}", path.display()));
+        assert_eq!(&read, example, "{}", path.display());
+        assert_eq!(serde_json::to_value(&read).expect("an event is JSON"), json, "{}", path.display());
+        assert!(json.get(example.name()).is_some(), "{} is stored under its own name", example.name());
+    }
+}
+
+fn file_name<E: Event>(event: &E) -> String {
+    format!("{}.v{}.json", event.name(), event.version())
+}
+
+fn names_in(folder: &Path) -> BTreeSet<String> {
+    let entries = fs::read_dir(folder).unwrap_or_else(|error| panic!("list {}: {error}", folder.display()));
+    entries.map(|entry| entry.expect("a folder lists its files").file_name().to_string_lossy().into_owned()).collect()
+}
+
+fn golden() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
+}
+
+fn sealed(bytes: &[u8]) -> Sealed {
+    Sealed { key: KeyId::Installation, bytes: bytes.to_vec() }
+}

@@ -1,0 +1,136 @@
+//! Inbox: INB-1 to INB-5.
+
+use crate::{
+    laws::{Answer, HERE, Lawful, THERE, check, conversations, counts, histories, laws, people},
+    scenario::{self, ALICE, BOB},
+};
+use natter_domain::{
+    AccountId, Code, ConversationId, Decider, Refusal as _,
+    inbox::{Advance, Command, Cursor, Event, Inbox, Refusal, State, address},
+    limit,
+};
+use proptest::{collection::vec, option, prelude::*};
+use std::collections::HashMap;
+use uuid::Uuid;
+
+fn given<const N: usize>(history: [Event; N]) -> scenario::Given<Inbox> {
+    scenario::given(history)
+}
+
+/// Read up to `seq` of ten messages, a member from the start.
+fn to(conversation_id: ConversationId, seq: u64) -> Advance {
+    Advance { conversation_id, seq, last_seq: 10, joined_seq: 0, peer: Some(BOB) }
+}
+
+fn advance<const N: usize>(cursors: [Advance; N]) -> Command {
+    Command::Advance { cursors: cursors.into() }
+}
+
+fn advanced<const N: usize>(cursors: [(ConversationId, u64); N]) -> Event {
+    let cursor = |(conversation_id, seq)| Cursor { conversation_id, seq, peer: Some(BOB) };
+    Event::CursorsAdvanced { cursors: cursors.map(cursor).into() }
+}
+
+#[test]
+fn cursors_move_forward_several_at_once() {
+    given([]).when(advance([to(HERE, 3), to(THERE, 10)])).by(ALICE).then([advanced([(HERE, 3), (THERE, 10)])]);
+    given([advanced([(HERE, 3)])]).when(advance([to(HERE, 4)])).by(ALICE).then([advanced([(HERE, 4)])]);
+}
+
+#[test]
+fn a_cursor_that_would_not_move_forward_is_silent() {
+    given([advanced([(HERE, 3)])]).when(advance([to(HERE, 3)])).silent();
+    given([advanced([(HERE, 3)])]).when(advance([to(HERE, 2)])).silent();
+    given([]).when(advance([to(HERE, 0)])).silent();
+    given([]).when(advance([])).silent();
+}
+
+#[test]
+fn only_the_cursors_that_move_are_told() {
+    given([advanced([(HERE, 3)])]).when(advance([to(HERE, 2), to(THERE, 1)])).then([advanced([(THERE, 1)])]);
+}
+
+#[test]
+fn a_cursor_beyond_the_newest_message_refuses_the_whole_bundle() {
+    given([]).when(advance([to(HERE, 11)])).refused(Refusal::BeyondTheEnd);
+    given([]).when(advance([to(THERE, 1), to(HERE, 11)])).refused(Refusal::BeyondTheEnd);
+}
+
+#[test]
+fn a_cursor_does_not_stand_before_the_membership() {
+    let joined_at_5 = |seq| Advance { joined_seq: 5, ..to(HERE, seq) };
+    given([]).when(advance([joined_at_5(4)])).silent();
+    given([]).when(advance([joined_at_5(5)])).silent();
+    given([]).when(advance([joined_at_5(6)])).then([advanced([(HERE, 6)])]);
+}
+
+#[test]
+fn of_a_conversation_named_twice_the_highest_counts() {
+    given([]).when(advance([to(HERE, 2), to(HERE, 7), to(HERE, 5)])).then([advanced([(HERE, 7)])]);
+}
+
+#[test]
+fn a_long_bundle_gives_several_events() {
+    let many = limit::CURSORS_PER_EVENT as u128 + 1;
+    let cursors = (0..many).map(|number| to(ConversationId(Uuid::from_u128(number)), 1)).collect();
+    let context = natter_domain::Context { actor: Some(ALICE), session: None, now: scenario::min(0) };
+    let events = Inbox::decide(&State::default(), &context, &Command::Advance { cursors })
+        .expect("every cursor is within its conversation");
+    let sizes: Vec<_> = events.iter().map(|Event::CursorsAdvanced { cursors }| cursors.len()).collect();
+    assert_eq!(sizes, [1_000, 1]);
+}
+
+#[test]
+fn no_cursor_goes_back() {
+    check(histories::<Inbox>(), |history| {
+        let (mut state, mut before) = (State::default(), HashMap::new());
+        for (context, command) in history {
+            for event in Inbox::decide(&state, &context, &command).unwrap_or_default() {
+                Inbox::evolve(&mut state, &event);
+            }
+            for (conversation, seq) in &state.cursors {
+                let last = before.insert(*conversation, *seq).unwrap_or(0);
+                prop_assert!(*seq >= last, "from {last} to {seq}");
+            }
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn its_refusals_have_their_codes() {
+    assert_eq!(Refusal::BeyondTheEnd.code(), Code::InvalidInput);
+}
+
+#[test]
+fn it_lives_in_its_accounts_lane() {
+    let place = address(ALICE);
+    assert_eq!((place.noun, place.id, place.route), (Inbox::NOUN, ALICE.0, ALICE.0));
+}
+
+impl Lawful for Inbox {
+    fn asks() -> BoxedStrategy<(Option<AccountId>, Command)> {
+        let cursor = (conversations(), counts(), 4..9_u64, 0..3_u64, option::of(people())).prop_map(
+            |(conversation_id, seq, last_seq, joined_seq, peer)| Advance {
+                conversation_id,
+                seq,
+                last_seq,
+                joined_seq,
+                peer,
+            },
+        );
+        vec(cursor, 0..4).prop_map(|cursors| (Some(ALICE), Command::Advance { cursors })).boxed()
+    }
+
+    fn events() -> BoxedStrategy<Event> {
+        let cursor = (conversations(), counts(), option::of(people()))
+            .prop_map(|(conversation_id, seq, peer)| Cursor { conversation_id, seq, peer });
+        vec(cursor, 0..4).prop_map(|cursors| Event::CursorsAdvanced { cursors }).boxed()
+    }
+
+    fn again(_: &Command, _: &[Event]) -> Answer<Self> {
+        Ok(vec![])
+    }
+}
+
+laws!(Inbox);

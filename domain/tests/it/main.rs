@@ -1,0 +1,13 @@
+//! The rules of every noun as examples (given, when, then), the laws that hold for all nouns as properties, the
+//! values as tables, and the stored shape of every event as golden files.
+
+mod account;
+mod conversation;
+mod friendship;
+mod golden;
+mod handle;
+mod inbox;
+mod laws;
+mod scenario;
+mod session;
+mod values;
