@@ -1,0 +1,80 @@
+//! An account comes to be: `registration_started` (with its handles), the claims, `registered`. The account's own
+//! stream is the commit point: whatever stops in between, nobody can sign in before `registered`.
+
+use crate::{Commands, error::Error};
+use natter_domain::{
+    AccountId, Code, HandleId, Nickname, Username,
+    account::{self, Account},
+    handle::{self, Handle},
+};
+use natter_streams::{Positions, id};
+
+/// The kind of the handle that a user name is.
+pub(crate) const USERNAME: &str = "username";
+
+pub(crate) async fn register(
+    commands: &Commands,
+    username: &Username,
+    nickname: Option<&Nickname>,
+    password: String,
+) -> Result<(AccountId, Positions), Error> {
+    let handle = commands.keyring.handle(USERNAME, &username.normalised());
+    refuse_taken(commands, handle).await?;
+    let account_id = AccountId(id::new());
+    let nickname = nickname.map_or(username.as_str(), Nickname::as_str);
+    let start = account::Command::StartRegistration {
+        username: commands.keyring.seal(account_id.0, username.as_str().as_bytes()),
+        nickname: commands.keyring.seal(account_id.0, nickname.as_bytes()),
+        password_hash: commands.passwords.hash(password).await?,
+        handles: vec![handle],
+    };
+    decide(commands, account_id, start).await?;
+    match claim(commands, account_id, handle).await {
+        Ok(()) => Ok((account_id, decide(commands, account_id, account::Command::CompleteRegistration).await?)),
+        Err(refused @ Error::Refused { .. }) => {
+            decide(commands, account_id, account::Command::AbandonRegistration).await?;
+            Err(refused)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// A glance before the work: the claim itself decides.
+async fn refuse_taken(commands: &Commands, handle: HandleId) -> Result<(), Error> {
+    let state = commands.dispatch.inspect::<Handle>(handle::address(handle)).await?;
+    match state.holder {
+        Some(_) => Err(Error::code(Code::NameTaken, "this user name is taken")),
+        None => Ok(()),
+    }
+}
+
+async fn claim(commands: &Commands, by: AccountId, handle: HandleId) -> Result<(), Error> {
+    let claim = handle::Command::Claim { by };
+    commands.dispatch.execute::<Handle>(handle::address(handle), None, None, claim).await.map(drop)
+}
+
+async fn decide(commands: &Commands, account: AccountId, command: account::Command) -> Result<Positions, Error> {
+    Ok(commands.dispatch.execute::<Account>(account::address(account), None, None, command).await?.positions)
+}
+
+/// The password hash of a registered account that has this user name.
+pub(crate) async fn find(commands: &Commands, login: &str) -> Result<Option<(AccountId, String)>, Error> {
+    let Ok(username) = Username::parse(login) else { return Ok(None) };
+    let handle = commands.keyring.handle(USERNAME, &username.normalised());
+    let holder = commands.dispatch.inspect::<Handle>(handle::address(handle)).await?.holder;
+    let Some(account_id) = holder else { return Ok(None) };
+    let state = commands.dispatch.inspect::<Account>(account::address(account_id)).await?;
+    Ok(match &*state {
+        account::State::Registered { password_hash, .. } => Some((account_id, password_hash.clone())),
+        _ => None,
+    })
+}
+
+/// Refuses with `not_found` where there is no such account.
+pub(crate) async fn require(commands: &Commands, account: AccountId) -> Result<(), Error> {
+    let state = commands.dispatch.inspect::<Account>(account::address(account)).await?;
+    match &*state {
+        account::State::Registered { .. } => Ok(()),
+        _ => Err(Error::code(Code::NotFound, "there is no such account")),
+    }
+}

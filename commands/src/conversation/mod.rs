@@ -1,0 +1,106 @@
+//! Talking: opening the direct conversation of two friends, and sending.
+
+use crate::{
+    Caller, Commands, Keyed, Pending, account,
+    dispatch::{Dispatch, Outcome},
+    error::Error,
+    keys::Key,
+};
+use natter_domain::{
+    AccountId, Code, ConversationId, FriendshipId, MessageId, Timestamp,
+    conversation::{self, BodyKind, Conversation, Event},
+    friendship::{self, Friendship},
+};
+use natter_streams::{Positions, event::CommandKey};
+
+pub struct Opened {
+    pub conversation_id: ConversationId,
+    /// False: it was there.
+    pub created: bool,
+    pub positions: Positions,
+}
+
+/// A message that is durable.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Sent {
+    pub message_id: MessageId,
+    pub seq: u64,
+    pub sent_at: Timestamp,
+    /// True: it was sent before, and this is the first answer.
+    pub repeated: bool,
+    pub positions: Positions,
+}
+
+/// The use cases of conversations.
+pub struct Conversations<'a>(pub(crate) &'a Commands);
+
+impl Conversations<'_> {
+    /// The one conversation of two friends.
+    pub async fn open_direct(&self, by: Keyed, with: AccountId) -> Result<Opened, Error> {
+        let me = by.caller.account;
+        if me == with {
+            return Err(Error::code(Code::SelfNotAllowed, "a conversation with oneself"));
+        }
+        account::require(self.0, with).await?;
+        let friendship_id = FriendshipId::of(me, with);
+        let friendship = self.0.dispatch.inspect::<Friendship>(friendship::address(friendship_id)).await?;
+        let Some(id) = friendship.conversation_id.filter(|_| friendship.friends) else {
+            return Err(Error::code(Code::NotFriends, "only friends can open a direct conversation"));
+        };
+        let outcome = start_direct(&self.0.dispatch, id, [me, with]).await?;
+        Ok(Opened { conversation_id: id, created: !outcome.events.is_empty(), positions: outcome.positions })
+    }
+
+    /// Queues a message; the answer comes when it is durable. Messages queued one after the other to one
+    /// conversation are numbered in that order. `body` is the body's JSON, `size` the bytes of its text.
+    pub fn send(
+        &self,
+        caller: Caller,
+        conversation_id: ConversationId,
+        message_id: MessageId,
+        body: &str,
+        size: u32,
+    ) -> Pending<Sent> {
+        let command = conversation::Command::Send {
+            message_id,
+            body: self.0.keyring.seal(conversation_id.0, body.as_bytes()),
+            body_kind: BodyKind::Text,
+            size,
+        };
+        let key = self.message_key(caller, conversation_id, message_id, body);
+        let address = conversation::address(conversation_id);
+        let answer = self.0.dispatch.queue::<Conversation>(address, Some(caller), Some(key), Some(command));
+        Pending::new(async move { sent(&answer.await?) })
+    }
+
+    /// A message's key is its place: its id in its conversation. Sender and body are its fingerprint.
+    fn message_key(&self, caller: Caller, conversation_id: ConversationId, message_id: MessageId, body: &str) -> Key {
+        let parts: [&[u8]; 2] = [conversation_id.0.as_bytes(), message_id.0.as_bytes()];
+        let key = natter_domain::id::derived("natter message", &parts);
+        let content = [caller.account.0.as_bytes().as_slice(), body.as_bytes()].concat();
+        Key::new(message_id.0, CommandKey { key, fingerprint: self.0.keyring.fingerprint(&content) })
+    }
+}
+
+fn sent(outcome: &Outcome<Conversation>) -> Result<Sent, Error> {
+    match outcome.events.first() {
+        Some((Event::MessageSent { message_id, seq, .. }, sent_at)) => Ok(Sent {
+            message_id: *message_id,
+            seq: *seq,
+            sent_at: *sent_at,
+            repeated: outcome.repeated,
+            positions: outcome.positions.clone(),
+        }),
+        _ => Err(Error::Failed { what: "send a message", source: "the decision wrote no message".into() }),
+    }
+}
+
+pub(crate) async fn start_direct(
+    dispatch: &Dispatch,
+    id: ConversationId,
+    mut members: [AccountId; 2],
+) -> Result<Outcome<Conversation>, Error> {
+    members.sort();
+    let command = conversation::Command::StartDirect { members };
+    dispatch.execute::<Conversation>(conversation::address(id), None, None, command).await
+}

@@ -1,0 +1,114 @@
+//! Becoming friends: request, accept, reject. Accepting opens the pair's one direct conversation; the answer waits
+//! until that is durable too, and should this process die in between, [`reaction`] completes it.
+
+pub(crate) mod reaction;
+
+use crate::{Commands, Keyed, account, conversation, dispatch::Outcome, error::Error, keys::Key};
+use natter_domain::{
+    AccountId, Code, ConversationId, FriendshipId, RequestId,
+    friendship::{self, Event, Friendship},
+};
+use natter_streams::{Positions, event::CommandKey, id};
+use uuid::Uuid;
+
+pub struct Requested {
+    pub request_id: RequestId,
+    /// False: the other's own request was pending, and this accepted it.
+    pub created: bool,
+    pub positions: Positions,
+}
+
+pub struct Accepted {
+    pub conversation_id: ConversationId,
+    pub positions: Positions,
+}
+
+/// The use cases of friendships.
+pub struct Friendships<'a>(pub(crate) &'a Commands);
+
+impl Friendships<'_> {
+    pub async fn request(&self, by: Keyed, to: AccountId, message: Option<String>) -> Result<Requested, Error> {
+        let from = by.caller.account;
+        if from == to {
+            return Err(Error::code(Code::SelfNotAllowed, "a friend request to oneself"));
+        }
+        account::require(self.0, to).await?;
+        let friendship_id = FriendshipId::of(from, to);
+        let content = format!("request {to} {}", message.as_deref().unwrap_or_default());
+        let command = friendship::Command::Request {
+            request_id: RequestId(id::new()),
+            from,
+            to,
+            message: message.map(|message| self.0.keyring.seal(friendship_id.0, message.as_bytes())),
+            conversation_id: ConversationId(id::new()),
+        };
+        let outcome = self.decide(by, friendship_id, command, &content).await?;
+        match outcome.events.first() {
+            Some((Event::Requested { request_id, .. }, _)) => {
+                Ok(Requested { request_id: *request_id, created: true, positions: outcome.positions })
+            }
+            Some((Event::Accepted { request_id, from, to, conversation_id }, _)) => {
+                let positions = self.open(*conversation_id, [*from, *to], outcome.positions.clone()).await?;
+                Ok(Requested { request_id: *request_id, created: false, positions })
+            }
+            _ => Err(Error::Failed {
+                what: "request a friendship",
+                source: "the decision wrote neither request nor acceptance".into(),
+            }),
+        }
+    }
+
+    pub async fn accept(
+        &self,
+        by: Keyed,
+        friendship_id: FriendshipId,
+        request_id: RequestId,
+    ) -> Result<Accepted, Error> {
+        let command = friendship::Command::Accept { request_id, conversation_id: ConversationId(id::new()) };
+        let outcome = self.decide(by, friendship_id, command, &format!("accept {request_id}")).await?;
+        let request = outcome.state.requests.get(&request_id).zip(outcome.state.conversation_id);
+        let Some((request, conversation_id)) = request else {
+            return Err(Error::code(Code::NotFound, "there is no such request"));
+        };
+        let positions = self.open(conversation_id, [request.from, request.to], outcome.positions).await?;
+        Ok(Accepted { conversation_id, positions })
+    }
+
+    pub async fn reject(
+        &self,
+        by: Keyed,
+        friendship_id: FriendshipId,
+        request_id: RequestId,
+    ) -> Result<Positions, Error> {
+        let command = friendship::Command::Reject { request_id };
+        Ok(self.decide(by, friendship_id, command, &format!("reject {request_id}")).await?.positions)
+    }
+
+    async fn decide(
+        &self,
+        by: Keyed,
+        id: FriendshipId,
+        command: friendship::Command,
+        content: &str,
+    ) -> Result<Outcome<Friendship>, Error> {
+        let key = by.key.map(|key| account_key(self.0, by, key, content));
+        self.0.dispatch.execute::<Friendship>(friendship::address(id), Some(by.caller), key, command).await
+    }
+
+    async fn open(
+        &self,
+        id: ConversationId,
+        members: [AccountId; 2],
+        mut cause: Positions,
+    ) -> Result<Positions, Error> {
+        let effect = conversation::start_direct(&self.0.dispatch, id, members).await?;
+        cause.merge(&effect.positions);
+        Ok(cause)
+    }
+}
+
+/// The key of a command of an account: (account, the client's id for it).
+pub(crate) fn account_key(commands: &Commands, by: Keyed, id: Uuid, content: &str) -> Key {
+    let key = natter_domain::id::derived("natter account command", &[by.caller.account.0.as_bytes(), id.as_bytes()]);
+    Key::new(id, CommandKey { key, fingerprint: commands.keyring.fingerprint(content.as_bytes()) })
+}

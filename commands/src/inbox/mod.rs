@@ -1,0 +1,48 @@
+//! Reading: a person's cursors move forward. The conversations are asked first, one by one: a cursor beyond the
+//! newest message is refused.
+
+use crate::{Commands, Keyed, error::Error, friendship::account_key};
+use natter_domain::{
+    AccountId, Code, ConversationId,
+    conversation::{self, Conversation, Kind},
+    inbox::{self, Advance, Inbox},
+};
+use natter_streams::Positions;
+use std::sync::Arc;
+
+pub struct Advanced {
+    /// Where each cursor is now.
+    pub cursors: Vec<(ConversationId, u64)>,
+    pub positions: Positions,
+}
+
+/// The use cases of inboxes.
+pub struct Inboxes<'a>(pub(crate) &'a Commands);
+
+impl Inboxes<'_> {
+    pub async fn advance(&self, by: Keyed, cursors: Vec<(ConversationId, u64)>) -> Result<Advanced, Error> {
+        let me = by.caller.account;
+        let key = by.key.map(|key| account_key(self.0, by, key, &format!("advance {cursors:?}")));
+        let asked = cursors.iter().map(|&(conversation_id, seq)| self.advance_of(me, conversation_id, seq));
+        let advances: Vec<Advance> = futures::future::try_join_all(asked).await?;
+        let least: Vec<(ConversationId, u64)> =
+            advances.iter().map(|advance| (advance.conversation_id, advance.joined_seq)).collect();
+        let command = inbox::Command::Advance { cursors: advances };
+        let outcome = self.0.dispatch.execute::<Inbox>(inbox::address(me), Some(by.caller), key, command).await?;
+        let now_at = |(id, joined): (ConversationId, u64)| {
+            (id, outcome.state.cursors.get(&id).copied().unwrap_or_default().max(joined))
+        };
+        Ok(Advanced { cursors: least.into_iter().map(now_at).collect(), positions: outcome.positions })
+    }
+
+    async fn advance_of(&self, me: AccountId, conversation_id: ConversationId, seq: u64) -> Result<Advance, Error> {
+        let state: Arc<conversation::State> =
+            self.0.dispatch.inspect::<Conversation>(conversation::address(conversation_id)).await?;
+        let Some(membership) = state.members.get(&me) else {
+            return Err(Error::code(Code::NotFound, "there is no such conversation"));
+        };
+        let is_direct = state.kind == Some(Kind::Direct);
+        let peer = state.members.keys().copied().find(|&member| is_direct && member != me);
+        Ok(Advance { conversation_id, seq, last_seq: state.last_seq, joined_seq: membership.joined_seq, peer })
+    }
+}

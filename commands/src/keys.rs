@@ -1,0 +1,126 @@
+//! Which command keys are known to be new. A key that is not is looked up in the log before its command is
+//! decided; one wrongly taken for new is caught by the log's unique key, so this only has to be right nearly always.
+
+use crate::cache::Cache;
+use natter_domain::Timestamp;
+use natter_streams::event::CommandKey;
+use std::{collections::HashSet, time::Duration};
+use uuid::Uuid;
+
+/// Keys remembered per lane, twice.
+const REMEMBERED: usize = 32_768;
+
+/// Clients' clocks may be ahead by this much.
+const SKEW: Duration = Duration::from_secs(60);
+
+/// A command's key, and when the client made it, where the id says so (version 7).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Key {
+    pub stored: CommandKey,
+    pub made_at: Option<Timestamp>,
+}
+
+impl Key {
+    pub fn new(id: Uuid, stored: CommandKey) -> Self {
+        let made_at = id.get_timestamp().filter(|_| id.get_version_num() == 7).map(|made| {
+            let (seconds, nanos) = made.to_unix();
+            Timestamp::from_millis(seconds as i64 * 1_000 + i64::from(nanos) / 1_000_000)
+        });
+        Self { stored, made_at }
+    }
+}
+
+pub(crate) struct Keys {
+    in_flight: HashSet<Uuid>,
+    recent: Cache<Uuid, ()>,
+    /// Keys made after this are in `recent` if they are in the log at all; unless a clock was ahead.
+    since: Timestamp,
+    /// When the younger generation of `recent` began.
+    turn: Timestamp,
+}
+
+pub(crate) enum Novelty {
+    /// Decide at once.
+    New,
+    /// Its first command waits to be durable.
+    InFlight,
+    /// Ask the log.
+    Unsure,
+}
+
+impl Keys {
+    pub fn new(now: Timestamp) -> Self {
+        Self { in_flight: HashSet::new(), recent: Cache::new(REMEMBERED, |()| false), since: now, turn: now }
+    }
+
+    pub fn novelty(&self, key: &Key, now: Timestamp) -> Novelty {
+        let id = key.stored.key;
+        if self.is_in_flight(key) {
+            return Novelty::InFlight;
+        }
+        let fresh = key.made_at.is_some_and(|made_at| self.since <= made_at && made_at <= now + SKEW);
+        if fresh && !self.recent.contains(&id) { Novelty::New } else { Novelty::Unsure }
+    }
+
+    pub fn is_in_flight(&self, key: &Key) -> bool {
+        self.in_flight.contains(&key.stored.key)
+    }
+
+    pub fn queued(&mut self, id: Uuid) {
+        self.in_flight.insert(id);
+    }
+
+    pub fn durable(&mut self, id: Uuid, now: Timestamp) {
+        self.in_flight.remove(&id);
+        if self.recent.insert(id, ()) {
+            self.since = std::mem::replace(&mut self.turn, now);
+        }
+    }
+
+    /// What was queued is not: its generation ended.
+    pub fn forget_in_flight(&mut self) {
+        self.in_flight.clear();
+    }
+
+    /// A key was wrongly taken for new: trust none of those made until now.
+    pub fn distrust(&mut self, now: Timestamp) {
+        self.since = now + SKEW;
+        self.turn = self.since;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(id: u128, made_at: Option<i64>) -> Key {
+        let stored = CommandKey { key: Uuid::from_u128(id), fingerprint: [0; 16] };
+        Key { stored, made_at: made_at.map(Timestamp::from_millis) }
+    }
+
+    #[test]
+    fn only_young_ids_that_were_not_seen_are_new() {
+        let now = Timestamp::from_millis(1_000_000);
+        let mut keys = Keys::new(now);
+        assert!(matches!(keys.novelty(&key(1, Some(1_000_001)), now), Novelty::New));
+        assert!(matches!(keys.novelty(&key(1, Some(999_999)), now), Novelty::Unsure), "made before we began");
+        assert!(matches!(keys.novelty(&key(1, Some(2_000_000)), now), Novelty::Unsure), "from the future");
+        assert!(matches!(keys.novelty(&key(1, None), now), Novelty::Unsure), "says no time");
+        keys.queued(Uuid::from_u128(1));
+        assert!(matches!(keys.novelty(&key(1, Some(1_000_001)), now), Novelty::InFlight));
+        keys.durable(Uuid::from_u128(1), now);
+        assert!(matches!(keys.novelty(&key(1, Some(1_000_001)), now), Novelty::Unsure));
+    }
+
+    #[test]
+    fn a_forgotten_key_is_not_taken_for_new() {
+        let mut keys = Keys::new(Timestamp::from_millis(0));
+        for id in 0..3 * REMEMBERED as u128 {
+            keys.durable(Uuid::from_u128(id), Timestamp::from_millis(id as i64));
+        }
+        for id in [0, 1, REMEMBERED as u128, 2 * REMEMBERED as u128, 3 * REMEMBERED as u128 - 1] {
+            let novelty = keys.novelty(&key(id, Some(id as i64)), Timestamp::from_millis(3 * REMEMBERED as i64));
+            assert!(matches!(novelty, Novelty::Unsure), "{id}");
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! Passwords: argon2id, away from the async workers and never more at once than there are cores, since each takes
+//! tens of milliseconds and megabytes.
+
+use crate::error::Error;
+use argon2::{
+    Algorithm, Argon2, Params, Version,
+    password_hash::{PasswordHasher, PasswordVerifier, phc::PasswordHash},
+};
+use std::sync::{Arc, OnceLock};
+use tokio::sync::Semaphore;
+
+/// What a hash costs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Cost {
+    /// 19 MiB, two passes: what OWASP advises.
+    Standard,
+    /// For tests only.
+    Cheap,
+}
+
+#[derive(Clone)]
+pub(crate) struct Passwords {
+    argon2: Argon2<'static>,
+    at_once: Arc<Semaphore>,
+    /// The hash of nobody's password: an unknown login takes as long as a known one.
+    nobody: Arc<OnceLock<String>>,
+}
+
+impl Passwords {
+    pub fn new(cost: Cost) -> Self {
+        let params = match cost {
+            Cost::Standard => Params::new(19 * 1024, 2, 1, None),
+            Cost::Cheap => Params::new(8, 1, 1, None),
+        };
+        let params = params.expect("both are within argon2's bounds");
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+        Self { argon2, at_once: Arc::new(Semaphore::new(cores)), nobody: Arc::default() }
+    }
+
+    pub async fn hash(&self, password: String) -> Result<String, Error> {
+        let argon2 = self.argon2.clone();
+        self.away(move || hash(&argon2, &password)).await?
+    }
+
+    /// Compares with the hash; with nobody's where there is none.
+    pub async fn matches(&self, password: String, stored: Option<String>) -> Result<bool, Error> {
+        let (argon2, nobody) = (self.argon2.clone(), self.nobody.clone());
+        self.away(move || {
+            let known = stored.is_some();
+            let stored = match stored {
+                Some(stored) => stored,
+                None => match nobody.get() {
+                    Some(nobody) => nobody.clone(),
+                    None => nobody.get_or_init(|| hash(&argon2, "nobody").unwrap_or_default()).clone(),
+                },
+            };
+            let parsed = PasswordHash::new(&stored).map_err(|error| unreadable(&error))?;
+            Ok(argon2.verify_password(password.as_bytes(), &parsed).is_ok() && known)
+        })
+        .await?
+    }
+
+    async fn away<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
+        let _permit = self.at_once.clone().acquire_owned().await.map_err(Error::failed("wait for a core"))?;
+        tokio::task::spawn_blocking(work).await.map_err(Error::failed("hash a password"))
+    }
+}
+
+fn hash(argon2: &Argon2<'_>, password: &str) -> Result<String, Error> {
+    argon2.hash_password(password.as_bytes()).map(|hash| hash.to_string()).map_err(|error| unreadable(&error))
+}
+
+fn unreadable(error: &impl ToString) -> Error {
+    Error::Failed { what: "hash a password", source: error.to_string().into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_password_matches_its_own_hash_only() {
+        let passwords = Passwords::new(Cost::Cheap);
+        let hash = passwords.hash("correct horse".into()).await.unwrap();
+        assert!(hash.starts_with("$argon2id$"));
+        assert!(passwords.matches("correct horse".into(), Some(hash.clone())).await.unwrap());
+        assert!(!passwords.matches("wrong horse".into(), Some(hash)).await.unwrap());
+        assert!(!passwords.matches("nobody".into(), None).await.unwrap(), "nobody's password opens nothing");
+    }
+}

@@ -1,0 +1,243 @@
+//! Our `cqrs_es::EventStore` over a lane: shared states in memory, loading by `postgres-es`, and a `commit` that
+//! puts the new state in place and hands the events to the lane's committer by way of an outbox.
+//!
+//! It belongs to one lane worker: nothing else touches it, so its locks are never contended.
+
+use crate::{
+    adapter::{Adapter, Stored},
+    cache::Cache,
+    error::Error,
+};
+use cqrs_es::{
+    AggregateContext, AggregateError, EventEnvelope, EventStore,
+    persist::{PersistedEventStore, PersistenceError},
+};
+use natter_domain::{
+    Address, Decider, Timestamp, account::Account, conversation::Conversation, friendship::Friendship, handle::Handle,
+    inbox::Inbox, session::Session,
+};
+use natter_streams::{Draft, Log};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+use uuid::Uuid;
+
+/// States kept per noun and lane, twice.
+const CACHED: usize = 4_096;
+
+struct Cached<D: Decider> {
+    state: Arc<D::State>,
+    sequence: u64,
+    /// Jobs whose events are not durable yet; while there is one, this entry must not be evicted: loading it
+    /// again would miss them.
+    undurable: usize,
+}
+
+/// One noun's aggregates in one lane.
+pub(crate) struct Store<D: Decider> {
+    cache: Mutex<Cache<Uuid, Cached<D>>>,
+    outbox: Mutex<Vec<Draft>>,
+    log: Log,
+}
+
+/// An aggregate between `load_aggregate` and `commit`.
+pub(crate) struct Loaded<D: Decider> {
+    aggregate: Adapter<D>,
+    address: Address,
+    sequence: u64,
+    now: Timestamp,
+}
+
+impl<D: Decider> AggregateContext<Adapter<D>> for Loaded<D> {
+    fn aggregate(&mut self) -> &mut Adapter<D> {
+        &mut self.aggregate
+    }
+}
+
+impl<D: Decider> Loaded<D> {
+    /// Where the events go, and the moment they are stamped with.
+    pub fn at(mut self, address: Address, now: Timestamp) -> Self {
+        self.address = address;
+        self.now = now;
+        self
+    }
+
+    pub fn state(&self) -> Arc<D::State> {
+        self.aggregate.0.clone()
+    }
+
+    /// With the state that the decision's events lead to.
+    pub fn deciding(mut self, aggregate: Adapter<D>) -> Self {
+        self.aggregate = aggregate;
+        self
+    }
+}
+
+/// A loaded aggregate's state and how many events made it.
+pub(crate) struct Replayed<D: Decider> {
+    state: Arc<D::State>,
+    sequence: u64,
+}
+
+impl<D: Decider> Store<D> {
+    fn new(log: Log) -> Self {
+        Self { cache: Mutex::new(Cache::new(CACHED, |cached| cached.undurable > 0)), outbox: Mutex::default(), log }
+    }
+
+    pub fn has(&self, id: &Uuid) -> bool {
+        lock(&self.cache).contains(id)
+    }
+
+    /// What is in memory; the state of an aggregate that never was, if it is not there.
+    pub fn state(&self, id: &Uuid) -> Arc<D::State> {
+        lock(&self.cache).get(id).map(|cached| cached.state.clone()).unwrap_or_default()
+    }
+
+    /// Replays an aggregate from the log, beside the lane's work.
+    pub async fn replay(log: &Log, id: Uuid) -> Result<Replayed<D>, Error> {
+        let store = PersistedEventStore::<_, Adapter<D>>::new_event_store(log.repository());
+        let mut context = store.load_aggregate(&id.to_string()).await.map_err(Error::failed("replay an aggregate"))?;
+        let sequence = context.current_sequence as u64;
+        Ok(Replayed { state: std::mem::take(context.aggregate()).0, sequence })
+    }
+
+    pub fn keep(&self, id: Uuid, replayed: Replayed<D>) {
+        let Replayed { state, sequence } = replayed;
+        self.put(id, Cached { state, sequence, undurable: 0 });
+    }
+
+    fn put(&self, id: Uuid, cached: Cached<D>) {
+        lock(&self.cache).insert(id, cached);
+    }
+
+    /// The drafts of the commits since the last call.
+    pub fn take_outbox(&self) -> Vec<Draft> {
+        std::mem::take(&mut *lock(&self.outbox))
+    }
+
+    /// One job's events are durable.
+    pub fn durable(&self, id: &Uuid) {
+        if let Some(cached) = lock(&self.cache).get(id) {
+            cached.undurable = cached.undurable.saturating_sub(1);
+        }
+    }
+
+    pub fn forget(&self) {
+        lock(&self.cache).clear();
+        lock(&self.outbox).clear();
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl<D: Decider> EventStore<Adapter<D>> for Store<D> {
+    type AC = Loaded<D>;
+
+    async fn load_events(&self, id: &str) -> Result<Vec<EventEnvelope<Adapter<D>>>, AggregateError<D::Refusal>> {
+        PersistedEventStore::<_, Adapter<D>>::new_event_store(self.log.repository()).load_events(id).await
+    }
+
+    /// From memory; from the log where it is not there.
+    async fn load_aggregate(&self, id: &str) -> Result<Loaded<D>, AggregateError<D::Refusal>> {
+        let id: Uuid = id.parse().map_err(|error: uuid::Error| AggregateError::UnexpectedError(error.into()))?;
+        if !self.has(&id) {
+            let replayed =
+                Self::replay(&self.log, id).await.map_err(|error| AggregateError::UnexpectedError(error.into()))?;
+            self.keep(id, replayed);
+        }
+        let mut cache = lock(&self.cache);
+        let cached = cache.get(&id).ok_or_else(|| AggregateError::UnexpectedError("just kept, not there".into()))?;
+        let address = Address { noun: D::NOUN, id, route: id };
+        let aggregate = Adapter(cached.state.clone());
+        Ok(Loaded { aggregate, address, sequence: cached.sequence, now: Timestamp::default() })
+    }
+
+    async fn commit(
+        &self,
+        events: Vec<Stored<D::Event>>,
+        context: Loaded<D>,
+        metadata: HashMap<String, String>,
+    ) -> Result<Vec<EventEnvelope<Adapter<D>>>, AggregateError<D::Refusal>> {
+        let text: Arc<str> = serde_json::to_string(&metadata).map_err(PersistenceError::from)?.into();
+        let Loaded { aggregate, address, sequence, now } = context;
+        let mut drafts = Vec::with_capacity(events.len());
+        let mut envelopes = Vec::with_capacity(events.len());
+        for (sequence, event) in (sequence + 1..).zip(events) {
+            let draft = Draft::encode(&event.0, address, sequence, text.clone(), now);
+            drafts.push(draft.map_err(|error| AggregateError::UnexpectedError(error.into()))?);
+            envelopes.push(EventEnvelope {
+                aggregate_id: address.id.to_string(),
+                sequence: sequence as usize,
+                payload: event,
+                metadata: metadata.clone(),
+            });
+        }
+        if let Some(last) = drafts.last() {
+            let undurable = lock(&self.cache).get(&address.id).map_or(0, |cached| cached.undurable) + 1;
+            self.put(address.id, Cached { state: aggregate.0, sequence: last.sequence, undurable });
+            lock(&self.outbox).append(&mut drafts);
+        }
+        Ok(envelopes)
+    }
+}
+
+/// Every noun's store in one lane.
+pub(crate) struct Stores {
+    account: Store<Account>,
+    handle: Store<Handle>,
+    session: Store<Session>,
+    friendship: Store<Friendship>,
+    conversation: Store<Conversation>,
+    inbox: Store<Inbox>,
+}
+
+impl Stores {
+    pub fn new(log: &Log) -> Self {
+        Self {
+            account: Store::new(log.clone()),
+            handle: Store::new(log.clone()),
+            session: Store::new(log.clone()),
+            friendship: Store::new(log.clone()),
+            conversation: Store::new(log.clone()),
+            inbox: Store::new(log.clone()),
+        }
+    }
+
+    pub fn forget(&self) {
+        self.account.forget();
+        self.handle.forget();
+        self.session.forget();
+        self.friendship.forget();
+        self.conversation.forget();
+        self.inbox.forget();
+    }
+}
+
+/// A decider whose aggregates have a store in every lane.
+pub(crate) trait Kept: Decider {
+    fn store(stores: &Stores) -> &Store<Self>
+    where
+        Self: Sized;
+}
+
+macro_rules! kept {
+    ($($decider:ty => $field:ident),+ $(,)?) => {$(
+        impl Kept for $decider {
+            fn store(stores: &Stores) -> &Store<Self> {
+                &stores.$field
+            }
+        }
+    )+};
+}
+
+kept! {
+    Account => account,
+    Handle => handle,
+    Session => session,
+    Friendship => friendship,
+    Conversation => conversation,
+    Inbox => inbox,
+}

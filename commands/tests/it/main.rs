@@ -1,0 +1,12 @@
+//! The write side on a real log: what is answered, when, and what survives what.
+
+mod fence;
+mod friendship;
+mod redo;
+mod repeat;
+mod replay;
+mod send;
+mod session;
+mod state;
+mod stop;
+mod support;

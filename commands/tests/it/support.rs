@@ -1,0 +1,249 @@
+//! People without doors: they speak to [`Commands`] directly. And ways to break what lies under it.
+
+use natter_commands::{Caller, Commands, Cost, Error, Keyed, Pending, Registration, Sent, Settings, SignedIn};
+use natter_domain::{
+    AccountId, Code, ConversationId, FriendshipId, MessageId, Password, Username,
+    conversation::{self, Event},
+};
+use natter_streams::{Lane, Link, Log, Record, clock, feed::Feeds, id, keyring::Keyring};
+use natter_testkit::{BOUND, Stack, within};
+use sqlx::{Connection, Executor, PgConnection};
+use std::sync::Arc;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use uuid::Uuid;
+
+pub const PASSWORD: &str = "correct horse battery";
+
+/// A process with the write side alone.
+pub struct Node {
+    pub commands: Commands,
+    pub log: Log,
+    pub feeds: Feeds,
+    pub stop: CancellationToken,
+    pub tasks: TaskTracker,
+}
+
+impl Node {
+    pub async fn start(stack: &Stack) -> Self {
+        Self::with_lanes(stack, 2).await
+    }
+
+    pub async fn with_lanes(stack: &Stack, lanes: u16) -> Self {
+        let log = Log::connect(stack.database_url(), Some(lanes)).await.expect("open the log");
+        let settings = Settings { node: "test".to_owned(), password_cost: Cost::Cheap };
+        let (keyring, stop) = (Arc::new(Keyring::new(&[1; 32])), CancellationToken::new());
+        let started = Commands::start(log.clone(), keyring, settings, stop.clone()).await;
+        let (commands, feeds, tasks) = started.expect("start the write side");
+        Self { commands, log, feeds, stop, tasks }
+    }
+
+    pub async fn stop(self) {
+        self.stop.cancel();
+        within("the write side stops", BOUND, self.tasks.wait()).await;
+    }
+
+    pub async fn sign_up(&self, name: &str) -> SignedIn {
+        self.register(name).await.unwrap_or_else(|error| panic!("register {name}: {error}"))
+    }
+
+    pub async fn register(&self, name: &str) -> Result<SignedIn, Error> {
+        let username = Username::parse(name).expect("a user name");
+        let password = Password::parse(PASSWORD).expect("a password");
+        self.commands.session().register(Registration { username, password, nickname: None, device: None }).await
+    }
+
+    pub async fn person(&self, name: &str) -> Caller {
+        caller(&self.sign_up(name).await)
+    }
+
+    /// Two people who talk.
+    pub async fn friends(&self) -> (Caller, Caller, ConversationId) {
+        let (alice, bob) = (self.person("alice").await, self.person("bob").await);
+        let conversation = self.befriend(alice, bob).await;
+        (alice, bob, conversation)
+    }
+
+    pub async fn befriend(&self, one: Caller, other: Caller) -> ConversationId {
+        let friendship = self.commands.friendship();
+        let requested = friendship.request(keyless(one), other.account, None).await.expect("request");
+        let id = FriendshipId::of(one.account, other.account);
+        friendship.accept(keyless(other), id, requested.request_id).await.expect("accept").conversation_id
+    }
+
+    pub fn send(&self, caller: Caller, to: ConversationId, message: MessageId, text: &str) -> Pending<Sent> {
+        self.commands.conversation().send(caller, to, message, &body(text), text.len() as u32)
+    }
+
+    pub async fn sent(&self, caller: Caller, to: ConversationId, text: &str) -> Sent {
+        within("a send is answered", BOUND, self.send(caller, to, message_id(), text)).await.expect("send")
+    }
+
+    pub fn lane(&self, conversation: ConversationId) -> Lane {
+        self.log.lanes().of(conversation.0)
+    }
+
+    /// The conversation's messages as the log holds them.
+    pub async fn messages(&self, conversation: ConversationId) -> Vec<(MessageId, u64)> {
+        let events = self.events(self.lane(conversation)).await;
+        let mine = events.iter().filter(|record| record.aggregate_id == conversation.0);
+        let message = |record: &Arc<Record>| match record.decode().expect("an event of a conversation") {
+            Event::MessageSent { message_id, seq, .. } => Some((message_id, seq)),
+            Event::Started { .. } => None,
+        };
+        mine.filter_map(message).collect()
+    }
+
+    /// Everything in a lane, verified.
+    pub async fn events(&self, lane: Lane) -> Vec<Arc<Record>> {
+        let incarnation = self.log.incarnation(lane).await.expect("the lane is there");
+        self.log.read(&Link::start(lane, incarnation), 1_000_000).await.expect("read the lane")
+    }
+}
+
+pub fn caller(signed_in: &SignedIn) -> Caller {
+    Caller { account: signed_in.account_id, session: signed_in.session_id }
+}
+
+pub fn keyless(caller: Caller) -> Keyed {
+    Keyed { caller, key: None }
+}
+
+pub fn keyed(caller: Caller, key: Uuid) -> Keyed {
+    Keyed { caller, key: Some(key) }
+}
+
+pub fn message_id() -> MessageId {
+    MessageId(id::new())
+}
+
+/// A message id of which nobody can tell when it was made.
+pub fn timeless() -> MessageId {
+    MessageId(uuid::Builder::from_random_bytes(id::random()).into_uuid())
+}
+
+/// A message id of a client whose clock is ahead.
+pub fn made_ahead(seconds: u64) -> MessageId {
+    let millis = clock::now().as_millis() as u64 + seconds * 1_000;
+    MessageId(uuid::Builder::from_unix_timestamp_millis(millis, &id::random()).into_uuid())
+}
+
+pub fn body(text: &str) -> String {
+    format!(r#"{{"kind":"text","text":"{text}"}}"#)
+}
+
+pub fn code<T>(result: Result<T, Error>) -> Code {
+    match result {
+        Err(Error::Refused { code, .. }) => code,
+        Err(other) => panic!("not refused, but {other:?}"),
+        Ok(_) => panic!("not refused"),
+    }
+}
+
+pub fn is_unavailable<T>(result: &Result<T, Error>) -> bool {
+    matches!(result, Err(Error::Unavailable))
+}
+
+pub async fn eventually<T>(what: &str, look: impl AsyncFnMut() -> Result<T, String>) -> T {
+    within(what, BOUND, natter_testkit::eventually(what, BOUND, look)).await
+}
+
+/// Somebody else's transaction that holds lanes' rows: what is appended waits.
+pub struct Holder(PgConnection);
+
+impl Holder {
+    pub async fn hold(stack: &Stack, lane: Lane) -> Self {
+        let mut connection = PgConnection::connect(stack.database_url()).await.expect("connect");
+        connection.execute("BEGIN").await.expect("begin");
+        let lock = format!("SELECT lane FROM lanes WHERE lane = {} FOR UPDATE", lane.number());
+        connection.execute(lock.as_str()).await.expect("lock the lane's row");
+        Self(connection)
+    }
+
+    pub async fn release(mut self) {
+        self.0.execute("COMMIT").await.expect("let the lane's row go");
+    }
+}
+
+/// Waits until one append of the test's log waits for a lock; gives back its backend.
+pub async fn blocked(stack: &Stack) -> i32 {
+    eventually("an append waits for the lane's row", async || {
+        sqlx::query_scalar(
+            "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
+             AND application_name = 'natter writers'",
+        )
+        .fetch_one(stack.pool())
+        .await
+        .map_err(|error| error.to_string())
+    })
+    .await
+}
+
+/// Every connection that appends is cut, whatever it does.
+pub async fn cut_writers(stack: &Stack) {
+    sql(
+        stack,
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+         WHERE datname = current_database() AND application_name = 'natter writers'",
+    )
+    .await;
+}
+
+pub async fn sql(stack: &Stack, statement: &str) {
+    let done = sqlx::query(statement).execute(stack.pool()).await;
+    done.unwrap_or_else(|error| panic!("{statement}: {error}"));
+}
+
+/// From now on every try to append is counted, also one that fails: sequences do not roll back.
+pub async fn count_appends(stack: &Stack) {
+    for statement in [
+        "CREATE SEQUENCE appends MINVALUE 0",
+        "CREATE FUNCTION count_append() RETURNS trigger LANGUAGE plpgsql AS
+         $$ BEGIN PERFORM nextval('appends'); RETURN NULL; END $$",
+        "CREATE TRIGGER count_append BEFORE INSERT ON events FOR EACH STATEMENT EXECUTE FUNCTION count_append()",
+        "SELECT nextval('appends')",
+    ] {
+        sql(stack, statement).await;
+    }
+}
+
+/// Waits until so many appends have been tried and none is running.
+pub async fn appends_tried(stack: &Stack, count: i64) {
+    eventually("appends are tried", async || {
+        let (tried, running): (i64, i64) = sqlx::query_as(
+            "SELECT (SELECT last_value FROM appends), (SELECT count(*) FROM pg_stat_activity
+             WHERE datname = current_database() AND application_name = 'natter writers' AND state <> 'idle')",
+        )
+        .fetch_one(stack.pool())
+        .await
+        .map_err(|error| error.to_string())?;
+        if tried >= count && running == 0 { Ok(()) } else { Err(format!("{tried} tried, {running} running")) }
+    })
+    .await;
+}
+
+/// A row with a message's key that this process did not write; in no lane of the installation.
+pub async fn clash(stack: &Stack, conversation: ConversationId, message: MessageId) {
+    let parts: [&[u8]; 2] = [conversation.0.as_bytes(), message.0.as_bytes()];
+    let event = Event::MessageSent {
+        message_id: message,
+        seq: 1,
+        sender: AccountId(id::new()),
+        body: Keyring::new(&[1; 32]).seal(conversation.0, b"{}"),
+        body_kind: conversation::BodyKind::Text,
+        size: 2,
+    };
+    sqlx::query(
+        "INSERT INTO events (aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata,
+                             lane, position, event_id, command_key, fingerprint, time, hash)
+         VALUES ('conversation', $1, 1, 'message_sent', '1', $2::json, '{}', 99, 1, $3, $4, $5, now(), $6)",
+    )
+    .bind(id::new().to_string())
+    .bind(serde_json::to_string(&event).expect("an event is JSON"))
+    .bind(id::new())
+    .bind(natter_domain::id::derived("natter message", &parts))
+    .bind(&[0u8; 16][..])
+    .bind(&[0u8; 32][..])
+    .execute(stack.pool())
+    .await
+    .expect("write a foreign row");
+}

@@ -1,0 +1,393 @@
+//! A client as a person's app would be: every message of every conversation once, strictly by `seq`, whatever
+//! the connection, the broker or the server does.
+//!
+//! A push is taken as a hint. One that continues what we have is handed on; an older one is dropped; a later one
+//! means a gap, which is fetched by range. After every `ready` and `resync`, and on a slow jittered timer (a push
+//! that was lost as the last one announces itself in no other way), the conversations are read and what is
+//! missing of each is fetched. On any close the connection is opened again, with jittered pauses that grow.
+
+use crate::{
+    Close, Error, Signed,
+    rest::{Page, Range},
+    socket::{Handover, Incoming, Socket},
+    wire,
+};
+use rand::Rng;
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
+use tokio::{sync::mpsc, time::Instant};
+use uuid::Uuid;
+
+/// Messages beyond a gap that a conversation holds; further ones are fetched with the gap.
+const HELD: usize = 256;
+/// What waits to be taken by the caller; the follower stops reading pushes until then.
+const UPDATES: usize = 1_024;
+const PAGE: u32 = 200;
+
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// How often the state is read without a reason, a third more or less.
+    pub look_every: Duration,
+    /// First pause before a connection is opened again; doubled up to `longest_pause`.
+    pub first_pause: Duration,
+    pub longest_pause: Duration,
+    /// Where to go on: the last `seq` that is known of a conversation. Unnamed ones begin at their beginning.
+    pub known: HashMap<Uuid, u64>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            look_every: Duration::from_secs(30),
+            first_pause: Duration::from_millis(100),
+            longest_pause: Duration::from_secs(10),
+            known: HashMap::new(),
+        }
+    }
+}
+
+/// What a follower tells, in order.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Update {
+    /// The next message of its conversation.
+    Message(wire::Message),
+    /// A conversation as it was when the state was read.
+    Conversation(Box<wire::OwnConversation>),
+    /// Any push, as it came, also one that tells nothing new. Messages come as [`Update::Message`] only.
+    Push(Box<wire::Push>),
+    /// The connection is open: what happens from here on is pushed.
+    Online,
+    Offline(Close),
+}
+
+/// Follows one person's conversations until it is dropped or the session ends.
+pub struct Follower {
+    updates: mpsc::Receiver<Update>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Follower {
+    pub fn start(person: Signed, settings: Settings) -> Self {
+        let (tell, updates) = mpsc::channel(UPDATES);
+        let tracks = settings.known.iter().map(|(&id, &seq)| (id, Track::after(seq))).collect();
+        let run = Run { person, settings, tracks, tell, look_at: Instant::now(), failures: 0 };
+        Self { updates, task: tokio::spawn(run.forever()) }
+    }
+
+    /// `None`: the session has ended.
+    pub async fn next(&mut self) -> Option<Update> {
+        self.updates.recv().await
+    }
+}
+
+impl Drop for Follower {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// What is known of one conversation: handed on up to `last`, and what is held beyond a gap.
+#[derive(Debug, PartialEq)]
+struct Track {
+    last: u64,
+    /// The newest seq that we heard of.
+    heard: u64,
+    held: BTreeMap<u64, wire::Message>,
+}
+
+impl Track {
+    fn after(seq: u64) -> Self {
+        Self { last: seq, heard: seq, held: BTreeMap::new() }
+    }
+
+    /// Takes a message in whatever order; gives those that can be handed on now.
+    fn take(&mut self, message: wire::Message) -> Vec<wire::Message> {
+        self.heard = self.heard.max(message.seq);
+        if message.seq > self.last && (self.held.len() < HELD || message.seq == self.last + 1) {
+            self.held.insert(message.seq, message);
+        }
+        self.release()
+    }
+
+    fn release(&mut self) -> Vec<wire::Message> {
+        let mut next = Vec::new();
+        while let Some(message) = self.held.remove(&(self.last + 1)) {
+            self.last += 1;
+            next.push(message);
+        }
+        next
+    }
+
+    fn is_behind(&self) -> bool {
+        self.last < self.heard
+    }
+}
+
+enum Stop {
+    /// The connection is gone; the next one may be better.
+    Closed(Close),
+    /// The session has ended, or nobody listens any more.
+    Ended,
+}
+
+impl From<Close> for Stop {
+    fn from(close: Close) -> Self {
+        Self::Closed(close)
+    }
+}
+
+struct Run {
+    person: Signed,
+    settings: Settings,
+    tracks: HashMap<Uuid, Track>,
+    tell: mpsc::Sender<Update>,
+    /// When the state is read next.
+    look_at: Instant,
+    /// Since something worked.
+    failures: u32,
+}
+
+impl Run {
+    async fn forever(mut self) {
+        while let Stop::Closed(close) = self.connection().await {
+            let at_once = close.code == Some(Close::RESTART);
+            if close.code == Some(Close::REVOKED) {
+                let _ = self.tell(Update::Offline(close)).await;
+                return;
+            }
+            if self.tell(Update::Offline(close)).await.is_err() {
+                return;
+            }
+            tokio::time::sleep(self.pause(at_once)).await;
+        }
+    }
+
+    /// One connection, from its opening to its end.
+    async fn connection(&mut self) -> Stop {
+        match self.try_connection().await {
+            Ok(never) => match never {},
+            Err(stop) => stop,
+        }
+    }
+
+    async fn try_connection(&mut self) -> Result<std::convert::Infallible, Stop> {
+        let mut socket = self.open().await?;
+        let (_, mut renew_at) = self.person.access_token().await.map_err(|error| stop(&error))?;
+        self.look().await?;
+        self.tell(Update::Online).await?;
+        loop {
+            tokio::select! {
+                incoming = socket.next() => self.heard(incoming?).await?,
+                () = tokio::time::sleep_until(self.look_at) => self.look().await?,
+                () = tokio::time::sleep_until(renew_at.into()) => renew_at = self.renew(&socket).await?,
+            }
+        }
+    }
+
+    async fn open(&mut self) -> Result<Socket, Stop> {
+        let error = match Socket::connect(&self.person, Handover::Header).await {
+            Ok(socket) => return Ok(socket),
+            Err(error) => error,
+        };
+        if matches!(error.code(), Some("unauthenticated" | "token_expired")) {
+            self.person.refresh().await.map_err(|error| stop(&error))?;
+        }
+        Err(stop(&error))
+    }
+
+    /// Keeps the connection alive beyond the token that opened it.
+    async fn renew(&mut self, socket: &Socket) -> Result<std::time::Instant, Stop> {
+        let (token, renew_at) = self.person.access_token().await.map_err(|error| stop(&error))?;
+        // Answered or not: should it have failed, the server closes, and we come back.
+        let _ = socket.requests().renew(&token).await;
+        Ok(renew_at.max(std::time::Instant::now() + self.settings.first_pause))
+    }
+
+    async fn heard(&mut self, incoming: Incoming) -> Result<(), Stop> {
+        match incoming {
+            Incoming::Push(push) => self.pushed(push).await,
+            Incoming::Notice(wire::Notice::Resync { .. }) => self.look().await,
+            Incoming::Notice(_) | Incoming::Unknown(_) => Ok(()),
+        }
+    }
+
+    async fn pushed(&mut self, push: Box<wire::Push>) -> Result<(), Stop> {
+        let wire::Push::MessageSent { message, position } = *push else { return self.tell(Update::Push(push)).await };
+        let id = message.conversation_id;
+        let next = self.track(id).take(message);
+        self.hand_on(next).await?;
+        if self.track(id).is_behind() {
+            let fetched = self.fetch(id, Some(&position)).await;
+            self.settle(fetched)?;
+        }
+        Ok(())
+    }
+
+    fn track(&mut self, conversation: Uuid) -> &mut Track {
+        self.tracks.entry(conversation).or_insert_with(|| Track::after(0))
+    }
+
+    /// Reads the state, and whatever is missing.
+    async fn look(&mut self) -> Result<(), Stop> {
+        self.look_at = Instant::now() + jittered(self.settings.look_every);
+        let looked = self.read_state().await;
+        self.settle(looked)
+    }
+
+    async fn read_state(&mut self) -> Result<(), Trouble> {
+        let mut page = Page { cursor: None, limit: Some(PAGE) };
+        loop {
+            let listed = self.person.conversations(&page).await?;
+            for own in listed.items {
+                let id = own.conversation.id;
+                let joined = own.joined_seq;
+                let track = self.tracks.entry(id).or_insert_with(|| Track::after(joined));
+                track.heard = track.heard.max(own.conversation.last_seq);
+                self.tell(Update::Conversation(Box::new(own))).await?;
+                self.fetch(id, None).await?;
+            }
+            if listed.next_cursor.is_none() {
+                return Ok(());
+            }
+            page.cursor = listed.next_cursor;
+        }
+    }
+
+    /// Fetches what a conversation lacks, up to what we heard of.
+    async fn fetch(&mut self, conversation: Uuid, position: Option<&str>) -> Result<(), Trouble> {
+        let person = position.map_or_else(|| self.person.clone(), |position| self.person.at(position));
+        while self.track(conversation).is_behind() {
+            let range = Range { after_seq: Some(self.track(conversation).last), limit: Some(PAGE), ..Range::default() };
+            let messages = person.messages(conversation, range).await?;
+            let found = !messages.is_empty();
+            for message in messages {
+                let next = self.track(conversation).take(message);
+                self.hand_on(next).await?;
+            }
+            if !found {
+                // The history does not have it yet.
+                return Err(Trouble::TooEarly);
+            }
+        }
+        Ok(())
+    }
+
+    async fn hand_on(&self, messages: Vec<wire::Message>) -> Result<(), Stop> {
+        for message in messages {
+            self.tell(Update::Message(message)).await?;
+        }
+        Ok(())
+    }
+
+    async fn tell(&self, update: Update) -> Result<(), Stop> {
+        self.tell.send(update).await.map_err(|_| Stop::Ended)
+    }
+
+    /// A read that failed is made again soon, on the same connection.
+    fn settle(&mut self, outcome: Result<(), Trouble>) -> Result<(), Stop> {
+        match outcome {
+            Ok(()) => self.failures = 0,
+            Err(Trouble::Stop(stop)) => return Err(stop),
+            Err(Trouble::TooEarly) => self.look_at = Instant::now() + self.pause(false),
+        }
+        Ok(())
+    }
+
+    /// Grows with every failure in a row, and is never the same for all.
+    fn pause(&mut self, at_once: bool) -> Duration {
+        self.failures += u32::from(!at_once);
+        let doubled = self.settings.first_pause * 2u32.pow(self.failures.min(10));
+        jittered(if at_once { self.settings.first_pause } else { doubled.min(self.settings.longest_pause) })
+    }
+}
+
+enum Trouble {
+    TooEarly,
+    Stop(Stop),
+}
+
+impl From<Stop> for Trouble {
+    fn from(stop: Stop) -> Self {
+        Self::Stop(stop)
+    }
+}
+
+impl From<Error> for Trouble {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Problem(problem) if problem.status == 401 => {
+                Self::Stop(Stop::Closed(closed(&Error::Problem(problem))))
+            }
+            Error::Spent => Self::Stop(Stop::Ended),
+            _ => Self::TooEarly,
+        }
+    }
+}
+
+fn stop(error: &Error) -> Stop {
+    match error {
+        Error::Closed(close) => Stop::Closed(close.clone()),
+        Error::Spent => Stop::Ended,
+        Error::Problem(problem) if problem.status == 401 && problem.code != "token_expired" => Stop::Ended,
+        _ => Stop::Closed(closed(error)),
+    }
+}
+
+fn closed(error: &Error) -> Close {
+    Close { code: None, reason: error.to_string() }
+}
+
+fn jittered(around: Duration) -> Duration {
+    around.mul_f64(rand::rng().random_range(0.67..1.33))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(seq: u64) -> wire::Message {
+        wire::Message {
+            conversation_id: Uuid::nil(),
+            message_id: Uuid::from_u128(u128::from(seq)),
+            seq,
+            sender: None,
+            body: None,
+            sent_at: String::new(),
+            edited_at: None,
+            recalled_at: None,
+        }
+    }
+
+    fn taken(track: &mut Track, seqs: impl IntoIterator<Item = u64>) -> Vec<u64> {
+        seqs.into_iter().flat_map(|seq| track.take(message(seq))).map(|message| message.seq).collect()
+    }
+
+    #[test]
+    fn messages_come_once_and_by_seq_in_whatever_order_they_arrive() {
+        let mut track = Track::after(0);
+        assert_eq!(taken(&mut track, [1, 3, 2, 2, 1, 5, 3, 4]), [1, 2, 3, 4, 5]);
+        assert!(!track.is_behind());
+    }
+
+    #[test]
+    fn a_gap_is_known_until_it_is_filled() {
+        let mut track = Track::after(4);
+        assert!(taken(&mut track, [7, 6]).is_empty());
+        assert!(track.is_behind());
+        assert_eq!(taken(&mut track, [5]), [5, 6, 7]);
+        assert!(!track.is_behind());
+    }
+
+    #[test]
+    fn what_is_held_beyond_a_gap_is_bounded_and_nothing_is_lost_by_it() {
+        let mut track = Track::after(0);
+        let many = HELD as u64 + 50;
+        assert!(taken(&mut track, 2..=many).is_empty());
+        assert_eq!(track.held.len(), HELD);
+        assert_eq!(track.heard, many);
+        let got = taken(&mut track, 1..=many);
+        assert_eq!(got, (1..=many).collect::<Vec<_>>());
+    }
+}

@@ -1,0 +1,373 @@
+//! The JSON of the public contract, `edge/PROTOCOL.md`: what clients send and get. Requests refuse unknown fields,
+//! answers may grow. Times are RFC 3339 texts, UTC with milliseconds.
+
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{MapAccess, Visitor, value::MapAccessDeserializer},
+};
+use std::{fmt, marker::PhantomData};
+use uuid::Uuid;
+
+macro_rules! request {
+    ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $kind:ty),* $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+        #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+        #[serde(deny_unknown_fields)]
+        pub struct $name { $($(#[$field_doc])* pub $field: $kind,)* }
+    };
+}
+
+macro_rules! answer {
+    ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $kind:ty),* $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+        #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+        pub struct $name { $($(#[$field_doc])* pub $field: $kind,)* }
+    };
+}
+
+/// Reads an object and nothing else; serde by itself takes an array for a struct too, its fields by their order.
+pub struct Object<T>(pub T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Fields<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Fields<T> {
+            type Value = Object<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Object<T>, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(map)).map(Object)
+            }
+        }
+
+        deserializer.deserialize_map(Fields(PhantomData))
+    }
+}
+
+fn object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
+    Object::deserialize(deserializer).map(|Object(thing)| thing)
+}
+
+fn optional_object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    Option::deserialize(deserializer).map(|given: Option<Object<T>>| given.map(|Object(thing)| thing))
+}
+
+request! {
+    /// What a device says of itself.
+    Device { #[serde(default)] name: Option<String>, #[serde(default)] platform: Option<String> }
+}
+request! {
+    Register {
+        /// 3-50 letters, digits, `_ . -`, beginning with a letter; unique by NFKC and case folding.
+        username: String,
+        /// 8-256 characters.
+        password: String,
+        /// 1-64 characters; the user name where absent.
+        #[serde(default)] nickname: Option<String>,
+        #[serde(default, deserialize_with = "optional_object")] device: Option<Device>,
+    }
+}
+request! {
+    Login {
+        /// The user name.
+        login: String,
+        password: String,
+        #[serde(default, deserialize_with = "optional_object")] device: Option<Device>,
+    }
+}
+request! {
+    Refresh { refresh_token: String }
+}
+request! {
+    /// Asks whether an access token works.
+    Verify { token: String }
+}
+request! {
+    Lookup {
+        /// At most 100.
+        ids: Vec<Uuid>,
+    }
+}
+request! {
+    FriendRequestNew {
+        to: Uuid,
+        /// 0-200 characters.
+        #[serde(default)] message: Option<String>,
+    }
+}
+request! {
+    ConversationNew {
+        /// `direct`.
+        kind: String,
+        with: Uuid,
+    }
+}
+request! {
+    MessageNew {
+        /// Chosen by the client, version 7 advised; the same id again is the same message.
+        message_id: Uuid,
+        #[serde(deserialize_with = "object")] body: Body,
+    }
+}
+request! {
+    Read { seq: u64 }
+}
+
+/// What a message says.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Body {
+    /// 1-16,384 bytes of UTF-8.
+    Text { text: String },
+}
+
+answer! {
+    /// A page of things; `next_cursor` is null on the last one.
+    Page { items: Vec<serde_json::Value>, next_cursor: Option<String> }
+}
+/// A page of things; `next_cursor` is null on the last one.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct PageOf<T> {
+    pub items: Vec<T>,
+    pub next_cursor: Option<String>,
+}
+
+/// Things that come without a cursor.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Items<T> {
+    pub items: Vec<T>,
+}
+
+answer! {
+    Tokens {
+        /// `Bearer`
+        token_type: String,
+        access_token: String,
+        /// Seconds.
+        expires_in: u64,
+        refresh_token: String,
+    }
+}
+answer! {
+    SignedIn { account: Account, tokens: Tokens }
+}
+answer! {
+    Refreshed { tokens: Tokens }
+}
+answer! {
+    /// Whether the token works now; the other fields only where it does.
+    Verified {
+        active: bool,
+        #[serde(default, skip_serializing_if = "Option::is_none")] account_id: Option<Uuid>,
+        #[serde(default, skip_serializing_if = "Option::is_none")] session_id: Option<Uuid>,
+        #[serde(default, skip_serializing_if = "Option::is_none")] expires_at: Option<String>,
+    }
+}
+answer! {
+    /// A person. A field that was erased is null.
+    Account { id: Uuid, username: Option<String>, nickname: Option<String>, avatar: Option<Uuid> }
+}
+answer! {
+    FriendRequest {
+        id: Uuid,
+        from: Uuid,
+        to: Uuid,
+        message: Option<String>,
+        /// `pending`, `accepted`, `rejected`, `expired`
+        status: String,
+        created_at: String,
+        expires_at: String,
+        /// Once accepted.
+        conversation_id: Option<Uuid>,
+    }
+}
+answer! {
+    Friend { account: Account, since: String, conversation_id: Uuid }
+}
+answer! {
+    /// A conversation as everybody in it sees it.
+    Conversation {
+        id: Uuid,
+        /// `direct`
+        kind: String,
+        /// `open`
+        state: String,
+        name: Option<String>,
+        avatar: Option<Uuid>,
+        member_count: u64,
+        /// Direct: both.
+        account_ids: Vec<Uuid>,
+        last_seq: u64,
+    }
+}
+answer! {
+    /// A conversation as the caller sees it.
+    OwnConversation {
+        #[serde(flatten)] conversation: Conversation,
+        /// Direct: the other one.
+        peer: Option<Account>,
+        read_seq: u64,
+        /// Messages of others after `read_seq`.
+        unread: u64,
+        last_message: Option<Message>,
+        joined_seq: u64,
+        left_seq: Option<u64>,
+    }
+}
+answer! {
+    Message {
+        conversation_id: Uuid,
+        message_id: Uuid,
+        /// 1, 2, 3... in the conversation, without gaps.
+        seq: u64,
+        sender: Option<Uuid>,
+        /// Null once recalled or erased.
+        body: Option<Body>,
+        sent_at: String,
+        edited_at: Option<String>,
+        recalled_at: Option<String>,
+    }
+}
+answer! {
+    MessageSent { message_id: Uuid, seq: u64, sent_at: String }
+}
+answer! {
+    ReadUpTo { seq: u64 }
+}
+
+answer! {
+    /// RFC 9457, as `application/problem+json`.
+    Problem {
+        r#type: String,
+        title: String,
+        status: u16,
+        detail: String,
+        /// Stable: what programs switch on.
+        code: String,
+        request_id: String,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")] errors: Vec<FieldError>,
+    }
+}
+answer! {
+    FieldError {
+        /// A JSON pointer into the request.
+        pointer: String,
+        detail: String,
+    }
+}
+
+/// What the server pushes over WebSocket because it happened.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(tag = "event")]
+pub enum Push {
+    #[serde(rename = "message.sent")]
+    MessageSent { message: Message, position: String },
+    #[serde(rename = "conversation.started")]
+    ConversationStarted { conversation: Conversation, position: String },
+    #[serde(rename = "conversation.read")]
+    ConversationRead { conversation_id: Uuid, account_id: Uuid, seq: u64, position: String },
+    #[serde(rename = "friend.requested")]
+    FriendRequested { request: FriendRequest, by: Uuid, position: String },
+    #[serde(rename = "friend.accepted")]
+    FriendAccepted { request: FriendRequest, by: Uuid, position: String },
+    #[serde(rename = "friend.rejected")]
+    FriendRejected { request: FriendRequest, by: Uuid, position: String },
+}
+
+/// What the server says of the connection itself.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(tag = "event")]
+pub enum Notice {
+    /// Pushes flow from here on: read your state now.
+    #[serde(rename = "ready")]
+    Ready { account_id: Uuid, session_id: Uuid, heartbeat_ms: u64, max_frame_bytes: u64, server_time: String },
+    /// Pushes may have been lost: read your state again.
+    #[serde(rename = "resync")]
+    Resync { reason: String },
+    /// The session has ended; the connection closes.
+    #[serde(rename = "session.revoked")]
+    SessionRevoked { reason: String },
+}
+
+request! {
+    /// `op`: `message.send`. The message's id is the key of the send: `command_id` is taken and not looked at.
+    SendFrame {
+        id: String,
+        op: String,
+        conversation_id: Uuid,
+        message_id: Uuid,
+        #[serde(deserialize_with = "object")] body: Body,
+        #[serde(default)] command_id: Option<Uuid>,
+    }
+}
+request! {
+    /// `op`: `message.list`.
+    ListFrame {
+        id: String,
+        op: String,
+        conversation_id: Uuid,
+        #[serde(default)] before_seq: Option<u64>,
+        #[serde(default)] after_seq: Option<u64>,
+        #[serde(default)] limit: Option<u32>,
+        /// The answer shows what this position told of.
+        #[serde(default)] position: Option<String>,
+    }
+}
+request! {
+    /// `op`: `conversation.read`. With a `command_id` it is written at once and by itself.
+    ReadFrame { id: String, op: String, conversation_id: Uuid, seq: u64, #[serde(default)] command_id: Option<Uuid> }
+}
+request! {
+    /// `op`: `auth`. Without an `id` there is no `ok`; as the first frame, `ready` tells that it worked.
+    AuthFrame { #[serde(default)] id: Option<String>, op: String, token: String }
+}
+request! {
+    /// `op`: `ping`.
+    PingFrame { #[serde(default)] id: Option<String>, op: String }
+}
+
+answer! {
+    /// `ok` of `message.send`.
+    SentOk { message_id: Uuid, seq: u64, sent_at: String, position: String }
+}
+answer! {
+    /// `ok` of `conversation.read`.
+    ReadOk {
+        /// Where the cursor now is.
+        seq: u64,
+        position: String,
+    }
+}
+answer! {
+    /// `ok` of `auth`.
+    AuthOk { expires_at: String }
+}
+answer! {
+    /// Why a frame was refused.
+    FrameError {
+        code: String,
+        status: u16,
+        detail: String,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")] errors: Vec<FieldError>,
+    }
+}
+
+/// The answer to a frame: `ok` or `error`.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Reply<T> {
+    /// Null where the frame's could not be read.
+    pub id: Option<String>,
+    #[serde(default = "Option::default", skip_serializing_if = "Option::is_none")]
+    pub ok: Option<T>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<FrameError>,
+}

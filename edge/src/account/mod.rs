@@ -1,0 +1,8 @@
+//! People. Every signed-in person may read the public part of an account.
+
+pub mod http;
+
+use natter_projections::Projection;
+
+/// What answers about accounts are made of.
+pub const SHOWN_BY: &[Projection] = &[Projection::Relations];

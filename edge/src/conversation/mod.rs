@@ -1,0 +1,8 @@
+//! Conversations as their members see them.
+
+pub mod http;
+
+use natter_projections::Projection;
+
+/// What answers about conversations are made of: who is in them, and what was said last.
+pub const SHOWN_BY: &[Projection] = &[Projection::Relations, Projection::History];

@@ -1,0 +1,74 @@
+//! What every door of this process shares. It is in two parts, so that the gate can be tried without a database: what
+//! stands before the gate ([`Edge`]), and what only a verified caller reaches ([`Inside`]).
+
+use crate::{Settings, auth::Auth, http::problem::Problem, inbox::Cursors, socket::hub::Hub};
+use axum::{extract::FromRequestParts, http::request::Parts};
+use natter_commands::Commands;
+use natter_projections::Projections;
+use natter_streams::{Lanes, bus::Bus};
+use std::{convert::Infallible, ops::Deref, sync::Arc};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+pub struct Edge {
+    pub auth: Arc<Auth>,
+    pub lanes: Lanes,
+    pub settings: Settings,
+    /// The process is to end: connections say farewell.
+    pub stop: CancellationToken,
+    /// Every WebSocket, and every answer to one that is still to come.
+    pub sockets: TaskTracker,
+    /// `None` only where the gate itself is tried.
+    pub inside: Option<Inside>,
+}
+
+impl Edge {
+    pub fn new(auth: Arc<Auth>, lanes: Lanes, settings: Settings, stop: CancellationToken) -> Self {
+        Self { auth, lanes, settings, stop, sockets: TaskTracker::new(), inside: None }
+    }
+}
+
+/// What a verified caller reaches. A cheap handle.
+#[derive(Clone)]
+pub struct Inside(Arc<Rooms>);
+
+pub struct Rooms {
+    pub auth: Arc<Auth>,
+    pub lanes: Lanes,
+    pub commands: Commands,
+    pub projections: Projections,
+    pub bus: Bus,
+    pub hub: Hub,
+    pub cursors: Cursors,
+}
+
+impl Inside {
+    pub fn new(rooms: Rooms) -> Self {
+        Self(Arc::new(rooms))
+    }
+}
+
+impl Deref for Inside {
+    type Target = Rooms;
+
+    fn deref(&self) -> &Rooms {
+        &self.0
+    }
+}
+
+/// The way inside for a request. It is opened once the request has the right shape, so that what is wrong with a
+/// request is told first, and can be tried without a database.
+pub struct Door(Option<Inside>);
+
+impl Door {
+    pub fn open(self) -> Result<Inside, Problem> {
+        self.0.ok_or_else(Problem::unavailable)
+    }
+}
+
+impl FromRequestParts<Arc<Edge>> for Door {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(_: &mut Parts, edge: &Arc<Edge>) -> Result<Self, Infallible> {
+        Ok(Self(edge.inside.clone()))
+    }
+}

@@ -1,0 +1,171 @@
+//! `/friends/*`.
+
+use super::{SHOWN_BY, find};
+use crate::{
+    auth::gate::{Viewer, Writer},
+    edge::{Door, Inside},
+    http::{
+        answer::Written,
+        json,
+        path::Ids,
+        position::{self, Seen},
+        problem::Problem,
+        query::{Listed, Params},
+        router::Routes,
+    },
+};
+use axum::Json;
+use natter_client::wire;
+use natter_domain::{AccountId, RequestId, RequestMessage};
+use natter_projections::friendship::Direction;
+use natter_streams::Positions;
+use serde::Deserialize;
+use utoipa::IntoParams;
+use utoipa_axum::routes;
+use uuid::Uuid;
+
+/// What a friend request can be.
+const STATUSES: [&str; 5] = ["pending", "accepted", "rejected", "cancelled", "expired"];
+
+pub fn routes() -> Routes {
+    Routes::new()
+        .routes(routes!(request, requests))
+        .routes(routes!(accept))
+        .routes(routes!(reject))
+        .routes(routes!(friends))
+}
+
+/// Asks somebody to be friends. Where their own request is pending, it is accepted: 200 with that one.
+#[utoipa::path(post, path = "/api/v1/friends/requests", operation_id = "friendship_request", tag = "friends",
+    request_body = wire::FriendRequestNew, responses(
+        (status = 201, body = wire::FriendRequest),
+        (status = 200, body = wire::FriendRequest),
+        (status = 404, description = "`not_found`: there is no such account"),
+        (status = 409, description = "`already_friends`, `request_repeated`, `conflict`"),
+        (status = 422, description = "`invalid_input`, `self_not_allowed`"),
+    ))]
+async fn request(
+    Writer(by): Writer,
+    door: Door,
+    json::Json(given): json::Json<wire::FriendRequestNew>,
+) -> Result<Written<wire::FriendRequest>, Problem> {
+    let message = given.message.as_deref().map(RequestMessage::parse).transpose();
+    let message = message.map_err(|wrong| Problem::invalid("/message", wrong))?.flatten();
+    let message = message.map(|message| message.as_str().to_owned());
+    let inside = door.open()?;
+    let requested = inside.commands.friendship().request(by, AccountId(given.to), message).await?;
+    let thing = show(&inside, by.caller.account, requested.request_id, &requested.positions).await?;
+    Ok(Written::new(requested.created, requested.positions, thing))
+}
+
+/// The request as it is after a write.
+async fn show(
+    inside: &Inside,
+    viewer: AccountId,
+    id: RequestId,
+    positions: &Positions,
+) -> Result<wire::FriendRequest, Problem> {
+    position::wait(inside, positions, SHOWN_BY).await?;
+    let (_, request) = find(inside, viewer, id).await?;
+    Ok(request)
+}
+
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct Which {
+    /// `in` (to the caller) or `out` (from the caller).
+    #[param(pattern = "^(in|out)$", default = "in")]
+    direction: Option<String>,
+    /// Only those that are `pending`, `accepted`, `rejected`, `cancelled` or `expired`.
+    #[param(pattern = "^(pending|accepted|rejected|cancelled|expired)$")]
+    status: Option<String>,
+}
+
+impl Which {
+    fn direction(&self) -> Result<Direction, Problem> {
+        match self.direction.as_deref() {
+            None | Some("in") => Ok(Direction::In),
+            Some("out") => Ok(Direction::Out),
+            Some(_) => Err(Problem::invalid("/direction", "must be in or out")),
+        }
+    }
+
+    fn status(&self) -> Result<Option<&str>, Problem> {
+        let known = |status: &str| STATUSES.contains(&status);
+        match self.status.as_deref() {
+            Some(status) if !known(status) => Err(Problem::invalid("/status", "is no status of a friend request")),
+            status => Ok(status),
+        }
+    }
+}
+
+/// Friend requests to the caller or from them, newest first.
+#[utoipa::path(get, path = "/api/v1/friends/requests", operation_id = "friendship_requests", tag = "friends",
+    params(Which, Listed), responses(
+        (status = 200, body = wire::PageOf<wire::FriendRequest>),
+        (status = 422, description = "`invalid_input`"),
+    ))]
+async fn requests(
+    Viewer(caller): Viewer,
+    door: Door,
+    seen: Seen,
+    Params(which): Params<Which>,
+    Params(listed): Params<Listed>,
+) -> Result<Json<wire::PageOf<wire::FriendRequest>>, Problem> {
+    let (direction, status, page) = (which.direction()?, which.status()?, listed.page()?);
+    let inside = door.open()?;
+    seen.by(&inside, SHOWN_BY).await?;
+    let paged = inside.projections.friendship().requests(caller.account, direction, status, &page).await?;
+    Ok(Json(wire::PageOf { items: paged.items, next_cursor: paged.next_cursor }))
+}
+
+/// Makes the two friends; the answer names their conversation, which is open for both.
+#[utoipa::path(post, path = "/api/v1/friends/requests/{id}/accept", operation_id = "friendship_accept",
+    tag = "friends", params(("id" = Uuid, Path)), responses(
+        (status = 200, body = wire::FriendRequest),
+        (status = 403, description = "`forbidden`: not the one who was asked"),
+        (status = 404, description = "`not_found`"),
+        (status = 409, description = "`request_closed`, `conflict`"),
+    ))]
+async fn accept(Writer(by): Writer, door: Door, Ids(id): Ids<Uuid>) -> Result<Written<wire::FriendRequest>, Problem> {
+    let inside = door.open()?;
+    let (friendship_id, _) = find(&inside, by.caller.account, RequestId(id)).await?;
+    let accepted = inside.commands.friendship().accept(by, friendship_id, RequestId(id)).await?;
+    let mut request = show(&inside, by.caller.account, RequestId(id), &accepted.positions).await?;
+    request.conversation_id = Some(accepted.conversation_id.0);
+    Ok(Written::ok(accepted.positions, request))
+}
+
+/// Declines.
+#[utoipa::path(post, path = "/api/v1/friends/requests/{id}/reject", operation_id = "friendship_reject",
+    tag = "friends", params(("id" = Uuid, Path)), responses(
+        (status = 200, body = wire::FriendRequest),
+        (status = 403, description = "`forbidden`: not the one who was asked"),
+        (status = 404, description = "`not_found`"),
+        (status = 409, description = "`request_closed`, `conflict`"),
+    ))]
+async fn reject(Writer(by): Writer, door: Door, Ids(id): Ids<Uuid>) -> Result<Written<wire::FriendRequest>, Problem> {
+    let inside = door.open()?;
+    let (friendship_id, _) = find(&inside, by.caller.account, RequestId(id)).await?;
+    let positions = inside.commands.friendship().reject(by, friendship_id, RequestId(id)).await?;
+    let request = show(&inside, by.caller.account, RequestId(id), &positions).await?;
+    Ok(Written::ok(positions, request))
+}
+
+/// The caller's friends.
+#[utoipa::path(get, path = "/api/v1/friends", operation_id = "friendship_friends", tag = "friends",
+    params(Listed), responses(
+        (status = 200, body = wire::PageOf<wire::Friend>),
+        (status = 422, description = "`invalid_input`"),
+    ))]
+async fn friends(
+    Viewer(caller): Viewer,
+    door: Door,
+    seen: Seen,
+    Params(listed): Params<Listed>,
+) -> Result<Json<wire::PageOf<wire::Friend>>, Problem> {
+    let (page, inside) = (listed.page()?, door.open()?);
+    seen.by(&inside, SHOWN_BY).await?;
+    let paged = inside.projections.friendship().friends(caller.account, &page).await?;
+    Ok(Json(wire::PageOf { items: paged.items, next_cursor: paged.next_cursor }))
+}

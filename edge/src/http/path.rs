@@ -1,0 +1,44 @@
+//! Ids in paths. One that cannot be read is `malformed`: it names nothing that could be missing.
+
+use super::problem::Problem;
+use axum::{
+    extract::{FromRequestParts, Path},
+    http::request::Parts,
+};
+use serde::Deserialize;
+use uuid::Uuid;
+
+/// The ids of the path, in its order.
+pub struct Ids<T>(pub T);
+
+impl<S: Send + Sync> FromRequestParts<S> for Ids<Uuid> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        taken::<String, S>(parts, state).await.and_then(|id| parse(&id)).map(Self)
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Ids<(Uuid, Uuid)> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let (one, other) = taken::<(String, String), S>(parts, state).await?;
+        Ok(Self((parse(&one)?, parse(&other)?)))
+    }
+}
+
+async fn taken<T, S>(parts: &mut Parts, state: &S) -> Result<T, Problem>
+where
+    T: for<'de> Deserialize<'de> + Send + 'static,
+    S: Send + Sync,
+{
+    let path = Path::<T>::from_request_parts(parts, state).await;
+    path.map(|Path(ids)| ids).map_err(|_| Problem::malformed("the path cannot be read"))
+}
+
+/// With hyphens, as ids are written everywhere.
+fn parse(text: &str) -> Result<Uuid, Problem> {
+    let id = (text.len() == 36).then(|| text.parse().ok()).flatten();
+    id.ok_or_else(|| Problem::malformed("an id in the path is not a UUID"))
+}

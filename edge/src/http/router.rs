@@ -1,0 +1,51 @@
+//! Every path, and whether it stands behind the gate. The API description is made of the same routes, so nothing is
+//! served that it does not name.
+
+use super::{layers, openapi, problem::Problem};
+use crate::{account, auth::gate, conversation, edge::Edge, friendship, inbox, message, session, socket, system};
+use axum::{Router, extract::DefaultBodyLimit, middleware};
+use natter_domain::{Code, limit};
+use std::sync::Arc;
+use utoipa::openapi::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_swagger_ui::{Config, SwaggerUi};
+
+pub type Routes = OpenApiRouter<Arc<Edge>>;
+
+/// Everything that is served.
+pub fn router(edge: &Arc<Edge>) -> Router {
+    let (open, open_api) = public().split_for_parts();
+    let (gated, gated_api) = private().split_for_parts();
+    let gate = middleware::from_fn_with_state(edge.clone(), gate::signed_in);
+    let docs = SwaggerUi::new("/docs").config(Config::from("/openapi.json"));
+    let description = Arc::new(openapi::complete(open_api, gated_api));
+    open.merge(gated.route_layer(gate))
+        .with_state(edge.clone())
+        .merge(openapi::route(&description))
+        .merge(Router::from(docs))
+        .fallback(async || Problem::new(Code::NotFound, "there is no such path"))
+        .method_not_allowed_fallback(async || Problem::new(Code::MethodNotAllowed, "this path has other methods"))
+        .layer(DefaultBodyLimit::max(limit::REQUEST_BODY_MAX_BYTES))
+        .layer(middleware::from_fn(layers::around))
+}
+
+/// The description of the API, of the very routes that are served.
+pub fn description() -> OpenApi {
+    openapi::complete(public().into_openapi(), private().into_openapi())
+}
+
+/// Whoever asks.
+fn public() -> Routes {
+    Routes::new().merge(system::http::routes()).merge(session::http::public()).merge(socket::upgrade::routes())
+}
+
+/// Whoever has an access token that works.
+fn private() -> Routes {
+    Routes::new()
+        .merge(session::http::private())
+        .merge(account::http::routes())
+        .merge(friendship::http::routes())
+        .merge(conversation::http::routes())
+        .merge(message::http::routes())
+        .merge(inbox::http::routes())
+}

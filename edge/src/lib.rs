@@ -1,0 +1,103 @@
+//! Natter's doors: REST, WebSocket, authentication. What comes in is checked for its shape, given a caller and handed
+//! to the write side (`natter_commands`) or answered from the read side (`natter_projections`); nothing is decided here.
+//!
+//! Reading order: `auth` (who asks), `http` (what all routes share), a folder per noun (what the routes and frames
+//! do), `socket` (the WebSocket), `server` (how connections are taken and let go). The contract is `edge/PROTOCOL.md`.
+
+mod account;
+mod auth;
+mod conversation;
+mod edge;
+mod friendship;
+mod http;
+mod inbox;
+mod message;
+pub mod metrics;
+mod server;
+mod session;
+mod socket;
+mod system;
+#[cfg(test)]
+mod tests;
+
+use auth::Auth;
+use edge::{Edge, Inside, Rooms};
+use natter_commands::Commands;
+use natter_projections::Projections;
+use natter_streams::{Lanes, bus::Bus, keyring::Keyring};
+use std::{sync::Arc, time::Duration};
+use tokio::net::TcpListener;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+pub use http::router::description;
+
+/// What the doors open on.
+pub struct Doors {
+    pub commands: Commands,
+    pub projections: Projections,
+    pub bus: Bus,
+    pub keyring: Arc<Keyring>,
+    pub lanes: Lanes,
+    pub settings: Settings,
+}
+
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// How often a WebSocket is pinged; silent for twice as long, it is closed.
+    pub heartbeat: Duration,
+    /// How long a WebSocket may take to authenticate.
+    pub greeting: Duration,
+    /// How long what is under way may take once the process is to end.
+    pub drain: Duration,
+    /// Whether rates are limited. Shapes and sizes always are.
+    pub limits: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            heartbeat: Duration::from_secs(25),
+            greeting: Duration::from_secs(10),
+            drain: Duration::from_secs(10),
+            limits: true,
+        }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("accept connections")]
+    Accept(#[source] std::io::Error),
+}
+
+/// An access token for a session that is open, made without a door: for benchmarks, whose people do not sign in.
+pub fn access_token(keyring: &Keyring, caller: natter_commands::Caller) -> String {
+    Auth::new(keyring).access_token(caller)
+}
+
+/// Serves until `stop`, then lets go in order: no new connections, what was asked is answered, WebSockets are closed
+/// with 1012.
+pub async fn serve(listener: TcpListener, doors: Doors, stop: CancellationToken) -> Result<(), Error> {
+    metrics::recorder();
+    let auth = Arc::new(Auth::new(&doors.keyring));
+    let mut edge = Edge::new(auth.clone(), doors.lanes, doors.settings.clone(), stop.clone());
+    let inside = enter(&doors, auth, &edge.sockets, &stop);
+    auth::ended::fill(&inside).await;
+    tokio::spawn(auth::ended::watch(inside.clone(), stop));
+    edge.inside = Some(inside);
+    let edge = Arc::new(edge);
+    server::run(listener, http::router::router(&edge), &edge).await
+}
+
+fn enter(doors: &Doors, auth: Arc<Auth>, sockets: &TaskTracker, stop: &CancellationToken) -> Inside {
+    let hub = socket::hub::Hub::new(doors.bus.clone(), stop.clone());
+    Inside::new(Rooms {
+        auth,
+        lanes: doors.lanes,
+        commands: doors.commands.clone(),
+        projections: doors.projections.clone(),
+        bus: doors.bus.clone(),
+        hub,
+        cursors: inbox::Cursors::new(doors.commands.clone(), sockets.clone()),
+    })
+}

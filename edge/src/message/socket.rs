@@ -1,0 +1,83 @@
+//! `message.send` and `message.list`.
+
+use super::{Checked, SHOWN_BY, page, send};
+use crate::{
+    edge::Inside,
+    http::{position, problem::Problem, query::limited},
+};
+use natter_client::wire;
+use natter_commands::{Caller, Pending, Sent};
+use natter_domain::{ConversationId, MessageId};
+use natter_projections::message::Range;
+
+/// A page over WebSocket ends before its JSON passes this, unless one message does: a connection's buffers stay small.
+const PAGE_MAX_BYTES: usize = 512 * 1024;
+
+/// Queues the message: to be called in the order of the frames.
+pub fn queue(inside: &Inside, caller: Caller, frame: &wire::SendFrame) -> Result<Pending<Sent>, Problem> {
+    let body = Checked::new(&frame.body)?;
+    Ok(send(inside, caller, ConversationId(frame.conversation_id), MessageId(frame.message_id), &body))
+}
+
+/// The answer, once the message is durable.
+pub async fn sent(pending: Pending<Sent>) -> Result<wire::SentOk, Problem> {
+    let Sent { message_id, seq, sent_at, positions, .. } = pending.await?;
+    Ok(wire::SentOk { message_id: message_id.0, seq, sent_at: sent_at.to_string(), position: positions.to_string() })
+}
+
+pub async fn list(
+    inside: &Inside,
+    caller: Caller,
+    frame: wire::ListFrame,
+) -> Result<wire::Items<wire::Message>, Problem> {
+    let wire::ListFrame { before_seq, after_seq, .. } = frame;
+    let range = Range { before_seq, after_seq, limit: limited(frame.limit.map(u64::from))? };
+    if let Some(token) = frame.position {
+        position::wait(inside, &position::parse(&token, inside.lanes)?, SHOWN_BY).await?;
+    }
+    let items = page(inside, caller, ConversationId(frame.conversation_id), range).await?;
+    Ok(wire::Items { items: cut(items) })
+}
+
+/// As many as fit into a page, at least one.
+fn cut(mut items: Vec<wire::Message>) -> Vec<wire::Message> {
+    let mut bytes = 0;
+    let fits = items.iter().take_while(|item| {
+        bytes += serde_json::to_vec(item).map_or(0, |json| json.len());
+        bytes <= PAGE_MAX_BYTES
+    });
+    let count = fits.count().max(1);
+    items.truncate(count);
+    items
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use uuid::Uuid;
+
+    fn message(seq: u64, bytes: usize) -> wire::Message {
+        wire::Message {
+            conversation_id: Uuid::nil(),
+            message_id: Uuid::nil(),
+            seq,
+            sender: None,
+            body: Some(wire::Body::Text { text: "a".repeat(bytes) }),
+            sent_at: String::new(),
+            edited_at: None,
+            recalled_at: None,
+        }
+    }
+
+    #[test]
+    fn a_page_ends_before_it_is_too_large_but_is_never_empty() {
+        let small: Vec<_> = (1..=200).map(|seq| message(seq, 100)).collect();
+        assert_eq!(cut(small).len(), 200);
+        let large: Vec<_> = (1..=200).map(|seq| message(seq, 16_384)).collect();
+        let kept = cut(large);
+        assert!((30..32).contains(&kept.len()), "{}", kept.len());
+        assert_eq!(kept[0].seq, 1);
+        assert_eq!(cut(vec![message(1, 2 * PAGE_MAX_BYTES), message(2, 1)]).len(), 1);
+        assert!(cut(vec![]).is_empty());
+    }
+}

@@ -1,0 +1,68 @@
+//! Every metric of the doors, and the recorder that `/metrics` shows.
+
+use axum::http::{Method, StatusCode};
+use metrics::{counter, gauge, histogram};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use std::{sync::OnceLock, time::Duration};
+
+/// Seconds, from a cached answer to one that came just before its deadline.
+const SECONDS: [f64; 12] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
+
+/// The process' one recorder. Called early by the process itself, so that nothing goes uncounted; here at the latest.
+pub fn recorder() -> &'static PrometheusHandle {
+    static RECORDER: OnceLock<PrometheusHandle> = OnceLock::new();
+    RECORDER.get_or_init(|| {
+        let recorder = PrometheusBuilder::new()
+            .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)
+            .expect("there are buckets")
+            .build_recorder();
+        let handle = recorder.handle();
+        // Where somebody else has installed one, theirs counts and ours stays empty.
+        let _ = metrics::set_global_recorder(recorder);
+        handle
+    })
+}
+
+/// The route is the pattern, never the path: paths hold ids.
+pub fn answered(method: &Method, route: Option<String>, status: StatusCode, took: Duration) {
+    let route = route.unwrap_or_else(|| "none".to_owned());
+    let method = if is_usual(method) { method.as_str().to_owned() } else { "other".to_owned() };
+    let labels = [("method", method.clone()), ("route", route.clone()), ("status", status.as_u16().to_string())];
+    counter!("natter_edge_requests_total", &labels).increment(1);
+    histogram!("natter_edge_request_seconds", "method" => method, "route" => route).record(took);
+}
+
+fn is_usual(method: &Method) -> bool {
+    [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS]
+        .contains(method)
+}
+
+pub fn socket_opened() {
+    gauge!("natter_edge_sockets").increment(1.0);
+}
+
+/// `code`: the close code that we sent; 1000 where the client left.
+pub fn socket_closed(code: u16) {
+    gauge!("natter_edge_sockets").decrement(1.0);
+    counter!("natter_edge_sockets_closed_total", "code" => code.to_string()).increment(1);
+}
+
+pub fn frame(op: &'static str) {
+    counter!("natter_edge_frames_total", "op" => op).increment(1);
+}
+
+pub fn pushes_sent(count: u64) {
+    counter!("natter_edge_pushes_total", "outcome" => "sent").increment(count);
+}
+
+pub fn pushes_dropped(count: u64) {
+    counter!("natter_edge_pushes_total", "outcome" => "dropped").increment(count);
+}
+
+pub fn resync(reason: &'static str) {
+    counter!("natter_edge_resyncs_total", "reason" => reason).increment(1);
+}
+
+pub fn people(count: usize) {
+    gauge!("natter_edge_people").set(count as f64);
+}

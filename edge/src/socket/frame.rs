@@ -1,0 +1,151 @@
+//! What a client may say, read strictly. An error names the frame's `id` wherever that can be read.
+
+use crate::http::{json, problem::Problem};
+use natter_client::wire;
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::Value;
+
+/// A request.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Op {
+    Send(wire::SendFrame),
+    List(wire::ListFrame),
+    Read(wire::ReadFrame),
+    Auth(wire::AuthFrame),
+    Ping(wire::PingFrame),
+}
+
+/// A frame that is no request, and the `id` to answer it under.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Bad {
+    pub id: Option<String>,
+    pub problem: Problem,
+}
+
+#[derive(Deserialize)]
+struct Head {
+    #[serde(default)]
+    id: Option<Value>,
+    #[serde(default)]
+    op: Option<Value>,
+}
+
+impl Op {
+    /// Every op that is understood.
+    pub const NAMES: [&str; 5] = ["message.send", "message.list", "conversation.read", "auth", "ping"];
+
+    pub fn parse(text: &str) -> Result<Self, Bad> {
+        let head: Head =
+            json::parse(text.as_bytes()).map_err(|problem| Bad { id: None, problem: as_frame(problem) })?;
+        let id = head.id.as_ref().and_then(Value::as_str).map(str::to_owned);
+        let op = head.op.as_ref().and_then(Value::as_str).unwrap_or_default();
+        Self::read(op, text).map_err(|problem| Bad { id, problem })
+    }
+
+    fn read(op: &str, text: &str) -> Result<Self, Problem> {
+        fn whole<T: DeserializeOwned>(text: &str) -> Result<T, Problem> {
+            json::parse(text.as_bytes())
+        }
+        match op {
+            "message.send" => whole(text).map(Self::Send),
+            "message.list" => whole(text).map(Self::List),
+            "conversation.read" => whole(text).map(Self::Read),
+            "auth" => whole(text).map(Self::Auth),
+            "ping" => whole(text).map(Self::Ping),
+            _ => Err(Problem::invalid("/op", "is no op that is known")),
+        }
+    }
+
+    /// For the metrics.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Send(_) => Self::NAMES[0],
+            Self::List(_) => Self::NAMES[1],
+            Self::Read(_) => Self::NAMES[2],
+            Self::Auth(_) => Self::NAMES[3],
+            Self::Ping(_) => Self::NAMES[4],
+        }
+    }
+
+    /// What its answer weighs until it is given: a page may be half a megabyte.
+    pub const fn weight(&self) -> usize {
+        match self {
+            Self::List(_) => 64,
+            _ => 1,
+        }
+    }
+}
+
+/// What is no object is no frame at all.
+fn as_frame(problem: Problem) -> Problem {
+    let whole = problem.errors.iter().any(|error| error.pointer.is_empty());
+    if whole { Problem::malformed("a frame is one JSON object") } else { problem }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use natter_domain::Code;
+    use serde_json::json;
+    use uuid::Uuid;
+
+    #[track_caller]
+    fn bad(text: &str) -> (Option<String>, Code, Vec<String>) {
+        let Bad { id, problem } = Op::parse(text).unwrap_err();
+        (id, problem.code, problem.errors.into_iter().map(|error| error.pointer).collect())
+    }
+
+    #[test]
+    fn a_request_is_read_with_its_id() {
+        let frame = json!({"id": "1", "op": "conversation.read", "conversation_id": Uuid::nil(), "seq": 7});
+        let read = wire::ReadFrame {
+            id: "1".to_owned(),
+            op: "conversation.read".to_owned(),
+            conversation_id: Uuid::nil(),
+            seq: 7,
+            command_id: None,
+        };
+        assert_eq!(Op::parse(&frame.to_string()).unwrap(), Op::Read(read));
+    }
+
+    #[test]
+    fn what_is_no_object_is_malformed_and_has_no_id() {
+        for text in ["", "{", "null", "[]", "\"x\"", "1", "{} {}"] {
+            assert_eq!(bad(text), (None, Code::Malformed, vec![]), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_op_is_invalid_under_its_id() {
+        let unknown = (Some("7".to_owned()), Code::InvalidInput, vec!["/op".to_owned()]);
+        for op in [json!("message.sent"), json!("typing "), json!(1), Value::Null] {
+            assert_eq!(bad(&json!({"id": "7", "op": op}).to_string()), unknown);
+        }
+        assert_eq!(bad(r#"{"id": "7"}"#), unknown);
+    }
+
+    #[test]
+    fn a_wrong_field_is_invalid_under_its_id_and_pointer() {
+        let id = Uuid::nil();
+        for (frame, pointer) in [
+            (json!({"id": "1", "op": "message.list", "conversation_id": id, "limit": -1}), "/limit"),
+            (json!({"id": "1", "op": "message.list", "conversation_id": id, "sender_id": id}), "/sender_id"),
+            (json!({"id": "1", "op": "message.list"}), "/conversation_id"),
+            (json!({"id": "1", "op": "message.list", "conversation_id": "*"}), "/conversation_id"),
+            (json!({"id": "1", "op": "conversation.read", "conversation_id": id, "seq": "1"}), "/seq"),
+            (json!({"id": "1", "op": "auth", "token": 1}), "/token"),
+        ] {
+            assert_eq!(bad(&frame.to_string()), (Some("1".to_owned()), Code::InvalidInput, vec![pointer.to_owned()]));
+        }
+        let numbered = json!({"id": 1, "op": "conversation.read", "conversation_id": id, "seq": 1});
+        assert_eq!(bad(&numbered.to_string()), (None, Code::InvalidInput, vec!["/id".to_owned()]));
+    }
+
+    #[test]
+    fn every_named_op_is_understood() {
+        for name in Op::NAMES {
+            let text = json!({"id": "1", "op": name, "no such field": 1}).to_string();
+            assert_eq!(Op::parse(&text).unwrap_err().problem.code, Code::InvalidInput, "{name}");
+        }
+    }
+}

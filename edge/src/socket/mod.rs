@@ -1,0 +1,16 @@
+//! The WebSocket: requests in, answers and pushes out.
+//!
+//! Reading order: `frame` (what a client may say), `session` (what is answered: a state machine without IO),
+//! `outbox` (what waits to be sent, bounded), `hub` and `person` (who gets which push), `upgrade` (the way in),
+//! `drive` (the thin task that carries all this), `wire` (sending, receiving, closing).
+
+mod close;
+mod drive;
+mod frame;
+pub mod hub;
+mod outbox;
+mod person;
+mod reply;
+mod session;
+pub mod upgrade;
+mod wire;

@@ -1,0 +1,66 @@
+//! `natter bench`: each scenario prints our figure beside the raw limit or peer of the same run, as a ratio, because
+//! an absolute figure says more about the machine than about Natter.
+
+mod cpu;
+mod ids;
+mod load;
+mod machine;
+mod people;
+mod raw;
+mod report;
+mod send;
+
+use anyhow::{Result, bail};
+use clap::Args;
+use std::{path::PathBuf, process::ExitCode};
+
+#[derive(Args, Clone, Debug)]
+pub struct BenchArgs {
+    /// `list` names the scenarios
+    pub scenario: String,
+    /// A running server to measure; without it a private one is started, servers and all
+    #[arg(long)]
+    pub url: Option<String>,
+    /// Where to write the result as one JSON object
+    #[arg(long)]
+    pub json: Option<PathBuf>,
+    /// Seconds of the measured phase
+    #[arg(long, default_value_t = 20)]
+    pub seconds: u64,
+    /// Pairs of people that talk
+    #[arg(long, default_value_t = 128)]
+    pub pairs: usize,
+    /// Messages that each person has on the way at once
+    #[arg(long, default_value_t = 4)]
+    pub window: usize,
+}
+
+const SCENARIOS: &[(&str, &str)] = &[
+    ("ids", "UUIDv7 per second, rising per process, beside a clock read and an atomic add"),
+    ("send", "durable messages per second over WebSockets, beside insert + publish + history insert"),
+];
+
+pub async fn bench(args: BenchArgs) -> Result<ExitCode> {
+    let report = match args.scenario.as_str() {
+        "list" => {
+            list();
+            return Ok(ExitCode::SUCCESS);
+        }
+        "ids" => ids::run()?,
+        "send" => send::run(&args).await?,
+        other => bail!("no scenario {other:?}: `natter bench list` names them"),
+    };
+    report.print();
+    if let Some(path) = &args.json {
+        report.write(path)?;
+    }
+    Ok(if report.law_holds() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn list() {
+    for (name, what) in SCENARIOS {
+        println!("{name:<10} {what}");
+    }
+}
+
+pub use load::{LoadArgs, load};

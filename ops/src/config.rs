@@ -1,0 +1,129 @@
+//! Every setting of a running Natter: from `NATTER_*` variables, each with its default.
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use natter_commands::Cost;
+use std::{
+    fs::OpenOptions,
+    io::{Read, Write},
+    net::SocketAddr,
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+/// What `natter serve` and `natter run` are told.
+#[derive(Args, Clone, Debug)]
+pub struct Settings {
+    /// Where the doors are.
+    #[arg(long, env = "NATTER_LISTEN", default_value = "127.0.0.1:8080")]
+    pub listen: SocketAddr,
+    /// Where the installation's key and private servers' data are kept [default: .natter].
+    #[arg(long, env = "NATTER_DATA_DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// The file with the installation's key, 64 hexadecimal digits; made in the data directory at the first start.
+    #[arg(long, env = "NATTER_KEY_FILE")]
+    pub key_file: Option<PathBuf>,
+    /// Lanes of a new installation, 1 to 256 [default: 16]. Cannot be changed later.
+    #[arg(long, env = "NATTER_LANES")]
+    pub lanes: Option<u16>,
+    /// What hashing a password costs: `cheap` is for tests only.
+    #[arg(long, env = "NATTER_ARGON2", default_value = "standard", value_parser = cost)]
+    pub argon2: Cost,
+    /// Milliseconds between the pings of a WebSocket.
+    #[arg(long, env = "NATTER_HEARTBEAT_MS", default_value = "25000", value_parser = millis)]
+    pub heartbeat: Duration,
+    /// `off` lifts rates, never shapes and sizes. There are no rates yet.
+    #[arg(long, env = "NATTER_LIMITS", default_value = "standard", value_parser = ["standard", "off"])]
+    pub limits: String,
+}
+
+fn cost(text: &str) -> Result<Cost> {
+    match text {
+        "standard" => Ok(Cost::Standard),
+        "cheap" => Ok(Cost::Cheap),
+        _ => bail!("`standard` or `cheap`"),
+    }
+}
+
+fn millis(text: &str) -> Result<Duration> {
+    match text.parse() {
+        Ok(millis @ 10..=3_600_000) => Ok(Duration::from_millis(millis)),
+        _ => bail!("10 to 3600000"),
+    }
+}
+
+const USUAL_DIR: &str = ".natter";
+
+impl Settings {
+    pub fn dir(&self) -> PathBuf {
+        self.data_dir.clone().unwrap_or_else(|| PathBuf::from(USUAL_DIR))
+    }
+
+    /// Defaults, with everything of ours in one directory.
+    pub fn in_directory(dir: &Path) -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            data_dir: Some(dir.to_owned()),
+            key_file: None,
+            lanes: None,
+            argon2: Cost::Standard,
+            heartbeat: Duration::from_secs(25),
+            limits: "standard".to_owned(),
+        }
+    }
+
+    /// The installation's key; made at the first start, readable by its owner only.
+    pub fn installation_key(&self) -> Result<[u8; 32]> {
+        let path = self.key_file.clone().unwrap_or_else(|| self.dir().join("installation.key"));
+        if !path.exists() {
+            make_key(&path).with_context(|| format!("make the installation's key {}", path.display()))?;
+        }
+        read_key(&path).with_context(|| format!("read the installation's key {}", path.display()))
+    }
+}
+
+fn make_key(path: &Path) -> Result<()> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    let hex: String = natter_streams::id::random::<32>().iter().map(|byte| format!("{byte:02x}")).collect();
+    // Written beside and renamed, so that a crash leaves no half a key.
+    let fresh = path.with_extension("new");
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
+    writeln!(file, "{hex}")?;
+    file.sync_all()?;
+    Ok(std::fs::rename(&fresh, path)?)
+}
+
+fn read_key(path: &Path) -> Result<[u8; 32]> {
+    let mut text = String::new();
+    std::fs::File::open(path)?.read_to_string(&mut text)?;
+    let text = text.trim();
+    if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        bail!("not 64 hexadecimal digits");
+    }
+    let mut key = [0; 32];
+    for (byte, index) in key.iter_mut().zip((0..64).step_by(2)) {
+        *byte = u8::from_str_radix(&text[index..index + 2], 16)?;
+    }
+    Ok(key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_made_once_and_read_again() {
+        let folder = std::env::temp_dir().join(format!("natter-key-{}", std::process::id()));
+        let path = folder.join("a/installation.key");
+        make_key(&path).unwrap();
+        let key = read_key(&path).unwrap();
+        assert_ne!(key, [0; 32]);
+        assert_eq!(read_key(&path).unwrap(), key);
+        std::fs::write(&path, "not a key").unwrap();
+        assert!(read_key(&path).is_err());
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+}

@@ -1,0 +1,13 @@
+//! The tools: what the `natter` binary does, each subcommand in a module of its own.
+
+pub mod bench;
+pub mod config;
+pub mod demo;
+pub mod run;
+pub mod serve;
+pub mod servers;
+pub mod signals;
+pub mod streams;
+mod tally;
+pub mod tracing;
+pub mod with_servers;

@@ -1,0 +1,45 @@
+//! The `natter` binary: one subcommand per module of `natter_ops`.
+
+use clap::Parser;
+use natter_ops::{bench, demo, run, serve, streams, tracing, with_servers};
+use std::process::ExitCode;
+
+/// An event-sourced instant-messaging server.
+#[derive(Parser)]
+#[command(version)]
+enum Command {
+    /// Start private servers as needed, apply migrations, serve
+    Run(run::RunArgs),
+    /// Serve on a PostgreSQL and a NATS server that somebody else runs
+    Serve(serve::ServeArgs),
+    /// Two people meet on a running server and talk
+    Demo(demo::DemoArgs),
+    /// Measure a scenario beside its raw limit; `natter bench list` names them
+    Bench(bench::BenchArgs),
+    /// Check the log, or follow it
+    Streams(streams::StreamsArgs),
+    /// Run a command beside private servers in a fresh directory, and end with its exit code
+    WithServers(with_servers::WithServersArgs),
+    /// A load process of a benchmark
+    #[command(hide = true)]
+    BenchLoad(bench::LoadArgs),
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    tracing::start();
+    let outcome = match Command::parse() {
+        Command::Run(args) => run::run(args).await.map(|()| ExitCode::SUCCESS),
+        Command::Serve(args) => serve::serve_until_told(args).await.map(|()| ExitCode::SUCCESS),
+        Command::Demo(args) => demo::demo(args).await.map(|()| ExitCode::SUCCESS),
+        Command::Bench(args) => bench::bench(args).await,
+        Command::Streams(args) => streams::streams(args).await,
+        Command::WithServers(args) => with_servers::with_servers(args).await,
+        Command::BenchLoad(args) => bench::load(args).await.map(|()| ExitCode::SUCCESS),
+    };
+    outcome.unwrap_or_else(|error| {
+        // The chain of causes on one line, and no backtrace: an operator's mistake is the usual reason.
+        eprintln!("natter: {error:#}");
+        ExitCode::FAILURE
+    })
+}

@@ -1,0 +1,53 @@
+//! `natter streams`: the log, for those who check it and those who follow it.
+
+mod follow;
+mod verify;
+
+use anyhow::Result;
+use clap::{Args, Subcommand};
+use natter_streams::{Log, bus::Bus};
+use std::process::ExitCode;
+
+#[derive(Args, Clone, Debug)]
+pub struct StreamsArgs {
+    #[command(subcommand)]
+    command: StreamsCommand,
+}
+
+#[derive(Subcommand, Clone, Debug)]
+enum StreamsCommand {
+    /// Recompute the hash chain of every lane, and compare the log with its streams where NATS is named
+    Verify {
+        #[arg(long, env = "NATTER_DATABASE_URL", hide_env_values = true)]
+        database_url: String,
+        #[arg(long, env = "NATTER_NATS_URL", hide_env_values = true)]
+        nats_url: Option<String>,
+    },
+    /// Print events as their streams carry them, each verified, until interrupted
+    Follow {
+        #[arg(long, env = "NATTER_DATABASE_URL", hide_env_values = true)]
+        database_url: String,
+        #[arg(long, env = "NATTER_NATS_URL", hide_env_values = true)]
+        nats_url: String,
+        /// From the first event on, not from now
+        #[arg(long)]
+        all: bool,
+    },
+}
+
+pub async fn streams(args: StreamsArgs) -> Result<ExitCode> {
+    match args.command {
+        StreamsCommand::Verify { database_url, nats_url } => {
+            let log = Log::connect(&database_url, None).await?;
+            let bus = match nats_url {
+                Some(url) => Some(Bus::connect(&url).await?),
+                None => None,
+            };
+            verify::verify(&log, bus.as_ref()).await
+        }
+        StreamsCommand::Follow { database_url, nats_url, all } => {
+            let (log, bus) = (Log::connect(&database_url, None).await?, Bus::connect(&nats_url).await?);
+            follow::follow(&log, &bus, all).await
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! The log and the streams themselves, and the law that ties them: **event N of a lane in PostgreSQL is message
+//! N of the lane's stream**, in every byte that the chain covers.
+
+use crate::{Stack, eventually};
+use async_nats::{HeaderMap, jetstream};
+use futures::StreamExt;
+use natter_streams::{Hash, Lane, Lanes, Link, Record, stream, subject};
+use sqlx::Row;
+use std::time::Duration;
+use uuid::Uuid;
+
+/// How long the relay may take to catch up.
+const BOUND: Duration = Duration::from_secs(60);
+const PAGE: usize = 1_000;
+
+/// An event as PostgreSQL has it.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Stored {
+    pub lane: Lane,
+    pub position: u64,
+    pub event_id: Uuid,
+    pub aggregate_type: String,
+    pub aggregate_id: String,
+    pub event_type: String,
+    pub payload: String,
+    pub metadata: String,
+    pub hash: Vec<u8>,
+    pub command_key: Option<Uuid>,
+}
+
+/// A message as JetStream has it.
+#[derive(Clone, Debug)]
+pub struct Carried {
+    pub sequence: u64,
+    pub headers: HeaderMap,
+    pub payload: Vec<u8>,
+}
+
+impl Stack {
+    /// Every event, by lane and position.
+    pub async fn log(&self) -> Vec<Stored> {
+        let rows = sqlx::query(
+            "SELECT lane, position, event_id, aggregate_type, aggregate_id, event_type, payload::text AS payload,
+                    metadata::text AS metadata, hash, command_key FROM events ORDER BY lane, position",
+        )
+        .fetch_all(self.pool())
+        .await
+        .expect("read the log");
+        let stored = |row: &sqlx::postgres::PgRow| Stored {
+            lane: Lane::new(u8::try_from(row.get::<i16, _>("lane")).expect("a lane's number is a byte")),
+            position: u64::try_from(row.get::<i64, _>("position")).expect("positions are positive"),
+            event_id: row.get("event_id"),
+            aggregate_type: row.get("aggregate_type"),
+            aggregate_id: row.get("aggregate_id"),
+            event_type: row.get("event_type"),
+            payload: row.get("payload"),
+            metadata: row.get("metadata"),
+            hash: row.get("hash"),
+            command_key: row.get("command_key"),
+        };
+        rows.iter().map(stored).collect()
+    }
+
+    /// Every message of a lane's stream, by sequence; none where there is no stream.
+    pub async fn stream(&self, lane: Lane) -> Vec<Carried> {
+        let client = async_nats::connect(self.nats_url()).await.expect("connect to the test NATS");
+        let context = jetstream::new(client);
+        let Ok(found) = context.get_stream(subject::stream(lane)).await else { return Vec::new() };
+        let state = &found.cached_info().state;
+        if state.messages == 0 {
+            return Vec::new();
+        }
+        let last = state.last_sequence;
+        let whole = jetstream::consumer::pull::OrderedConfig::default();
+        let consumer = found.create_consumer(whole).await.expect("read a stream from its beginning");
+        let mut messages = consumer.messages().await.expect("read a stream");
+        let mut carried = Vec::new();
+        while carried.last().is_none_or(|newest: &Carried| newest.sequence < last) {
+            let message = crate::within("the next message of a stream", BOUND, messages.next()).await;
+            let message = message.expect("the stream goes on").expect("read a message");
+            let sequence = message.info().expect("a stream's message says its place").stream_sequence;
+            let (headers, payload) = (message.headers.clone().unwrap_or_default(), message.payload.to_vec());
+            carried.push(Carried { sequence, headers, payload });
+        }
+        carried
+    }
+}
+
+/// Waits until the relay has published everything, then demands that every lane is its stream.
+pub async fn log_is_stream(stack: &Stack) {
+    let compared = compare_log_and_streams(stack).await.unwrap_or_else(|difference| panic!("{difference}"));
+    assert!(compared > 0, "a law about nothing holds by itself");
+}
+
+/// Waits until the relay has published everything, then compares every lane in every byte: how many events are the
+/// same, or the first place that is not.
+pub async fn compare_log_and_streams(stack: &Stack) -> Result<usize, String> {
+    let log = stack.log().await;
+    for lane in lanes(stack).await.iter() {
+        let stored: Vec<&Stored> = log.iter().filter(|event| event.lane == lane).collect();
+        let carried = eventually(&format!("lane {lane} is published"), BOUND, async || {
+            let carried = stack.stream(lane).await;
+            let last = carried.last().map_or(0, |message| message.sequence);
+            if last >= stored.len() as u64 { Ok(carried) } else { Err(format!("{last} of {}", stored.len())) }
+        })
+        .await;
+        compare(incarnation(stack, lane).await, &stored, &carried).map_err(|what| format!("lane {lane} {what}"))?;
+    }
+    Ok(log.len())
+}
+
+fn compare(incarnation: Uuid, stored: &[&Stored], carried: &[Carried]) -> Result<(), String> {
+    if stored.len() != carried.len() {
+        return Err(format!("has {} events and {} messages", stored.len(), carried.len()));
+    }
+    let mut previous = Hash::default();
+    for ((number, event), message) in (1..).zip(stored).zip(carried) {
+        let wrong = |what: &str| Err(format!("position {number}: {what}\n{event:?}\n{message:?}"));
+        if event.position != number || message.sequence != number {
+            return wrong("numbers have a gap before it");
+        }
+        let Some(record) = stream::decode(&message.headers, &message.payload, message.sequence) else {
+            return wrong("the message is no event or does not fit its hash");
+        };
+        if as_stored(&record) != comparable(event) {
+            return wrong("the message is not the event");
+        }
+        if record.incarnation != incarnation || record.previous != previous {
+            return wrong("it does not continue the chain");
+        }
+        previous = record.hash;
+    }
+    Ok(())
+}
+
+/// A message in the shape of a row; the command's key is not published.
+fn as_stored(record: &Record) -> Stored {
+    Stored {
+        lane: record.lane,
+        position: record.position,
+        event_id: record.event_id.0,
+        aggregate_type: record.noun.to_string(),
+        aggregate_id: record.aggregate_id.to_string(),
+        event_type: record.event_type.to_string(),
+        payload: record.payload.to_string(),
+        metadata: record.metadata.to_string(),
+        hash: record.hash.0.to_vec(),
+        command_key: None,
+    }
+}
+
+fn comparable(event: &Stored) -> Stored {
+    Stored { command_key: None, ..event.clone() }
+}
+
+/// Recomputes the chain over the whole log in PostgreSQL, the way the server does; the first broken place.
+pub async fn check_chain(stack: &Stack) -> Result<u64, natter_streams::Error> {
+    let log = stack.verified_log().await;
+    let mut count = 0;
+    for lane in log.lanes().iter() {
+        let mut last = Link::start(lane, log.incarnation(lane).await?);
+        loop {
+            let page = log.read(&last, PAGE).await?;
+            let Some(newest) = page.last() else { break };
+            last = newest.link();
+            count += page.len() as u64;
+        }
+    }
+    Ok(count)
+}
+
+/// The lanes of the installation.
+pub async fn lanes(stack: &Stack) -> Lanes {
+    let count: i16 =
+        sqlx::query_scalar("SELECT lanes FROM installation").fetch_one(stack.pool()).await.expect("read the lanes");
+    u16::try_from(count).ok().and_then(Lanes::new).expect("an installation has 1 to 256 lanes")
+}
+
+async fn incarnation(stack: &Stack, lane: Lane) -> Uuid {
+    let found = sqlx::query_scalar("SELECT incarnation FROM lanes WHERE lane = $1").bind(lane.number());
+    found.fetch_one(stack.pool()).await.expect("read a lane's incarnation")
+}

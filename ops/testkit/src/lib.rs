@@ -1,0 +1,24 @@
+//! The harness of the whole-system tests: people who talk ([`Person`]) through real `natter` processes
+//! ([`Node`]) on a database and a NATS account of their own ([`Stack`]).
+//!
+//! The servers come from `./ops/test`, which runs the tests under `natter with-servers`. Everything here panics
+//! with words for the reader of a failed test, waits for states with a bound, and never sleeps for a guess.
+//! [`law`] looks past the doors, at the log and the streams themselves.
+
+mod eventually;
+pub mod law;
+mod node;
+mod person;
+mod raw;
+mod servers;
+mod stack;
+pub mod token;
+
+pub use eventually::{BOUND, eventually, within};
+pub use node::{Node, Options};
+pub use person::Person;
+pub use raw::{Raw, RawSocket, Reply};
+pub use stack::Stack;
+
+pub use natter_client as client;
+pub use natter_client::wire;

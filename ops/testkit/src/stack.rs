@@ -1,0 +1,115 @@
+//! One installation under test: a database, a NATS account, a data directory, and the nodes that run on them.
+
+use crate::{
+    node::{Node, Options},
+    person::Person,
+    servers::{self, Servers},
+};
+use natter_streams::Log;
+use sqlx::PgPool;
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+/// Nodes of tests share their log into this many lanes.
+pub const LANES: u16 = 4;
+
+/// See the module's page. Everything in it is gone with the run's servers.
+pub struct Stack {
+    site: Arc<Site>,
+    pool: PgPool,
+    newest: Mutex<Option<String>>,
+}
+
+/// What a node needs to know.
+pub(crate) struct Site {
+    pub database_url: String,
+    pub nats_url: String,
+    pub dir: PathBuf,
+}
+
+impl Stack {
+    /// On the servers of this run.
+    pub async fn new() -> Self {
+        let servers = Servers::of_this_run();
+        let name = format!("t{}", natter_client::new_id().simple());
+        let database_url = servers.database(&name).await;
+        let nats_url = servers.nats_account();
+        Self::of(&database_url, &nats_url, servers.dir.join("stacks").join(name))
+    }
+
+    /// On servers of the test's own; the database has its tables or gets them from its first node.
+    pub fn on(database_url: &str, nats_url: &str, dir: &Path) -> Self {
+        Self::of(database_url, nats_url, dir.to_owned())
+    }
+
+    fn of(database_url: &str, nats_url: &str, dir: PathBuf) -> Self {
+        std::fs::create_dir_all(&dir).expect("make a stack's directory");
+        let pool = sqlx::postgres::PgPoolOptions::new().max_connections(2).connect_lazy(database_url);
+        let site = Site { database_url: database_url.to_owned(), nats_url: nats_url.to_owned(), dir };
+        Self { site: Arc::new(site), pool: pool.expect("the database's url is one"), newest: Mutex::default() }
+    }
+
+    /// A place for the test's own files.
+    pub fn dir(&self) -> &Path {
+        &self.site.dir
+    }
+
+    pub fn database_url(&self) -> &str {
+        &self.site.database_url
+    }
+
+    pub fn nats_url(&self) -> &str {
+        &self.site.nats_url
+    }
+
+    /// Straight into the database, past every door.
+    pub fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+
+    /// The log as the server's own code reads it, every link of the chain checked.
+    pub async fn verified_log(&self) -> Log {
+        Log::connect(self.database_url(), None).await.expect("open the log")
+    }
+
+    /// The secret of this installation, made by its first node.
+    pub fn installation_key(&self) -> [u8; 32] {
+        let path = self.site.dir.join("installation.key");
+        let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("read {}: {error}", path.display()));
+        let digits = text.trim().as_bytes();
+        assert_eq!(digits.len(), 64, "the key has 64 hexadecimal digits");
+        let mut key = [0; 32];
+        for (byte, pair) in key.iter_mut().zip(digits.chunks(2)) {
+            let pair = std::str::from_utf8(pair).expect("the key is ASCII");
+            *byte = u8::from_str_radix(pair, 16).expect("the key is hexadecimal");
+        }
+        key
+    }
+
+    /// A `natter serve` that answers.
+    pub async fn node(&self) -> Node {
+        self.node_with(Options::default()).await
+    }
+
+    pub async fn node_with(&self, options: Options) -> Node {
+        let node = Node::start(self.site.clone(), options).await;
+        *self.newest.lock().unwrap_or_else(PoisonError::into_inner) = Some(node.base_url());
+        node
+    }
+
+    /// Somebody new, at the newest node.
+    pub async fn person(&self, name: &str) -> Person {
+        let newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Person::register(&newest.expect("a node was started"), name).await
+    }
+
+    /// How many events the log holds: what was refused must not change it.
+    pub async fn event_count(&self) -> i64 {
+        let count = sqlx::query_scalar("SELECT count(*) FROM events").fetch_one(&self.pool).await;
+        count.expect("count the events")
+    }
+}
+
+pub(crate) use servers::binary;

@@ -1,0 +1,72 @@
+//! SIGKILL at each fault point while people talk. After a start without faults everything that was acknowledged is
+//! there exactly once and in order for everybody, and the log is what the streams carry.
+
+use crate::talk::Friends;
+use natter_testkit::{Options, Stack};
+use std::os::unix::process::ExitStatusExt;
+
+const EACH: usize = 15;
+const KILLED: i32 = 9;
+
+/// `time`: the reaching at which the process dies.
+async fn killed_at(point: &str, time: usize) {
+    let stack = Stack::new().await;
+    let mut node = stack.node().await;
+    let friends = Friends::meet(&stack).await;
+    assert!(node.stop().await.success(), "a graceful stop");
+    node.restart_with(Options::faults(format!("{point}=kill@{time}"))).await;
+
+    let crash = async {
+        let status = node.exited().await;
+        assert_eq!(status.signal(), Some(KILLED), "it was killed at {point}, not ended: {status}");
+        assert_eq!(node.reached(point), time, "{point} was reached so often");
+        node.restart_with(Options::default()).await;
+    };
+    let (said, ()) = tokio::join!(friends.talk(EACH), crash);
+    friends.nothing_is_missing_doubled_or_out_of_order(&stack, &said).await;
+}
+
+#[tokio::test]
+async fn before_the_first_append() {
+    killed_at("committer.before_append", 1).await;
+}
+
+#[tokio::test]
+async fn before_an_append_in_the_middle() {
+    killed_at("committer.before_append", 7).await;
+}
+
+#[tokio::test]
+async fn after_an_append_that_nobody_was_told_of() {
+    killed_at("committer.after_append", 7).await;
+}
+
+#[tokio::test]
+async fn before_the_first_publish() {
+    killed_at("relay.before_publish", 1).await;
+}
+
+#[tokio::test]
+async fn in_the_middle_of_a_window_of_publishes() {
+    killed_at("relay.before_publish", 37).await;
+}
+
+#[tokio::test]
+async fn before_relations_are_projected() {
+    killed_at("projection.relations.before_apply", 3).await;
+}
+
+#[tokio::test]
+async fn after_relations_are_committed() {
+    killed_at("projection.relations.after_commit", 3).await;
+}
+
+#[tokio::test]
+async fn before_the_history_is_projected() {
+    killed_at("projection.history.before_apply", 3).await;
+}
+
+#[tokio::test]
+async fn before_frames_are_delivered() {
+    killed_at("projection.delivery.before_apply", 3).await;
+}

@@ -1,0 +1,13 @@
+//! The one binary of whole-system tests: rules of the house, and people who talk through real nodes on real servers.
+
+mod bad_input;
+mod chain;
+mod contract;
+mod conversation;
+mod crash;
+mod house_rules;
+mod position;
+mod push_loss;
+mod restart;
+mod session;
+mod talk;

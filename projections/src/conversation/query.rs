@@ -1,0 +1,184 @@
+//! Conversations as one of their members sees them.
+//!
+//! Two projections meet here: relations knows conversations, members and cursors, history the messages. Each may be
+//! ahead of the other, and what is shown is what both have: messages are taken up to relations' `last_seq` (the gate
+//! does that), then `last_seq` is told as the newest of those that history has. Capping, not waiting: a list must not
+//! hang because one lane of history does; a caller who needs a certain message to be there says so by its position.
+
+use crate::{
+    Error, Page, Paged, Shared, account,
+    gate::{self, Membership},
+    message::{self, Message, Span},
+    page::Cursor,
+};
+use natter_client::wire;
+use natter_domain::{AccountId, ConversationId};
+use sqlx::{PgPool, types::time::OffsetDateTime};
+use std::collections::HashMap;
+use uuid::Uuid;
+
+pub struct Query<'a>(pub(crate) &'a Shared);
+
+/// A conversation with the viewer's own intervals (two arrays, as PostgreSQL has no list of pairs) and cursor.
+type Row = (Uuid, String, i64, OffsetDateTime, Vec<i64>, Vec<Option<i64>>, i64, i64, Vec<Uuid>);
+
+/// Everything about the rows of `page`, which are cut to their number before this is looked up. `$1` is the viewer.
+const DETAILS: &str = "
+    SELECT conversation_id, kind, last_seq, last_activity,
+           ARRAY(SELECT joined_seq FROM member WHERE member.conversation_id = page.conversation_id
+                 AND account_id = $1 ORDER BY joined_seq),
+           ARRAY(SELECT left_seq FROM member WHERE member.conversation_id = page.conversation_id
+                 AND account_id = $1 ORDER BY joined_seq),
+           coalesce((SELECT read_seq FROM inbox_cursor WHERE inbox_cursor.conversation_id = page.conversation_id
+                     AND account_id = $1), 0),
+           (SELECT count(*) FROM member WHERE member.conversation_id = page.conversation_id AND left_seq IS NULL),
+           CASE WHEN kind = 'direct' THEN
+               ARRAY(SELECT account_id FROM member WHERE member.conversation_id = page.conversation_id
+                     AND left_seq IS NULL ORDER BY account_id)
+           ELSE '{}' END
+    FROM page ORDER BY last_activity DESC, conversation_id DESC";
+
+const MINE: &str = "
+    WITH mine AS (SELECT DISTINCT conversation_id FROM member WHERE account_id = $1),
+    page AS (
+        SELECT conversation_id, kind, last_seq, last_activity FROM mine JOIN conversation USING (conversation_id)
+        WHERE $2::timestamptz IS NULL OR (last_activity, conversation_id) < ($2, $3::uuid)
+        ORDER BY last_activity DESC, conversation_id DESC LIMIT $4
+    )";
+
+const ONE: &str = "
+    WITH page AS (SELECT conversation_id, kind, last_seq, last_activity FROM conversation WHERE conversation_id = $2)";
+
+impl Query<'_> {
+    /// The viewer's conversations, those that were left included, by last activity.
+    pub async fn list(&self, viewer: AccountId, page: &Page) -> Result<Paged<wire::OwnConversation>, Error> {
+        let (time, id) = page.after()?;
+        let mut rows: Vec<Row> = sqlx::query_as(&format!("{MINE} {DETAILS}"))
+            .bind(viewer.0)
+            .bind(time)
+            .bind(id)
+            .bind(page.rows())
+            .fetch_all(&self.0.pool)
+            .await
+            .map_err(Error::database("list conversations"))?;
+        let next_cursor = page.cut(&mut rows, |row| Cursor { time: row.3.into(), id: row.0 });
+        Ok(Paged { items: self.shown(viewer, rows).await?, next_cursor })
+    }
+
+    /// One conversation; `None` if the viewer never was in it.
+    pub async fn get(
+        &self,
+        viewer: AccountId,
+        conversation: ConversationId,
+    ) -> Result<Option<wire::OwnConversation>, Error> {
+        let rows: Vec<Row> = sqlx::query_as(&format!("{ONE} {DETAILS}"))
+            .bind(viewer.0)
+            .bind(conversation.0)
+            .fetch_all(&self.0.pool)
+            .await
+            .map_err(Error::database("read a conversation"))?;
+        Ok(self.shown(viewer, rows).await?.pop())
+    }
+
+    /// A handful of queries, however many rows.
+    async fn shown(&self, viewer: AccountId, rows: Vec<Row>) -> Result<Vec<wire::OwnConversation>, Error> {
+        let rows: Vec<Own> = rows.into_iter().filter_map(|row| Own::of(viewer, row)).collect();
+        let last = self.0.history.last(&spans(&rows, |row| row.membership.visible(0, u64::MAX))).await?;
+        let newest = |row: &Own| last.get(&row.id()).map_or(0, |message| message.seq);
+        let unread_spans = spans(&rows, |row| row.membership.visible(row.read_seq(), newest(row)));
+        let unread = self.0.history.unread(viewer, &unread_spans).await?;
+        let peers: Vec<AccountId> = rows.iter().filter_map(Own::peer).collect();
+        let facts = Facts { last, unread, cards: account::cards(self.0, &peers).await? };
+        Ok(rows.into_iter().map(|row| facts.shown(self.0, row)).collect())
+    }
+}
+
+fn spans(rows: &[Own], of: impl Fn(&Own) -> Vec<Span>) -> Vec<(ConversationId, Span)> {
+    rows.iter().flat_map(|row| of(row).into_iter().map(|span| (row.id(), span))).collect()
+}
+
+/// A row, read.
+struct Own {
+    membership: Membership,
+    kind: String,
+    cursor: u64,
+    member_count: u64,
+    account_ids: Vec<Uuid>,
+}
+
+impl Own {
+    fn of(viewer: AccountId, row: Row) -> Option<Self> {
+        let (id, kind, last_seq, _, joined, left, cursor, member_count, account_ids) = row;
+        let intervals = joined.into_iter().zip(left).map(|(joined, left)| gate::interval(joined, left)).collect();
+        let membership = Membership::new(viewer, ConversationId(id), intervals, last_seq as u64)?;
+        Some(Self { membership, kind, cursor: cursor as u64, member_count: member_count as u64, account_ids })
+    }
+
+    fn id(&self) -> ConversationId {
+        self.membership.conversation()
+    }
+
+    /// Who never moved the cursor has read up to where they joined.
+    fn read_seq(&self) -> u64 {
+        self.cursor.max(self.membership.latest().joined_seq)
+    }
+
+    fn peer(&self) -> Option<AccountId> {
+        let viewer = self.membership.viewer();
+        self.account_ids.iter().map(|id| AccountId(*id)).find(|id| *id != viewer && self.kind == "direct")
+    }
+}
+
+/// What other tables say of the rows.
+struct Facts {
+    last: HashMap<ConversationId, Message>,
+    unread: HashMap<ConversationId, u64>,
+    cards: HashMap<AccountId, wire::Account>,
+}
+
+impl Facts {
+    fn shown(&self, shared: &Shared, row: Own) -> wire::OwnConversation {
+        let interval = row.membership.latest();
+        let last = self.last.get(&row.id());
+        let last_seq = last.map_or(0, |message| message.seq).max(interval.joined_seq);
+        let card = |peer| self.cards.get(&peer).cloned().unwrap_or_else(|| account::unknown(peer));
+        wire::OwnConversation {
+            peer: row.peer().map(card),
+            read_seq: row.read_seq(),
+            unread: self.unread.get(&row.id()).copied().unwrap_or(0),
+            last_message: last.map(|message| message::shown(&shared.keyring, message)),
+            joined_seq: interval.joined_seq,
+            left_seq: interval.left_seq,
+            conversation: wire::Conversation {
+                id: row.id().0,
+                kind: row.kind,
+                state: "open".to_owned(),
+                name: None,
+                avatar: None,
+                member_count: row.member_count,
+                account_ids: row.account_ids,
+                last_seq,
+            },
+        }
+    }
+}
+
+/// Everybody who is or was in these conversations, with each stay; for delivery, which applies the rule itself.
+pub(crate) async fn members(
+    pool: &PgPool,
+    conversations: &[ConversationId],
+) -> Result<HashMap<ConversationId, Vec<(AccountId, gate::Interval)>>, Error> {
+    let rows: Vec<(Uuid, Uuid, i64, Option<i64>)> = sqlx::query_as(
+        "SELECT conversation_id, account_id, joined_seq, left_seq FROM member WHERE conversation_id = ANY($1)",
+    )
+    .bind(conversations.iter().map(|id| id.0).collect::<Vec<_>>())
+    .fetch_all(pool)
+    .await
+    .map_err(Error::database("read members"))?;
+    let mut members = HashMap::<_, Vec<_>>::new();
+    for (conversation, account, joined, left) in rows {
+        let of = members.entry(ConversationId(conversation)).or_default();
+        of.push((AccountId(account), gate::interval(joined, left)));
+    }
+    Ok(members)
+}

@@ -1,0 +1,105 @@
+//! What frames need beyond their own event: who is in a conversation, and what an answered friend request said. It is
+//! looked up for a whole batch at once, and from relations only when relations has passed the batch: then it holds
+//! all that the batch builds on. That it may hold more does no harm: stays are compared with the event's own seq, and
+//! what the event says itself is taken from the event.
+
+use super::{
+    frame::{Happening, What},
+    members::{Cache, Members},
+};
+use crate::{Error, Projection, conversation, friendship, gate::Interval, progress::Progress};
+use natter_client::wire;
+use natter_domain::{
+    AccountId, ConversationId, RequestId, conversation::Event as Conversation, friendship::Event as Friendship,
+};
+use natter_streams::{Link, keyring::Keyring};
+use sqlx::PgPool;
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
+
+pub(super) struct Facts {
+    pool: PgPool,
+    keyring: Arc<Keyring>,
+    progress: Arc<Progress>,
+    members: Cache,
+    /// Of this batch.
+    requests: HashMap<RequestId, wire::FriendRequest>,
+}
+
+/// What a batch needs and memory does not hold.
+#[derive(Default)]
+struct Wanted {
+    conversations: BTreeSet<ConversationId>,
+    requests: BTreeSet<RequestId>,
+}
+
+impl Facts {
+    pub(super) fn new(pool: PgPool, keyring: Arc<Keyring>, progress: Arc<Progress>) -> Self {
+        Self { pool, keyring, progress, members: Cache::default(), requests: HashMap::new() }
+    }
+
+    /// Gets ready for the frames of a batch that ends at `to`.
+    pub(super) async fn gather(&mut self, to: Link, happenings: &[Happening]) -> Result<(), Error> {
+        let mut wanted = Wanted::default();
+        for happening in happenings {
+            self.note(happening, &mut wanted);
+        }
+        self.requests.clear();
+        if wanted.conversations.is_empty() && wanted.requests.is_empty() {
+            return Ok(());
+        }
+        self.progress.passed(Projection::Relations, to.lane, to.position).await;
+        self.load_members(wanted.conversations).await?;
+        self.load_requests(wanted.requests).await
+    }
+
+    fn note(&mut self, happening: &Happening, wanted: &mut Wanted) {
+        match &happening.what {
+            What::Conversation(Conversation::Started { members, .. }) => {
+                self.members.insert(happening.conversation(), from_the_start(members));
+            }
+            What::Conversation(Conversation::MessageSent { .. }) => {
+                if !self.members.keep(happening.conversation()) {
+                    wanted.conversations.insert(happening.conversation());
+                }
+            }
+            What::Friendship(Friendship::Accepted { request_id, .. } | Friendship::Rejected { request_id, .. }) => {
+                wanted.requests.insert(*request_id);
+            }
+            What::Friendship(Friendship::Requested { .. }) | What::Inbox(_) | What::Session(_) => {}
+        }
+    }
+
+    async fn load_members(&mut self, conversations: BTreeSet<ConversationId>) -> Result<(), Error> {
+        let ids: Vec<ConversationId> = conversations.into_iter().collect();
+        if ids.is_empty() {
+            return Ok(());
+        }
+        for (conversation, members) in conversation::query::members(&self.pool, &ids).await? {
+            self.members.insert(conversation, members.into());
+        }
+        Ok(())
+    }
+
+    async fn load_requests(&mut self, requests: BTreeSet<RequestId>) -> Result<(), Error> {
+        let ids: Vec<RequestId> = requests.into_iter().collect();
+        if !ids.is_empty() {
+            self.requests = friendship::query::requests(&self.pool, &self.keyring, &ids).await?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn seeing(&self, conversation: ConversationId, seq: u64) -> Result<Vec<AccountId>, Error> {
+        self.members.seeing(conversation, seq).ok_or(Error::NobodyIn(conversation))
+    }
+
+    pub(super) fn request(&self, request: RequestId) -> Result<wire::FriendRequest, Error> {
+        self.requests.get(&request).cloned().ok_or(Error::NoRequest(request))
+    }
+}
+
+fn from_the_start(members: &[AccountId]) -> Members {
+    members.iter().map(|account| (*account, Interval { joined_seq: 0, left_seq: None })).collect()
+}

@@ -1,0 +1,171 @@
+//! From events to frames: what is told, and to whom. This is the table of PROTOCOL.md's pushes.
+
+use super::facts::Facts;
+use crate::{Error, friendship::project::status, message, projector::Batch};
+use bytes::Bytes;
+use natter_client::wire::{self, Push};
+use natter_domain::{
+    AccountId, ConversationId, Noun, RequestId, SessionId,
+    conversation::{Event as Conversation, Kind},
+    friendship::{Event as Friendship, Outcome},
+    inbox::{Cursor, Event as Inbox},
+    session::Event as Session,
+};
+use natter_streams::{Positions, Record, keyring::Keyring};
+use std::sync::Arc;
+
+/// One message on the subject of each of these people.
+pub(super) struct Frame {
+    pub(super) to: Vec<AccountId>,
+    pub(super) content: Content,
+}
+
+pub(super) enum Content {
+    /// A `wire::Push` as JSON.
+    Push(Bytes),
+    /// Why the session ended.
+    SessionEnded(SessionId, &'static str),
+}
+
+/// An event that may concern somebody who is online.
+pub(super) struct Happening {
+    record: Arc<Record>,
+    pub(super) what: What,
+}
+
+pub(super) enum What {
+    Conversation(Conversation),
+    Friendship(Friendship),
+    Inbox(Inbox),
+    Session(Session),
+}
+
+pub(super) fn happenings(batch: Batch<'_>) -> Result<Vec<Happening>, Error> {
+    batch.records.iter().filter_map(|record| happening(record).transpose()).collect()
+}
+
+fn happening(record: &Arc<Record>) -> Result<Option<Happening>, Error> {
+    let what = match record.noun {
+        Noun::Conversation => What::Conversation(record.decode()?),
+        Noun::Friendship => What::Friendship(record.decode()?),
+        Noun::Inbox => What::Inbox(record.decode()?),
+        Noun::Session => What::Session(record.decode()?),
+        // Nobody is told of registrations.
+        Noun::Account | Noun::Handle => return Ok(None),
+    };
+    Ok(Some(Happening { record: record.clone(), what }))
+}
+
+impl Happening {
+    pub(super) fn conversation(&self) -> ConversationId {
+        ConversationId(self.record.aggregate_id)
+    }
+
+    pub(super) fn frames(self, facts: &Facts, keyring: &Keyring) -> Result<Vec<Frame>, Error> {
+        let record = &*self.record;
+        match self.what {
+            What::Conversation(event) => Ok(vec![of_conversation(record, event, facts, keyring)?]),
+            What::Friendship(event) => Ok(vec![of_friendship(record, event, facts, keyring)?]),
+            What::Inbox(Inbox::CursorsAdvanced { cursors }) => cursors.iter().map(|it| read(record, it)).collect(),
+            What::Session(event) => Ok(ended(record, &event).into_iter().collect()),
+        }
+    }
+}
+
+fn of_conversation(record: &Record, event: Conversation, facts: &Facts, keyring: &Keyring) -> Result<Frame, Error> {
+    match event {
+        Conversation::Started { kind, members } => started(record, kind, members),
+        Conversation::MessageSent { .. } => sent(record, event, facts, keyring),
+    }
+}
+
+fn started(record: &Record, kind: Kind, members: Vec<AccountId>) -> Result<Frame, Error> {
+    let mut account_ids: Vec<_> = members.iter().map(|member| member.0).collect();
+    account_ids.sort_unstable();
+    let conversation = wire::Conversation {
+        id: record.aggregate_id,
+        kind: kind.as_str().to_owned(),
+        state: "open".to_owned(),
+        name: None,
+        avatar: None,
+        member_count: members.len() as u64,
+        account_ids,
+        last_seq: 0,
+    };
+    push(members, &Push::ConversationStarted { conversation, position: position(record) })
+}
+
+fn sent(record: &Record, event: Conversation, facts: &Facts, keyring: &Keyring) -> Result<Frame, Error> {
+    let message = message::project::sent(record, event).expect("the caller has looked: it is a message");
+    let to = facts.seeing(message.conversation_id, message.seq)?;
+    push(to, &Push::MessageSent { message: message::shown(keyring, &message), position: position(record) })
+}
+
+fn of_friendship(record: &Record, event: Friendship, facts: &Facts, keyring: &Keyring) -> Result<Frame, Error> {
+    let position = position(record);
+    match event {
+        Friendship::Requested { request_id, from, to, message, at, expires_at } => {
+            let request = wire::FriendRequest {
+                id: request_id.0,
+                from: from.0,
+                to: to.0,
+                message: message.and_then(|sealed| keyring.open_text(record.aggregate_id, &sealed)),
+                status: "pending".to_owned(),
+                created_at: at.to_string(),
+                expires_at: expires_at.to_string(),
+                conversation_id: None,
+            };
+            push(vec![from, to], &Push::FriendRequested { request, by: from.0, position })
+        }
+        Friendship::Accepted { request_id, from, to, conversation_id } => {
+            let request = answered(facts, request_id, Outcome::Accepted, Some(conversation_id))?;
+            push(vec![from, to], &Push::FriendAccepted { request, by: to.0, position })
+        }
+        Friendship::Rejected { request_id, from, to } => {
+            let request = answered(facts, request_id, Outcome::Rejected, None)?;
+            push(vec![from, to], &Push::FriendRejected { request, by: to.0, position })
+        }
+    }
+}
+
+/// What was asked comes from relations, how it was answered from the event.
+fn answered(
+    facts: &Facts,
+    request: RequestId,
+    outcome: Outcome,
+    conversation: Option<ConversationId>,
+) -> Result<wire::FriendRequest, Error> {
+    let asked = facts.request(request)?;
+    Ok(wire::FriendRequest {
+        status: status(outcome).to_owned(),
+        conversation_id: conversation.map(|id| id.0),
+        ..asked
+    })
+}
+
+/// To the reader's own devices, and to the one who wrote.
+fn read(record: &Record, cursor: &Cursor) -> Result<Frame, Error> {
+    let reader = AccountId(record.aggregate_id);
+    let read = Push::ConversationRead {
+        conversation_id: cursor.conversation_id.0,
+        account_id: reader.0,
+        seq: cursor.seq,
+        position: position(record),
+    };
+    push([Some(reader), cursor.peer].into_iter().flatten().collect(), &read)
+}
+
+fn ended(record: &Record, event: &Session) -> Option<Frame> {
+    let Session::Revoked { account_id, reason } = event else { return None };
+    let content = Content::SessionEnded(SessionId(record.aggregate_id), reason.as_str());
+    Some(Frame { to: vec![*account_id], content })
+}
+
+fn push(to: Vec<AccountId>, push: &Push) -> Result<Frame, Error> {
+    let json = serde_json::to_vec(push).map_err(Error::Frame)?;
+    Ok(Frame { to, content: Content::Push(json.into()) })
+}
+
+fn position(record: &Record) -> String {
+    Positions::one(record.lane, record.position, record.incarnation).to_string()
+}

@@ -1,0 +1,104 @@
+//! The projection `delivery`: its "view" is the people who are online. Each event becomes at most one frame, encoded
+//! once, published to the subject of every person it concerns; who has no device online has no listener there.
+//!
+//! The checkpoint moves when the server has confirmed the batch, so after any failure frames may come again, never be
+//! skipped: clients drop what they have. What an edge loses behind the server it notices itself (`resync`).
+//!
+//! Frames hold no personal view (no unread count, no peer), so that one encoding serves all.
+
+mod facts;
+mod frame;
+pub(crate) mod mark;
+mod members;
+mod outlet;
+
+use crate::{
+    Error, Projection, metrics,
+    progress::Progress,
+    projector::{Batch, Projector, Step},
+};
+use facts::Facts;
+use natter_streams::{bus::Bus, keyring::Keyring};
+use outlet::{Connection, Outlet};
+use sqlx::PgPool;
+use std::{sync::Arc, time::Duration};
+use tokio::time::Instant;
+
+/// Batches share a confirmation and a checkpoint for so long: a round trip and a transaction for each would cost more
+/// than the frames. What this may repeat after a failure, clients drop.
+const CONFIRM_EVERY: Duration = Duration::from_millis(200);
+
+/// On the subject of a person: this message is not a frame, the session of this id has ended. The payload is the
+/// reason.
+pub const SESSION_ENDED: &str = "natter-session-ended";
+
+/// On the mark subject and on the echo: the token of who asks.
+pub const MARK: &str = "natter-mark";
+
+pub(crate) struct Delivery {
+    outlet: Outlet,
+    pool: PgPool,
+    keyring: Arc<Keyring>,
+    facts: Facts,
+    unconfirmed: Option<Unconfirmed>,
+}
+
+/// Frames that were published and are not known to have arrived.
+struct Unconfirmed {
+    step: Step,
+    connection: Connection,
+    due: Instant,
+}
+
+impl Delivery {
+    pub(crate) fn new(bus: Bus, pool: PgPool, keyring: Arc<Keyring>, progress: Arc<Progress>) -> Self {
+        let facts = Facts::new(pool.clone(), keyring.clone(), progress);
+        Self { outlet: Outlet::new(bus), pool, keyring, facts, unconfirmed: None }
+    }
+
+    async fn publish(&mut self, batch: Batch<'_>) -> Result<(), Error> {
+        let happenings = frame::happenings(batch)?;
+        self.facts.gather(batch.step().to, &happenings).await?;
+        let (mut frames, mut copies) = (0, 0);
+        for happening in happenings {
+            for frame in happening.frames(&self.facts, &self.keyring)? {
+                self.outlet.publish(&frame).await?;
+                frames += 1;
+                copies += frame.to.len();
+            }
+        }
+        metrics::delivered(frames, copies);
+        Ok(())
+    }
+}
+
+impl Projector for Delivery {
+    const PROJECTION: Projection = Projection::Delivery;
+
+    async fn apply(&mut self, batch: Batch<'_>) -> Result<(), Error> {
+        let step = batch.step();
+        // Where the batch does not continue what is open, an error has led back to the checkpoint.
+        let open = self.unconfirmed.take().filter(|open| open.step.to == step.from);
+        let open = match open {
+            Some(open) => Unconfirmed { step: Step { to: step.to, ..open.step }, ..open },
+            None => {
+                Unconfirmed { step, connection: self.outlet.connection().await?, due: Instant::now() + CONFIRM_EVERY }
+            }
+        };
+        self.publish(batch).await?;
+        let is_due = open.due <= Instant::now();
+        self.unconfirmed = Some(open);
+        if is_due { self.settle().await } else { Ok(()) }
+    }
+
+    fn due(&self) -> Option<Instant> {
+        self.unconfirmed.as_ref().map(|open| open.due)
+    }
+
+    async fn settle(&mut self) -> Result<(), Error> {
+        let Some(open) = self.unconfirmed.take() else { return Ok(()) };
+        self.outlet.confirm(open.connection).await?;
+        let mut database = self.pool.acquire().await.map_err(Error::database("get a connection for delivery"))?;
+        open.step.take(Projection::Delivery, &mut database).await
+    }
+}

@@ -1,0 +1,138 @@
+//! Lists of friend requests and friends.
+
+use crate::{Error, Page, Paged, Shared, account, page::Cursor};
+use natter_client::wire;
+use natter_domain::{AccountId, FriendshipId, RequestId, Sealed, Timestamp};
+use natter_streams::{clock, keyring::Keyring};
+use sqlx::{PgPool, types::time::OffsetDateTime};
+use std::collections::HashMap;
+use uuid::Uuid;
+
+/// Whose requests: those that others sent to the viewer, or those that the viewer sent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Direction {
+    In,
+    Out,
+}
+
+pub struct Query<'a>(pub(crate) &'a Shared);
+
+type Row = (Uuid, Uuid, Uuid, Uuid, Option<String>, String, OffsetDateTime, OffsetDateTime, Option<Uuid>);
+
+/// `$1` is now: a request expires without an event.
+const COLUMNS: &str = "request_id, friendship_id, sender, receiver, message,
+    CASE WHEN status = 'pending' AND expires_at <= $1 THEN 'expired' ELSE status END AS status,
+    created_at, expires_at, conversation_id";
+
+impl Query<'_> {
+    /// One request and its pair, if the viewer is one of its two people.
+    pub async fn request(
+        &self,
+        viewer: AccountId,
+        request: RequestId,
+    ) -> Result<Option<(FriendshipId, wire::FriendRequest)>, Error> {
+        let sql = format!("SELECT {COLUMNS} FROM friend_request WHERE request_id = $2 AND $3 IN (sender, receiver)");
+        let row: Option<Row> = sqlx::query_as(&sql)
+            .bind(now())
+            .bind(request.0)
+            .bind(viewer.0)
+            .fetch_optional(&self.0.pool)
+            .await
+            .map_err(Error::database("read a friend request"))?;
+        Ok(row.map(|row| (FriendshipId(row.1), shown(&self.0.keyring, row))))
+    }
+
+    /// The viewer's requests of one direction, newest first; with `status`, only those that have it now.
+    pub async fn requests(
+        &self,
+        viewer: AccountId,
+        direction: Direction,
+        status: Option<&str>,
+        page: &Page,
+    ) -> Result<Paged<wire::FriendRequest>, Error> {
+        let mine = match direction {
+            Direction::In => "receiver",
+            Direction::Out => "sender",
+        };
+        let sql = format!(
+            "SELECT * FROM (SELECT {COLUMNS} FROM friend_request WHERE {mine} = $2) AS request
+             WHERE ($3::text IS NULL OR status = $3)
+               AND ($4::timestamptz IS NULL OR (created_at, request_id) < ($4, $5::uuid))
+             ORDER BY created_at DESC, request_id DESC LIMIT $6"
+        );
+        let (time, id) = page.after()?;
+        let mut rows: Vec<Row> = sqlx::query_as(&sql)
+            .bind(now())
+            .bind(viewer.0)
+            .bind(status)
+            .bind(time)
+            .bind(id)
+            .bind(page.rows())
+            .fetch_all(&self.0.pool)
+            .await
+            .map_err(Error::database("list friend requests"))?;
+        let next_cursor = page.cut(&mut rows, |row| Cursor { time: row.6.into(), id: row.0 });
+        Ok(Paged { items: rows.into_iter().map(|row| shown(&self.0.keyring, row)).collect(), next_cursor })
+    }
+
+    /// The viewer's friends, the newest first.
+    pub async fn friends(&self, viewer: AccountId, page: &Page) -> Result<Paged<wire::Friend>, Error> {
+        let (time, id) = page.after()?;
+        let mut rows: Vec<(Uuid, OffsetDateTime, Uuid)> = sqlx::query_as(
+            "SELECT friend_id, since, conversation_id FROM friendship
+             WHERE account_id = $1 AND ($2::timestamptz IS NULL OR (since, friend_id) < ($2, $3::uuid))
+             ORDER BY since DESC, friend_id DESC LIMIT $4",
+        )
+        .bind(viewer.0)
+        .bind(time)
+        .bind(id)
+        .bind(page.rows())
+        .fetch_all(&self.0.pool)
+        .await
+        .map_err(Error::database("list friends"))?;
+        let next_cursor = page.cut(&mut rows, |row| Cursor { time: row.1.into(), id: row.0 });
+        let ids: Vec<AccountId> = rows.iter().map(|row| AccountId(row.0)).collect();
+        let mut cards = account::cards(self.0, &ids).await?;
+        let friend = |(id, since, conversation_id): (Uuid, OffsetDateTime, Uuid)| wire::Friend {
+            account: cards.remove(&AccountId(id)).unwrap_or_else(|| account::unknown(AccountId(id))),
+            since: Timestamp::from(since).to_string(),
+            conversation_id,
+        };
+        Ok(Paged { items: rows.into_iter().map(friend).collect(), next_cursor })
+    }
+}
+
+/// Requests by id, for frames; who gets to see them is the caller's matter.
+pub(crate) async fn requests(
+    pool: &PgPool,
+    keyring: &Keyring,
+    ids: &[RequestId],
+) -> Result<HashMap<RequestId, wire::FriendRequest>, Error> {
+    let sql = format!("SELECT {COLUMNS} FROM friend_request WHERE request_id = ANY($2)");
+    let rows: Vec<Row> = sqlx::query_as(&sql)
+        .bind(now())
+        .bind(ids.iter().map(|id| id.0).collect::<Vec<_>>())
+        .fetch_all(pool)
+        .await
+        .map_err(Error::database("read friend requests"))?;
+    Ok(rows.into_iter().map(|row| (RequestId(row.0), shown(keyring, row))).collect())
+}
+
+fn now() -> OffsetDateTime {
+    clock::now().into()
+}
+
+fn shown(keyring: &Keyring, row: Row) -> wire::FriendRequest {
+    let (id, friendship, from, to, message, status, created_at, expires_at, conversation_id) = row;
+    let open = |text: String| keyring.open_text(friendship, &Sealed::parse(&text)?);
+    wire::FriendRequest {
+        id,
+        from,
+        to,
+        message: message.and_then(open),
+        status,
+        created_at: Timestamp::from(created_at).to_string(),
+        expires_at: Timestamp::from(expires_at).to_string(),
+        conversation_id,
+    }
+}

@@ -1,0 +1,147 @@
+//! The gate of messages: who may see which. A query for messages takes a [`Membership`] or the spans that one gives,
+//! and only this module makes one. What is never given here cannot leak there.
+//!
+//! Membership is a list of intervals of seqs; a member sees a message if `joined_seq < seq <= left_seq` in one of
+//! them. Relations and history are written apart; an interval that is still open is taken up to the last seq that
+//! *relations* has seen, so that a message is not shown before relations has seen whether its reader had left.
+
+use crate::{Error, Shared, message::Span};
+use natter_domain::{AccountId, ConversationId};
+
+/// One stay in a conversation.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Interval {
+    pub joined_seq: u64,
+    /// `None` while the member is in.
+    pub left_seq: Option<u64>,
+}
+
+impl Interval {
+    /// The rule.
+    pub fn sees(&self, seq: u64) -> bool {
+        self.joined_seq < seq && self.left_seq.is_none_or(|left_seq| seq <= left_seq)
+    }
+
+    fn span(&self, last_seq: u64) -> Span {
+        Span { after: self.joined_seq, until: self.left_seq.unwrap_or(last_seq) }
+    }
+}
+
+/// Proof that an account is or was in a conversation.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Membership {
+    viewer: AccountId,
+    conversation: ConversationId,
+    /// At least one, in their order.
+    intervals: Vec<Interval>,
+    /// Of the conversation, as far as relations knows.
+    last_seq: u64,
+}
+
+impl Membership {
+    /// From the viewer's own rows; `None` where there is none.
+    pub(crate) fn new(
+        viewer: AccountId,
+        conversation: ConversationId,
+        intervals: Vec<Interval>,
+        last_seq: u64,
+    ) -> Option<Self> {
+        (!intervals.is_empty()).then_some(Self { viewer, conversation, intervals, last_seq })
+    }
+
+    pub fn viewer(&self) -> AccountId {
+        self.viewer
+    }
+
+    pub fn conversation(&self) -> ConversationId {
+        self.conversation
+    }
+
+    /// The latest stay.
+    pub fn latest(&self) -> Interval {
+        *self.intervals.last().expect("a membership has an interval")
+    }
+
+    pub fn sees(&self, seq: u64) -> bool {
+        seq <= self.last_seq && self.intervals.iter().any(|interval| interval.sees(seq))
+    }
+
+    /// All that the viewer may see behind `after` and up to `until`.
+    pub(crate) fn visible(&self, after: u64, until: u64) -> Vec<Span> {
+        let within = Span { after, until };
+        self.intervals.iter().filter_map(|interval| interval.span(self.last_seq).intersection(within)).collect()
+    }
+}
+
+/// What the viewer was or is to the conversation; `None`: it does not exist for them.
+pub(crate) async fn member(
+    shared: &Shared,
+    viewer: AccountId,
+    conversation: ConversationId,
+) -> Result<Option<Membership>, Error> {
+    let rows: Vec<(i64, Option<i64>, i64)> = sqlx::query_as(
+        "SELECT joined_seq, left_seq, last_seq FROM member JOIN conversation USING (conversation_id)
+         WHERE conversation_id = $1 AND account_id = $2 ORDER BY joined_seq",
+    )
+    .bind(conversation.0)
+    .bind(viewer.0)
+    .fetch_all(&shared.pool)
+    .await
+    .map_err(Error::database("ask the gate"))?;
+    let last_seq = rows.first().map_or(0, |(_, _, last_seq)| *last_seq as u64);
+    let intervals = rows.into_iter().map(|(joined_seq, left_seq, _)| interval(joined_seq, left_seq)).collect();
+    Ok(Membership::new(viewer, conversation, intervals, last_seq))
+}
+
+/// A row's columns.
+pub(crate) fn interval(joined_seq: i64, left_seq: Option<i64>) -> Interval {
+    Interval { joined_seq: joined_seq as u64, left_seq: left_seq.map(|seq| seq as u64) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use uuid::Uuid;
+
+    const LAST: u64 = 20;
+
+    /// `joined_seq` and `left_seq`.
+    type Stay = (u64, Option<u64>);
+
+    fn membership(intervals: &[Stay]) -> Option<Membership> {
+        let intervals = intervals.iter().map(|&(joined_seq, left_seq)| Interval { joined_seq, left_seq }).collect();
+        Membership::new(AccountId(Uuid::nil()), ConversationId(Uuid::nil()), intervals, LAST)
+    }
+
+    #[test]
+    fn who_may_see_what() {
+        // who, their intervals, what they see of 1..=21 (20 is the last that relations knows)
+        let table: [(&str, &[Stay], Vec<u64>); 6] = [
+            ("there from the start", &[(0, None)], (1..=20).collect()),
+            ("joined later", &[(15, None)], (16..=20).collect()),
+            ("left", &[(0, Some(3))], vec![1, 2, 3]),
+            ("left and came back", &[(0, Some(2)), (18, None)], vec![1, 2, 19, 20]),
+            ("came and left twice", &[(0, Some(1)), (4, Some(6))], vec![1, 5, 6]),
+            ("was in for no message", &[(5, Some(5))], vec![]),
+        ];
+        for (who, intervals, expected) in table {
+            let membership = membership(intervals).unwrap();
+            let seen: Vec<u64> = (1..=21).filter(|seq| membership.sees(*seq)).collect();
+            assert_eq!(seen, expected, "{who}");
+            let in_spans = |seq: &u64| membership.visible(0, u64::MAX).iter().any(|span| span.contains(*seq));
+            assert_eq!((1..=21).filter(in_spans).collect::<Vec<u64>>(), expected, "{who}, as spans");
+        }
+    }
+
+    #[test]
+    fn who_was_never_in_has_no_membership() {
+        assert_eq!(membership(&[]), None);
+    }
+
+    #[test]
+    fn spans_keep_to_what_is_asked_for() {
+        let membership = membership(&[(0, Some(5)), (10, None)]).unwrap();
+        assert_eq!(membership.visible(3, 12), [Span { after: 3, until: 5 }, Span { after: 10, until: 12 }]);
+        assert_eq!(membership.visible(5, 10), []);
+    }
+}

@@ -1,0 +1,34 @@
+//! Every metric of the read side.
+
+use crate::Projection;
+use metrics::{counter, gauge, histogram};
+use natter_streams::Lane;
+use std::time::Duration;
+
+/// Events between the lane's head and the projection.
+pub(crate) fn lag(projection: Projection, lane: Lane, events: u64) {
+    gauge!("natter_projection_lag_events", "projection" => projection.as_str(), "lane" => lane.to_string())
+        .set(events as f64);
+}
+
+pub(crate) fn applied(projection: Projection, events: usize, took: Duration) {
+    counter!("natter_projection_events_total", "projection" => projection.as_str()).increment(events as u64);
+    histogram!("natter_projection_batch_events", "projection" => projection.as_str()).record(events as f64);
+    histogram!("natter_projection_batch_seconds", "projection" => projection.as_str()).record(took);
+}
+
+pub(crate) fn failed(projection: Projection, lane: Lane) {
+    counter!("natter_projection_errors_total", "projection" => projection.as_str(), "lane" => lane.to_string())
+        .increment(1);
+}
+
+/// 1 while the lane waits for somebody: an event that this binary does not know, a checkpoint of another log.
+pub(crate) fn stuck(projection: Projection, lane: Lane, stuck: bool) {
+    gauge!("natter_projection_stuck", "projection" => projection.as_str(), "lane" => lane.to_string())
+        .set(f64::from(u8::from(stuck)));
+}
+
+pub(crate) fn delivered(frames: usize, copies: usize) {
+    counter!("natter_delivery_frames_total").increment(frames as u64);
+    counter!("natter_delivery_copies_total").increment(copies as u64);
+}

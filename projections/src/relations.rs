@@ -1,0 +1,80 @@
+//! The projection `relations`: a batch is gathered noun by noun, then written with a few statements and its checkpoint
+//! in one transaction.
+//!
+//! Events carry results, so nothing is read to write. What an event brings into being is inserted unless it is there
+//! (ids are used once), what it changes is set: a batch that comes again changes nothing.
+
+use crate::{
+    Error, Projection, account, conversation, friendship, inbox,
+    projector::{Batch, PACE, Projector},
+    session,
+};
+use natter_domain::Noun;
+use natter_streams::{Record, fault};
+use sqlx::{PgConnection, PgPool};
+use std::time::Duration;
+
+pub(crate) struct Relations {
+    pool: PgPool,
+}
+
+impl Relations {
+    pub(crate) fn new(pool: PgPool) -> Self {
+        Self { pool }
+    }
+}
+
+impl Projector for Relations {
+    const PROJECTION: Projection = Projection::Relations;
+    const PACE: Option<Duration> = Some(PACE);
+
+    async fn apply(&mut self, batch: Batch<'_>) -> Result<(), Error> {
+        let changes = Changes::of(batch)?;
+        let mut transaction = self.pool.begin().await.map_err(Error::database("begin to write relations"))?;
+        batch.step().take(Projection::Relations, &mut transaction).await?;
+        changes.write(&mut transaction).await?;
+        transaction.commit().await.map_err(Error::database("commit relations"))?;
+        fault::reach("projection.relations.after_commit").await;
+        Ok(())
+    }
+}
+
+/// What a batch does to the tables.
+#[derive(Default)]
+struct Changes {
+    account: account::project::Changes,
+    session: session::project::Changes,
+    friendship: friendship::project::Changes,
+    conversation: conversation::project::Changes,
+    inbox: inbox::project::Changes,
+}
+
+impl Changes {
+    fn of(batch: Batch<'_>) -> Result<Self, Error> {
+        let mut changes = Self::default();
+        for record in batch.records {
+            changes.note(record)?;
+        }
+        Ok(changes)
+    }
+
+    fn note(&mut self, record: &Record) -> Result<(), Error> {
+        match record.noun {
+            Noun::Account => self.account.note(record),
+            Noun::Session => self.session.note(record),
+            Noun::Friendship => self.friendship.note(record),
+            Noun::Conversation => self.conversation.note(record),
+            Noun::Inbox => self.inbox.note(record),
+            // Who holds which name is asked of the handle itself.
+            Noun::Handle => Ok(()),
+        }
+    }
+
+    async fn write(self, connection: &mut PgConnection) -> Result<(), Error> {
+        self.account.write(connection).await?;
+        self.session.write(connection).await?;
+        self.friendship.write(connection).await?;
+        self.conversation.write(connection).await?;
+        self.inbox.write(connection).await
+    }
+}

@@ -1,0 +1,6 @@
+//! Sessions: which there are, and which ended lately.
+
+pub(crate) mod project;
+mod query;
+
+pub use query::Query;

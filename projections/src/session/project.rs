@@ -1,0 +1,110 @@
+//! Session events to the table `session`.
+
+use crate::Error;
+use natter_domain::{
+    AccountId, Timestamp,
+    session::{Device, Event, Reason},
+};
+use natter_streams::Record;
+use sqlx::{PgConnection, types::time::OffsetDateTime};
+use std::collections::HashMap;
+use uuid::Uuid;
+
+#[derive(Default)]
+pub(crate) struct Changes {
+    opened: Vec<Opened>,
+    /// The last exchange counts.
+    refreshed: HashMap<Uuid, Timestamp>,
+    revoked: HashMap<Uuid, (Timestamp, Reason)>,
+}
+
+struct Opened {
+    session: Uuid,
+    account: AccountId,
+    device: Option<Device>,
+    at: Timestamp,
+    expires_at: Timestamp,
+}
+
+impl Changes {
+    pub(crate) fn note(&mut self, record: &Record) -> Result<(), Error> {
+        let session = record.aggregate_id;
+        match record.decode()? {
+            Event::Opened { account_id, device, expires_at, .. } => {
+                self.opened.push(Opened { session, account: account_id, device, at: record.time, expires_at });
+            }
+            Event::Refreshed { expires_at, .. } => {
+                self.refreshed.insert(session, expires_at);
+            }
+            Event::Revoked { reason, .. } => {
+                self.revoked.insert(session, (record.time, reason));
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn write(self, connection: &mut PgConnection) -> Result<(), Error> {
+        self.write_opened(connection).await?;
+        self.write_refreshed(connection).await?;
+        self.write_revoked(connection).await
+    }
+
+    async fn write_opened(&self, connection: &mut PgConnection) -> Result<(), Error> {
+        if self.opened.is_empty() {
+            return Ok(());
+        }
+        let device = |field: fn(&Device) -> Option<String>| -> Vec<Option<String>> {
+            self.opened.iter().map(|opened| opened.device.as_ref().and_then(field)).collect()
+        };
+        sqlx::query(
+            "INSERT INTO session (session_id, account_id, device_name, platform, opened_at, expires_at)
+             SELECT * FROM UNNEST($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::timestamptz[], $6::timestamptz[])
+             ON CONFLICT DO NOTHING",
+        )
+        .bind(self.opened.iter().map(|opened| opened.session).collect::<Vec<_>>())
+        .bind(self.opened.iter().map(|opened| opened.account.0).collect::<Vec<_>>())
+        .bind(device(|device| device.name.as_ref().map(ToString::to_string)))
+        .bind(device(|device| device.platform.clone()))
+        .bind(self.opened.iter().map(|opened| opened.at.into()).collect::<Vec<OffsetDateTime>>())
+        .bind(self.opened.iter().map(|opened| opened.expires_at.into()).collect::<Vec<OffsetDateTime>>())
+        .execute(connection)
+        .await
+        .map_err(Error::database("write opened sessions"))?;
+        Ok(())
+    }
+
+    async fn write_refreshed(&self, connection: &mut PgConnection) -> Result<(), Error> {
+        if self.refreshed.is_empty() {
+            return Ok(());
+        }
+        sqlx::query(
+            "UPDATE session SET expires_at = change.expires_at
+             FROM UNNEST($1::uuid[], $2::timestamptz[]) AS change(session_id, expires_at)
+             WHERE session.session_id = change.session_id",
+        )
+        .bind(self.refreshed.keys().copied().collect::<Vec<_>>())
+        .bind(self.refreshed.values().map(|&expires_at| expires_at.into()).collect::<Vec<OffsetDateTime>>())
+        .execute(connection)
+        .await
+        .map_err(Error::database("write refreshed sessions"))?;
+        Ok(())
+    }
+
+    async fn write_revoked(&self, connection: &mut PgConnection) -> Result<(), Error> {
+        if self.revoked.is_empty() {
+            return Ok(());
+        }
+        sqlx::query(
+            "UPDATE session SET ended_at = change.ended_at, ended_reason = change.reason
+             FROM UNNEST($1::uuid[], $2::timestamptz[], $3::text[]) AS change(session_id, ended_at, reason)
+             WHERE session.session_id = change.session_id",
+        )
+        .bind(self.revoked.keys().copied().collect::<Vec<_>>())
+        .bind(self.revoked.values().map(|&(at, _)| at.into()).collect::<Vec<OffsetDateTime>>())
+        .bind(self.revoked.values().map(|(_, reason)| reason.as_str()).collect::<Vec<_>>())
+        .execute(connection)
+        .await
+        .map_err(Error::database("write revoked sessions"))?;
+        Ok(())
+    }
+}

@@ -1,0 +1,325 @@
+//! Frames as they come on a person's subject.
+
+use crate::{
+    proxy::Proxy,
+    support::{A_MOMENT, BOUND, World, eventually},
+};
+use futures::{Stream, StreamExt};
+use natter_client::wire::Push;
+use natter_domain::{AccountId, ConversationId, FriendshipId, friendship, inbox};
+use natter_projections::{
+    Projection,
+    delivery::{MARK, SESSION_ENDED},
+};
+use natter_streams::{
+    bus::{Bus, HeaderMap},
+    clock, id, subject,
+};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+const ALL: [Projection; 3] = Projection::ALL;
+
+/// What is published to the person from here on; the server knows of the subscription when this returns.
+async fn listen(bus: &Bus, account: AccountId) -> impl Stream<Item = Heard> + Unpin {
+    let client = bus.live();
+    let subscription = client.subscribe(subject::user(account)).await.unwrap();
+    let probe = client.new_inbox();
+    let mut echo = client.subscribe(probe.clone()).await.unwrap();
+    client.publish(probe, "".into()).await.unwrap();
+    echo.next().await.unwrap();
+    subscription.map(|message| Heard { payload: message.payload.to_vec(), headers: message.headers })
+}
+
+struct Heard {
+    payload: Vec<u8>,
+    headers: Option<HeaderMap>,
+}
+
+async fn next(heard: &mut (impl Stream<Item = Heard> + Unpin)) -> Heard {
+    tokio::time::timeout(BOUND, heard.next()).await.expect("no frame came").expect("the subscription ended")
+}
+
+async fn frame(heard: &mut (impl Stream<Item = Heard> + Unpin)) -> Value {
+    let heard = next(heard).await;
+    assert_eq!(heard.headers, None, "a frame has no headers");
+    let push: Push = serde_json::from_slice(&heard.payload).expect("a frame is a push");
+    assert_eq!(serde_json::to_vec(&push).unwrap(), heard.payload, "a frame is the wire's own JSON");
+    serde_json::to_value(push).unwrap()
+}
+
+async fn nothing(heard: &mut (impl Stream<Item = Heard> + Unpin)) {
+    let came = tokio::time::timeout(A_MOMENT, heard.next()).await;
+    assert!(came.is_err(), "a frame came: {:?}", came.unwrap().map(|heard| String::from_utf8(heard.payload)));
+}
+
+#[tokio::test]
+async fn both_people_hear_of_everything_between_them_in_order() {
+    let world = World::new().await;
+    let (_, running) = world.start().await;
+    let (alice, bob) = (world.register("alice").await, world.register("bob").await);
+    let (mut to_alice, mut to_bob) = (listen(&world.bus, alice).await, listen(&world.bus, bob).await);
+
+    let request = world.request(alice, bob, "it is me", Duration::from_secs(60)).await;
+    let asked = frame(&mut to_alice).await;
+    assert_eq!(asked["event"], "friend.requested");
+    assert_eq!((&asked["by"], &asked["request"]["message"]), (&json!(alice), &json!("it is me")));
+    assert_eq!((&asked["request"]["status"], &asked["request"]["id"]), (&json!("pending"), &json!(request)));
+    assert_eq!(frame(&mut to_bob).await, asked);
+
+    let conversation = world.accept(request, alice, bob).await;
+    let accepted = frame(&mut to_alice).await;
+    let mut expected = asked["request"].clone();
+    expected["status"] = json!("accepted");
+    expected["conversation_id"] = json!(conversation);
+    assert_eq!((&accepted["event"], &accepted["by"]), (&json!("friend.accepted"), &json!(bob)));
+    assert_eq!(accepted["request"], expected);
+    assert_eq!(frame(&mut to_bob).await, accepted);
+
+    let token = world.start_direct(conversation, [alice, bob]).await;
+    let started = frame(&mut to_alice).await;
+    let mut ids = [alice, bob];
+    ids.sort_unstable();
+    let expected = json!({
+        "event": "conversation.started",
+        "conversation": {
+            "id": conversation, "kind": "direct", "state": "open", "name": null, "avatar": null,
+            "member_count": 2, "account_ids": ids, "last_seq": 0,
+        },
+        "position": token.to_string(),
+    });
+    assert_eq!(started, expected);
+    assert_eq!(frame(&mut to_bob).await, expected);
+
+    for seq in 1..=30 {
+        let token = world.say(conversation, alice, seq).await;
+        let sent = frame(&mut to_bob).await;
+        let expected = json!({
+            "event": "message.sent",
+            "message": {
+                "conversation_id": conversation, "message_id": sent["message"]["message_id"], "seq": seq,
+                "sender": alice, "body": {"kind": "text", "text": format!("number {seq}")},
+                "sent_at": sent["message"]["sent_at"], "edited_at": null, "recalled_at": null,
+            },
+            "position": token.to_string(),
+        });
+        assert_eq!(sent, expected);
+        // The sender's own devices too.
+        assert_eq!(frame(&mut to_alice).await, expected);
+    }
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_burst_keeps_its_order() {
+    let world = World::new().await;
+    let (alice, bob, conversation) = world.pair().await;
+    let (_, running) = world.start().await;
+    let mut to_bob = listen(&world.bus, bob).await;
+    for first in [1, 301, 601] {
+        let mut drafts = Vec::new();
+        for seq in first..first + 300 {
+            let event = world.message(conversation, alice, seq);
+            drafts.push(world.draft(natter_domain::conversation::address(conversation), &event).await);
+        }
+        world.commit(drafts).await;
+    }
+    for seq in 1..=900 {
+        assert_eq!(frame(&mut to_bob).await["message"]["seq"], seq);
+    }
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_rejection_and_a_read_are_told_to_both() {
+    let world = World::new().await;
+    let (_, running) = world.start().await;
+    let (alice, bob) = (world.register("alice").await, world.register("bob").await);
+    let (mut to_alice, mut to_bob) = (listen(&world.bus, alice).await, listen(&world.bus, bob).await);
+    let request_id = world.request(alice, bob, "", Duration::from_secs(60)).await;
+    assert_eq!(frame(&mut to_alice).await, frame(&mut to_bob).await);
+    let rejected = friendship::Event::Rejected { request_id, from: alice, to: bob };
+    world.append(friendship::address(FriendshipId::of(alice, bob)), &rejected).await;
+    let told = frame(&mut to_alice).await;
+    assert_eq!((&told["event"], &told["by"]), (&json!("friend.rejected"), &json!(bob)));
+    assert_eq!((&told["request"]["status"], &told["request"]["conversation_id"]), (&json!("rejected"), &json!(null)));
+    assert_eq!(frame(&mut to_bob).await, told);
+
+    let conversation_id = ConversationId(id::new());
+    let cursors = vec![inbox::Cursor { conversation_id, seq: 7, peer: Some(alice) }];
+    let token = world.append(inbox::address(bob), &inbox::Event::CursorsAdvanced { cursors }).await;
+    let expected = json!({
+        "event": "conversation.read", "conversation_id": conversation_id, "account_id": bob, "seq": 7,
+        "position": token.to_string(),
+    });
+    assert_eq!(frame(&mut to_bob).await, expected);
+    assert_eq!(frame(&mut to_alice).await, expected);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn an_erased_body_is_null() {
+    let world = World::new().await;
+    let (alice, bob, conversation) = world.pair().await;
+    let (_, running) = world.start().await;
+    let mut to_bob = listen(&world.bus, bob).await;
+    let mut event = world.message(conversation, alice, 1);
+    if let natter_domain::conversation::Event::MessageSent { body, .. } = &mut event {
+        *body = world.sealed(id::new(), "of another key");
+    }
+    world.append(natter_domain::conversation::address(conversation), &event).await;
+    assert_eq!(frame(&mut to_bob).await["message"]["body"], Value::Null);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn delivery_goes_on_where_it_stopped() {
+    let world = World::new().await;
+    let (alice, bob, conversation) = world.pair().await;
+    let (projections, running) = world.start().await;
+    let mut to_bob = listen(&world.bus, bob).await;
+    for seq in 1..=3 {
+        world.say(conversation, alice, seq).await;
+        assert_eq!(frame(&mut to_bob).await["message"]["seq"], seq);
+    }
+    projections.catch_up(&ALL).await.unwrap();
+    running.stop().await;
+    for seq in 4..=5 {
+        world.say(conversation, alice, seq).await;
+    }
+    nothing(&mut to_bob).await;
+    // As after a restart: nothing in memory, a checkpoint in the database.
+    let (_, running) = world.start().await;
+    for seq in 4..=5 {
+        assert_eq!(frame(&mut to_bob).await["message"]["seq"], seq);
+    }
+    nothing(&mut to_bob).await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn what_relations_has_not_seen_is_waited_for() {
+    let world = World::new().await;
+    let (alice, bob, conversation) = world.pair().await;
+    let (_, running) = world.start().await;
+    running.stop().await;
+    let mut to_bob = listen(&world.bus, bob).await;
+    world.say(conversation, alice, 1).await;
+    let projections = world.open().await;
+    let delivery = world.run(&projections, &[Projection::Delivery]);
+    nothing(&mut to_bob).await;
+    let relations = world.run(&projections, &[Projection::Relations]);
+    assert_eq!(frame(&mut to_bob).await["message"]["seq"], 1);
+    delivery.stop().await;
+    relations.stop().await;
+}
+
+#[tokio::test]
+async fn those_who_left_hear_no_more() {
+    let world = World::new().await;
+    let (alice, bob, conversation) = world.pair().await;
+    for seq in 1..=2 {
+        world.say(conversation, alice, seq).await;
+    }
+    let (_, running) = world.start().await;
+    running.stop().await;
+    // No event ends a stay yet.
+    let sql = "UPDATE member SET left_seq = 3 WHERE account_id = $1";
+    sqlx::query(sql).bind(bob.0).execute(&world.pool).await.unwrap();
+    let (_, running) = world.start().await;
+    let (mut to_alice, mut to_bob) = (listen(&world.bus, alice).await, listen(&world.bus, bob).await);
+    for seq in 3..=4 {
+        world.say(conversation, alice, seq).await;
+        assert_eq!(frame(&mut to_alice).await["message"]["seq"], seq);
+    }
+    assert_eq!(frame(&mut to_bob).await["message"]["seq"], 3);
+    nothing(&mut to_bob).await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn what_went_down_with_a_connection_comes_again() {
+    let mut world = World::new().await;
+    let (alice, bob, conversation) = world.pair().await;
+    // Bob's edge has a connection of its own, so that it notices nothing.
+    let proxy = Proxy::before(&world.nats_url).await;
+    let edge = std::mem::replace(&mut world.bus, Bus::connect(&proxy.url).await.unwrap());
+    let (_, running) = world.start().await;
+    let mut to_bob = listen(&edge, bob).await;
+    world.say(conversation, alice, 1).await;
+    assert_eq!(frame(&mut to_bob).await["message"]["seq"], 1);
+    proxy.swallow();
+    world.say(conversation, alice, 2).await;
+    eventually("the frame was handed to the connection", async || proxy.has_swallowed("number 2")).await;
+    proxy.cut();
+    world.say(conversation, alice, 3).await;
+    for seq in 2..=3 {
+        assert_eq!(frame(&mut to_bob).await["message"]["seq"], seq);
+    }
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn frames_keep_their_order_over_reconnects() {
+    let world = World::new().await;
+    let (alice, bob, conversation) = world.pair().await;
+    let (_, running) = world.start().await;
+    let edge = Bus::connect(&world.nats_url).await.unwrap();
+    let mut to_bob = listen(&edge, bob).await;
+    let last = 600;
+    for seq in 1..=last {
+        world.say(conversation, alice, seq).await;
+        if seq % 50 == 0 {
+            world.bus.live().force_reconnect().await.unwrap();
+        }
+    }
+    // Some come again, none is missing, none comes before the one before it.
+    let mut newest = 0;
+    while newest < last {
+        let seq = frame(&mut to_bob).await["message"]["seq"].as_u64().unwrap();
+        assert!(seq <= newest + 1, "{seq} came before {}", newest + 1);
+        newest = newest.max(seq);
+    }
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn the_end_of_a_session_is_told_to_its_person_and_to_every_edge() {
+    let world = World::new().await;
+    let (_, running) = world.start().await;
+    let alice = world.register("alice").await;
+    let session = world.sign_in(alice).await;
+    let mut to_edges = world.bus.live().subscribe(subject::SESSIONS).await.unwrap();
+    let mut to_alice = listen(&world.bus, alice).await;
+    world.sign_out(alice, session).await;
+    let told = next(&mut to_alice).await;
+    assert_eq!(told.payload, b"logged_out");
+    assert_eq!(told.headers.unwrap().get(SESSION_ENDED).unwrap().as_str(), session.to_string());
+    let told = tokio::time::timeout(BOUND, to_edges.next()).await.unwrap().unwrap();
+    assert_eq!(told.payload, session.to_string());
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_mark_comes_back_on_the_persons_subject() {
+    let world = World::new().await;
+    let (_, running) = world.start().await;
+    let alice = AccountId(id::new());
+    let mut to_alice = listen(&world.bus, alice).await;
+    let client = world.bus.live();
+    client.publish(subject::MARK, "no account".into()).await.unwrap();
+    let begin = clock::now();
+    let mut headers = HeaderMap::new();
+    headers.insert(MARK, "token 1");
+    // The task may still be subscribing: an edge asks again too.
+    let echo = loop {
+        client.publish_with_headers(subject::MARK, headers.clone(), alice.to_string().into()).await.unwrap();
+        if let Ok(echo) = tokio::time::timeout(A_MOMENT, to_alice.next()).await {
+            break echo.unwrap();
+        }
+        assert!(clock::now() < begin + BOUND, "no echo came");
+    };
+    assert!(echo.payload.is_empty());
+    assert_eq!(echo.headers.unwrap().get(MARK).unwrap().as_str(), "token 1");
+    running.stop().await;
+}

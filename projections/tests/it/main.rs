@@ -1,0 +1,13 @@
+//! The read side on a real PostgreSQL and a real NATS: `./ops/test` runs this with both.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests stop at the first surprise, like the tests")]
+
+mod delivery;
+mod history;
+mod interleaving;
+mod projector;
+mod promises;
+mod proxy;
+mod query;
+mod support;
+mod wait;

@@ -1,0 +1,277 @@
+//! A log of its own for every test (a database, a NATS account), the owner of its lanes, and people whose events are
+//! appended as the write side would, without its rules.
+
+use natter_domain::{
+    AccountId, Address, ConversationId, Event, FriendshipId, MessageId, RequestId, Sealed, SessionId, account,
+    conversation::{self, BodyKind, Kind},
+    friendship, inbox, session,
+};
+use natter_projections::{Projection, Projections, Settings};
+use natter_streams::{
+    Draft, Lane, Link, Log, Positions, bus::Bus, clock, committer::Committer, committer::Settled, feed::Feeds, id,
+    keyring::Keyring, position::Place,
+};
+use sqlx::{Connection, PgConnection, PgPool};
+use std::{
+    collections::HashMap,
+    env,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+use tokio::sync::Mutex;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use uuid::Uuid;
+
+/// Long enough for the slowest machine; nobody waits for it unless something is wrong.
+pub const BOUND: Duration = Duration::from_secs(20);
+/// How long a test watches something not happen.
+pub const A_MOMENT: Duration = Duration::from_millis(300);
+
+pub const LANES: u16 = 4;
+
+pub struct World {
+    pub url: String,
+    pub pool: PgPool,
+    pub log: Log,
+    pub feeds: Feeds,
+    pub bus: Bus,
+    pub nats_url: String,
+    pub keyring: Arc<Keyring>,
+    lanes: Vec<Mutex<Committer<()>>>,
+    sequences: Mutex<HashMap<Uuid, u64>>,
+}
+
+/// Projections that run until stopped.
+pub struct Running {
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Running {
+    pub async fn stop(self) {
+        self.stop.cancel();
+        tokio::time::timeout(BOUND, self.tasks.wait()).await.expect("the tasks end when told to");
+    }
+}
+
+impl World {
+    pub async fn new() -> Self {
+        // What was logged is printed with a test that fails.
+        let _ = tracing_subscriber::fmt().with_test_writer().with_max_level(tracing::Level::WARN).try_init();
+        let url = new_database().await;
+        let pool = PgPool::connect(&url).await.expect("connect to the test's database");
+        natter_migrations::apply(&pool).await.expect("apply the migrations");
+        let log = Log::connect(&url, Some(LANES)).await.expect("open the log");
+        let mut lanes = Vec::new();
+        for lane in log.lanes().iter() {
+            lanes.push(Mutex::new(Committer::start(log.clone(), lane, "test".into()).await.expect("take a lane over")));
+        }
+        let heads: Vec<Link> = lanes.iter_mut().map(|lane| lane.get_mut().head()).collect();
+        let nats_url = nats_url();
+        let bus = Bus::connect(&nats_url).await.expect("connect to the test's NATS");
+        let keyring = Arc::new(Keyring::new(&[7; 32]));
+        let sequences = Mutex::default();
+        Self { url, pool, log, feeds: Feeds::new(heads), bus, nats_url, keyring, lanes, sequences }
+    }
+
+    /// The read side, with nothing running.
+    pub async fn open(&self) -> Projections {
+        let settings = Settings { database_url: self.url.clone() };
+        Projections::open(settings, self.feeds.clone(), self.keyring.clone()).await.expect("open the read side")
+    }
+
+    pub fn run(&self, projections: &Projections, which: &[Projection]) -> Running {
+        let stop = CancellationToken::new();
+        Running { tasks: projections.run(which, &self.log, &self.bus, &stop), stop }
+    }
+
+    /// The read side, all of it running and at the head.
+    pub async fn start(&self) -> (Projections, Running) {
+        let projections = self.open().await;
+        let running = self.run(&projections, &Projection::ALL);
+        projections.catch_up(&Projection::ALL).await.expect("the projections catch up");
+        (projections, running)
+    }
+
+    pub fn lane(&self, address: Address) -> Lane {
+        self.log.lanes().of(address.route)
+    }
+
+    pub async fn draft(&self, address: Address, event: &impl Event) -> Draft {
+        let mut sequences = self.sequences.lock().await;
+        let sequence = sequences.entry(address.id).or_default();
+        *sequence += 1;
+        let time = self.lanes[self.lane(address).index()].lock().await.stamp(clock::now());
+        Draft::encode(event, address, *sequence, "{}".into(), time).expect("encode an event")
+    }
+
+    /// One batch of one lane, as its owner commits it.
+    pub async fn commit(&self, drafts: Vec<Draft>) -> Positions {
+        let lane = self.lane(drafts[0].address);
+        let mut committer = self.lanes[lane.index()].lock().await;
+        committer.queue(drafts, ());
+        let Settled::Committed { batch, head, .. } = committer.settled().await else { panic!("the batch was lost") };
+        self.feeds.lane(lane).publish(batch, head);
+        Positions::one(lane, head.position, head.incarnation)
+    }
+
+    pub async fn append(&self, address: Address, event: &impl Event) -> Positions {
+        self.commit(vec![self.draft(address, event).await]).await
+    }
+}
+
+/// What the write side would append for people.
+impl World {
+    pub fn sealed(&self, owner: Uuid, text: &str) -> Sealed {
+        self.keyring.seal(owner, text.as_bytes())
+    }
+
+    pub async fn register(&self, name: &str) -> AccountId {
+        let account = AccountId(id::new());
+        let username = self.sealed(account.0, name);
+        let nickname = self.sealed(account.0, &format!("{name} the test"));
+        let started =
+            account::Event::RegistrationStarted { username, nickname, password_hash: String::new(), handles: vec![] };
+        self.append(account::address(account), &started).await;
+        self.append(account::address(account), &account::Event::Registered {}).await;
+        account
+    }
+
+    pub async fn request(&self, from: AccountId, to: AccountId, text: &str, lives: Duration) -> RequestId {
+        let (friendship, request_id) = (FriendshipId::of(from, to), RequestId(id::new()));
+        let message = Some(self.sealed(friendship.0, text));
+        let (at, expires_at) = (clock::now(), clock::now() + lives);
+        let requested = friendship::Event::Requested { request_id, from, to, message, at, expires_at };
+        self.append(friendship::address(friendship), &requested).await;
+        request_id
+    }
+
+    pub async fn accept(&self, request_id: RequestId, from: AccountId, to: AccountId) -> ConversationId {
+        let conversation_id = ConversationId(id::new());
+        let accepted = friendship::Event::Accepted { request_id, from, to, conversation_id };
+        self.append(friendship::address(FriendshipId::of(from, to)), &accepted).await;
+        conversation_id
+    }
+
+    pub async fn start_direct(&self, conversation: ConversationId, members: [AccountId; 2]) -> Positions {
+        let started = conversation::Event::Started { kind: Kind::Direct, members: members.to_vec() };
+        self.append(conversation::address(conversation), &started).await
+    }
+
+    /// Two people with a conversation of theirs.
+    pub async fn pair(&self) -> (AccountId, AccountId, ConversationId) {
+        let (alice, bob) = (self.register("alice").await, self.register("bob").await);
+        let request = self.request(alice, bob, "it is me", Duration::from_secs(60)).await;
+        let conversation = self.accept(request, alice, bob).await;
+        self.start_direct(conversation, [alice, bob]).await;
+        (alice, bob, conversation)
+    }
+
+    pub fn message(&self, conversation: ConversationId, sender: AccountId, seq: u64) -> conversation::Event {
+        let body = self.sealed(conversation.0, &format!(r#"{{"kind":"text","text":"number {seq}"}}"#));
+        let message_id = MessageId(id::new());
+        conversation::Event::MessageSent { message_id, seq, sender, body, body_kind: BodyKind::Text, size: 8 }
+    }
+
+    pub async fn say(&self, conversation: ConversationId, sender: AccountId, seq: u64) -> Positions {
+        self.append(conversation::address(conversation), &self.message(conversation, sender, seq)).await
+    }
+
+    pub async fn read(&self, reader: AccountId, conversation_id: ConversationId, seq: u64) -> Positions {
+        let cursors = vec![inbox::Cursor { conversation_id, seq, peer: None }];
+        self.append(inbox::address(reader), &inbox::Event::CursorsAdvanced { cursors }).await
+    }
+
+    pub async fn sign_in(&self, account_id: AccountId) -> SessionId {
+        let session = SessionId(id::new());
+        let device = session::Device { name: Some(self.sealed(account_id.0, "phone")), platform: Some("test".into()) };
+        let expires_at = clock::now() + Duration::from_secs(60);
+        let opened =
+            session::Event::Opened { account_id, device: Some(device), refresh_hash: String::new(), expires_at };
+        self.append(session::address(account_id, session), &opened).await;
+        session
+    }
+
+    pub async fn sign_out(&self, account_id: AccountId, session: SessionId) -> Positions {
+        let revoked = session::Event::Revoked { account_id, reason: session::Reason::LoggedOut };
+        self.append(session::address(account_id, session), &revoked).await
+    }
+
+    /// A bit of everything, on several lanes.
+    pub async fn live_a_little(&self) -> (AccountId, AccountId, ConversationId) {
+        let (alice, bob, conversation) = self.pair().await;
+        let carol = self.register("carol").await;
+        self.request(carol, alice, "", Duration::from_secs(60)).await;
+        let session = self.sign_in(alice).await;
+        self.sign_in(bob).await;
+        for seq in 1..=20 {
+            self.say(conversation, if seq % 3 == 0 { bob } else { alice }, seq).await;
+        }
+        self.read(bob, conversation, 4).await;
+        self.read(bob, conversation, 9).await;
+        self.sign_out(alice, session).await;
+        (alice, bob, conversation)
+    }
+}
+
+/// What the projections wrote, every row of every table, in the order of their text.
+pub async fn dump(pool: &PgPool) -> Vec<String> {
+    let mut rows = Vec::new();
+    for table in TABLES {
+        let sql = format!("SELECT '{table} ' || row_to_json({table})::text FROM {table} ORDER BY 1");
+        rows.extend(sqlx::query_scalar::<_, String>(&sql).fetch_all(pool).await.expect("read a table"));
+    }
+    rows
+}
+
+/// Compares dumps, and shows what differs only.
+#[track_caller]
+pub fn assert_same(found: &[String], expected: &[String], when: &str) {
+    let lacking = |rows: &[String], than: &[String]| -> Vec<String> {
+        than.iter().filter(|row| !rows.contains(row)).cloned().collect()
+    };
+    let (missing, added) = (lacking(found, expected), lacking(expected, found));
+    assert!(found == expected, "{when}, missing: {missing:#?}\nadded: {added:#?}");
+}
+
+pub const TABLES: [&str; 8] =
+    ["account", "session", "friend_request", "friendship", "conversation", "member", "inbox_cursor", "message"];
+
+/// The position that a token of one lane names.
+pub fn place(positions: &Positions) -> (Lane, Place) {
+    positions.iter().next().expect("a token names a lane")
+}
+
+fn variable(name: &str) -> String {
+    env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run ./ops/test, which brings the servers"))
+}
+
+async fn new_database() -> String {
+    let server = variable("NATTER_TEST_DATABASE_URL");
+    let name = format!("projections_{}", id::new().simple());
+    let mut connection = PgConnection::connect(&server).await.expect("connect to the test server");
+    sqlx::query(&format!("CREATE DATABASE {name}")).execute(&mut connection).await.expect("create a database");
+    let (base, options) = server.split_once('?').map_or((server.as_str(), None), |(base, it)| (base, Some(it)));
+    let (server, _) = base.rsplit_once('/').expect("a database url ends with a database");
+    options.map_or_else(|| format!("{server}/{name}"), |options| format!("{server}/{name}?{options}"))
+}
+
+/// Every test has a NATS account of its own: the next user.
+fn nats_url() -> String {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    let user = NEXT.fetch_add(1, Ordering::Relaxed);
+    format!("nats://t{user:03}:{}@{}", variable("NATTER_TEST_NATS_PASSWORD"), variable("NATTER_TEST_NATS"))
+}
+
+/// Waits for what is asked again and again.
+pub async fn eventually(what: &str, ask: impl AsyncFn() -> bool) {
+    let asking = async {
+        while !ask().await {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(BOUND, asking).await.unwrap_or_else(|_| panic!("never: {what}"));
+}

@@ -1,0 +1,49 @@
+//! How far each reader of the log has come, kept beside what it wrote: rows and checkpoint move in one
+//! transaction, so an effect happens exactly once.
+
+use crate::{Error, Hash, Lane, Link, Log};
+use sqlx::{PgConnection, Row};
+
+/// Where `projection` stands in `lane`; at the start if it never ran.
+pub async fn load(log: &Log, projection: &'static str, lane: Lane) -> Result<Link, Error> {
+    let incarnation = log.incarnation(lane).await?;
+    let row = sqlx::query("SELECT incarnation, position, hash FROM checkpoints WHERE projection = $1 AND lane = $2")
+        .bind(projection)
+        .bind(lane.number())
+        .fetch_optional(log.pool())
+        .await
+        .map_err(Error::lane("read a checkpoint", lane))?;
+    let Some(row) = row else { return Ok(Link::start(lane, incarnation)) };
+    let position = row.get::<i64, _>("position") as u64;
+    let hash = row.get::<&[u8], _>("hash").try_into().map(Hash).map_err(|_| Error::Foreign { projection, lane })?;
+    let link = Link { lane, incarnation, position, hash };
+    // The seam: number *and* hash must be the log's.
+    let same = row.get::<uuid::Uuid, _>("incarnation") == incarnation;
+    match log.link_at(lane, incarnation, position).await? {
+        Some(stored) if same && (position == 0 || stored == link) => Ok(link),
+        _ => Err(Error::Foreign { projection, lane }),
+    }
+}
+
+/// Moves the checkpoint from one link to a later one, in the caller's transaction.
+pub async fn advance(
+    connection: &mut PgConnection,
+    projection: &'static str,
+    from: &Link,
+    to: &Link,
+) -> Result<(), Error> {
+    let moved = sqlx::query(
+        "INSERT INTO checkpoints AS mine (projection, lane, incarnation, position, hash) VALUES ($1, $2, $3, $4, $5)
+         ON CONFLICT (projection, lane) DO UPDATE SET incarnation = $3, position = $4, hash = $5 WHERE mine.position = $6",
+    )
+    .bind(projection)
+    .bind(to.lane.number())
+    .bind(to.incarnation)
+    .bind(to.position as i64)
+    .bind(&to.hash.0[..])
+    .bind(from.position as i64)
+    .execute(connection)
+    .await
+    .map_err(Error::lane("move a checkpoint", to.lane))?;
+    if moved.rows_affected() == 1 { Ok(()) } else { Err(Error::Overtaken { projection, lane: to.lane }) }
+}

@@ -1,0 +1,224 @@
+//! The committer of a lane: group commit, and the one door through which every answer leaves.
+//!
+//! A job is a command's events (none for a refusal, a repeat or a no-op) and its answer. Whatever is queued when
+//! the last batch has ended goes into the next: no timer. Positions and hashes are given when the batch is built.
+//! An answer is given back only once its batch is durable under our epoch; a batch without events asks whether the
+//! epoch is still ours, after the decision. A failed batch ends the lane's *generation*: every job comes back in
+//! order, to be decided anew on what is stored.
+//!
+//! The committer has no task of its own: its owner polls [`Committer::settled`], which can be dropped and called
+//! again at any point.
+
+use crate::{
+    Draft, Error, Head, Link, Log, Record, fault,
+    log::{Appended, Ownership, chain},
+    metrics,
+};
+use futures::future::BoxFuture;
+use natter_domain::Timestamp;
+use std::{
+    collections::VecDeque,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+/// Bounds of one batch. 1,000 rows a statement is where PostgreSQL's rate stops growing.
+pub const BATCH_EVENTS: usize = 1_000;
+pub const BATCH_BYTES: usize = 1024 * 1024;
+
+/// Between two tries to settle an unknown outcome.
+const SETTLE_PAUSE: Duration = Duration::from_millis(100);
+
+struct Job<A> {
+    drafts: Vec<Draft>,
+    answer: A,
+}
+
+/// What became of a batch.
+pub enum Settled<A> {
+    /// Durable: each answer with the events of its job, which may be none.
+    Committed { answers: Vec<(A, Vec<Arc<Record>>)>, batch: Arc<Vec<Arc<Record>>>, head: Link },
+    /// Not stored. All jobs, the batch's and those queued behind it, in order; the generation is over.
+    Ended { jobs: Vec<A>, why: Ended },
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// One of the jobs has a command key that is in the log already.
+    Repeated,
+    /// The batch was lost; the lane is still ours.
+    Lost,
+    /// The lane belongs to somebody else.
+    Fenced,
+}
+
+struct InFlight<A> {
+    jobs: Vec<(A, usize)>,
+    records: Vec<Arc<Record>>,
+    append: BoxFuture<'static, (Outcome, Option<(Ownership, Head)>)>,
+    since: Instant,
+}
+
+enum Outcome {
+    Durable,
+    Ended(Ended),
+}
+
+/// See the module's page. `A` is what the owner wants back with each job.
+pub struct Committer<A> {
+    log: Log,
+    owner: Arc<str>,
+    ownership: Ownership,
+    head: Link,
+    /// No event is stamped earlier than this.
+    floor: Timestamp,
+    queue: VecDeque<Job<A>>,
+    in_flight: Option<InFlight<A>>,
+}
+
+impl<A> Committer<A> {
+    /// Takes the lane over.
+    pub async fn start(log: Log, lane: crate::Lane, owner: Arc<str>) -> Result<Self, Error> {
+        let (ownership, head) = log.take_over(lane, &owner).await?;
+        Ok(Self { log, owner, ownership, head: head.link, floor: head.time, queue: VecDeque::new(), in_flight: None })
+    }
+
+    /// The newest durable event.
+    pub fn head(&self) -> Link {
+        self.head
+    }
+
+    /// The moment of the next decision: the clock's, but never before the last event's.
+    pub fn stamp(&mut self, clock: Timestamp) -> Timestamp {
+        self.floor = self.floor.max(clock);
+        self.floor
+    }
+
+    /// Jobs that have no answer yet.
+    pub fn waiting(&self) -> usize {
+        self.queue.len() + self.in_flight.as_ref().map_or(0, |batch| batch.jobs.len())
+    }
+
+    pub fn queue(&mut self, drafts: Vec<Draft>, answer: A) {
+        self.queue.push_back(Job { drafts, answer });
+    }
+
+    /// Waits until a batch has ended; for ever while nothing is queued.
+    pub async fn settled(&mut self) -> Settled<A> {
+        if self.in_flight.is_none() {
+            if self.queue.is_empty() {
+                std::future::pending::<()>().await;
+            }
+            self.in_flight = Some(self.next_batch());
+        }
+        let in_flight = self.in_flight.as_mut().expect("set just above");
+        let (outcome, retaken) = in_flight.append.as_mut().await;
+        let batch = self.in_flight.take().expect("it has just ended");
+        if let Some((ownership, head)) = retaken {
+            self.ownership = ownership;
+            self.head = head.link;
+            self.floor = self.floor.max(head.time);
+        }
+        match outcome {
+            Outcome::Durable => self.committed(batch),
+            Outcome::Ended(why) => self.ended(batch, why),
+        }
+    }
+
+    fn next_batch(&mut self) -> InFlight<A> {
+        let (mut jobs, mut drafts, mut bytes) = (Vec::new(), Vec::new(), 0);
+        while let Some(job) = self.queue.front() {
+            let more: usize = job.drafts.iter().map(|draft| draft.payload.len() + draft.metadata.len()).sum();
+            let full = drafts.len() + job.drafts.len() > BATCH_EVENTS || bytes + more > BATCH_BYTES;
+            if full && !jobs.is_empty() {
+                break;
+            }
+            let job = self.queue.pop_front().expect("it is at the front");
+            bytes += more;
+            jobs.push((job.answer, job.drafts.len()));
+            drafts.extend(job.drafts);
+        }
+        let records = chain(&self.head, drafts);
+        let append = store(self.log.clone(), self.owner.clone(), self.ownership, self.head, records.clone());
+        InFlight { jobs, records, append: Box::pin(append), since: Instant::now() }
+    }
+
+    fn committed(&mut self, batch: InFlight<A>) -> Settled<A> {
+        if let Some(last) = batch.records.last() {
+            self.head = last.link();
+            metrics::committed(batch.records.len(), batch.jobs.len(), batch.since.elapsed());
+        }
+        let mut rest = batch.records.as_slice();
+        let mut answers = Vec::with_capacity(batch.jobs.len());
+        for (answer, count) in batch.jobs {
+            let (mine, others) = rest.split_at(count);
+            answers.push((answer, mine.to_vec()));
+            rest = others;
+        }
+        Settled::Committed { answers, batch: Arc::new(batch.records), head: self.head }
+    }
+
+    fn ended(&mut self, batch: InFlight<A>, why: Ended) -> Settled<A> {
+        let lane = self.ownership.lane;
+        metrics::generation_ended(lane);
+        if why == Ended::Fenced {
+            metrics::fenced(lane);
+        }
+        let first = batch.jobs.into_iter().map(|(answer, _)| answer);
+        Settled::Ended { jobs: first.chain(self.queue.drain(..).map(|job| job.answer)).collect(), why }
+    }
+}
+
+/// Appends, and leaves no doubt: an unknown outcome is settled by taking our own lane over again, which waits for
+/// the orphaned statement or shuts it out.
+async fn store(
+    log: Log,
+    owner: Arc<str>,
+    ownership: Ownership,
+    base: Link,
+    records: Vec<Arc<Record>>,
+) -> (Outcome, Option<(Ownership, Head)>) {
+    let Some(last) = records.last() else { return (without_events(&log, &ownership).await, None) };
+    fault::reach("committer.before_append").await;
+    let appended = log.append(&ownership, base.position, &records).await;
+    fault::reach("committer.after_append").await;
+    match appended {
+        Appended::Durable => (Outcome::Durable, None),
+        Appended::Fenced => (Outcome::Ended(Ended::Fenced), None),
+        Appended::Repeated => (Outcome::Ended(Ended::Repeated), None),
+        Appended::Unknown(error) => {
+            tracing::warn!(lane = %ownership.lane, base = base.position, %error, "append: outcome unknown, taking the lane over again");
+            settle(&log, &owner, &ownership, last).await
+        }
+    }
+}
+
+async fn without_events(log: &Log, ownership: &Ownership) -> Outcome {
+    loop {
+        match log.still_owns(ownership).await {
+            Ok(true) => return Outcome::Durable,
+            Ok(false) => return Outcome::Ended(Ended::Fenced),
+            Err(error) => {
+                tracing::warn!(lane = %ownership.lane, %error, "compare the epoch: trying again");
+                tokio::time::sleep(SETTLE_PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn settle(log: &Log, owner: &str, before: &Ownership, last: &Record) -> (Outcome, Option<(Ownership, Head)>) {
+    loop {
+        match log.retake(before, owner).await {
+            Ok(Some((ownership, head))) => {
+                let stored = head.link == last.link();
+                let outcome = if stored { Outcome::Durable } else { Outcome::Ended(Ended::Lost) };
+                return (outcome, Some((ownership, head)));
+            }
+            Ok(None) => return (Outcome::Ended(Ended::Fenced), None),
+            Err(error) => {
+                tracing::warn!(lane = %before.lane, %error, "settle an append: trying again");
+                tokio::time::sleep(SETTLE_PAUSE).await;
+            }
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! What can go wrong with the log: the world's failures, never a refusal.
+
+use crate::Lane;
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("{what} of lane {lane}")]
+    Lane {
+        what: &'static str,
+        lane: Lane,
+        #[source]
+        source: sqlx::Error,
+    },
+    #[error("{what}")]
+    Database {
+        what: &'static str,
+        #[source]
+        source: sqlx::Error,
+    },
+    #[error("lane {lane} is broken at position {position}: {what}")]
+    Broken { lane: Lane, position: u64, what: &'static str },
+    #[error("checkpoint {projection} of lane {lane} was moved by another reader")]
+    Overtaken { projection: &'static str, lane: Lane },
+    #[error("checkpoint {projection} of lane {lane} belongs to another incarnation of the log")]
+    Foreign { projection: &'static str, lane: Lane },
+    #[error("event {event_type} at lane {lane} position {position} cannot be read")]
+    Undecodable {
+        lane: Lane,
+        position: u64,
+        event_type: String,
+        #[source]
+        source: serde_json::Error,
+    },
+    #[error("event {event_type} has {size} bytes encoded, at most {} are allowed", crate::event::MAX_BYTES)]
+    Oversized { event_type: &'static str, size: usize },
+    #[error("encode event {event_type}")]
+    Unencodable {
+        event_type: &'static str,
+        #[source]
+        source: serde_json::Error,
+    },
+    #[error("start check: {0}")]
+    Unfit(String),
+    #[error("{what}")]
+    Bus {
+        what: String,
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+impl Error {
+    pub(crate) fn database(what: &'static str) -> impl FnOnce(sqlx::Error) -> Self {
+        move |source| Self::Database { what, source }
+    }
+
+    pub(crate) fn lane(what: &'static str, lane: Lane) -> impl FnOnce(sqlx::Error) -> Self {
+        move |source| Self::Lane { what, lane, source }
+    }
+
+    pub(crate) fn bus<E: Into<Box<dyn std::error::Error + Send + Sync>>>(
+        what: impl Into<String>,
+    ) -> impl FnOnce(E) -> Self {
+        move |source| Self::Bus { what: what.into(), source: source.into() }
+    }
+}

@@ -1,0 +1,114 @@
+//! What opens and closes [`Sealed`] values, and the other secrets that come from the installation key:
+//! handle ids, fingerprints, tokens. Each has a key of its own, derived for its purpose.
+
+use chacha20poly1305::{
+    KeyInit, XChaCha20Poly1305,
+    aead::{Aead, Payload},
+};
+use natter_domain::{HandleId, KeyId, Sealed};
+use std::fmt;
+use uuid::Uuid;
+
+const NONCE: usize = 24;
+
+/// One installation's keys.
+#[derive(Clone)]
+pub struct Keyring {
+    sealing: XChaCha20Poly1305,
+    handles: [u8; 32],
+    fingerprints: [u8; 32],
+    refresh_tokens: [u8; 32],
+    access_tokens: [u8; 32],
+}
+
+impl fmt::Debug for Keyring {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Keyring")
+    }
+}
+
+impl Keyring {
+    pub fn new(installation_key: &[u8; 32]) -> Self {
+        let derive = |purpose| blake3::derive_key(purpose, installation_key);
+        Self {
+            sealing: XChaCha20Poly1305::new(&derive("natter 2026 sealed values").into()),
+            handles: derive("natter 2026 handle ids"),
+            fingerprints: derive("natter 2026 command fingerprints"),
+            refresh_tokens: derive("natter 2026 refresh token tags"),
+            access_tokens: derive("natter 2026 access token seed"),
+        }
+    }
+
+    /// Seals `plain` for one owner: under another owner's id it does not open.
+    pub fn seal(&self, owner: Uuid, plain: &[u8]) -> Sealed {
+        let nonce = crate::id::random::<NONCE>();
+        let payload = Payload { msg: plain, aad: owner.as_bytes() };
+        let sealed =
+            self.sealing.encrypt(&nonce.into(), payload).expect("values are far below the cipher's bound of 256 GiB");
+        Sealed { key: KeyId::Installation, bytes: [nonce.as_slice(), &sealed].concat() }
+    }
+
+    /// `None`: erased (the key is gone), or not sealed for this owner.
+    pub fn open(&self, owner: Uuid, sealed: &Sealed) -> Option<Vec<u8>> {
+        let KeyId::Installation = sealed.key;
+        let (nonce, bytes) = sealed.bytes.split_first_chunk::<NONCE>()?;
+        self.sealing.decrypt(&(*nonce).into(), Payload { msg: bytes, aad: owner.as_bytes() }).ok()
+    }
+
+    /// [`Self::open`] for text.
+    pub fn open_text(&self, owner: Uuid, sealed: &Sealed) -> Option<String> {
+        String::from_utf8(self.open(owner, sealed)?).ok()
+    }
+
+    /// The id of a unique name: a keyed hash, so that the log cannot be searched for names by guessing.
+    pub fn handle(&self, kind: &str, normalised: &str) -> HandleId {
+        let hash = blake3::keyed_hash(&self.handles, format!("{kind}:{normalised}").as_bytes());
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&hash.as_bytes()[..16]);
+        HandleId(uuid::Builder::from_custom_bytes(bytes).into_uuid())
+    }
+
+    pub fn fingerprint(&self, content: &[u8]) -> [u8; 16] {
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&blake3::keyed_hash(&self.fingerprints, content).as_bytes()[..16]);
+        bytes
+    }
+
+    /// Proves that a refresh token was made here, also when its session has long gone on to a newer one.
+    pub fn refresh_tag(&self, content: &[u8]) -> [u8; 16] {
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&blake3::keyed_hash(&self.refresh_tokens, content).as_bytes()[..16]);
+        bytes
+    }
+
+    /// Tells one installation's keys from another's, and nothing else about them.
+    pub(crate) fn check(&self) -> [u8; 16] {
+        self.fingerprint(b"this installation's key")
+    }
+
+    /// The seed of the Ed25519 key that signs access tokens.
+    pub fn access_token_seed(&self) -> &[u8; 32] {
+        &self.access_tokens
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sealed_value_opens_for_its_owner_only() {
+        let keyring = Keyring::new(&[7; 32]);
+        let (alice, bob) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        let sealed = keyring.seal(alice, b"hello");
+        assert_eq!(keyring.open_text(alice, &sealed).as_deref(), Some("hello"));
+        assert_eq!(keyring.open(bob, &sealed), None);
+        assert_eq!(Keyring::new(&[8; 32]).open(alice, &sealed), None);
+    }
+
+    #[test]
+    fn sealing_twice_gives_two_ciphertexts() {
+        let keyring = Keyring::new(&[7; 32]);
+        assert_ne!(keyring.seal(Uuid::nil(), b"hello"), keyring.seal(Uuid::nil(), b"hello"));
+    }
+}

@@ -1,0 +1,32 @@
+//! Natter's log. A *lane* is an append-only, totally ordered log of events; event N of a lane in PostgreSQL
+//! is message N of the lane's JetStream stream. PostgreSQL is the truth, JetStream the distribution.
+//!
+//! Reading order: `lane` and `event` (what there is), `log` (PostgreSQL: append, takeover, read),
+//! `committer` (group commit), `feed` and `reader` (verified reading, whatever the source), `stream` and
+//! `relay` (JetStream). `keyring` seals what is personal. `subject` is the only place that spells a subject.
+
+pub mod bus;
+pub mod checkpoint;
+pub mod clock;
+pub mod committer;
+mod error;
+pub mod event;
+pub mod fault;
+pub mod feed;
+pub mod id;
+pub mod keyring;
+pub mod lane;
+pub mod log;
+pub mod metrics;
+pub mod position;
+pub mod probe;
+pub mod reader;
+pub mod relay;
+pub mod stream;
+pub mod subject;
+
+pub use error::Error;
+pub use event::{Draft, Hash, Link, Record};
+pub use lane::{Lane, Lanes};
+pub use log::{Head, Log};
+pub use position::Positions;

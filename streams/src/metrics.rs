@@ -1,0 +1,33 @@
+//! Every metric of the log.
+
+use crate::Lane;
+use metrics::{counter, gauge, histogram};
+use std::time::Duration;
+
+pub(crate) fn committed(events: usize, jobs: usize, took: Duration) {
+    counter!("natter_log_events_total").increment(events as u64);
+    counter!("natter_log_commits_total").increment(1);
+    histogram!("natter_log_events_per_commit").record(events as f64);
+    histogram!("natter_log_jobs_per_commit").record(jobs as f64);
+    histogram!("natter_log_commit_seconds").record(took);
+}
+
+pub(crate) fn generation_ended(lane: Lane) {
+    counter!("natter_log_generations_ended_total", "lane" => lane.to_string()).increment(1);
+}
+
+pub(crate) fn fenced(lane: Lane) {
+    counter!("natter_log_fenced_total", "lane" => lane.to_string()).increment(1);
+}
+
+pub(crate) fn relayed(lane: Lane, position: u64) {
+    gauge!("natter_relay_position", "lane" => lane.to_string()).set(position as f64);
+}
+
+pub(crate) fn window_lost(lane: Lane) {
+    counter!("natter_relay_windows_lost_total", "lane" => lane.to_string()).increment(1);
+}
+
+pub(crate) fn stream_refilled(lane: Lane) {
+    counter!("natter_relay_streams_refilled_total", "lane" => lane.to_string()).increment(1);
+}

@@ -1,0 +1,282 @@
+//! A lane's JetStream stream: made, compared with the log, filled and read. Messages are CloudEvents 1.0 in binary
+//! mode, with what the hash chain covers in `natter-*` headers; message N is event N.
+
+use crate::{Error, Hash, Lane, Link, Record, feed::Batch, subject};
+use async_nats::{
+    HeaderMap, Message,
+    jetstream::{
+        Context,
+        consumer::{
+            DeliverPolicy,
+            pull::{Ordered, OrderedConfig},
+        },
+        context::GetStreamErrorKind,
+        message::{PublishMessage, StreamMessage},
+        stream::{self, Stream},
+    },
+};
+use futures::{StreamExt, TryStreamExt};
+use natter_domain::{Noun, Timestamp};
+use std::{borrow::Cow, collections::HashMap, ops::RangeInclusive, sync::Arc, time::Duration};
+use uuid::Uuid;
+
+const INCARNATION: &str = "natter-incarnation";
+const RETRY: Duration = Duration::from_millis(200);
+const READ_AT_ONCE: usize = 64;
+
+/// Where a stream ends, and which event stands there.
+pub struct Tail {
+    pub first: u64,
+    pub last: u64,
+    /// The last message; `None` where there is none or it is not an event of this lane.
+    pub event: Option<Record>,
+}
+
+impl Tail {
+    /// The stream ends with this very event.
+    pub fn is_at(&self, link: &Link) -> bool {
+        let same = link.position == 0 || self.event.as_ref().is_some_and(|event| event.link() == *link);
+        self.last == link.position && same
+    }
+}
+
+/// Opens the lane's stream, making it if it is absent. A stream of another incarnation is somebody else's log.
+pub async fn open(context: &Context, base: &Link) -> Result<Stream, Error> {
+    let name = subject::stream(base.lane);
+    match context.get_stream(&name).await {
+        Ok(found) => of_incarnation(found, base),
+        Err(error) if is_absent(&error) => create(context, base).await,
+        Err(error) => Err(Error::bus(format!("open stream {name}"))(error)),
+    }
+}
+
+fn is_absent(error: &async_nats::jetstream::context::GetStreamError) -> bool {
+    match error.kind() {
+        GetStreamErrorKind::JetStream(error) => {
+            error.error_code() == async_nats::jetstream::ErrorCode::STREAM_NOT_FOUND
+        }
+        _ => false,
+    }
+}
+
+fn of_incarnation(found: Stream, base: &Link) -> Result<Stream, Error> {
+    let theirs = found.cached_info().config.metadata.get(INCARNATION).cloned().unwrap_or_default();
+    if theirs == base.incarnation.to_string() {
+        return Ok(found);
+    }
+    let name = subject::stream(base.lane);
+    Err(Error::Unfit(format!(
+        "stream {name} belongs to incarnation {theirs:?} of the log, ours is {}",
+        base.incarnation
+    )))
+}
+
+async fn create(context: &Context, base: &Link) -> Result<Stream, Error> {
+    let name = subject::stream(base.lane);
+    let config = stream::Config {
+        name: name.clone(),
+        subjects: vec![subject::lane_events(base.lane)],
+        storage: stream::StorageType::File,
+        allow_direct: true,
+        deny_delete: true,
+        deny_purge: true,
+        metadata: HashMap::from([(INCARNATION.to_owned(), base.incarnation.to_string())]),
+        ..Default::default()
+    };
+    context.create_stream(config).await.map_err(Error::bus(format!("create stream {name}")))
+}
+
+/// Deletes a stream whose content is not the log's; it is refilled afterwards.
+pub async fn delete(context: &Context, lane: Lane) -> Result<(), Error> {
+    let name = subject::stream(lane);
+    context.delete_stream(&name).await.map(drop).map_err(Error::bus(format!("delete stream {name}")))
+}
+
+/// Asks the server where the stream ends.
+pub async fn tail(stream: &Stream, lane: Lane) -> Result<Tail, Error> {
+    let name = subject::stream(lane);
+    let info = stream.get_info().await.map_err(Error::bus(format!("ask stream {name} for its end")))?;
+    let (first, last) = (info.state.first_sequence, info.state.last_sequence);
+    if info.state.messages == 0 {
+        return Ok(Tail { first, last, event: None });
+    }
+    let message = stream.get_raw_message(last).await.map_err(Error::bus(format!("read the last message of {name}")))?;
+    Ok(Tail { first, last, event: event_of(&message, lane) })
+}
+
+/// These messages of the stream; `None` where one is not an event of this lane.
+pub(crate) async fn messages(
+    stream: &Stream,
+    lane: Lane,
+    sequences: RangeInclusive<u64>,
+) -> Result<Vec<Option<Record>>, Error> {
+    futures::stream::iter(sequences)
+        .map(|sequence| stream.get_raw_message(sequence))
+        .buffered(READ_AT_ONCE)
+        .map_ok(|message| event_of(&message, lane))
+        .try_collect()
+        .await
+        .map_err(Error::bus(format!("read the newest messages of {}", subject::stream(lane))))
+}
+
+fn event_of(message: &StreamMessage, lane: Lane) -> Option<Record> {
+    decode_stored(message).filter(|event| event.lane == lane)
+}
+
+/// The message of an event. Refused by the server unless the stream ends just before it.
+pub fn encode(record: &Record) -> PublishMessage {
+    let mut headers = HeaderMap::new();
+    headers.insert("ce-specversion", "1.0");
+    headers.insert("ce-id", record.event_id.to_string());
+    headers.insert("ce-source", format!("/natter/{}", record.noun));
+    headers.insert("ce-type", format!("natter.{}", record.name()));
+    headers.insert("ce-time", record.time.to_string());
+    headers.insert("ce-subject", record.aggregate_id.to_string());
+    headers.insert("content-type", "application/json");
+    headers.insert("natter-version", record.version.to_string());
+    headers.insert("natter-lane", record.lane.to_string());
+    headers.insert(INCARNATION, record.incarnation.to_string());
+    headers.insert("natter-position", record.position.to_string());
+    headers.insert("natter-sequence", record.sequence.to_string());
+    headers.insert("natter-previous", record.previous.to_string());
+    headers.insert("natter-hash", record.hash.to_string());
+    headers.insert("natter-metadata", &*record.metadata);
+    PublishMessage::build()
+        .payload(bytes::Bytes::from_owner(Payload(record.payload.clone())))
+        .headers(headers)
+        .expected_last_sequence(record.position - 1)
+}
+
+/// Lends the record's text to the client without a copy.
+struct Payload(Arc<str>);
+
+impl AsRef<[u8]> for Payload {
+    fn as_ref(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+}
+
+fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name).map(async_nats::HeaderValue::as_str)
+}
+
+/// The event of a message, if it is one of ours and its content matches its hash.
+pub fn decode(headers: &HeaderMap, payload: &[u8], sequence: u64) -> Option<Record> {
+    let field = |name| header(headers, name);
+    let (noun, event_type) = field("ce-type")?.strip_prefix("natter.")?.split_once('.')?;
+    let record = Record {
+        lane: Lane::parse(field("natter-lane")?)?,
+        incarnation: field(INCARNATION)?.parse().ok()?,
+        position: field("natter-position")?.parse().ok()?,
+        event_id: field("ce-id")?.parse().ok()?,
+        noun: Noun::parse(noun)?,
+        aggregate_id: field("ce-subject")?.parse::<Uuid>().ok()?,
+        sequence: field("natter-sequence")?.parse().ok()?,
+        event_type: Cow::Owned(event_type.to_owned()),
+        version: field("natter-version")?.parse().ok()?,
+        payload: std::str::from_utf8(payload).ok()?.into(),
+        metadata: field("natter-metadata")?.into(),
+        key: None,
+        time: Timestamp::parse(field("ce-time")?)?,
+        previous: Hash::parse(field("natter-previous")?)?,
+        hash: Hash::parse(field("natter-hash")?)?,
+    };
+    (record.position == sequence && record.link_hash() == record.hash).then_some(record)
+}
+
+/// One message of a stream as an event, for auditors and tests.
+pub fn decode_stored(message: &StreamMessage) -> Option<Record> {
+    decode(&message.headers, &message.payload, message.sequence)
+}
+
+/// A stream as a source for a [`crate::reader::Reader`].
+pub struct Source {
+    context: Context,
+    lane: Lane,
+    messages: Option<Ordered>,
+}
+
+impl Source {
+    pub(crate) fn new(context: Context, lane: Lane) -> Self {
+        Self { context, lane, messages: None }
+    }
+
+    pub(crate) fn reset(&mut self) {
+        self.messages = None;
+    }
+
+    /// The next event; `None` where the stream lost or changed something and the log must be asked.
+    pub(crate) async fn recv(&mut self, last: &Link) -> Option<Batch> {
+        if self.messages.is_none() {
+            match subscribe(&self.context, self.lane, last.position + 1).await {
+                Ok(messages) => self.messages = Some(messages),
+                Err(error) => {
+                    tracing::warn!(lane = %self.lane, %error, "subscribe to the stream");
+                    tokio::time::sleep(RETRY).await;
+                    return None;
+                }
+            }
+        }
+        match self.messages.as_mut()?.next().await {
+            Some(Ok(message)) => received(&message).map(|record| Arc::new(vec![Arc::new(record)])),
+            Some(Err(_)) | None => {
+                self.messages = None;
+                None
+            }
+        }
+    }
+}
+
+/// Not a method: what reads a stream cannot be shared between threads, so nothing may borrow it across an await.
+async fn subscribe(context: &Context, lane: Lane, first: u64) -> Result<Ordered, Error> {
+    let name = subject::stream(lane);
+    let stream = context.get_stream_no_info(&name).await.map_err(Error::bus(format!("open stream {name}")))?;
+    let deliver_policy = DeliverPolicy::ByStartSequence { start_sequence: first };
+    let consumer = stream
+        .create_consumer(OrderedConfig { deliver_policy, ..Default::default() })
+        .await
+        .map_err(Error::bus(format!("create a consumer of {name}")))?;
+    consumer.messages().await.map_err(Error::bus(format!("read {name}")))
+}
+
+fn received(message: &async_nats::jetstream::Message) -> Option<Record> {
+    let sequence = message.info().ok()?.stream_sequence;
+    let Message { headers, payload, .. } = &message.message;
+    decode(headers.as_ref()?, payload, sequence)
+}
+
+/// Compares a stream's messages with the log, one by one.
+pub struct Audit {
+    stream: Stream,
+    first: u64,
+    last: u64,
+}
+
+impl Audit {
+    /// `None` where the lane has no stream yet.
+    pub async fn open(bus: &crate::bus::Bus, base: &Link) -> Result<Option<Self>, Error> {
+        let name = subject::stream(base.lane);
+        let stream = match bus.consuming().get_stream(&name).await {
+            Ok(found) => of_incarnation(found, base)?,
+            Err(error) if is_absent(&error) => return Ok(None),
+            Err(error) => return Err(Error::bus(format!("open stream {name}"))(error)),
+        };
+        let state = &stream.cached_info().state;
+        let (first, last) = (state.first_sequence, state.last_sequence);
+        Ok(Some(Self { stream, first, last }))
+    }
+
+    /// The message at the event's position must be the event. What the stream does not hold (retention before it,
+    /// the relay's way behind it) is not compared.
+    pub async fn compare(&self, record: &Record) -> Result<(), Error> {
+        let position = record.position;
+        if !(self.first..=self.last).contains(&position) {
+            return Ok(());
+        }
+        let message = self.stream.direct_get(position).await.map_err(Error::bus(format!("read message {position}")))?;
+        let carried = decode_stored(&message);
+        let same = carried.is_some_and(|carried| carried.hash == record.hash && carried.payload == record.payload);
+        let what = "the stream's message is not the log's event";
+        if same { Ok(()) } else { Err(Error::Broken { lane: record.lane, position, what }) }
+    }
+}

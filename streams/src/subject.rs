@@ -1,0 +1,59 @@
+//! Every NATS subject and stream name, from typed parts: server-made ids only, never text from outside.
+
+use crate::{Lane, Record};
+use natter_domain::AccountId;
+
+/// Users are spread over this many buckets, so that wildcard interest can be split later.
+const BUCKETS: u8 = 64;
+
+/// The stream of a lane.
+pub fn stream(lane: Lane) -> String {
+    format!("EVENTS_{lane}")
+}
+
+/// Everything a lane's stream holds.
+pub fn lane_events(lane: Lane) -> String {
+    format!("natter.events.{lane}.>")
+}
+
+/// One kind of event in one lane; no ids, so the number of subjects stays small.
+pub fn event(record: &Record) -> String {
+    format!("natter.events.{}.{}.{}", record.lane, record.noun, record.event_type)
+}
+
+/// The stream of a benchmark's probe.
+pub fn probe_stream(lane: Lane) -> String {
+    format!("PROBE_{lane}")
+}
+
+pub fn probe_events(lane: Lane) -> String {
+    format!("natter.probe.{lane}.>")
+}
+
+pub fn probe_event(record: &Record) -> String {
+    format!("natter.probe.{}.{}.{}", record.lane, record.noun, record.event_type)
+}
+
+/// The frames for one person's devices.
+pub fn user(account: AccountId) -> String {
+    let bucket = account.0.as_bytes()[15] % BUCKETS;
+    format!("natter.users.{bucket:02x}.{account}")
+}
+
+/// What every edge must hear: sessions that ended.
+pub const SESSIONS: &str = "natter.sessions.ended";
+
+/// Where an edge asks delivery to echo a mark on a fresh subscription.
+pub const MARK: &str = "natter.delivery.mark";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use uuid::Uuid;
+
+    #[test]
+    fn a_users_subject_holds_nothing_but_hexadecimal_digits() {
+        let subject = user(AccountId(Uuid::from_u128(0x47)));
+        assert_eq!(subject, "natter.users.07.00000000-0000-0000-0000-000000000047");
+    }
+}
