@@ -66,6 +66,10 @@ impl Keys {
         self.in_flight.contains(&key.stored.key)
     }
 
+    pub fn was_stored(&self, key: &Key) -> bool {
+        self.recent.contains(&key.stored.key)
+    }
+
     pub fn queued(&mut self, id: Uuid) {
         self.in_flight.insert(id);
     }

@@ -189,8 +189,9 @@ impl Worker {
         if let Some(keep) = keep {
             keep(&self.stores);
         }
-        if !job.is_in_memory(&self.stores) {
-            // It was forgotten while the key was looked up.
+        let overtaken = found.is_none() && job.key().is_some_and(|key| self.keys.was_stored(key));
+        if overtaken || !job.is_in_memory(&self.stores) {
+            // While it was looked up, the key was stored, or the aggregate forgotten.
             let look_up = job.key().is_some();
             return self.prepare(job, look_up);
         }

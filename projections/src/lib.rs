@@ -143,6 +143,11 @@ impl Projections {
         self.0.progress.catch_up(WAIT_BOUND, projections).await
     }
 
+    /// [`Self::catch_up`] with a bound of the caller's.
+    pub async fn catch_up_within(&self, bound: Duration, projections: &[Projection]) -> Result<(), Wait> {
+        self.0.progress.catch_up(bound, projections).await
+    }
+
     /// Whether every projection has seen, on every lane, what was there when this process started.
     pub fn is_ready(&self) -> bool {
         self.0.progress.is_ready()

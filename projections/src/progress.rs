@@ -75,14 +75,11 @@ impl Progress {
         places: impl Iterator<Item = (Lane, u64)>,
         projections: &[Projection],
     ) -> Result<(), Wait> {
-        let all = async {
-            for (lane, position) in places {
-                for &projection in projections {
-                    self.passed(projection, lane, position).await;
-                }
-            }
-        };
-        timeout(bound, all).await.map_err(|_| Wait::TooLate)
+        let passed =
+            |(lane, position)| projections.iter().map(move |&projection| self.passed(projection, lane, position));
+        // All at once: each hurries its projector.
+        let all = futures::future::join_all(places.flat_map(passed));
+        timeout(bound, all).await.map(drop).map_err(|_| Wait::TooLate)
     }
 
     /// Not beyond the head, and of this incarnation of the log.

@@ -19,6 +19,8 @@ const BATCH: usize = 2_000;
 
 const PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// For completing what is open when told to stop.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 /// Between tries at what only somebody with another binary, or with another log, can mend.
 const STUCK_PAUSE: Duration = Duration::from_secs(30);
 
@@ -36,18 +38,17 @@ impl Place {
     }
 }
 
-/// Runs until told to stop. Stopping drops whatever is in hand: its transaction has committed wholly or not at all.
+/// Runs until told to stop. Stopping drops a batch in hand, whose transaction has committed wholly or not at all, and
+/// completes what was left open behind it.
 pub(crate) async fn run<P: Projector>(mut projector: P, place: Place, stop: CancellationToken) {
     let mut pause = PAUSE;
     loop {
         let mut progressed = false;
-        let error = tokio::select! {
-            followed = follow(&mut projector, &place, &mut progressed) => {
-                let Err(error) = followed;
-                error
-            }
-            () = stop.cancelled() => return,
+        let ended = tokio::select! {
+            Err(error) = follow(&mut projector, &place, &mut progressed) => Some(error),
+            () = stop.cancelled() => None,
         };
+        let Some(error) = ended else { return settle(&mut projector).await };
         report::<P>(place.lane, &error);
         pause = next_pause(pause, progressed, &error);
         tokio::select! {
@@ -55,6 +56,11 @@ pub(crate) async fn run<P: Projector>(mut projector: P, place: Place, stop: Canc
             () = stop.cancelled() => return,
         }
     }
+}
+
+/// Before it ends in good order. Should it fail or take too long, the next start repeats a little.
+async fn settle<P: Projector>(projector: &mut P) {
+    let _ = tokio::time::timeout(LAST_WORDS, projector.settle()).await;
 }
 
 /// From the stored checkpoint on, until something goes wrong.

@@ -52,6 +52,12 @@ mod tests {
     use uuid::Uuid;
 
     #[test]
+    fn lanes_have_their_own_streams() {
+        assert_eq!(stream(Lane::new(10)), "EVENTS_0a");
+        assert_eq!(lane_events(Lane::new(10)), "natter.events.0a.>");
+    }
+
+    #[test]
     fn a_users_subject_holds_nothing_but_hexadecimal_digits() {
         let subject = user(AccountId(Uuid::from_u128(0x47)));
         assert_eq!(subject, "natter.users.07.00000000-0000-0000-0000-000000000047");

@@ -5,7 +5,7 @@ pub(crate) mod reaction;
 
 use crate::{Commands, Keyed, account, conversation, dispatch::Outcome, error::Error, keys::Key};
 use natter_domain::{
-    AccountId, Code, ConversationId, FriendshipId, RequestId,
+    AccountId, Code, ConversationId, FriendshipId, RequestId, Timestamp,
     friendship::{self, Event, Friendship},
 };
 use natter_streams::{Positions, event::CommandKey, id};
@@ -13,8 +13,9 @@ use uuid::Uuid;
 
 pub struct Requested {
     pub request_id: RequestId,
-    /// False: the other's own request was pending, and this accepted it.
-    pub created: bool,
+    /// When the new request was made, and until when it can be answered. `None`: the other's own request was pending,
+    /// and this accepted it.
+    pub made: Option<(Timestamp, Timestamp)>,
     pub positions: Positions,
 }
 
@@ -44,12 +45,13 @@ impl Friendships<'_> {
         };
         let outcome = self.decide(by, friendship_id, command, &content).await?;
         match outcome.events.first() {
-            Some((Event::Requested { request_id, .. }, _)) => {
-                Ok(Requested { request_id: *request_id, created: true, positions: outcome.positions })
+            Some((Event::Requested { request_id, at, expires_at, .. }, _)) => {
+                let made = Some((*at, *expires_at));
+                Ok(Requested { request_id: *request_id, made, positions: outcome.positions })
             }
             Some((Event::Accepted { request_id, from, to, conversation_id }, _)) => {
                 let positions = self.open(*conversation_id, [*from, *to], outcome.positions.clone()).await?;
-                Ok(Requested { request_id: *request_id, created: false, positions })
+                Ok(Requested { request_id: *request_id, made: None, positions })
             }
             _ => Err(Error::Failed {
                 what: "request a friendship",

@@ -1,11 +1,11 @@
 //! Reading: a person's cursors move forward. The conversations are asked first, one by one: a cursor beyond the
 //! newest message is refused.
 
-use crate::{Commands, Keyed, error::Error, friendship::account_key};
+use crate::{Commands, Keyed, dispatch::Outcome, error::Error, friendship::account_key};
 use natter_domain::{
     AccountId, Code, ConversationId,
     conversation::{self, Conversation, Kind},
-    inbox::{self, Advance, Inbox},
+    inbox::{self, Advance, Event, Inbox},
 };
 use natter_streams::Positions;
 use std::sync::Arc;
@@ -29,9 +29,7 @@ impl Inboxes<'_> {
             advances.iter().map(|advance| (advance.conversation_id, advance.joined_seq)).collect();
         let command = inbox::Command::Advance { cursors: advances };
         let outcome = self.0.dispatch.execute::<Inbox>(inbox::address(me), Some(by.caller), key, command).await?;
-        let now_at = |(id, joined): (ConversationId, u64)| {
-            (id, outcome.state.cursors.get(&id).copied().unwrap_or_default().max(joined))
-        };
+        let now_at = |(id, joined)| (id, moved_to(&outcome, id).unwrap_or_default().max(joined));
         Ok(Advanced { cursors: least.into_iter().map(now_at).collect(), positions: outcome.positions })
     }
 
@@ -45,4 +43,11 @@ impl Inboxes<'_> {
         let peer = state.members.keys().copied().find(|&member| is_direct && member != me);
         Ok(Advance { conversation_id, seq, last_seq: state.last_seq, joined_seq: membership.joined_seq, peer })
     }
+}
+
+/// Where the command left a cursor; a repeat says what it said the first time.
+fn moved_to(outcome: &Outcome<Inbox>, id: ConversationId) -> Option<u64> {
+    let mut moved = outcome.events.iter().flat_map(|(Event::CursorsAdvanced { cursors }, _)| cursors);
+    let moved = moved.find(|cursor| cursor.conversation_id == id).map(|cursor| cursor.seq);
+    moved.or_else(|| outcome.state.cursors.get(&id).copied())
 }

@@ -1,7 +1,8 @@
 //! Two processes on one log: the later one owns it.
 
-use crate::support::{Holder, Node, blocked, is_unavailable, keyless, message_id};
+use crate::support::{Holder, Node, blocked, eventually, is_unavailable, keyless, message_id, sql};
 use natter_testkit::{BOUND, Stack, within};
+use tokio::task::JoinHandle;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_process_fences_the_first() {
@@ -46,21 +47,7 @@ async fn what_was_in_flight_when_the_lane_was_lost_is_unavailable_and_done_once_
     let in_flight = tokio::spawn(first.send(alice, conversation, ids[0], "x"));
     blocked(&stack).await;
     let behind = tokio::spawn(first.send(alice, conversation, ids[1], "x"));
-    let starting = tokio::spawn({
-        let url = stack.database_url().to_owned();
-        async move { Node::start(&Stack::on(&url, "nats://unused", &std::env::temp_dir())).await }
-    });
-    crate::support::eventually("the second takes the lanes over", async || {
-        let waiting: i64 = sqlx::query_scalar(
-            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
-             AND query LIKE 'UPDATE lanes%'",
-        )
-        .fetch_one(stack.pool())
-        .await
-        .map_err(|error| error.to_string())?;
-        if waiting > 0 { Ok(()) } else { Err("it does not wait yet".to_owned()) }
-    })
-    .await;
+    let starting = start_second(&stack).await;
     holder.release().await;
     let second = within("the second starts", BOUND, starting).await.unwrap();
     // The append stood before the takeover, so it is durable and told so; what came after it is not.
@@ -71,4 +58,42 @@ async fn what_was_in_flight_when_the_lane_was_lost_is_unavailable_and_done_once_
         assert_eq!((sent.seq, sent.repeated), (seq, seq == 1));
     }
     assert_eq!(second.messages(conversation).await.len(), 2);
+}
+
+/// Both call themselves the same, as after a restart; the first does not know what became of its append.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_that_settles_an_append_does_not_take_the_lane_back_from_its_namesake() {
+    let stack = Stack::new().await;
+    let first = Node::start(&stack).await;
+    let (alice, _, conversation) = first.friends().await;
+    let holder = Holder::hold(&stack, first.lane(conversation)).await;
+    let id = message_id();
+    let in_flight = tokio::spawn(first.send(alice, conversation, id, "x"));
+    let append = blocked(&stack).await;
+    let starting = start_second(&stack).await;
+    sql(&stack, &format!("SELECT pg_terminate_backend({append})")).await;
+    holder.release().await;
+    let second = within("the second starts", BOUND, starting).await.unwrap();
+    assert!(is_unavailable(&within("it is answered", BOUND, in_flight).await.unwrap()));
+    within("the first hears of it", BOUND, first.commands.fenced()).await;
+    assert_eq!(second.send(alice, conversation, id, "x").await.unwrap().seq, 1);
+    assert_eq!(second.messages(conversation).await.len(), 1);
+}
+
+/// A second process that starts, and waits for a lane's row.
+async fn start_second(stack: &Stack) -> JoinHandle<Node> {
+    let second = Stack::on(stack.database_url(), stack.nats_url(), stack.dir());
+    let starting = tokio::spawn(async move { Node::start(&second).await });
+    eventually("the second takes the lanes over", async || {
+        let waiting: i64 = sqlx::query_scalar(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
+             AND query LIKE 'UPDATE lanes%'",
+        )
+        .fetch_one(stack.pool())
+        .await
+        .map_err(|error| error.to_string())?;
+        if waiting > 0 { Ok(()) } else { Err("it does not wait yet".to_owned()) }
+    })
+    .await;
+    starting
 }

@@ -1,6 +1,6 @@
 //! From a request to a conversation.
 
-use crate::support::{Node, code, keyed, keyless};
+use crate::support::{Node, appends_failed, code, count_appends, keyed, keyless};
 use natter_commands::Caller;
 use natter_domain::{AccountId, Address, Code, ConversationId, FriendshipId, RequestId, friendship};
 use natter_streams::{Draft, Link, clock, committer::Committer, id};
@@ -34,7 +34,7 @@ async fn requests_that_cross_become_a_friendship() {
         friendship.request(keyless(bob), alice.account, None)
     );
     let (one, other) = (one.unwrap(), other.unwrap());
-    assert_eq!(u8::from(one.created) + u8::from(other.created), 1, "the second accepted the first");
+    assert_eq!(u8::from(one.made.is_some()) + u8::from(other.made.is_some()), 1, "the second accepted the first");
     assert_eq!(one.request_id, other.request_id);
     let opened = node.commands.conversation().open_direct(keyless(alice), bob.account).await.unwrap();
     assert!(!opened.created, "the acceptance has opened it");
@@ -63,7 +63,7 @@ async fn a_request_repeated_under_its_key_is_the_same_request() {
     let by = keyed(alice, id::new());
     let first = node.commands.friendship().request(by, bob.account, Some("hi".into())).await.unwrap();
     let again = node.commands.friendship().request(by, bob.account, Some("hi".into())).await.unwrap();
-    assert_eq!((again.request_id, again.created), (first.request_id, true));
+    assert_eq!((again.request_id, again.made), (first.request_id, first.made));
     let other = node.commands.friendship().request(by, bob.account, Some("ho".into())).await;
     assert_eq!(code(other), Code::Conflict);
     node.stop().await;
@@ -75,17 +75,20 @@ async fn a_request_repeated_under_its_key_is_the_same_request() {
 /// One key, two aggregates of one lane, at the same moment: neither waits for the other for ever.
 #[tokio::test(flavor = "multi_thread")]
 async fn one_key_for_two_commands_at_once_does_one_and_refuses_the_other() {
-    let node = Node::with_lanes(&Stack::new().await, 1).await;
+    let stack = Stack::new().await;
+    let node = Node::with_lanes(&stack, 1).await;
     let (alice, bob, carol) = (node.person("alice").await, node.person("bob").await, node.person("carol").await);
+    count_appends(&stack).await;
     for round in 0..5 {
         let by = keyed(node.person(&format!("asker{round}")).await, crate::support::timeless().0);
         let friendship = node.commands.friendship();
         let (one, other) =
             futures::join!(friendship.request(by, bob.account, None), friendship.request(by, carol.account, None));
         let (done, refused) = if one.is_ok() { (one, other) } else { (other, one) };
-        assert!(done.unwrap().created);
+        assert!(done.unwrap().made.is_some());
         assert_eq!(code(refused), Code::Conflict);
     }
+    assert_eq!(appends_failed(&stack).await, 0, "no generation was ended by it");
     node.commands.friendship().request(keyless(alice), bob.account, None).await.expect("the lane goes on");
 }
 

@@ -200,23 +200,30 @@ pub async fn count_appends(stack: &Stack) {
         "CREATE FUNCTION count_append() RETURNS trigger LANGUAGE plpgsql AS
          $$ BEGIN PERFORM nextval('appends'); RETURN NULL; END $$",
         "CREATE TRIGGER count_append BEFORE INSERT ON events FOR EACH STATEMENT EXECUTE FUNCTION count_append()",
-        "SELECT nextval('appends')",
+        "SELECT setval('appends', (SELECT count(DISTINCT xmin::text) FROM events))",
     ] {
         sql(stack, statement).await;
     }
 }
 
-/// Waits until so many appends have been tried and none is running.
-pub async fn appends_tried(stack: &Stack, count: i64) {
-    eventually("appends are tried", async || {
-        let (tried, running): (i64, i64) = sqlx::query_as(
-            "SELECT (SELECT last_value FROM appends), (SELECT count(*) FROM pg_stat_activity
-             WHERE datname = current_database() AND application_name = 'natter writers' AND state <> 'idle')",
+/// How many appends failed, each of which ended a generation.
+pub async fn appends_failed(stack: &Stack) -> i64 {
+    let failed = "SELECT (SELECT last_value FROM appends) - (SELECT count(DISTINCT xmin::text) FROM events)";
+    sqlx::query_scalar(failed).fetch_one(stack.pool()).await.expect("count the appends")
+}
+
+/// Waits until so many appends have failed and none is running.
+pub async fn appends_have_failed(stack: &Stack, count: i64) {
+    eventually("an append fails", async || {
+        let running: i64 = sqlx::query_scalar(
+            "SELECT count(*) FROM pg_stat_activity
+             WHERE datname = current_database() AND application_name = 'natter writers' AND state <> 'idle'",
         )
         .fetch_one(stack.pool())
         .await
         .map_err(|error| error.to_string())?;
-        if tried >= count && running == 0 { Ok(()) } else { Err(format!("{tried} tried, {running} running")) }
+        let failed = appends_failed(stack).await;
+        if failed >= count && running == 0 { Ok(()) } else { Err(format!("{failed} failed, {running} running")) }
     })
     .await;
 }

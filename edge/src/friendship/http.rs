@@ -53,12 +53,26 @@ async fn request(
     let message = message.map_err(|wrong| Problem::invalid("/message", wrong))?.flatten();
     let message = message.map(|message| message.as_str().to_owned());
     let inside = door.open()?;
-    let requested = inside.commands.friendship().request(by, AccountId(given.to), message).await?;
-    let thing = show(&inside, by.caller.account, requested.request_id, &requested.positions).await?;
-    Ok(Written::new(requested.created, requested.positions, thing))
+    let me = by.caller.account;
+    let requested = inside.commands.friendship().request(by, AccountId(given.to), message.clone()).await?;
+    let thing = match requested.made {
+        // From the decision alone: what was written is answered, however far the read side lags.
+        Some((created_at, expires_at)) => wire::FriendRequest {
+            id: requested.request_id.0,
+            from: me.0,
+            to: given.to,
+            message,
+            status: "pending".to_owned(),
+            created_at: created_at.to_string(),
+            expires_at: expires_at.to_string(),
+            conversation_id: None,
+        },
+        None => show(&inside, me, requested.request_id, &requested.positions).await?,
+    };
+    Ok(Written::new(requested.made.is_some(), requested.positions, thing))
 }
 
-/// The request as it is after a write.
+/// The request as it is after a write that accepted it.
 async fn show(
     inside: &Inside,
     viewer: AccountId,
@@ -129,10 +143,10 @@ async fn requests(
     ))]
 async fn accept(Writer(by): Writer, door: Door, Ids(id): Ids<Uuid>) -> Result<Written<wire::FriendRequest>, Problem> {
     let inside = door.open()?;
-    let (friendship_id, _) = find(&inside, by.caller.account, RequestId(id)).await?;
+    let (friendship_id, request) = find(&inside, by.caller.account, RequestId(id)).await?;
     let accepted = inside.commands.friendship().accept(by, friendship_id, RequestId(id)).await?;
-    let mut request = show(&inside, by.caller.account, RequestId(id), &accepted.positions).await?;
-    request.conversation_id = Some(accepted.conversation_id.0);
+    let conversation_id = Some(accepted.conversation_id.0);
+    let request = wire::FriendRequest { status: "accepted".to_owned(), conversation_id, ..request };
     Ok(Written::ok(accepted.positions, request))
 }
 
@@ -146,10 +160,9 @@ async fn accept(Writer(by): Writer, door: Door, Ids(id): Ids<Uuid>) -> Result<Wr
     ))]
 async fn reject(Writer(by): Writer, door: Door, Ids(id): Ids<Uuid>) -> Result<Written<wire::FriendRequest>, Problem> {
     let inside = door.open()?;
-    let (friendship_id, _) = find(&inside, by.caller.account, RequestId(id)).await?;
+    let (friendship_id, request) = find(&inside, by.caller.account, RequestId(id)).await?;
     let positions = inside.commands.friendship().reject(by, friendship_id, RequestId(id)).await?;
-    let request = show(&inside, by.caller.account, RequestId(id), &positions).await?;
-    Ok(Written::ok(positions, request))
+    Ok(Written::ok(positions, wire::FriendRequest { status: "rejected".to_owned(), ..request }))
 }
 
 /// The caller's friends.

@@ -8,12 +8,15 @@ use axum::{
 };
 use natter_projections::Projection;
 use natter_streams::{Lanes, Positions};
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 pub const HEADER: HeaderName = HeaderName::from_static("natter-position");
 
 /// The longest token that is read: every lane of 256, each once.
 const MAX_BYTES: usize = 16 * 1024;
+
+/// A read waits no longer for what it did not name: stale is better than late.
+const FRESH: Duration = Duration::from_millis(250);
 
 pub fn parse(text: &str, lanes: Lanes) -> Result<Positions, Problem> {
     let positions = (text.len() <= MAX_BYTES).then(|| Positions::parse(text, lanes)).flatten();
@@ -42,8 +45,10 @@ impl FromRequestParts<Arc<Edge>> for Seen {
     }
 }
 
-/// Waits until the projections show these positions.
+/// Waits until the projections show these positions. Whatever was acknowledged before is shown too, named or not, unless
+/// the read side lags by more than [`FRESH`].
 pub async fn wait(inside: &Inside, positions: &Positions, projections: &[Projection]) -> Result<(), Problem> {
+    let _ = inside.projections.catch_up_within(FRESH, projections).await;
     if positions.is_empty() {
         return Ok(());
     }

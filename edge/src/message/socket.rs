@@ -32,9 +32,8 @@ pub async fn list(
 ) -> Result<wire::Items<wire::Message>, Problem> {
     let wire::ListFrame { before_seq, after_seq, .. } = frame;
     let range = Range { before_seq, after_seq, limit: limited(frame.limit.map(u64::from))? };
-    if let Some(token) = frame.position {
-        position::wait(inside, &position::parse(&token, inside.lanes)?, SHOWN_BY).await?;
-    }
+    let token = frame.position.map(|token| position::parse(&token, inside.lanes)).transpose()?;
+    position::wait(inside, &token.unwrap_or_default(), SHOWN_BY).await?;
     let items = page(inside, caller, ConversationId(frame.conversation_id), range).await?;
     Ok(wire::Items { items: cut(items) })
 }

@@ -12,14 +12,16 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 pub async fn eventually<T>(what: &str, bound: Duration, mut look: impl AsyncFnMut() -> Result<T, String>) -> T {
     let deadline = Instant::now() + bound;
     let mut last = "nothing was seen".to_owned();
-    loop {
+    while Instant::now() < deadline {
         match tokio::time::timeout_at(deadline, look()).await {
             Ok(Ok(found)) => return found,
             Ok(Err(instead)) => last = instead,
-            Err(_) => panic!("{what}: not within {} s; at last: {last}", bound.as_secs()),
+            // Said below: the bound is over.
+            Err(_) => break,
         }
         tokio::time::sleep(LOOK_EVERY).await;
     }
+    panic!("{what}: not within {} s; at last: {last}", bound.as_secs());
 }
 
 /// What must end within the bound.

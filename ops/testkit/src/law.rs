@@ -63,8 +63,8 @@ impl Stack {
 
     /// Every message of a lane's stream, by sequence; none where there is no stream.
     pub async fn stream(&self, lane: Lane) -> Vec<Carried> {
-        let client = async_nats::connect(self.nats_url()).await.expect("connect to the test NATS");
-        let context = jetstream::new(client);
+        let bus = natter_streams::bus::Bus::connect(self.nats_url()).await.expect("connect to the test NATS");
+        let context = jetstream::new(bus.live().clone());
         let Ok(found) = context.get_stream(subject::stream(lane)).await else { return Vec::new() };
         let state = &found.cached_info().state;
         if state.messages == 0 {
@@ -84,6 +84,19 @@ impl Stack {
         }
         carried
     }
+}
+
+/// Waits until every projection's checkpoint is at its lane's head: what a restart does from there on is new.
+pub async fn projections_are_at_the_head(stack: &Stack) {
+    const BEHIND: &str = "
+        SELECT count(*) FROM (SELECT lane, max(position) AS head FROM events GROUP BY lane) AS lanes
+        CROSS JOIN UNNEST(ARRAY['relations', 'history', 'delivery']) AS projections(projection)
+        LEFT JOIN checkpoints USING (projection, lane) WHERE coalesce(position, 0) < head";
+    eventually("projections are at the head", BOUND, async || {
+        let behind: i64 = sqlx::query_scalar(BEHIND).fetch_one(stack.pool()).await.expect("read the checkpoints");
+        if behind == 0 { Ok(()) } else { Err(format!("{behind} checkpoints are behind")) }
+    })
+    .await;
 }
 
 /// Waits until the relay has published everything, then demands that every lane is its stream.

@@ -42,13 +42,20 @@ impl Person {
             wire::Register { username: name.to_owned(), password: PASSWORD.to_owned(), nickname: None, device: None };
         let signed = client.register(&registration).await;
         let signed = signed.unwrap_or_else(|error| panic!("{name} registers: {error}"));
-        Self::online(name, signed, Settings::default())
+        Self::online(name, signed).await
     }
 
-    fn online(name: &str, signed: Signed, settings: Settings) -> Self {
+    /// From here on, what happens is pushed to them.
+    async fn online(name: &str, signed: Signed) -> Self {
         let diary = Arc::default();
-        let app = Mutex::new(follow(signed.clone(), settings, Arc::clone(&diary)));
-        Self { name: name.to_owned(), signed, diary, with: Mutex::default(), app }
+        let app = Mutex::new(follow(signed.clone(), Settings::default(), Arc::clone(&diary)));
+        let person = Self { name: name.to_owned(), signed, diary, with: Mutex::default(), app };
+        person.comes_online().await;
+        person
+    }
+
+    async fn comes_online(&self) {
+        self.sees_that("that they are online", |update| (*update == Update::Online).then_some(())).await;
     }
 
     /// Another device of the same person, signed in by itself: an empty diary.
@@ -56,18 +63,24 @@ impl Person {
         let login = wire::Login { login: self.name.clone(), password: PASSWORD.to_owned(), device: None };
         let signed = self.signed.client().login(&login).await;
         let signed = signed.unwrap_or_else(|error| panic!("{} signs in again: {error}", self.name));
-        let other = Self::online(&self.name, signed, Settings::default());
+        let other = Self::online(&self.name, signed).await;
         *lock(&other.with) = lock(&self.with).clone();
         other
     }
 
     /// Has their app look at the state this often, and begin its diary anew.
-    pub fn looks_every(&self, every: Duration) {
+    pub async fn looks_every(&self, every: Duration) {
         let settings = Settings { look_every: every, ..Settings::default() };
-        let mut app = lock(&self.app);
-        app.abort();
+        let before = {
+            let mut app = lock(&self.app);
+            app.abort();
+            std::mem::replace(&mut *app, tokio::spawn(async {}))
+        };
+        // It has written its last when it has ended.
+        let _ = before.await;
         lock(&self.diary).clear();
-        *app = follow(self.signed.clone(), settings, self.diary.clone());
+        *lock(&self.app) = follow(self.signed.clone(), settings, self.diary.clone());
+        self.comes_online().await;
     }
 
     pub fn id(&self) -> Uuid {
@@ -194,14 +207,14 @@ impl Person {
         .await
     }
 
-    /// The whole conversation, oldest first, read over REST.
-    pub async fn history(&self, conversation: Uuid) -> Vec<wire::Message> {
+    /// The whole conversation as it was at this position or later, oldest first, read over REST.
+    pub async fn history(&self, conversation: Uuid, position: &str) -> Vec<wire::Message> {
+        let reader = self.signed.at(position);
         let mut all: Vec<wire::Message> = Vec::new();
         loop {
             let after = all.last().map_or(0, |message| message.seq);
             let range = Range { after_seq: Some(after), limit: Some(200), before_seq: None };
-            let page =
-                self.insists("reads the history", async || self.signed.messages(conversation, range).await).await;
+            let page = self.insists("reads the history", async || reader.messages(conversation, range).await).await;
             if page.is_empty() {
                 return all;
             }

@@ -18,6 +18,8 @@ struct Scene {
     bob: Person,
     carol: Person,
     conversation: Uuid,
+    /// Of the two messages that were sent.
+    position: String,
 }
 
 impl Scene {
@@ -28,9 +30,9 @@ impl Scene {
             (node.register("alice").await, node.register("bob").await, node.register("carol").await);
         let conversation = alice.befriends(&bob).await;
         alice.says(&bob, "one").await;
-        alice.says(&bob, "two").await;
+        let position = alice.says(&bob, "two").await.position.expect("a write has a position");
         bob.reads(&alice, 1).await;
-        Self { stack, node, alice, bob, carol, conversation }
+        Self { stack, node, alice, bob, carol, conversation, position }
     }
 
     /// Nothing of what happens in there may reach the log.

@@ -1,8 +1,8 @@
 //! Read your writes: a read that carries a write's position waits for the projections it is made of, and says so
 //! when they do not come.
 
-use natter_testkit::{BOUND, Options, Stack, client::Error, eventually, within};
-use std::{path::PathBuf, time::Duration};
+use natter_testkit::{BOUND, Options, Stack, client::Error, eventually, law, within};
+use std::{future::Future, path::PathBuf, time::Duration};
 
 const POINT: &str = "projection.relations.before_apply";
 /// Long enough that an answer that does not wait would have come.
@@ -37,6 +37,10 @@ async fn a_read_waits_for_the_write_it_names() {
     let (alice, bob) = (node.register("alice").await, node.register("bob").await);
     let conversation = alice.befriends(&bob).await;
 
+    let before = alice.says(&bob, "before").await.position.expect("a write has a position");
+    alice.client().at(&before).conversation(conversation).await.unwrap();
+
+    law::projections_are_at_the_head(&stack).await;
     hold.begin();
     let reached = node.reached(POINT);
     let sent = alice.says(&bob, "hi").await;
@@ -45,7 +49,7 @@ async fn a_read_waits_for_the_write_it_names() {
     })
     .await;
     let own = alice.client().conversation(conversation).await.unwrap();
-    assert_eq!(own.conversation.last_seq, 0, "a read without a position does not wait");
+    assert_eq!(own.conversation.last_seq, 1, "a read without a position does not wait");
 
     let reader = alice.client().at(sent.position.as_deref().expect("a write has a position"));
     let read = reader.conversation(conversation);
@@ -53,7 +57,7 @@ async fn a_read_waits_for_the_write_it_names() {
     assert!(tokio::time::timeout(NOT_YET, &mut read).await.is_err(), "answered without what it was to wait for");
     hold.end();
     let own = within("the read", BOUND, read).await.unwrap();
-    assert_eq!((own.conversation.last_seq, own.last_message.map(|last| last.seq)), (1, Some(1)));
+    assert_eq!((own.conversation.last_seq, own.last_message.map(|last| last.seq)), (2, Some(2)));
 }
 
 #[tokio::test]
@@ -64,6 +68,7 @@ async fn a_read_that_waited_too_long_says_so() {
     let (alice, bob) = (node.register("alice").await, node.register("bob").await);
     let conversation = alice.befriends(&bob).await;
 
+    law::projections_are_at_the_head(&stack).await;
     hold.begin();
     let sent = alice.says(&bob, "hi").await;
     let path = format!("/api/v1/conversations/{conversation}");
@@ -84,23 +89,26 @@ async fn a_write_to_what_was_made_a_moment_ago_finds_it_although_the_projection_
     let (alice, bob) = (node.register("alice").await, node.register("bob").await);
 
     hold.begin();
-    let asked = alice.client().request_friend(bob.id(), None).await.unwrap();
+    let asking = alice.client().request_friend(bob.id(), None);
+    let asked = late(&hold, asking).await;
+    hold.begin();
     let accepting = bob.client().accept_friend(asked.id);
-    tokio::pin!(accepting);
-    match tokio::time::timeout(NOT_YET, &mut accepting).await {
-        // It needs no projection, or it waits for it: what it must not do is to say that there is no such request.
-        Err(_) => hold.end(),
+    assert_eq!(late(&hold, accepting).await.value.status, "accepted");
+}
+
+/// A write's answer while the projection is held: it comes by itself, or once the projection is let go. What it must
+/// not do is to say that what was written a moment ago is not there.
+async fn late<T>(hold: &Hold, write: impl Future<Output = Result<T, Error>>) -> T {
+    tokio::pin!(write);
+    let answer = match tokio::time::timeout(NOT_YET, &mut write).await {
         Ok(answer) => {
             hold.end();
-            answer.unwrap();
-            return;
+            answer
         }
-    }
-    match within("accepting", BOUND, accepting).await {
-        Ok(accepted) => assert_eq!(accepted.value.status, "accepted"),
-        Err(Error::Problem(problem)) if problem.status == 503 => {
-            bob.client().accept_friend(asked.id).await.unwrap();
+        Err(_) => {
+            hold.end();
+            within("the answer", BOUND, write).await
         }
-        Err(error) => panic!("{error}"),
-    }
+    };
+    answer.unwrap()
 }

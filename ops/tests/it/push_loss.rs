@@ -23,16 +23,19 @@ async fn everybody_sees_everything(action: &str) {
     let (alice, bob) = (node.register("alice").await, node.register("bob").await);
     let conversation = alice.befriends(&bob).await;
     for person in [&alice, &bob] {
-        person.looks_every(Duration::from_secs(1));
+        person.looks_every(Duration::from_secs(1)).await;
     }
     let talk = async |from: &Person, to: &Person| {
+        let mut last = String::new();
         for number in 0..EACH {
-            from.says(to, &format!("{} {number}", from.name)).await;
+            let sent = from.says(to, &format!("{} {number}", from.name)).await;
+            last = sent.position.expect("a write has a position");
         }
+        last
     };
-    tokio::join!(talk(&alice, &bob), talk(&bob, &alice));
+    let (alices, bobs) = tokio::join!(talk(&alice, &bob), talk(&bob, &alice));
 
-    let stored = alice.history(conversation).await;
+    let stored = alice.history(conversation, &format!("{alices},{bobs}")).await;
     assert_eq!(stored.len(), 2 * EACH);
     for person in [&alice, &bob] {
         let shown = person.has_been_shown(conversation, 2 * EACH, BOUND).await;

@@ -45,7 +45,7 @@ async fn natter_is_killed_and_stopped_again_and_again() {
             node.restart().await;
         }
     };
-    let (said, ()) = tokio::join!(friends.talk(5 * BETWEEN), blows);
+    let said = friends.talk_while(BETWEEN, blows).await;
     friends.nothing_is_missing_doubled_or_out_of_order(&stack, &said).await;
 }
 
@@ -74,7 +74,7 @@ async fn nats_and_postgresql_are_restarted_too() {
         progress(&friends).await;
         everything_at_once(&mut node, &mut nats, &mut postgres).await;
     };
-    let (said, ()) = tokio::join!(friends.talk(8 * BETWEEN), blows);
+    let said = friends.talk_while(BETWEEN, blows).await;
     friends.nothing_is_missing_doubled_or_out_of_order(&stack, &said).await;
     node.stop().await;
     nats.stop().await;

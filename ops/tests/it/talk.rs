@@ -3,7 +3,7 @@
 
 use natter_testkit::{Person, Stack, client::rest::Answer, law, wire};
 use std::{
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
     time::Duration,
 };
 use uuid::Uuid;
@@ -28,6 +28,14 @@ pub struct Said {
     texts: Vec<(String, Answer<wire::MessageSent>)>,
 }
 
+impl Said {
+    /// What a read has to wait for to see all of it.
+    fn position(&self) -> &str {
+        let last = self.texts.last().and_then(|(_, answer)| answer.position.as_deref());
+        last.expect("something was said, and a write has a position")
+    }
+}
+
 impl Friends {
     pub async fn meet(stack: &Stack) -> Self {
         let (alice, bob, carol) = (stack.person("alice").await, stack.person("bob").await, stack.person("carol").await);
@@ -41,22 +49,35 @@ impl Friends {
         self.acknowledged.load(Ordering::SeqCst)
     }
 
-    /// Everybody says so many things, all at once, each again under the same id until it is acknowledged.
-    pub async fn talk(&self, each: usize) -> [Said; 4] {
+    /// Everybody talks while that goes on, and says so many things at least; each again under the same id until it is
+    /// acknowledged.
+    pub async fn talk_while(&self, each: usize, meanwhile: impl Future<Output = ()>) -> [Said; 4] {
+        let over = AtomicBool::new(false);
+        let meanwhile = async {
+            meanwhile.await;
+            over.store(true, Ordering::SeqCst);
+        };
+        tokio::join!(self.talk(each, &over), meanwhile).0
+    }
+
+    async fn talk(&self, each: usize, over: &AtomicBool) -> [Said; 4] {
         let (alice, bob, carol) = (&self.alice, &self.bob, &self.carol);
         let (one, two) = (self.of_alice_and_bob, self.of_bob_and_carol);
         let (a, b, c, d) = tokio::join!(
-            self.say(alice, bob, one, each),
-            self.say(bob, alice, one, each),
-            self.say(bob, carol, two, each),
-            self.say(carol, bob, two, each),
+            self.say([alice, bob], one, each, over),
+            self.say([bob, alice], one, each, over),
+            self.say([bob, carol], two, each, over),
+            self.say([carol, bob], two, each, over),
         );
         [a, b, c, d]
     }
 
-    async fn say(&self, from: &Person, to: &Person, conversation: Uuid, each: usize) -> Said {
+    async fn say(&self, [from, to]: [&Person; 2], conversation: Uuid, each: usize, over: &AtomicBool) -> Said {
         let mut texts = Vec::new();
-        for number in 0..each {
+        for number in 0.. {
+            if number >= each && over.load(Ordering::SeqCst) {
+                break;
+            }
             let text = format!("{} to {}, number {number}", from.name, to.name);
             let answer = from.says(to, &text).await;
             self.acknowledged.fetch_add(1, Ordering::SeqCst);
@@ -71,8 +92,9 @@ impl Friends {
             [(self.of_alice_and_bob, [&self.alice, &self.bob]), (self.of_bob_and_carol, [&self.bob, &self.carol])]
         {
             let said: Vec<&Said> = said.iter().filter(|said| said.conversation == conversation).collect();
-            let stored = people[0].history(conversation).await;
-            assert_eq!(stored, people[1].history(conversation).await, "both read the same");
+            let position = said.iter().map(|said| said.position()).collect::<Vec<_>>().join(",");
+            let stored = people[0].history(conversation, &position).await;
+            assert_eq!(stored, people[1].history(conversation, &position).await, "both read the same");
             check_stored(&stored, &said);
             for person in people {
                 let shown = person.has_been_shown(conversation, stored.len(), CATCH_UP).await;

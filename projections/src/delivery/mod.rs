@@ -25,7 +25,8 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 /// Batches share a confirmation and a checkpoint for so long: a round trip and a transaction for each would cost more
-/// than the frames. What this may repeat after a failure, clients drop.
+/// than the frames. What this may repeat after a failure, clients drop. So `Progress` tells what was published, the
+/// checkpoint what was confirmed.
 const CONFIRM_EVERY: Duration = Duration::from_millis(200);
 
 /// On the subject of a person: this message is not a frame, the session of this id has ended. The payload is the
@@ -79,6 +80,10 @@ impl Projector for Delivery {
         let step = batch.step();
         // Where the batch does not continue what is open, an error has led back to the checkpoint.
         let open = self.unconfirmed.take().filter(|open| open.step.to == step.from);
+        if open.as_ref().is_some_and(|open| !self.outlet.still_has(&open.connection)) {
+            // What is open may be lost: it goes out again before anything newer does.
+            return Err(Error::Unconfirmed);
+        }
         let open = match open {
             Some(open) => Unconfirmed { step: Step { to: step.to, ..open.step }, ..open },
             None => {

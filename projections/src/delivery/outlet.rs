@@ -48,6 +48,11 @@ impl Outlet {
         Ok(Connection { number: self.number(), doubts })
     }
 
+    /// Whether nothing has happened to the connection yet, as far as is known.
+    pub(super) fn still_has(&self, connection: &Connection) -> bool {
+        self.bus.is_connected() && self.number() == connection.number
+    }
+
     fn number(&self) -> u64 {
         self.bus.live().statistics().connects.load(Ordering::Relaxed)
     }
@@ -82,7 +87,7 @@ impl Outlet {
             () = lost(&mut connection.doubts) => return Err(Error::Unconfirmed),
         }
         // The echo may have come over the next connection before we are told that the one of the frames was lost.
-        if self.number() == connection.number { Ok(()) } else { Err(Error::Unconfirmed) }
+        if self.still_has(&connection) { Ok(()) } else { Err(Error::Unconfirmed) }
     }
 
     async fn echo(&self) -> Result<(), Error> {

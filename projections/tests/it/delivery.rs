@@ -248,9 +248,12 @@ async fn what_went_down_with_a_connection_comes_again() {
     let mut to_bob = listen(&edge, bob).await;
     world.say(conversation, alice, 1).await;
     assert_eq!(frame(&mut to_bob).await["message"]["seq"], 1);
+    world.confirmed().await;
     proxy.swallow();
     world.say(conversation, alice, 2).await;
     eventually("the frame was handed to the connection", async || proxy.has_swallowed("number 2")).await;
+    let confirmed = tokio::time::timeout(2 * A_MOMENT, world.confirmed()).await;
+    assert!(confirmed.is_err(), "the checkpoint moved past what nobody got");
     proxy.cut();
     world.say(conversation, alice, 3).await;
     for seq in 2..=3 {

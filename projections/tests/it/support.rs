@@ -93,7 +93,21 @@ impl World {
         let projections = self.open().await;
         let running = self.run(&projections, &Projection::ALL);
         projections.catch_up(&Projection::ALL).await.expect("the projections catch up");
+        self.confirmed().await;
         (projections, running)
+    }
+
+    /// Until delivery's checkpoints are at the heads: what it published by then has reached the server, and does not
+    /// come again.
+    pub async fn confirmed(&self) {
+        let sql = "SELECT coalesce(max(position), 0) FROM checkpoints WHERE projection = 'delivery' AND lane = $1";
+        for head in self.feeds.heads() {
+            eventually("delivery's frames are confirmed", async || {
+                let confirmed = sqlx::query_scalar::<_, i64>(sql).bind(head.lane.number()).fetch_one(&self.pool).await;
+                confirmed.unwrap() as u64 >= head.position
+            })
+            .await;
+        }
     }
 
     pub fn lane(&self, address: Address) -> Lane {

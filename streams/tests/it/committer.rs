@@ -103,11 +103,12 @@ async fn an_answer_without_events_is_given_by_the_lanes_owner_only() {
 async fn a_batch_of_who_lost_the_lane_is_not_stored() {
     let (stack, log) = log().await;
     let mut owner = Owner::of(&log).await;
-    Owner::of(&connect(&stack).await).await.append(2).await;
+    // The new owner has not written anything: the epoch alone tells.
+    Owner::of(&connect(&stack).await).await;
     owner.committer.queue(vec![draft(1)], 1);
     owner.committer.queue(Vec::new(), 2);
     assert_eq!(ended(owner.settled().await), (vec![1, 2], Ended::Fenced));
-    assert_eq!(stack.event_count().await, 2);
+    assert_eq!(stack.event_count().await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -124,8 +125,9 @@ async fn a_repeated_key_gives_all_jobs_back_in_order() {
     owner.committer.queue(Vec::new(), 5);
     start_blocked(&mut owner, &stack).await;
     owner.committer.queue(vec![draft(6)], 6);
+    owner.committer.queue(vec![draft(7)], 7);
     holder.release().await;
-    assert_eq!(ended(owner.settled().await), (vec![1, 2, 3, 4, 5, 6], Ended::Repeated));
+    assert_eq!(ended(owner.settled().await), (vec![1, 2, 3, 4, 5, 6, 7], Ended::Repeated));
     assert_eq!(stack.event_count().await, 1);
     assert_eq!(owner.append(1).await[0].position, 2, "the lane goes on where it was");
 }

@@ -182,11 +182,16 @@ async fn append_keyed(owner: &mut Owner, count: u32) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_tap_that_lost_the_newest_batch_of_a_lane_gone_quiet_is_noticed() {
-    let (_stack, log) = log().await;
+    let (stack, log) = log().await;
     let mut owner = Owner::of(&log).await;
     let mut reader = Reader::tap(log.clone(), &owner.feeds, owner.committer.head());
     owner.append(1).await;
     assert_eq!(read_up_to(&mut reader, 1).await.len(), 1);
+    // It finds nothing more in the log, and waits for its tap.
+    tokio::select! {
+        _ = reader.next(1) => panic!("there is nothing to read"),
+        () = async { for _ in 0..20 { stack.event_count().await; } } => {}
+    }
     let lost = owner.append_untold(2).await;
     assert_eq!(read_up_to(&mut reader, 3).await, lost);
 }

@@ -258,7 +258,7 @@ async fn texts_over_the_limit_empty_or_with_nul_are_refused() {
 #[tokio::test]
 async fn what_is_of_others_is_not_found() {
     let scene = Scene::new().await;
-    let message = scene.alice.history(scene.conversation).await[0].message_id;
+    let message = scene.alice.history(scene.conversation, &scene.position).await[0].message_id;
     let raw = scene.carol.raw().await;
     let attempts = async {
         for rest in
@@ -303,7 +303,7 @@ async fn strangers_oneself_and_nobody_are_no_partners() {
 async fn repeated_ids_and_impossible_cursors_write_nothing() {
     let scene = Scene::new().await;
     let (alice, bob) = (scene.alice.raw().await, scene.bob.raw().await);
-    let first = scene.alice.history(scene.conversation).await[0].clone();
+    let first = scene.alice.history(scene.conversation, &scene.position).await[0].clone();
     let attempts = async {
         let again = json!({"message_id": first.message_id, "body": body("one")}).to_string();
         let repeated = alice.post(&scene.path("/messages"), again.clone()).await.ok(200);
