@@ -22,6 +22,8 @@ pub async fn serve(
     stop: CancellationToken,
     ready: impl FnOnce(SocketAddr),
 ) -> Result<()> {
+    // Before anything counts.
+    natter_edge::metrics::recorder();
     let keyring = Arc::new(Keyring::new(&settings.installation_key()?));
     // First, so that a second start on the same address fails before it takes anybody's lanes.
     let listener =

@@ -16,6 +16,9 @@ pub use async_nats::HeaderMap;
 /// Acks that may be outstanding: more than the windows of 256 lanes can be, since a publish beyond it fails.
 const ACKS_IN_FLIGHT: usize = 2 * crate::relay::WINDOW * 256;
 
+/// How long a server may take to answer at the start; once it has, it may come and go.
+const START: Duration = Duration::from_secs(10);
+
 /// A published event may be this large with its headers; twice [`crate::event::MAX_BYTES`].
 const MAX_PAYLOAD: usize = 2 * crate::event::MAX_BYTES;
 
@@ -43,6 +46,7 @@ impl Bus {
     pub async fn connect(url: &str) -> Result<Self, Error> {
         let (doubts, _) = broadcast::channel(64);
         let publishing = connect(url, "natter publishing", None).await?;
+        answers(&publishing).await?;
         check(&publishing)?;
         let live = connect(url, "natter live", Some(doubts.clone())).await?;
         let consuming = connect(url, "natter consuming", None).await?;
@@ -116,12 +120,15 @@ fn credentials(address: &ServerAddr) -> ConnectOptions {
     }
 }
 
+/// A server that is still starting is waited for; one that lets nobody in, or is not there, is named.
+async fn answers(client: &Client) -> Result<(), Error> {
+    let what = "connect to NATS: is it there, and are user and password right?";
+    let flushed = tokio::time::timeout(START, client.flush()).await.map_err(Error::bus(what))?;
+    flushed.map_err(Error::bus(what))
+}
+
 fn check(client: &Client) -> Result<(), Error> {
     let info = client.server_info();
-    if info.version.is_empty() {
-        // Not connected yet; the relay asks again by using it.
-        return Ok(());
-    }
     let (major, minor, patch) = LEAST_VERSION;
     if !client.is_server_compatible(major, minor, patch) {
         return Err(Error::Unfit(format!("nats-server {} is older than {major}.{minor}.{patch}", info.version)));

@@ -12,7 +12,13 @@ async fn an_accepted_request_opens_the_conversation_before_it_is_answered() {
     let (alice, bob) = (node.person("alice").await, node.person("bob").await);
     let conversations = node.commands.conversation();
     assert_eq!(code(conversations.open_direct(keyless(alice), bob.account).await), Code::NotFriends);
-    let conversation = node.befriend(alice, bob).await;
+    let accepted = node.accepted(alice, bob).await;
+    let conversation = accepted.conversation_id;
+    let lane = node.lane(conversation);
+    let events = node.events(lane).await;
+    let started = events.iter().find(|event| event.aggregate_id == conversation.0).unwrap();
+    let told = accepted.positions.iter().find(|(told, _)| *told == lane).unwrap().1;
+    assert!(told.position >= started.position, "who waits for the answer's positions sees the conversation");
     for (me, other) in [(alice, bob), (bob, alice)] {
         let opened = conversations.open_direct(keyless(me), other.account).await.unwrap();
         assert_eq!((opened.conversation_id, opened.created), (conversation, false));

@@ -1,14 +1,16 @@
 //! Numbers and order of messages.
 
-use crate::support::{Node, message_id};
+use crate::support::{Node, appends_failed, count_appends, message_id};
 use futures::future::join_all;
 use natter_testkit::Stack;
 use std::collections::BTreeSet;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_hundred_senders_at_once_are_numbered_without_a_gap() {
-    let node = Node::start(&Stack::new().await).await;
+    let stack = Stack::new().await;
+    let node = Node::start(&stack).await;
     let (alice, bob, conversation) = node.friends().await;
+    count_appends(&stack).await;
     let senders = (0..200).map(|number| {
         let from = if number % 2 == 0 { alice } else { bob };
         let (commands, text) = (node.commands.clone(), format!("{number}"));
@@ -20,6 +22,7 @@ async fn two_hundred_senders_at_once_are_numbered_without_a_gap() {
     assert_eq!(seqs, (1..=200).collect());
     let stored: Vec<u64> = node.messages(conversation).await.into_iter().map(|(_, seq)| seq).collect();
     assert_eq!(stored, (1..=200).collect::<Vec<_>>(), "in the order of their numbers");
+    assert_eq!(appends_failed(&stack).await, 0, "each was decided once");
 }
 
 #[tokio::test(flavor = "multi_thread")]

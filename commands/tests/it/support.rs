@@ -1,6 +1,8 @@
 //! People without doors: they speak to [`Commands`] directly. And ways to break what lies under it.
 
-use natter_commands::{Caller, Commands, Cost, Error, Keyed, Pending, Registration, Sent, Settings, SignedIn};
+use natter_commands::{
+    Accepted, Caller, Commands, Cost, Error, Keyed, Pending, Registration, Sent, Settings, SignedIn,
+};
 use natter_domain::{
     AccountId, Code, ConversationId, FriendshipId, MessageId, Password, Username,
     conversation::{self, Event},
@@ -64,10 +66,14 @@ impl Node {
     }
 
     pub async fn befriend(&self, one: Caller, other: Caller) -> ConversationId {
+        self.accepted(one, other).await.conversation_id
+    }
+
+    pub async fn accepted(&self, one: Caller, other: Caller) -> Accepted {
         let friendship = self.commands.friendship();
         let requested = friendship.request(keyless(one), other.account, None).await.expect("request");
         let id = FriendshipId::of(one.account, other.account);
-        friendship.accept(keyless(other), id, requested.request_id).await.expect("accept").conversation_id
+        friendship.accept(keyless(other), id, requested.request_id).await.expect("accept")
     }
 
     pub fn send(&self, caller: Caller, to: ConversationId, message: MessageId, text: &str) -> Pending<Sent> {

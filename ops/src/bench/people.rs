@@ -96,7 +96,7 @@ fn pair(keyring: &Keyring, number: usize) -> Result<(Pair, Vec<Vec<Draft>>)> {
     let accounts = people.map(|person| person.account);
     histories.push(friends(accounts, conversation)?);
     let started = conversation::Event::Started { kind: conversation::Kind::Direct, members: accounts.to_vec() };
-    histories.push(history(conversation::address(conversation), [started])?);
+    histories.push(history(conversation::address(conversation), &[started])?);
     Ok((Pair { people, conversation }, histories))
 }
 
@@ -108,14 +108,14 @@ fn account(keyring: &Keyring, id: AccountId, name: &str) -> Result<Vec<Draft>> {
         password_hash: "nobody signs in with it".to_owned(),
         handles: Vec::new(),
     };
-    history(account::address(id), [started, account::Event::Registered {}])
+    history(account::address(id), &[started, account::Event::Registered {}])
 }
 
 fn session(person: &Person) -> Result<Vec<Draft>> {
     let expires_at = clock::now() + limit::REFRESH_TOKEN_LIFETIME;
     let (account_id, refresh_hash) = (person.account, String::new());
     let opened = session::Event::Opened { account_id, device: None, refresh_hash, expires_at };
-    history(session::address(person.account, person.session), [opened])
+    history(session::address(person.account, person.session), &[opened])
 }
 
 fn friends([from, to]: [AccountId; 2], conversation_id: ConversationId) -> Result<Vec<Draft>> {
@@ -123,12 +123,12 @@ fn friends([from, to]: [AccountId; 2], conversation_id: ConversationId) -> Resul
     let expires_at = at + limit::REQUEST_EXPIRY;
     let requested = friendship::Event::Requested { request_id, from, to, message: None, at, expires_at };
     let accepted = friendship::Event::Accepted { request_id, from, to, conversation_id };
-    history(friendship::address(FriendshipId::of(from, to)), [requested, accepted])
+    history(friendship::address(FriendshipId::of(from, to)), &[requested, accepted])
 }
 
-fn history<E: natter_domain::Event, const N: usize>(address: Address, events: [E; N]) -> Result<Vec<Draft>> {
+fn history<E: natter_domain::Event, const N: usize>(address: Address, events: &[E; N]) -> Result<Vec<Draft>> {
     let (metadata, now): (Arc<str>, Timestamp) = ("{}".into(), clock::now());
-    let numbered = (1..).zip(&events);
+    let numbered = (1..).zip(events);
     Ok(numbered
         .map(|(sequence, event)| Draft::encode(event, address, sequence, metadata.clone(), now))
         .collect::<Result<_, _>>()?)

@@ -96,5 +96,5 @@ async fn change_one_byte(stack: &Stack, event: &Stored) {
     let changed = changed.expect("some byte can be changed");
     let update =
         sqlx::query("UPDATE events SET payload = $1::json WHERE event_id = $2").bind(&changed).bind(event.event_id);
-    assert_eq!(update.execute(stack.pool()).await.unwrap().rows_affected(), 1);
+    assert_eq!(update.execute(stack.pool()).await.expect("change a stored event").rows_affected(), 1);
 }

@@ -110,5 +110,5 @@ async fn late<T>(hold: &Hold, write: impl Future<Output = Result<T, Error>>) -> 
             within("the answer", BOUND, write).await
         }
     };
-    answer.unwrap()
+    answer.expect("an answer")
 }

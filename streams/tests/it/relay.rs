@@ -129,12 +129,24 @@ async fn two_relays_at_once_do_no_harm() {
     let incarnation = owner.committer.head().incarnation;
     // The other one's process does not own the lane: it hears of nothing, and looks into the log.
     let untold = Feeds::new([Link::start(LANE, incarnation), Link::start(natter_streams::Lane::new(1), incarnation)]);
+    let mut looks = context.client().subscribe("$JS.API.STREAM.INFO.EVENTS_00").await.unwrap();
     let _second = Relay::start(&stack, &other, &owner.feeds).await;
     let _third = Relay::start(&stack, &other, &untold).await;
+    for _ in 0..5 {
+        within("the relays look at the stream", BOUND, looks.next()).await.unwrap();
+    }
+    let made = created(&context).await;
     for _ in 0..40 {
         owner.append(25).await;
     }
     stream_becomes_log(&context, &log).await;
+    assert_eq!(created(&context).await, made, "nothing had to be filled anew");
+}
+
+/// When the stream was made: it tells one that was filled anew.
+async fn created(context: &Context) -> String {
+    let found = context.get_stream(subject::stream(LANE)).await.expect("the stream is there");
+    found.cached_info().created.to_string()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -43,6 +43,16 @@ async fn another_lane_hash_than_the_logs_is_refused() {
 }
 
 #[tokio::test]
+async fn a_nats_server_that_does_not_let_us_in_is_named() {
+    let stack = Stack::new().await;
+    let (user, server) = stack.nats_url().split_once('@').unwrap();
+    match Bus::connect(&format!("{user}wrong@{server}")).await {
+        Err(Error::Bus { what, .. }) => assert!(what.contains("user and password"), "{what}"),
+        other => panic!("not refused: {}", other.is_ok()),
+    }
+}
+
+#[tokio::test]
 async fn a_nats_server_that_carries_the_log_is_accepted() {
     let stack = Stack::new().await;
     let bus = Bus::connect(stack.nats_url()).await.unwrap();
