@@ -17,7 +17,7 @@ pub use async_nats::HeaderMap;
 const ACKS_IN_FLIGHT: usize = 2 * crate::relay::WINDOW * 256;
 
 /// How long a server may take to answer at the start; once it has, it may come and go.
-const START: Duration = Duration::from_secs(10);
+const START: Duration = Duration::from_secs(5);
 
 /// A published event may be this large with its headers; twice [`crate::event::MAX_BYTES`].
 const MAX_PAYLOAD: usize = 2 * crate::event::MAX_BYTES;

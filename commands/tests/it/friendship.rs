@@ -3,7 +3,7 @@
 use crate::support::{Node, appends_failed, code, count_appends, keyed, keyless};
 use natter_commands::Caller;
 use natter_domain::{AccountId, Address, Code, ConversationId, FriendshipId, RequestId, friendship};
-use natter_streams::{Draft, Link, clock, committer::Committer, id};
+use natter_streams::{Draft, Link, Positions, clock, committer::Committer, id};
 use natter_testkit::{BOUND, Stack, within};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -14,11 +14,7 @@ async fn an_accepted_request_opens_the_conversation_before_it_is_answered() {
     assert_eq!(code(conversations.open_direct(keyless(alice), bob.account).await), Code::NotFriends);
     let accepted = node.accepted(alice, bob).await;
     let conversation = accepted.conversation_id;
-    let lane = node.lane(conversation);
-    let events = node.events(lane).await;
-    let started = events.iter().find(|event| event.aggregate_id == conversation.0).unwrap();
-    let told = accepted.positions.iter().find(|(told, _)| *told == lane).unwrap().1;
-    assert!(told.position >= started.position, "who waits for the answer's positions sees the conversation");
+    assert!(tells_of_start(&node, conversation, &accepted.positions).await);
     for (me, other) in [(alice, bob), (bob, alice)] {
         let opened = conversations.open_direct(keyless(me), other.account).await.unwrap();
         assert_eq!((opened.conversation_id, opened.created), (conversation, false));
@@ -42,8 +38,18 @@ async fn requests_that_cross_become_a_friendship() {
     let (one, other) = (one.unwrap(), other.unwrap());
     assert_eq!(u8::from(one.made.is_some()) + u8::from(other.made.is_some()), 1, "the second accepted the first");
     assert_eq!(one.request_id, other.request_id);
+    let accepted = if one.made.is_none() { one } else { other };
     let opened = node.commands.conversation().open_direct(keyless(alice), bob.account).await.unwrap();
     assert!(!opened.created, "the acceptance has opened it");
+    assert!(tells_of_start(&node, opened.conversation_id, &accepted.positions).await);
+}
+
+/// Who waits until these positions can be read finds the conversation.
+async fn tells_of_start(node: &Node, conversation: ConversationId, positions: &Positions) -> bool {
+    let lane = node.lane(conversation);
+    let events = node.events(lane).await;
+    let started = events.iter().find(|event| event.aggregate_id == conversation.0).expect("it was started");
+    positions.iter().any(|(told, place)| told == lane && place.position >= started.position)
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -21,7 +21,8 @@ async fn killed_at(point: &str, time: usize) {
     let crash = async {
         let status = node.exited().await;
         assert_eq!(status.signal(), Some(KILLED), "it was killed at {point}, not ended: {status}");
-        assert_eq!(node.reached(point), time, "{point} was reached so often");
+        // Other threads may have come to it while this one died.
+        assert!(node.reached(point) >= time, "{point} was reached {} times", node.reached(point));
         node.restart_with(Options::default()).await;
     };
     let said = friends.talk_while(EACH, crash).await;
