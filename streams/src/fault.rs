@@ -95,7 +95,8 @@ mod armed {
     fn note(point: &str) {
         let Some(path) = std::env::var_os("NATTER_FAULTS_LOG") else { return };
         if let Ok(mut file) = std::fs::OpenOptions::new().create(true).append(true).open(path) {
-            let _ = writeln!(file, "{point}");
+            // In one write, so that two threads' lines do not mix.
+            let _ = file.write_all(format!("{point}\n").as_bytes());
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use natter_streams::{Lane, Link, Log, Record, bus::Bus, reader::Reader};
-use std::process::ExitCode;
+use std::{io::Write, process::ExitCode};
 use tokio::task::JoinSet;
 
 const BATCH: usize = 1_000;
@@ -12,7 +12,8 @@ pub async fn follow(log: &Log, bus: &Bus, all: bool) -> Result<ExitCode> {
     for lane in log.lanes().iter() {
         lanes.spawn(follow_lane(log.clone(), bus.clone(), lane, all));
     }
-    while let Some(ended) = lanes.join_next().await {
+    // The first lane to end ends all: nobody reads on.
+    if let Some(ended) = lanes.join_next().await {
         ended??;
     }
     Ok(ExitCode::SUCCESS)
@@ -24,7 +25,9 @@ async fn follow_lane(log: Log, bus: Bus, lane: Lane, all: bool) -> Result<()> {
     let mut reader = Reader::stream(log, &bus, from);
     loop {
         for record in reader.next(BATCH).await? {
-            println!("{}", line(&record));
+            if writeln!(std::io::stdout(), "{}", line(&record)).is_err() {
+                return Ok(());
+            }
         }
     }
 }

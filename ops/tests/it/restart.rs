@@ -81,6 +81,35 @@ async fn nats_and_postgresql_are_restarted_too() {
     postgres.stop().await;
 }
 
+#[tokio::test]
+async fn a_lost_broker_is_told_as_resync_and_pushes_flow_again() {
+    let database = Stack::new().await;
+    let dir = own_dir();
+    let mut nats = Own::start(&dir, Kind::Nats).await;
+    let stack = Stack::on(database.database_url(), nats.url(), &dir.join("stack"));
+    let mut node = stack.node().await;
+    let (alice, bob) = (node.register("alice").await, node.register("bob").await);
+    alice.befriends(&bob).await;
+    let mut sockets = [alice.raw_socket().await, bob.raw_socket().await];
+
+    nats.crash().await;
+    alice.says(&bob, "while it was away").await;
+    nats.start_again().await;
+    for socket in &mut sockets {
+        let resync = socket.event("resync").await;
+        assert!(resync["reason"].is_string(), "{resync}");
+        socket.lives().await;
+    }
+    bob.sees("while it was away").await;
+    alice.says(&bob, "back again").await;
+    for socket in &mut sockets {
+        let pushed = |frame: &serde_json::Value| frame["message"]["body"]["text"] == "back again";
+        socket.find("the push", pushed).await;
+    }
+    node.stop().await;
+    nats.stop().await;
+}
+
 async fn everything_at_once(node: &mut Node, nats: &mut Own, postgres: &mut Own) {
     node.kill().await;
     nats.crash().await;
