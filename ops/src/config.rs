@@ -57,7 +57,12 @@ const USUAL_DIR: &str = ".natter";
 
 impl Settings {
     pub fn dir(&self) -> PathBuf {
-        self.data_dir.clone().unwrap_or_else(|| PathBuf::from(USUAL_DIR))
+        self.chosen_dir().unwrap_or(Path::new(USUAL_DIR)).to_owned()
+    }
+
+    /// The directory that somebody named; an empty variable names none.
+    pub fn chosen_dir(&self) -> Option<&Path> {
+        self.data_dir.as_deref().filter(|dir| !dir.as_os_str().is_empty())
     }
 
     /// Defaults, with everything of ours in one directory.

@@ -36,7 +36,7 @@ pub struct RunArgs {
 impl RunArgs {
     fn plan(&self) -> Plan {
         Plan {
-            dir_is_chosen: self.settings.data_dir.is_some(),
+            dir_is_chosen: self.settings.chosen_dir().is_some(),
             database_url: given(self.database_url.as_ref()),
             nats_url: given(self.nats_url.as_ref()),
             ..Plan::node(self.settings.dir())

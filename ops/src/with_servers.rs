@@ -58,7 +58,9 @@ pub async fn with_servers(args: WithServersArgs) -> Result<ExitCode> {
 
 /// A new directory beside those of earlier runs; what killed ones left is removed first.
 async fn fresh_dir() -> Result<PathBuf> {
-    let data_dir = std::env::var_os("NATTER_DATA_DIR").map_or_else(|| PathBuf::from(".natter"), PathBuf::from);
+    let data_dir = std::env::var_os("NATTER_DATA_DIR")
+        .filter(|dir| !dir.is_empty())
+        .map_or_else(|| PathBuf::from(".natter"), PathBuf::from);
     let all = data_dir.join("tests");
     std::fs::create_dir_all(&all).with_context(|| format!("make {}", all.display()))?;
     let all = all.canonicalize().with_context(|| format!("resolve {}", all.display()))?;

@@ -86,10 +86,12 @@ impl Log {
     /// asked for. `lanes` counts at an installation's first start; later it must agree or be `None`.
     pub async fn connect(url: &str, lanes: Option<u16>) -> Result<Self, Error> {
         let options = PgConnectOptions::from_str(url).map_err(Error::database("read the database url"))?;
-        let readers = pool(READERS, &options, "natter readers").await?;
+        // Asked before each use whether they still live, so that a restart of PostgreSQL fails no read. Writers are not:
+        // a round trip per append would cost more than the append that is settled now and then.
+        let readers = pool(READERS, &options, "natter readers", true).await?;
         check_durability(&readers).await?;
         let lanes = installed_lanes(&readers, lanes).await?;
-        let writers = pool(WRITERS, &options, "natter writers").await?;
+        let writers = pool(WRITERS, &options, "natter writers", false).await?;
         Ok(Self { writers, readers, lanes })
     }
 
@@ -277,11 +279,11 @@ async fn answered<T>(statement: impl Future<Output = Result<T, sqlx::Error>>) ->
     tokio::time::timeout(ANSWER_TIMEOUT, statement).await.unwrap_or_else(late)
 }
 
-async fn pool(size: u32, options: &PgConnectOptions, name: &str) -> Result<PgPool, Error> {
+async fn pool(size: u32, options: &PgConnectOptions, name: &str, tested: bool) -> Result<PgPool, Error> {
     PgPoolOptions::new()
         .max_connections(size)
         .acquire_timeout(Duration::from_secs(10))
-        .test_before_acquire(false)
+        .test_before_acquire(tested)
         .after_connect(|connection, _| {
             Box::pin(async move {
                 // A paused client must not sit on a lane's lock, nor a dead one keep its backend.
