@@ -12,7 +12,7 @@ use crate::{
 use cqrs_es::{Aggregate, AggregateError, EventStore, event_sink::EventSink};
 use futures::future::BoxFuture;
 use natter_domain::{Address, Code, Context, Decider, Timestamp};
-use natter_streams::{Draft, Log, Positions, Record};
+use natter_streams::{Draft, Lane, Log, Positions, Record};
 use std::{collections::HashMap, sync::Arc};
 use tokio::{sync::oneshot, time::Instant};
 
@@ -23,7 +23,7 @@ pub(crate) trait Work: Send {
     fn deadline(&self) -> Instant;
     fn is_in_memory(&self, stores: &Stores) -> bool;
     /// Replays the aggregate, away from the worker; the answer puts it in place.
-    fn replay(&self, log: Log) -> BoxFuture<'static, Result<Keep, Error>>;
+    fn replay(&self, log: Log, lane: Lane) -> BoxFuture<'static, Result<Keep, Error>>;
     /// Decides now; the events are to be queued with this job as their answer.
     fn decide<'a>(&'a mut self, stores: &'a Stores, now: Timestamp) -> BoxFuture<'a, Vec<Draft>>;
     /// The command was done before: `first` is its first event.
@@ -152,10 +152,10 @@ impl<D: Kept> Work for Job<D> {
         D::store(stores).has(&self.address.id)
     }
 
-    fn replay(&self, log: Log) -> BoxFuture<'static, Result<Keep, Error>> {
+    fn replay(&self, log: Log, lane: Lane) -> BoxFuture<'static, Result<Keep, Error>> {
         let id = self.address.id;
         Box::pin(async move {
-            let replayed = Store::<D>::replay(&log, id).await?;
+            let replayed = Store::<D>::replay(&log, lane, id).await?;
             Ok(Box::new(move |stores: &Stores| D::store(stores).keep(id, replayed)) as Keep)
         })
     }

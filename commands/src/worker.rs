@@ -91,7 +91,7 @@ impl Worker {
     fn new(log: Log, committer: Committer<Boxed>, feeds: Feeds) -> Self {
         Self {
             lane: committer.head().lane,
-            stores: Stores::new(&log),
+            stores: Stores::new(&log, committer.head().lane),
             keys: Keys::new(clock::now()),
             log,
             committer,
@@ -159,9 +159,9 @@ impl Worker {
     /// Reads what is missing beside the loop; jobs of the same aggregate wait in order.
     fn prepare(&mut self, job: Boxed, look_up: bool) {
         let address = job.address();
-        let replay = (!job.is_in_memory(&self.stores)).then(|| job.replay(self.log.clone()));
+        let replay = (!job.is_in_memory(&self.stores)).then(|| job.replay(self.log.clone(), self.lane));
         let key = job.key().filter(|_| look_up).map(|key| key.stored.key);
-        let read = AssertUnwindSafe(read(self.log.clone(), replay, key)).catch_unwind();
+        let read = AssertUnwindSafe(read(self.log.clone(), self.lane, replay, key)).catch_unwind();
         self.waiting.insert(address, VecDeque::from([job]));
         self.preparing.spawn(async move {
             let panicked = |_| Err(Error::Failed { what: "read an aggregate", source: "it panicked".into() });
@@ -280,6 +280,7 @@ impl Worker {
 /// What a job needs: its aggregate, where it is not in memory, and the first event of its key, if it is to be looked up.
 async fn read(
     log: Log,
+    lane: Lane,
     replay: Option<BoxFuture<'static, Result<Keep, Error>>>,
     key: Option<Uuid>,
 ) -> Result<Read, Error> {
@@ -288,7 +289,7 @@ async fn read(
         None => None,
     };
     let found = match key {
-        Some(key) => log.by_keys(&[key]).await?.into_values().next(),
+        Some(key) => log.by_keys(lane, &[key]).await?.into_values().next(),
         None => None,
     };
     Ok(Read { keep, found })

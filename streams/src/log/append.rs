@@ -25,7 +25,7 @@ impl Log {
             sqlx::query("UPDATE lanes SET epoch = epoch + 1, owner = $2 WHERE lane = $1 RETURNING epoch, incarnation")
                 .bind(lane.number())
                 .bind(owner)
-                .fetch_one(&self.writers)
+                .fetch_one(self.lane_writers(lane))
                 .await
                 .map_err(Error::lane("take over the row", lane))?;
         let ownership = Ownership { lane, epoch: row.get("epoch"), incarnation: row.get("incarnation") };
@@ -43,7 +43,7 @@ impl Log {
         .bind(before.lane.number())
         .bind(owner)
         .bind(before.epoch)
-        .fetch_optional(&self.writers);
+        .fetch_optional(self.lane_writers(before.lane));
         let epoch = answered(retake).await.map_err(Error::lane("take over again", before.lane))?;
         let Some(epoch) = epoch else { return Ok(None) };
         Ok(Some((Ownership { epoch, ..*before }, self.head(before.lane, before.incarnation).await?)))
@@ -80,7 +80,7 @@ impl Log {
             .bind(column(batch, |record| record.key.as_ref().map(|key| &key.fingerprint[..])))
             .bind(column(batch, |record| OffsetDateTime::from(record.time)))
             .bind(column(batch, |record| &record.hash.0[..]))
-            .execute(&self.writers)
+            .execute(self.lane_writers(ownership.lane))
             .await?;
         Ok(result.rows_affected())
     }
@@ -90,7 +90,7 @@ impl Log {
         let owns = sqlx::query_scalar("SELECT EXISTS (SELECT FROM lanes WHERE lane = $1 AND epoch = $2)")
             .bind(ownership.lane.number())
             .bind(ownership.epoch)
-            .fetch_one(&self.writers);
+            .fetch_one(self.lane_writers(ownership.lane));
         answered(owns).await
     }
 }

@@ -86,14 +86,25 @@ impl Log {
         self.lanes
     }
 
-    /// Connections for reading the log and what stands beside it.
+    /// Connections to the first server, for what stands beside the log: checkpoints, tables of projections, the leases
+    /// of readers.
     pub fn pool(&self) -> &PgPool {
         &self.readers
     }
 
-    /// Loads aggregates the way `postgres-es` does.
-    pub fn repository(&self) -> postgres_es::PostgresEventRepository {
-        postgres_es::PostgresEventRepository::new(self.readers.clone())
+    /// Connections for reading from the server that holds the lane: its events and its row.
+    pub fn lane_pool(&self, _lane: Lane) -> &PgPool {
+        &self.readers
+    }
+
+    /// Connections for writing to the server that holds the lane. They are few: nothing may wait on one of them.
+    pub fn lane_writers(&self, _lane: Lane) -> &PgPool {
+        &self.writers
+    }
+
+    /// Loads a lane's aggregates the way `postgres-es` does.
+    pub fn repository(&self, lane: Lane) -> postgres_es::PostgresEventRepository {
+        postgres_es::PostgresEventRepository::new(self.lane_pool(lane).clone())
     }
 }
 

@@ -16,7 +16,7 @@ impl Log {
         let newest =
             sqlx::query("SELECT position, hash, time FROM events WHERE lane = $1 ORDER BY position DESC LIMIT 1")
                 .bind(lane.number())
-                .fetch_optional(&self.readers);
+                .fetch_optional(self.lane_pool(lane));
         let row = answered(newest).await.map_err(Error::lane("read the head", lane))?;
         let Some(row) = row else {
             return Ok(Head { link: Link::start(lane, incarnation), time: Timestamp::default() });
@@ -29,7 +29,7 @@ impl Log {
     pub async fn incarnation(&self, lane: Lane) -> Result<Uuid, Error> {
         sqlx::query_scalar("SELECT incarnation FROM lanes WHERE lane = $1")
             .bind(lane.number())
-            .fetch_one(&self.readers)
+            .fetch_one(self.lane_pool(lane))
             .await
             .map_err(Error::lane("read the incarnation", lane))
     }
@@ -41,7 +41,7 @@ impl Log {
             .bind(after.lane.number())
             .bind(after.position as i64)
             .bind(limit as i64)
-            .fetch_all(&self.readers)
+            .fetch_all(self.lane_pool(after.lane))
             .await
             .map_err(Error::lane("read events", after.lane))?;
         let mut last = *after;
@@ -62,18 +62,19 @@ impl Log {
         let row = sqlx::query("SELECT hash FROM events WHERE lane = $1 AND position = $2")
             .bind(lane.number())
             .bind(position as i64)
-            .fetch_optional(&self.readers)
+            .fetch_optional(self.lane_pool(lane))
             .await
             .map_err(Error::lane("read one event", lane))?;
         row.map(|row| Ok(Link { lane, incarnation, position, hash: hash(&row)? })).transpose()
     }
 
-    /// The first events of the commands with these keys, by key. One query, however many keys.
-    pub async fn by_keys(&self, keys: &[Uuid]) -> Result<HashMap<Uuid, Record>, Error> {
+    /// The first events of the commands with these keys, by key. One query, however many keys. Asked is the server that
+    /// holds the lane: command keys are unique per server, and what comes back may be of another lane there.
+    pub async fn by_keys(&self, lane: Lane, keys: &[Uuid]) -> Result<HashMap<Uuid, Record>, Error> {
         let sql = format!("SELECT {COLUMNS} FROM events WHERE command_key = ANY($1)");
         let rows = sqlx::query(&sql)
             .bind(keys)
-            .fetch_all(&self.readers)
+            .fetch_all(self.lane_pool(lane))
             .await
             .map_err(Error::database("look up command keys"))?;
         rows.iter()
