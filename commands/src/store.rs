@@ -5,8 +5,11 @@
 
 use crate::{
     adapter::{Adapter, Stored},
+    admission::Permit,
     cache::Cache,
     error::Error,
+    job::{Job, Work},
+    remote::{Asker, Envelope},
 };
 use cqrs_es::{
     AggregateContext, AggregateError, EventEnvelope, EventStore,
@@ -89,11 +92,6 @@ impl<D: Decider> Store<D> {
 
     pub fn has(&self, id: &Uuid) -> bool {
         lock(&self.cache).contains(id)
-    }
-
-    /// What is in memory; the state of an aggregate that never was, if it is not there.
-    pub fn state(&self, id: &Uuid) -> Arc<D::State> {
-        lock(&self.cache).get(id).map(|cached| cached.state.clone()).unwrap_or_default()
     }
 
     /// Replays an aggregate from the log, beside the lane's work.
@@ -227,13 +225,27 @@ pub(crate) trait Kept: Decider {
 }
 
 macro_rules! kept {
-    ($($decider:ty => $field:ident),+ $(,)?) => {$(
-        impl Kept for $decider {
+    ($($decider:ty => $field:ident),+ $(,)?) => {
+        $(impl Kept for $decider {
             fn store(stores: &Stores) -> &Store<Self> {
                 &stores.$field
             }
+        })+
+
+        /// A command from another node, as a job of its noun.
+        pub(crate) fn decode(
+            address: Address,
+            envelope: &Envelope,
+            asker: Asker,
+            permit: Permit,
+        ) -> Result<Box<dyn Work>, Asker> {
+            match address.noun {
+                $(<$decider>::NOUN => {
+                    Ok(Box::new(Job::<$decider>::from_afar(address, envelope, asker, permit)?))
+                })+
+            }
         }
-    )+};
+    };
 }
 
 kept! {

@@ -33,7 +33,8 @@ pub struct Context {
 pub trait Decider: Send + Sync + 'static {
     const NOUN: Noun;
     type State: Default + Clone + Debug + PartialEq + Send + Sync + 'static;
-    type Command: Clone + Debug + Send + Sync + 'static;
+    /// Serialised only between nodes that ask each other.
+    type Command: Serialize + DeserializeOwned + Clone + Debug + Send + Sync + 'static;
     type Event: Event;
     type Refusal: Refusal;
 
