@@ -8,6 +8,7 @@ use crate::{
     dispatch::Outcome,
     error::Error,
     keys::Key,
+    metrics,
     remote::{self, Asker, Envelope, Reply},
     store::{Kept, Store, Stores},
 };
@@ -177,7 +178,9 @@ impl<D: Kept> Job<D> {
                 Ok(Outcome { state, events: Vec::new(), positions: read(&positions)?, repeated: false })
             }
             Reply::Refused { code, detail } => Err(remote::refused(&code, detail)),
-            Reply::Failed => Err(Error::Failed { what: "do it", source: "the lane's owner failed: see its log".into() }),
+            Reply::Failed => {
+                Err(Error::Failed { what: "do it", source: "the lane's owner failed: see its log".into() })
+            }
             Reply::Unavailable | Reply::Moved { .. } => Err(Error::Unavailable),
         }
     }
@@ -247,6 +250,9 @@ impl<D: Kept> Work for Job<D> {
                     drafts
                 }
                 Err(error) => {
+                    if let Error::Refused { code, .. } = &error {
+                        metrics::refused(code.as_str());
+                    }
                     self.decided = Decided::No(error);
                     Vec::new()
                 }

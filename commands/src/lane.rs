@@ -34,10 +34,8 @@ pub(crate) struct Owner {
 impl Owner {
     /// Until the lease ends, one way or the other.
     pub async fn serve(self, lease: Lease) {
-        let (lane, ownership) = (
-            lease.lane(),
-            Ownership { lane: lease.lane(), epoch: lease.epoch(), incarnation: lease.incarnation() },
-        );
+        let (lane, ownership) =
+            (lease.lane(), Ownership { lane: lease.lane(), epoch: lease.epoch(), incarnation: lease.incarnation() });
         let Some(head) = self.head(&lease).await else { return };
         let owner: Arc<str> = self.node.to_string().into();
         let committer = Committer::resume(self.log.clone(), owner, ownership, head);

@@ -6,12 +6,7 @@
 use crate::{Caller, error::Error, keys::Key, road::Roads};
 use futures::StreamExt;
 use natter_domain::{AccountId, Address, Code, Noun, SessionId, Timestamp};
-use natter_streams::{
-    Lane, Node,
-    bus::Bus,
-    event::CommandKey,
-    subject,
-};
+use natter_streams::{Lane, Node, bus::Bus, event::CommandKey, subject};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::time::Duration;
@@ -91,14 +86,26 @@ impl Envelope {
 /// The answer that comes back.
 #[derive(Serialize, Deserialize)]
 pub(crate) enum Reply {
-    Done { events: Vec<(Box<RawValue>, Timestamp)>, positions: String, repeated: bool },
-    Looked { state: Box<RawValue>, positions: String },
-    Refused { code: String, detail: String },
+    Done {
+        events: Vec<(Box<RawValue>, Timestamp)>,
+        positions: String,
+        repeated: bool,
+    },
+    Looked {
+        state: Box<RawValue>,
+        positions: String,
+    },
+    Refused {
+        code: String,
+        detail: String,
+    },
     Failed,
     /// No room, or nobody could answer in time.
     Unavailable,
     /// The lane is not here; perhaps with this node.
-    Moved { owner: Option<String> },
+    Moved {
+        owner: Option<String>,
+    },
 }
 
 impl From<Error> for Reply {
@@ -215,12 +222,7 @@ pub(crate) async fn serve(roads: Roads, bus: Bus, me: Node, stop: CancellationTo
 }
 
 /// Every message of a subject, in order. The client renews the subscription after a reconnect.
-async fn follow(
-    bus: &Bus,
-    subject: String,
-    stop: &CancellationToken,
-    mut take: impl FnMut(Option<String>, &[u8]),
-) {
+async fn follow(bus: &Bus, subject: String, stop: &CancellationToken, mut take: impl FnMut(Option<String>, &[u8])) {
     let followed = async {
         loop {
             match bus.live().subscribe(subject.clone()).await {

@@ -13,11 +13,7 @@ use crate::{
     remote::{self, Asker, Envelope, Reply},
     store::decode,
 };
-use natter_streams::{
-    Lane, Lanes, Node,
-    bus::Bus,
-    lease::Directory,
-};
+use natter_streams::{Lane, Lanes, Node, bus::Bus, lease::Directory};
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -109,17 +105,16 @@ impl Queue {
     }
 
     fn take_expired(&mut self, now: Instant) -> Vec<Boxed> {
-        let mut expired = Vec::new();
-        let (late, kept) = self.backlog.drain(..).partition(|job| job.deadline() <= now);
-        self.backlog = kept;
-        expired.extend::<Vec<Boxed>>(late);
+        let (mut expired, kept): (Vec<Boxed>, Vec<Boxed>) =
+            self.backlog.drain(..).partition(|job| job.deadline() <= now);
+        self.backlog = kept.into();
         expired.extend(self.asked.extract_if(.., |_, asked| asked.job.deadline() <= now).map(|(_, asked)| asked.job));
         expired.extend(self.refused.extract_if(.., |_, job| job.deadline() <= now).map(|(_, job)| job));
         expired
     }
 
     /// What is to be asked of `owner` now, with its numbers.
-    fn to_ask(&mut self, owner: Option<&Node>, me: &Node, now: Instant) -> Vec<(u64, Envelope)> {
+    fn next_asks(&mut self, owner: Option<&Node>, me: &Node, now: Instant) -> Vec<(u64, Envelope)> {
         if matches!(self.way, Way::Here(_) | Way::Closed) {
             return Vec::new();
         }
@@ -259,10 +254,6 @@ impl Roads {
         &self.roads[lane.index()]
     }
 
-    pub fn lanes(&self) -> Lanes {
-        self.lanes
-    }
-
     /// A command from another node: for the worker here, or refused with the name of who may have it.
     pub fn receive(&self, asker: Asker, envelope: Envelope) {
         let Some(address) = envelope.address() else { return asker.say(Reply::Failed) };
@@ -325,7 +316,7 @@ impl Roads {
                 let idle = road.lock().is_idle();
                 tokio::select! {
                     () = road.wake.notified() => {}
-                    owner = self.directory.changed(lane, known.clone()) => known = owner,
+                    _ = self.directory.changed(lane, known.clone()) => {}
                     () = sleep(TICK), if !idle => {}
                 }
                 known = self.directory.owner(lane);
@@ -340,7 +331,7 @@ impl Roads {
         let now = Instant::now();
         let (expired, envelopes) = {
             let mut queue = road.lock();
-            (queue.take_expired(now), queue.to_ask(owner, me, now))
+            (queue.take_expired(now), queue.next_asks(owner, me, now))
         };
         for job in expired {
             metrics::expired();

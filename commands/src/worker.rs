@@ -19,7 +19,7 @@ use crate::{
 use futures::{FutureExt, future::BoxFuture};
 use natter_domain::Address;
 use natter_streams::{
-    Log, Positions, Record, clock,
+    Log, Positions, clock,
     committer::{Committer, Ended, Settled},
     feed::Feeds,
     lease::Lease,
@@ -27,7 +27,6 @@ use natter_streams::{
 use std::{
     collections::{HashMap, VecDeque},
     panic::AssertUnwindSafe,
-    sync::Arc,
 };
 use tokio::{task::JoinSet, time::Instant};
 
@@ -286,10 +285,7 @@ impl Worker {
     }
 }
 
-async fn replay(
-    address: Address,
-    replay: BoxFuture<'static, Result<Keep, Error>>,
-) -> (Address, Result<Keep, Error>) {
+async fn replay(address: Address, replay: BoxFuture<'static, Result<Keep, Error>>) -> (Address, Result<Keep, Error>) {
     let panicked = |_| Err(Error::Failed { what: "read an aggregate", source: "it panicked".into() });
     (address, AssertUnwindSafe(replay).catch_unwind().await.unwrap_or_else(panicked))
 }

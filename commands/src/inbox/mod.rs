@@ -31,7 +31,8 @@ impl Inboxes<'_> {
         let outcome = self.0.dispatch.execute::<Inbox>(inbox::address(me), Some(by.caller), key, command).await?;
         let moved: HashMap<ConversationId, u64> = moved_to(&outcome).collect();
         let all_moved = least.iter().all(|(id, _)| moved.contains_key(id));
-        let before = if all_moved { Arc::default() } else { self.0.dispatch.inspect::<Inbox>(inbox::address(me)).await? };
+        let before =
+            if all_moved { Arc::default() } else { self.0.dispatch.inspect::<Inbox>(inbox::address(me)).await? };
         let now_at = |(id, joined): (ConversationId, u64)| {
             let seq = moved.get(&id).or_else(|| before.cursors.get(&id)).copied().unwrap_or_default();
             (id, seq.max(joined))
