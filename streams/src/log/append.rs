@@ -1,9 +1,13 @@
 //! Taking a lane over, and appending under its epoch.
 
 use super::{Appended, Head, Log, Ownership};
-use crate::{Error, Lane, Record};
+use crate::{Error, Lane, Record, fault};
 use sqlx::{Row, types::time::OffsetDateTime};
 use std::sync::Arc;
+
+/// What a server says whose disk is full.
+const DISK_FULL: &str =
+    "DO $$ BEGIN RAISE EXCEPTION 'no space left (a fault point)' USING ERRCODE = 'disk_full'; END $$";
 
 const APPEND: &str = "
     WITH fence AS (SELECT lane FROM lanes WHERE lane = $1 AND epoch = $2 FOR NO KEY UPDATE)
@@ -61,6 +65,9 @@ impl Log {
     async fn insert(&self, ownership: &Ownership, base: u64, batch: &[Arc<Record>]) -> Result<u64, sqlx::Error> {
         fn column<'a, T>(batch: &'a [Arc<Record>], field: impl Fn(&'a Record) -> T) -> Vec<T> {
             batch.iter().map(|record| field(record)).collect()
+        }
+        if fault::fails("log.append") {
+            sqlx::query(DISK_FULL).execute(self.lane_writers(ownership.lane)).await?;
         }
         let result = sqlx::query(APPEND)
             .bind(ownership.lane.number())
