@@ -97,7 +97,7 @@ impl<D: Decider> Store<D> {
     /// Replays an aggregate from the log, beside the lane's work.
     pub async fn replay(log: &Log, lane: Lane, id: Uuid) -> Result<Replayed<D>, Error> {
         let store = PersistedEventStore::<_, Adapter<D>>::new_event_store(log.repository(lane));
-        let mut context = store.load_aggregate(&id.to_string()).await.map_err(Error::failed("replay an aggregate"))?;
+        let mut context = store.load_aggregate(&id.to_string()).await.map_err(Error::loading)?;
         let sequence = context.current_sequence as u64;
         Ok(Replayed { state: std::mem::take(context.aggregate()).0, sequence })
     }

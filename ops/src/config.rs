@@ -27,6 +27,10 @@ pub struct Settings {
     /// Lanes of a new installation, 1 to 256 [default: 16]. Cannot be changed later.
     #[arg(long, env = "NATTER_LANES")]
     pub lanes: Option<u16>,
+    /// PostgreSQL servers that hold some of the lanes: `08-0f=postgres://b/natter,...`, lanes as two hexadecimal digits.
+    /// Lanes that are not named are on the database url's server. A placed lane does not move by itself.
+    #[arg(long, env = "NATTER_LANE_STORES", default_value = "", hide_env_values = true)]
+    pub lane_stores: String,
     /// What hashing a password costs: `cheap` is for tests only.
     #[arg(long, env = "NATTER_ARGON2", default_value = "standard", value_parser = cost)]
     pub argon2: Cost,
@@ -72,6 +76,7 @@ impl Settings {
             data_dir: Some(dir.to_owned()),
             key_file: None,
             lanes: None,
+            lane_stores: String::new(),
             argon2: Cost::Standard,
             heartbeat: Duration::from_secs(25),
             limits: "standard".to_owned(),

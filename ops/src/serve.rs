@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use natter_commands::Commands;
 use natter_edge::Doors;
 use natter_projections::Projections;
-use natter_streams::{Log, bus::Bus, keyring::Keyring, relay};
+use natter_streams::{Log, Placement, bus::Bus, keyring::Keyring, relay};
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -29,8 +29,9 @@ pub async fn serve(
     let listener =
         TcpListener::bind(settings.listen).await.with_context(|| format!("listen on {}", settings.listen))?;
     let address = listener.local_addr()?;
-    migrate(database_url).await?;
-    let log = Log::connect(database_url, settings.lanes).await?;
+    let placement = Placement::parse(database_url, &settings.lane_stores)?;
+    migrate_all(&placement).await?;
+    let log = Log::open(&placement, settings.lanes).await?;
     log.check_key(&keyring).await?;
     let bus = Bus::connect(nats_url).await?;
 
@@ -75,6 +76,14 @@ fn start_relays(log: &Log, bus: &Bus, feeds: &natter_streams::feed::Feeds, stop:
     }
     relays.close();
     relays
+}
+
+/// Applies what is missing of the tables, on every server.
+pub async fn migrate_all(placement: &Placement) -> Result<()> {
+    for url in placement.urls() {
+        migrate(url).await?;
+    }
+    Ok(())
 }
 
 /// Applies what is missing of the tables.

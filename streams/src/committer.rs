@@ -199,6 +199,11 @@ async fn store(
         Appended::Repeated => (Outcome::Ended(Ended::Repeated), None),
         Appended::Unknown(error) => {
             tracing::warn!(lane = %ownership.lane, base = base.position, %error, "append: outcome unknown, taking the lane over again");
+            if error.as_database_error().is_some() {
+                // The server lives and said no, because its disk is full perhaps: the jobs come back at once, and it
+                // will say no to them too.
+                tokio::time::sleep(SETTLE_PAUSE).await;
+            }
             settle(&log, &owner, &ownership, last).await
         }
     }

@@ -1,9 +1,13 @@
 //! Taking a lane over, and appending under its epoch.
 
-use super::{Appended, Head, Log, Ownership, answered};
-use crate::{Error, Lane, Record};
+use super::{Appended, Head, Log, Ownership};
+use crate::{Error, Lane, Record, fault};
 use sqlx::{Row, types::time::OffsetDateTime};
 use std::sync::Arc;
+
+/// What a server says whose disk is full.
+const DISK_FULL: &str =
+    "DO $$ BEGIN RAISE EXCEPTION 'no space left (a fault point)' USING ERRCODE = 'disk_full'; END $$";
 
 const APPEND: &str = "
     WITH fence AS (SELECT lane FROM lanes WHERE lane = $1 AND epoch = $2 FOR NO KEY UPDATE)
@@ -21,13 +25,12 @@ const APPEND: &str = "
 impl Log {
     /// Makes `owner` the owner of the lane. Waits for an append in flight; later ones of the old owner are fenced.
     pub async fn take_over(&self, lane: Lane, owner: &str) -> Result<(Ownership, Head), Error> {
-        let row =
+        let take =
             sqlx::query("UPDATE lanes SET epoch = epoch + 1, owner = $2 WHERE lane = $1 RETURNING epoch, incarnation")
                 .bind(lane.number())
                 .bind(owner)
-                .fetch_one(self.lane_writers(lane))
-                .await
-                .map_err(Error::lane("take over the row", lane))?;
+                .fetch_one(self.lane_writers(lane));
+        let row = self.ask(lane, take).await.map_err(Error::lane("take over the row", lane))?;
         let ownership = Ownership { lane, epoch: row.get("epoch"), incarnation: row.get("incarnation") };
         let head = self.head(lane, ownership.incarnation).await?;
         Ok((ownership, head))
@@ -44,14 +47,14 @@ impl Log {
         .bind(owner)
         .bind(before.epoch)
         .fetch_optional(self.lane_writers(before.lane));
-        let epoch = answered(retake).await.map_err(Error::lane("take over again", before.lane))?;
+        let epoch = self.ask(before.lane, retake).await.map_err(Error::lane("take over again", before.lane))?;
         let Some(epoch) = epoch else { return Ok(None) };
         Ok(Some((Ownership { epoch, ..*before }, self.head(before.lane, before.incarnation).await?)))
     }
 
     /// Stores a batch behind `base`, wholly or not at all, if the epoch is still ours.
     pub async fn append(&self, ownership: &Ownership, base: u64, batch: &[Arc<Record>]) -> Appended {
-        match answered(self.insert(ownership, base, batch)).await {
+        match self.ask(ownership.lane, self.insert(ownership, base, batch)).await {
             Ok(rows) if rows == batch.len() as u64 => Appended::Durable,
             Ok(_) => Appended::Fenced,
             Err(error) if is_repeated_key(&error) => Appended::Repeated,
@@ -62,6 +65,9 @@ impl Log {
     async fn insert(&self, ownership: &Ownership, base: u64, batch: &[Arc<Record>]) -> Result<u64, sqlx::Error> {
         fn column<'a, T>(batch: &'a [Arc<Record>], field: impl Fn(&'a Record) -> T) -> Vec<T> {
             batch.iter().map(|record| field(record)).collect()
+        }
+        if fault::fails("log.append") {
+            sqlx::query(DISK_FULL).execute(self.lane_writers(ownership.lane)).await?;
         }
         let result = sqlx::query(APPEND)
             .bind(ownership.lane.number())
@@ -91,7 +97,7 @@ impl Log {
             .bind(ownership.lane.number())
             .bind(ownership.epoch)
             .fetch_one(self.lane_writers(ownership.lane));
-        answered(owns).await
+        self.ask(ownership.lane, owns).await
     }
 }
 

@@ -5,14 +5,17 @@
 //! is read by the statement *after* the takeover: its own RETURNING would tell of an older snapshot.
 
 mod append;
+mod installation;
+mod keys;
+mod places;
 mod read;
 mod store;
 
-use crate::{Draft, Error, Lane, Lanes, Link, Record, keyring::Keyring};
+use crate::{Draft, Error, Lane, Lanes, Link, Record, keyring::Keyring, placement::Placement};
 use natter_domain::Timestamp;
-use sqlx::{PgPool, postgres::PgConnectOptions};
-use std::{str::FromStr, sync::Arc, time::Duration};
-use store::{READERS, WRITERS, check_durability, installed_lanes, pool};
+use sqlx::PgPool;
+use std::{sync::Arc, time::Duration};
+use store::{Reached, Store};
 use uuid::Uuid;
 
 /// The server's own limit says nothing when its answer never arrives.
@@ -46,40 +49,52 @@ pub enum Appended {
     Unknown(sqlx::Error),
 }
 
-/// The event store.
+/// The event store: one PostgreSQL server, or several that share the lanes. Each lane has its events and its row on one
+/// of them, so no transaction ever spans two, and the loss of one stops its own lanes only.
 #[derive(Clone)]
 pub struct Log {
-    writers: PgPool,
-    readers: PgPool,
+    /// The first one first.
+    stores: Arc<[Store]>,
+    /// By the lane's number.
+    homes: Arc<[usize]>,
     lanes: Lanes,
 }
 
 impl Log {
-    /// Connects, checks that this PostgreSQL keeps what it acknowledges, and that the log has as many lanes as
-    /// asked for. `lanes` counts at an installation's first start; later it must agree or be `None`.
+    /// [`Self::open`] on one server.
     pub async fn connect(url: &str, lanes: Option<u16>) -> Result<Self, Error> {
-        let options = PgConnectOptions::from_str(url).map_err(Error::database("read the database url"))?;
-        // Asked before each use whether they still live, so that a restart of PostgreSQL fails no read. Writers are not:
-        // a round trip per append would cost more than the append that is settled now and then.
-        let readers = pool(READERS, &options, "natter readers", true).await?;
-        check_durability(&readers).await?;
-        let lanes = installed_lanes(&readers, lanes).await?;
-        let writers = pool(WRITERS, &options, "natter writers", false).await?;
-        Ok(Self { writers, readers, lanes })
+        Self::open(&Placement::one(url), lanes).await
+    }
+
+    /// Connects to every server, checks that it keeps what it acknowledges, that all are of one installation, that each
+    /// lane is where it is placed, and that the log has as many lanes as asked for. `lanes` counts at an
+    /// installation's first start; later it must agree or be `None`.
+    pub async fn open(placement: &Placement, lanes: Option<u16>) -> Result<Self, Error> {
+        let mut reached = Vec::new();
+        for url in placement.urls() {
+            reached.push(Reached::connect(url).await?);
+        }
+        let (lanes, identities) = installation::agree(&mut reached, lanes).await?;
+        let homes = places::settle(&mut reached, &identities, placement, lanes).await?;
+        let opening = reached.into_iter().zip(identities).map(|(store, identity)| store.open(identity));
+        let stores = futures::future::try_join_all(opening).await?;
+        Ok(Self { stores: stores.into(), homes: homes.into(), lanes })
     }
 
     /// Refuses another installation's key, with which everything sealed would look erased.
     pub async fn check_key(&self, keyring: &Keyring) -> Result<(), Error> {
-        let stored: Vec<u8> =
-            sqlx::query_scalar("UPDATE installation SET key_check = coalesce(key_check, $1) RETURNING key_check")
-                .bind(&keyring.check()[..])
-                .fetch_one(&self.readers)
-                .await
-                .map_err(Error::database("compare the installation's key"))?;
-        if stored == keyring.check() {
-            return Ok(());
+        for store in &*self.stores {
+            let stored: Vec<u8> =
+                sqlx::query_scalar("UPDATE installation SET key_check = coalesce(key_check, $1) RETURNING key_check")
+                    .bind(&keyring.check()[..])
+                    .fetch_one(&store.readers)
+                    .await
+                    .map_err(Error::store("compare the installation's key on", &store.name))?;
+            if stored != keyring.check() {
+                return Err(Error::Unfit("this is not the key that the log was sealed with".to_owned()));
+            }
         }
-        Err(Error::Unfit("this is not the key that the log was sealed with".to_owned()))
+        Ok(())
     }
 
     pub fn lanes(&self) -> Lanes {
@@ -89,17 +104,39 @@ impl Log {
     /// Connections to the first server, for what stands beside the log: checkpoints, tables of projections, the leases
     /// of readers.
     pub fn pool(&self) -> &PgPool {
-        &self.readers
+        &self.stores[0].readers
     }
 
     /// Connections for reading from the server that holds the lane: its events and its row.
-    pub fn lane_pool(&self, _lane: Lane) -> &PgPool {
-        &self.readers
+    pub fn lane_pool(&self, lane: Lane) -> &PgPool {
+        &self.store(lane).readers
     }
 
     /// Connections for writing to the server that holds the lane. They are few: nothing may wait on one of them.
-    pub fn lane_writers(&self, _lane: Lane) -> &PgPool {
-        &self.writers
+    pub fn lane_writers(&self, lane: Lane) -> &PgPool {
+        &self.store(lane).writers
+    }
+
+    /// `host:port/database` of the server that holds the lane.
+    pub fn lane_store(&self, lane: Lane) -> &str {
+        &self.store(lane).name
+    }
+
+    fn store(&self, lane: Lane) -> &Store {
+        &self.stores[self.homes.get(lane.index()).copied().unwrap_or_default()]
+    }
+
+    /// Runs a statement on a lane's server. What the lane waits for must not wait for a server that has vanished without
+    /// a word; and one that has no connection left is to be told from one that is gone.
+    async fn ask<T>(
+        &self,
+        lane: Lane,
+        statement: impl Future<Output = Result<T, sqlx::Error>>,
+    ) -> Result<T, sqlx::Error> {
+        match answered(statement).await {
+            Err(error) => Err(self.store(lane).explained(error).await),
+            done => done,
+        }
     }
 
     /// Loads a lane's aggregates the way `postgres-es` does.
@@ -108,7 +145,6 @@ impl Log {
     }
 }
 
-/// What the lane waits for must not wait for a server that has vanished without a word.
 async fn answered<T>(statement: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
     let late = |_| Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()));
     tokio::time::timeout(ANSWER_TIMEOUT, statement).await.unwrap_or_else(late)

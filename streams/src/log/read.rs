@@ -1,13 +1,14 @@
 //! Reading a lane, each event checked against the chain.
 
-use super::{Head, Log, answered};
+use super::{Head, Log};
 use crate::{Error, Hash, Lane, Link, Record, event::CommandKey};
 use natter_domain::{EventId, Noun, Timestamp};
 use sqlx::{Row, postgres::PgRow, types::time::OffsetDateTime};
-use std::{borrow::Cow, collections::HashMap, sync::Arc};
+use std::{borrow::Cow, sync::Arc};
 use uuid::Uuid;
 
-const COLUMNS: &str = "lane, position, event_id, aggregate_type, aggregate_id, sequence, event_type, event_version,
+pub(super) const COLUMNS: &str =
+    "lane, position, event_id, aggregate_type, aggregate_id, sequence, event_type, event_version,
     payload::text AS payload, metadata::text AS metadata, command_key, fingerprint, time, hash";
 
 impl Log {
@@ -17,7 +18,7 @@ impl Log {
             sqlx::query("SELECT position, hash, time FROM events WHERE lane = $1 ORDER BY position DESC LIMIT 1")
                 .bind(lane.number())
                 .fetch_optional(self.lane_pool(lane));
-        let row = answered(newest).await.map_err(Error::lane("read the head", lane))?;
+        let row = self.ask(lane, newest).await.map_err(Error::lane("read the head", lane))?;
         let Some(row) = row else {
             return Ok(Head { link: Link::start(lane, incarnation), time: Timestamp::default() });
         };
@@ -27,23 +28,21 @@ impl Log {
     }
 
     pub async fn incarnation(&self, lane: Lane) -> Result<Uuid, Error> {
-        sqlx::query_scalar("SELECT incarnation FROM lanes WHERE lane = $1")
+        let found = sqlx::query_scalar("SELECT incarnation FROM lanes WHERE lane = $1")
             .bind(lane.number())
-            .fetch_one(self.lane_pool(lane))
-            .await
-            .map_err(Error::lane("read the incarnation", lane))
+            .fetch_one(self.lane_pool(lane));
+        self.ask(lane, found).await.map_err(Error::lane("read the incarnation", lane))
     }
 
     /// The next events behind `after`, at most `limit`, each checked against the chain.
     pub async fn read(&self, after: &Link, limit: usize) -> Result<Vec<Arc<Record>>, Error> {
         let sql = format!("SELECT {COLUMNS} FROM events WHERE lane = $1 AND position > $2 ORDER BY position LIMIT $3");
-        let rows = sqlx::query(&sql)
+        let page = sqlx::query(&sql)
             .bind(after.lane.number())
             .bind(after.position as i64)
             .bind(limit as i64)
-            .fetch_all(self.lane_pool(after.lane))
-            .await
-            .map_err(Error::lane("read events", after.lane))?;
+            .fetch_all(self.lane_pool(after.lane));
+        let rows = self.ask(after.lane, page).await.map_err(Error::lane("read events", after.lane))?;
         let mut last = *after;
         rows.iter()
             .map(|row| {
@@ -59,35 +58,16 @@ impl Log {
         if position == 0 {
             return Ok(Some(Link::start(lane, incarnation)));
         }
-        let row = sqlx::query("SELECT hash FROM events WHERE lane = $1 AND position = $2")
+        let one = sqlx::query("SELECT hash FROM events WHERE lane = $1 AND position = $2")
             .bind(lane.number())
             .bind(position as i64)
-            .fetch_optional(self.lane_pool(lane))
-            .await
-            .map_err(Error::lane("read one event", lane))?;
+            .fetch_optional(self.lane_pool(lane));
+        let row = self.ask(lane, one).await.map_err(Error::lane("read one event", lane))?;
         row.map(|row| Ok(Link { lane, incarnation, position, hash: hash(&row)? })).transpose()
-    }
-
-    /// The first events of the commands with these keys, by key. One query, however many keys. Asked is the server that
-    /// holds the lane: command keys are unique per server, and what comes back may be of another lane there.
-    pub async fn by_keys(&self, lane: Lane, keys: &[Uuid]) -> Result<HashMap<Uuid, Record>, Error> {
-        let sql = format!("SELECT {COLUMNS} FROM events WHERE command_key = ANY($1)");
-        let rows = sqlx::query(&sql)
-            .bind(keys)
-            .fetch_all(self.lane_pool(lane))
-            .await
-            .map_err(Error::database("look up command keys"))?;
-        rows.iter()
-            .map(|row| {
-                let lane = Lane::new(row.get::<i16, _>("lane") as u8);
-                let record = record(row, &Link::start(lane, Uuid::nil()))?;
-                Ok((row.get("command_key"), record))
-            })
-            .collect()
     }
 }
 
-fn record(row: &PgRow, last: &Link) -> Result<Record, Error> {
+pub(super) fn record(row: &PgRow, last: &Link) -> Result<Record, Error> {
     let position: i64 = row.get("position");
     let broken = |what| Error::Broken { lane: last.lane, position: position as u64, what };
     let fingerprint: Option<Vec<u8>> = row.get("fingerprint");

@@ -1,84 +1,167 @@
-//! One PostgreSQL server: its pools, and what a start demands of it.
+//! One PostgreSQL server: its pools, and what every new connection to it demands.
 
-use crate::{
-    Error, Lanes,
-    lane::{DEFAULT_COUNT, HASH},
-};
+use super::installation::Identity;
+use crate::Error;
 use sqlx::{
-    Executor, PgPool, Row,
+    Connection, Executor, PgConnection, PgPool, Row,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
-use std::time::Duration;
+use std::{
+    str::FromStr,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+use tokio::time::Instant;
 
 /// Connections that append; PostgreSQL shares one fsync among those that commit together. More make thin batches.
-pub(super) const WRITERS: u32 = 4;
-pub(super) const READERS: u32 = 8;
+const WRITERS: u32 = 4;
+const READERS: u32 = 8;
 
-/// An append that takes longer is given up, and its outcome settled by a takeover.
-const STATEMENT_TIMEOUT: &str = "10s";
+/// An append that takes longer is given up, and its outcome settled by a takeover. A paused client must not sit on a
+/// lane's lock, nor a dead one keep its backend.
+const SESSION: &str = "SET statement_timeout = '10s';
+    SET idle_in_transaction_session_timeout = '2s';
+    SET client_connection_check_interval = '1s'";
 
-pub(super) async fn pool(size: u32, options: &PgConnectOptions, name: &str, tested: bool) -> Result<PgPool, Error> {
-    PgPoolOptions::new()
-        .max_connections(size)
-        .acquire_timeout(Duration::from_secs(10))
-        .test_before_acquire(tested)
-        .after_connect(|connection, _| {
-            Box::pin(async move {
-                // A paused client must not sit on a lane's lock, nor a dead one keep its backend.
-                connection.execute("SET idle_in_transaction_session_timeout = '2s'").await?;
-                connection.execute(format!("SET statement_timeout = '{STATEMENT_TIMEOUT}'").as_str()).await?;
-                connection.execute("SET client_connection_check_interval = '1s'").await?;
-                Ok(())
-            })
+/// How long a statement waits for a connection, and a start for a server that is just starting too.
+const PATIENCE: Duration = Duration::from_secs(10);
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// How long a server that did not answer is spared what need not be asked.
+const REST: Duration = Duration::from_secs(5);
+
+/// For finding out why a pool has no connection.
+const DIAGNOSIS: Duration = Duration::from_secs(2);
+
+const DURABILITY: &str = "SELECT name FROM UNNEST(ARRAY['fsync', 'full_page_writes', 'synchronous_commit']) AS name
+    WHERE current_setting(name) = 'off'";
+
+/// A server that is reached and keeps what it acknowledges, before it is known what it holds.
+pub(super) struct Reached {
+    pub name: Arc<str>,
+    pub connection: PgConnection,
+    options: PgConnectOptions,
+}
+
+/// A server of the log.
+pub(super) struct Store {
+    /// `host:port/database`, for people.
+    pub name: Arc<str>,
+    pub identity: Identity,
+    pub readers: PgPool,
+    pub writers: PgPool,
+    options: PgConnectOptions,
+    resting: Mutex<Option<Instant>>,
+}
+
+impl Reached {
+    pub async fn connect(url: &str) -> Result<Self, Error> {
+        let options = PgConnectOptions::from_str(url).map_err(Error::database("read the database url"))?;
+        let database = options.get_database().unwrap_or_else(|| options.get_username());
+        let name = format!("{}:{}/{database}", options.get_host(), options.get_port());
+        let name: Arc<str> = name.into();
+        let options = options.application_name("natter start");
+        let mut connection = first_connection(&options).await.map_err(Error::store("connect to PostgreSQL", &name))?;
+        check_durability(&mut connection).await.map_err(|error| unfit(&name, error))?;
+        Ok(Self { name, connection, options })
+    }
+
+    /// Opens the pools: their connections take nothing but this very database.
+    pub async fn open(self, identity: Identity) -> Result<Store, Error> {
+        let Self { name, connection, options } = self;
+        let _ = connection.close().await;
+        // Asked before each use whether they still live, so that a restart of PostgreSQL fails no read. Writers are not:
+        // a round trip per append would cost more than the append that is settled now and then.
+        let open = async |size, role: &str, tested| {
+            let pool = pool(size, identity).test_before_acquire(tested);
+            let opened = pool.connect_with(options.clone().application_name(role)).await;
+            opened.map_err(Error::store("connect to PostgreSQL", &name))
+        };
+        let readers = open(READERS, "natter readers", true).await?;
+        let writers = open(WRITERS, "natter writers", false).await?;
+        Ok(Store { name, identity, readers, writers, options, resting: Mutex::default() })
+    }
+}
+
+impl Store {
+    /// Not to be asked what need not be asked.
+    pub fn rests(&self) -> bool {
+        self.resting.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|until| Instant::now() < until)
+    }
+
+    pub fn rest(&self) {
+        *self.resting.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + REST);
+    }
+
+    /// A pool that has no connection says nothing more than that: asks the server why. What else failed is left as it is.
+    pub async fn explained(&self, error: sqlx::Error) -> sqlx::Error {
+        if !matches!(error, sqlx::Error::PoolTimedOut) {
+            return error;
+        }
+        let why = tokio::time::timeout(DIAGNOSIS, try_once(&self.options, &self.identity)).await;
+        match why {
+            Ok(Err(why)) => why,
+            Ok(Ok(())) => error,
+            Err(_) => sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()),
+        }
+    }
+}
+
+async fn try_once(options: &PgConnectOptions, identity: &Identity) -> Result<(), sqlx::Error> {
+    let mut connection = PgConnection::connect_with(options).await?;
+    check(&mut connection, identity).await?;
+    connection.close().await
+}
+
+/// A server that starts at the same time as we do is waited for.
+async fn first_connection(options: &PgConnectOptions) -> Result<PgConnection, sqlx::Error> {
+    let begun = Instant::now();
+    loop {
+        match tokio::time::timeout(PATIENCE, PgConnection::connect_with(options)).await {
+            Ok(Ok(connection)) => return Ok(connection),
+            Ok(Err(error)) if !crate::error::is_passing(&error) || begun.elapsed() > PATIENCE => return Err(error),
+            Ok(Err(_)) => tokio::time::sleep(PAUSE).await,
+            Err(_) => return Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())),
+        }
+    }
+}
+
+/// A server that comes back may have been started with other settings, and an address may lead to another server
+/// tomorrow: each new connection is checked.
+fn pool(size: u32, identity: Identity) -> PgPoolOptions {
+    PgPoolOptions::new().max_connections(size).acquire_timeout(PATIENCE).after_connect(move |connection, _| {
+        Box::pin(async move {
+            connection.execute(SESSION).await?;
+            check(connection, &identity).await
         })
-        .connect_with(options.clone().application_name(name))
-        .await
-        .map_err(Error::database("connect to PostgreSQL"))
+    })
+}
+
+async fn check(connection: &mut PgConnection, identity: &Identity) -> Result<(), sqlx::Error> {
+    check_durability(connection).await?;
+    let row = sqlx::query("SELECT installation_id, store_id FROM installation").fetch_optional(connection).await?;
+    if row.is_some_and(|row| (row.get(0), row.get(1)) == (identity.installation, identity.store)) {
+        return Ok(());
+    }
+    Err(refused("this is not the database that the log was opened on".to_owned()))
 }
 
 /// Acknowledged means on disk: a server that is told otherwise is refused.
-pub(super) async fn check_durability(pool: &PgPool) -> Result<(), Error> {
-    for setting in ["fsync", "full_page_writes", "synchronous_commit"] {
-        let value: String = sqlx::query_scalar("SELECT current_setting($1)")
-            .bind(setting)
-            .fetch_one(pool)
-            .await
-            .map_err(Error::database("read PostgreSQL's settings"))?;
-        if value == "off" {
-            return Err(Error::Unfit(format!("PostgreSQL has {setting} = off: acknowledged messages could be lost")));
-        }
+async fn check_durability(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    let off: Option<String> = sqlx::query_scalar(DURABILITY).fetch_optional(connection).await?;
+    match off {
+        Some(setting) => Err(refused(format!("PostgreSQL has {setting} = off: acknowledged messages could be lost"))),
+        None => Ok(()),
     }
-    Ok(())
 }
 
-/// The installation's lanes; made at the first start.
-pub(super) async fn installed_lanes(pool: &PgPool, asked: Option<u16>) -> Result<Lanes, Error> {
-    let count = asked.unwrap_or(DEFAULT_COUNT);
-    let lanes = Lanes::new(count).ok_or_else(|| Error::Unfit(format!("{count} lanes: 1 to 256 are possible")))?;
-    let first = sqlx::query("INSERT INTO installation (lanes, lane_hash) VALUES ($1, $2) ON CONFLICT DO NOTHING")
-        .bind(count as i16)
-        .bind(HASH)
-        .execute(pool)
-        .await
-        .map_err(Error::database("write the installation's row"))?;
-    let row = sqlx::query("SELECT lanes, lane_hash FROM installation")
-        .fetch_one(pool)
-        .await
-        .map_err(Error::database("read the installation's row"))?;
-    let (stored, stored_hash): (i16, String) = (row.get("lanes"), row.get("lane_hash"));
-    if stored_hash != HASH || asked.is_some_and(|asked| asked as i16 != stored) {
-        return Err(Error::Unfit(format!("the log has {stored} lanes by {stored_hash}, asked for {count} by {HASH}")));
+fn refused(why: String) -> sqlx::Error {
+    sqlx::Error::Configuration(why.into())
+}
+
+fn unfit(name: &str, error: sqlx::Error) -> Error {
+    match error {
+        sqlx::Error::Configuration(why) => Error::Unfit(format!("{name}: {why}")),
+        error => Error::store("read PostgreSQL's settings", name)(error),
     }
-    let lanes = if first.rows_affected() == 1 { lanes } else { Lanes::new(stored as u16).unwrap_or(lanes) };
-    for lane in lanes.iter() {
-        sqlx::query(
-            "INSERT INTO lanes (lane, incarnation, epoch, owner) VALUES ($1, $2, 0, '') ON CONFLICT DO NOTHING",
-        )
-        .bind(lane.number())
-        .bind(crate::id::new())
-        .execute(pool)
-        .await
-        .map_err(Error::lane("make the row", lane))?;
-    }
-    Ok(lanes)
 }
