@@ -3,7 +3,7 @@
 //!
 //! Reading order: `lane` and `event` (what there is), `log` (PostgreSQL: append, takeover, read),
 //! `committer` (group commit), `feed` and `reader` (verified reading, whatever the source), `stream` and
-//! `relay` (JetStream). `keyring` seals what is personal. `subject` is the only place that spells a subject.
+//! `relay` (JetStream); `node` and `lease` (which process runs which lane). `keyring` seals what is personal. `subject` is the only place that spells a subject.
 
 pub mod bus;
 pub mod checkpoint;
@@ -16,8 +16,10 @@ pub mod feed;
 pub mod id;
 pub mod keyring;
 pub mod lane;
+pub mod lease;
 pub mod log;
 pub mod metrics;
+pub mod node;
 pub mod placement;
 pub mod position;
 pub mod probe;
@@ -30,5 +32,6 @@ pub use error::Error;
 pub use event::{Draft, Hash, Link, Record};
 pub use lane::{Lane, Lanes};
 pub use log::{Head, Log};
+pub use node::Node;
 pub use placement::Placement;
 pub use position::Positions;

@@ -1,7 +1,7 @@
 //! Taking a lane over, and appending under its epoch.
 
 use super::{Appended, Head, Log, Ownership};
-use crate::{Error, Lane, Record, fault};
+use crate::{Error, Lane, Record, fault, lease::TERM};
 use sqlx::{Row, types::time::OffsetDateTime};
 use std::sync::Arc;
 
@@ -23,13 +23,18 @@ const APPEND: &str = "
     WHERE (SELECT coalesce(max(position), 0) FROM events WHERE lane = $1) = $3";
 
 impl Log {
-    /// Makes `owner` the owner of the lane. Waits for an append in flight; later ones of the old owner are fenced.
+    /// Makes `owner` the owner of the lane, whoever has it: for tools and tests; nodes that share lanes take them by
+    /// [`crate::lease`]. Waits for an append in flight; later ones of the old owner are fenced. As nobody renews it,
+    /// the lane is free again after a default term.
     pub async fn take_over(&self, lane: Lane, owner: &str) -> Result<(Ownership, Head), Error> {
-        let take =
-            sqlx::query("UPDATE lanes SET epoch = epoch + 1, owner = $2 WHERE lane = $1 RETURNING epoch, incarnation")
-                .bind(lane.number())
-                .bind(owner)
-                .fetch_one(self.lane_writers(lane));
+        let take = sqlx::query(
+            "UPDATE lanes SET epoch = epoch + 1, owner = $2, expires_at = now() + make_interval(secs => $3)
+             WHERE lane = $1 RETURNING epoch, incarnation",
+        )
+        .bind(lane.number())
+        .bind(owner)
+        .bind(TERM.as_secs_f64())
+        .fetch_one(self.lane_writers(lane));
         let row = self.ask(lane, take).await.map_err(Error::lane("take over the row", lane))?;
         let ownership = Ownership { lane, epoch: row.get("epoch"), incarnation: row.get("incarnation") };
         let head = self.head(lane, ownership.incarnation).await?;

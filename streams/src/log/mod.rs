@@ -19,7 +19,7 @@ use store::{Reached, Store};
 use uuid::Uuid;
 
 /// The server's own limit says nothing when its answer never arrives.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
+pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// The right to append to a lane, until somebody takes it over.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -115,6 +115,21 @@ impl Log {
     /// Connections for writing to the server that holds the lane. They are few: nothing may wait on one of them.
     pub fn lane_writers(&self, lane: Lane) -> &PgPool {
         &self.store(lane).writers
+    }
+
+    /// Connections for leases that are not a lane's row: to the first server.
+    pub(crate) fn lease_pool(&self) -> &PgPool {
+        &self.stores[0].leases
+    }
+
+    /// Connections for the lane's row.
+    pub(crate) fn row_pool(&self, lane: Lane) -> &PgPool {
+        &self.store(lane).leases
+    }
+
+    /// Each server that holds lanes, to be asked once for all of them.
+    pub(crate) fn row_pools(&self) -> Vec<&PgPool> {
+        self.stores.iter().map(|store| &store.leases).collect()
     }
 
     /// `host:port/database` of the server that holds the lane.

@@ -16,6 +16,7 @@ use tokio::time::Instant;
 /// Connections that append; PostgreSQL shares one fsync among those that commit together. More make thin batches.
 const WRITERS: u32 = 4;
 const READERS: u32 = 8;
+const LEASES: u32 = 4;
 
 /// An append that takes longer is given up, and its outcome settled by a takeover. A paused client must not sit on a
 /// lane's lock, nor a dead one keep its backend.
@@ -50,6 +51,8 @@ pub(super) struct Store {
     pub identity: Identity,
     pub readers: PgPool,
     pub writers: PgPool,
+    /// Made when they are first needed: not every process shares lanes.
+    pub leases: PgPool,
     options: PgConnectOptions,
     resting: Mutex<Option<Instant>>,
 }
@@ -79,7 +82,10 @@ impl Reached {
         };
         let readers = open(READERS, "natter readers", true).await?;
         let writers = open(WRITERS, "natter writers", false).await?;
-        Ok(Store { name, identity, readers, writers, options, resting: Mutex::default() })
+        // A row that somebody holds for longer is tried again, so that it does not keep the others waiting.
+        let leasing = options.clone().application_name("natter leases").options([("lock_timeout", "2s")]);
+        let leases = pool(LEASES, identity).connect_lazy_with(leasing);
+        Ok(Store { name, identity, readers, writers, leases, options, resting: Mutex::default() })
     }
 }
 
