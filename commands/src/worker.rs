@@ -55,6 +55,7 @@ pub(crate) async fn start_all(
     let starts = log.lanes().iter().map(|lane| Committer::start(log.clone(), lane, owner.clone()));
     let committers: Vec<Committer<Boxed>> = futures::future::try_join_all(starts).await?;
     let feeds = Feeds::new(committers.iter().map(Committer::head));
+    committers.iter().map(Committer::head).for_each(|head| feeds.lane(head.lane).open(head));
     let mut doors = Vec::new();
     for committer in committers {
         let (door, inbox) = mpsc::channel(INBOX);

@@ -2,7 +2,7 @@
 //! is message N of the lane's JetStream stream. PostgreSQL is the truth, JetStream the distribution.
 //!
 //! Reading order: `lane` and `event` (what there is), `log` (PostgreSQL: append, takeover, read),
-//! `committer` (group commit), `feed` and `reader` (verified reading, whatever the source), `stream` and
+//! `committer` (group commit), `feed`, `tap` and `reader` (verified reading, whatever the source), `stream` and
 //! `relay` (JetStream). `keyring` seals what is personal. `subject` is the only place that spells a subject.
 
 pub mod bus;
@@ -24,6 +24,7 @@ pub mod reader;
 pub mod relay;
 pub mod stream;
 pub mod subject;
+pub mod tap;
 
 pub use error::Error;
 pub use event::{Draft, Hash, Link, Record};
