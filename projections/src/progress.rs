@@ -2,7 +2,7 @@
 //! that needs a row.
 
 use crate::{Projection, Wait, metrics};
-use natter_streams::{Lane, Link, Positions, feed::Feeds, position::Place};
+use natter_streams::{Lane, Positions, feed::{Feeds, Known}, position::Place};
 use std::{sync::Arc, time::Duration};
 use tokio::{
     sync::{Notify, watch},
@@ -22,7 +22,7 @@ pub(crate) struct Progress {
     /// Likewise: somebody has begun to wait.
     hurry: [Vec<Notify>; Projection::ALL.len()],
     /// What the lanes held when this process started.
-    first_heads: Vec<Link>,
+    first_heads: Vec<Known>,
 }
 
 impl Progress {
@@ -89,7 +89,7 @@ impl Progress {
     }
 
     pub(crate) fn is_ready(&self) -> bool {
-        let at = |projection, head: &Link| *self.of(projection, head.lane).borrow() >= head.position;
+        let at = |projection, head: &Known| *self.of(projection, head.lane).borrow() >= head.position;
         Projection::ALL.iter().all(|&projection| self.first_heads.iter().all(|head| at(projection, head)))
     }
 

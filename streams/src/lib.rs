@@ -2,8 +2,9 @@
 //! is message N of the lane's JetStream stream. PostgreSQL is the truth, JetStream the distribution.
 //!
 //! Reading order: `lane` and `event` (what there is), `log` (PostgreSQL: append, takeover, read),
-//! `committer` (group commit), `feed` and `reader` (verified reading, whatever the source), `stream` and
-//! `relay` (JetStream); `node` and `lease` (which process runs which lane). `keyring` seals what is personal. `subject` is the only place that spells a subject.
+//! `committer` (group commit), `feed`, `tap` and `reader` (verified reading, whatever the source), `stream` and `relay`
+//! (JetStream); `node` and `lease` (which process runs which lane). `keyring` seals what is personal. `subject` is the
+//! only place that spells a subject.
 
 pub mod bus;
 pub mod checkpoint;
@@ -27,6 +28,7 @@ pub mod reader;
 pub mod relay;
 pub mod stream;
 pub mod subject;
+pub mod tap;
 
 pub use error::Error;
 pub use event::{Draft, Hash, Link, Record};
