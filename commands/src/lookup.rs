@@ -2,8 +2,12 @@
 //! retries costs a few queries, not one each; no timer.
 
 use crate::metrics;
-use natter_streams::{Error, Lane, Log, Record};
-use std::collections::{HashMap, HashSet};
+use futures::future::BoxFuture;
+use natter_streams::{Error, Record};
+use std::{
+    collections::{HashMap, HashSet},
+    fmt::Display,
+};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
@@ -19,11 +23,10 @@ pub(crate) enum Found {
     Failed,
 }
 
-type Answer = Result<HashMap<Uuid, Record>, Error>;
+pub(crate) type Answer = Result<HashMap<Uuid, Record>, Error>;
 
 pub(crate) struct Lookup {
-    log: Log,
-    lane: Lane,
+    ask: Box<dyn Fn(Vec<Uuid>) -> BoxFuture<'static, Answer> + Send + Sync>,
     wanted: HashSet<Uuid>,
     asked: HashSet<Uuid>,
     running: Option<JoinHandle<Answer>>,
@@ -31,9 +34,10 @@ pub(crate) struct Lookup {
 }
 
 impl Lookup {
-    pub fn new(log: Log, lane: Lane) -> Self {
+    /// `ask`: one query for the first events of these keys.
+    pub fn new(ask: impl Fn(Vec<Uuid>) -> BoxFuture<'static, Answer> + Send + Sync + 'static) -> Self {
         let (wanted, asked, found) = (HashSet::new(), HashSet::new(), HashMap::new());
-        Self { log, lane, wanted, asked, running: None, found }
+        Self { ask: Box::new(ask), wanted, asked, running: None, found }
     }
 
     /// Has a key looked up, again if it was before.
@@ -43,7 +47,7 @@ impl Lookup {
     }
 
     pub fn want_all(&mut self, keys: impl Iterator<Item = Uuid>) {
-        self.wanted.extend(keys);
+        self.wanted.extend(keys.filter(|key| !self.asked.contains(key)));
         self.start();
     }
 
@@ -76,16 +80,15 @@ impl Lookup {
                 let found = stored.remove(&key).map_or(Found::Nothing, |record| Found::Stored(Box::new(record)));
                 (key, found)
             })),
-            Ok(Err(error)) => {
-                tracing::error!(lane = %self.lane, %error, keys = asked.len(), "look up command keys");
-                self.found.extend(asked.into_iter().map(|key| (key, Found::Failed)));
-            }
-            Err(error) => {
-                tracing::error!(lane = %self.lane, %error, "look up command keys");
-                self.found.extend(asked.into_iter().map(|key| (key, Found::Failed)));
-            }
+            Ok(Err(error)) => self.failed(&error, asked),
+            Err(error) => self.failed(&error, asked),
         }
         self.start();
+    }
+
+    fn failed(&mut self, error: &dyn Display, asked: HashSet<Uuid>) {
+        tracing::error!(%error, keys = asked.len(), "look up command keys");
+        self.found.extend(asked.into_iter().map(|key| (key, Found::Failed)));
     }
 
     /// Everything: it was asked for a generation that has ended.
@@ -108,7 +111,55 @@ impl Lookup {
         }
         metrics::looked_up(keys.len());
         self.asked = keys.iter().copied().collect();
-        let (log, lane) = (self.log.clone(), self.lane);
-        self.running = Some(tokio::spawn(async move { log.by_keys(lane, &keys).await }));
+        self.running = Some(tokio::spawn((self.ask)(keys)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::{Arc, Mutex};
+
+    fn id(number: usize) -> Uuid {
+        Uuid::from_u128(number as u128)
+    }
+
+    #[tokio::test]
+    async fn a_burst_costs_a_query_while_one_runs_and_one_for_all_the_rest() {
+        let queries = Arc::new(Mutex::new(Vec::new()));
+        let seen = queries.clone();
+        let mut lookup = Lookup::new(move |keys| {
+            seen.lock().unwrap().push(keys.len());
+            Box::pin(async { Ok(HashMap::new()) })
+        });
+        for number in 0..900 {
+            lookup.want(id(number));
+            lookup.want(id(number));
+        }
+        assert!((0..900).all(|number| lookup.is_wanted(id(number))));
+        lookup.done().await;
+        lookup.done().await;
+        assert!((0..900).all(|number| matches!(lookup.take(id(number)), Some(Found::Nothing))));
+        assert_eq!(*queries.lock().unwrap(), [1, 899]);
+    }
+
+    #[tokio::test]
+    async fn what_fails_is_told_to_those_who_asked() {
+        let mut lookup = Lookup::new(|_| Box::pin(async { Err(Error::Unfit("no".to_owned())) }));
+        lookup.want(id(1));
+        lookup.done().await;
+        assert!(matches!(lookup.take(id(1)), Some(Found::Failed)));
+        assert!(lookup.take(id(1)).is_none(), "once");
+    }
+
+    #[tokio::test]
+    async fn what_is_forgotten_does_not_come_back() {
+        let mut lookup = Lookup::new(|_| Box::pin(async { Ok(HashMap::new()) }));
+        lookup.want(id(1));
+        lookup.forget();
+        assert!(!lookup.is_wanted(id(1)));
+        lookup.want(id(2));
+        lookup.done().await;
+        assert!(lookup.take(id(1)).is_none() && lookup.has(id(2)));
     }
 }

@@ -212,7 +212,7 @@ pub(crate) async fn serve(roads: Roads, bus: Bus, me: Node, stop: CancellationTo
         let Some(subject) = reply else { return tracing::error!("a command that says not whom to answer") };
         match serde_json::from_slice::<Numbered<Envelope>>(payload) {
             Ok(Numbered { lane, number, content }) => {
-                roads.receive(Asker { replies: replies.clone(), subject, lane, number }, content);
+                roads.receive(Asker { replies: replies.clone(), subject, lane, number }, &content);
             }
             // Its number cannot be read: who asked will ask again, and then give up.
             Err(error) => tracing::error!(%error, "a command that cannot be read: another version of natter?"),

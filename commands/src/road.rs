@@ -255,12 +255,12 @@ impl Roads {
     }
 
     /// A command from another node: for the worker here, or refused with the name of who may have it.
-    pub fn receive(&self, asker: Asker, envelope: Envelope) {
+    pub fn receive(&self, asker: Asker, envelope: &Envelope) {
         let Some(address) = envelope.address() else { return asker.say(Reply::Failed) };
         let road = self.of(address.route);
         let size = envelope.command.as_ref().map_or(0, |command| command.get().len());
         let Some(permit) = road.admit(size) else { return asker.say(Reply::Unavailable) };
-        let job = match decode(address, &envelope, asker, permit) {
+        let job = match decode(address, envelope, asker, permit) {
             Ok(job) => job,
             Err(asker) => return asker.say(Reply::Failed),
         };

@@ -11,7 +11,7 @@ use crate::{
     error::Error,
     job::{Keep, Work},
     keys::{Keys, Novelty},
-    lookup::{Found, Lookup},
+    lookup::{self, Found, Lookup},
     metrics,
     road::Inbox,
     store::Stores,
@@ -19,7 +19,7 @@ use crate::{
 use futures::{FutureExt, future::BoxFuture};
 use natter_domain::Address;
 use natter_streams::{
-    Log, Positions, clock,
+    Lane, Log, Positions, clock,
     committer::{Committer, Ended, Settled},
     feed::Feeds,
     lease::Lease,
@@ -29,6 +29,7 @@ use std::{
     panic::AssertUnwindSafe,
 };
 use tokio::{task::JoinSet, time::Instant};
+use uuid::Uuid;
 
 /// Jobs decided between two looks at the committer.
 const BURST: usize = 256;
@@ -72,7 +73,7 @@ impl Worker {
         Self {
             stores: Stores::new(&log, lease.lane()),
             keys: Keys::new(clock::now()),
-            lookup: Lookup::new(log.clone(), lease.lane()),
+            lookup: Lookup::new(ask_log(log.clone(), lease.lane())),
             log,
             committer,
             feeds,
@@ -103,9 +104,8 @@ impl Worker {
                 Some(Ok((address, replayed))) = self.replays.join_next() => self.replayed(address, replayed).await,
                 () = self.lease.given_up(), if !leaving => leaving = true,
                 count = inbox.recv_many(&mut jobs, BURST), if !leaving => {
-                    if count == 0 {
-                        break End::GivenUp;
-                    }
+                    // The road is closed: the process ends.
+                    leaving = count == 0;
                     for job in jobs.drain(..) {
                         self.admit(job).await;
                     }
@@ -282,6 +282,13 @@ impl Worker {
         for job in jobs {
             self.admit(job).await;
         }
+    }
+}
+
+fn ask_log(log: Log, lane: Lane) -> impl Fn(Vec<Uuid>) -> BoxFuture<'static, lookup::Answer> + Send + Sync {
+    move |keys| {
+        let log = log.clone();
+        Box::pin(async move { log.by_keys(lane, &keys).await })
     }
 }
 

@@ -2,7 +2,11 @@
 //! that needs a row.
 
 use crate::{Projection, Wait, metrics};
-use natter_streams::{Lane, Positions, feed::{Feeds, Known}, position::Place};
+use natter_streams::{
+    Lane, Positions,
+    feed::{Feeds, Known},
+    position::Place,
+};
 use std::{sync::Arc, time::Duration};
 use tokio::{
     sync::{Notify, watch},
