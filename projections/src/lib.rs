@@ -115,7 +115,7 @@ impl Projections {
             match projection {
                 Projection::Relations => tasks.spawn(self.keep(context, move || shared.relations(), stop)),
                 Projection::History => tasks.spawn(self.keep(context, move || shared.history(), stop)),
-                Projection::Delivery => tasks.spawn(self.keep(context, move || shared.delivery(&bus), stop)),
+                Projection::Delivery => tasks.spawn(self.keep(context, move || shared.deliver(&bus), stop)),
             };
         }
         if projections.contains(&Projection::Delivery) {
@@ -149,7 +149,7 @@ impl Projections {
         History::new(self.0.history.clone())
     }
 
-    fn delivery(&self, bus: &Bus) -> Delivery {
+    fn deliver(&self, bus: &Bus) -> Delivery {
         let Shared { writing, keyring, progress, .. } = &*self.0;
         Delivery::new(bus.clone(), writing.clone(), keyring.clone(), progress.clone())
     }
@@ -205,6 +205,10 @@ impl Projections {
 
     pub fn conversation(&self) -> conversation::Query<'_> {
         conversation::Query(&self.0)
+    }
+
+    pub fn delivery(&self) -> delivery::Query<'_> {
+        delivery::Query(&self.0)
     }
 
     pub fn message(&self) -> message::Query<'_> {

@@ -71,6 +71,11 @@ impl Bus {
         self.doubts.subscribe()
     }
 
+    /// Several servers carry the messages: what one of them knows of the subscriptions at another, it knows a little later.
+    pub fn is_clustered(&self) -> bool {
+        self.live.server_info().cluster.is_some()
+    }
+
     pub fn is_connected(&self) -> bool {
         self.live.connection_state() == async_nats::connection::State::Connected
     }

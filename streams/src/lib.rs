@@ -3,7 +3,8 @@
 //!
 //! Reading order: `lane` and `event` (what there is), `log` (PostgreSQL: append, takeover, read),
 //! `committer` (group commit), `feed`, `tap` and `reader` (verified reading, whatever the source), `stream` and
-//! `relay` (JetStream). `keyring` seals what is personal. `subject` is the only place that spells a subject.
+//! `relay` (JetStream); `node` and `lease` (which process runs which lane). `keyring` seals what is personal. `subject`
+//! is the only place that spells a subject.
 
 pub mod bus;
 pub mod checkpoint;
@@ -16,8 +17,10 @@ pub mod feed;
 pub mod id;
 pub mod keyring;
 pub mod lane;
+pub mod lease;
 pub mod log;
 pub mod metrics;
+pub mod node;
 pub mod position;
 pub mod probe;
 pub mod reader;
@@ -30,4 +33,5 @@ pub use error::Error;
 pub use event::{Draft, Hash, Link, Record};
 pub use lane::{Lane, Lanes};
 pub use log::{Head, Log};
+pub use node::Node;
 pub use position::Positions;

@@ -9,6 +9,7 @@ use crate::{
     event::CommandKey,
     keyring::Keyring,
     lane::{DEFAULT_COUNT, HASH},
+    lease::TERM,
 };
 use natter_domain::{EventId, Noun, Timestamp};
 use sqlx::{
@@ -22,12 +23,13 @@ use uuid::Uuid;
 /// Connections that append; PostgreSQL shares one fsync among those that commit together. More make thin batches.
 const WRITERS: u32 = 4;
 const READERS: u32 = 8;
+const LEASES: u32 = 4;
 
 /// An append that takes longer is given up, and its outcome settled by a takeover.
 const STATEMENT_TIMEOUT: &str = "10s";
 
 /// The server's own limit says nothing when its answer never arrives.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
+pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
 
 const APPEND: &str = "
     WITH fence AS (SELECT lane FROM lanes WHERE lane = $1 AND epoch = $2 FOR NO KEY UPDATE)
@@ -78,6 +80,7 @@ pub enum Appended {
 pub struct Log {
     writers: PgPool,
     readers: PgPool,
+    leases: PgPool,
     lanes: Lanes,
 }
 
@@ -92,7 +95,8 @@ impl Log {
         check_durability(&readers).await?;
         let lanes = installed_lanes(&readers, lanes).await?;
         let writers = pool(WRITERS, &options, "natter writers", false).await?;
-        Ok(Self { writers, readers, lanes })
+        let leases = lease_pool(&options);
+        Ok(Self { writers, readers, leases, lanes })
     }
 
     /// Refuses another installation's key, with which everything sealed would look erased.
@@ -118,20 +122,40 @@ impl Log {
         &self.readers
     }
 
+    /// Connections for leases that are not a lane's row: in the first PostgreSQL.
+    pub(crate) fn lease_pool(&self) -> &PgPool {
+        &self.leases
+    }
+
+    /// Connections for the row of this lane, in the PostgreSQL that holds its events.
+    pub(crate) fn lane_pool(&self, _lane: Lane) -> &PgPool {
+        &self.leases
+    }
+
+    /// Each PostgreSQL that holds lanes, asked once for all of them.
+    pub(crate) fn lane_pools(&self) -> Vec<&PgPool> {
+        vec![&self.leases]
+    }
+
     /// Loads aggregates the way `postgres-es` does.
     pub fn repository(&self) -> postgres_es::PostgresEventRepository {
         postgres_es::PostgresEventRepository::new(self.readers.clone())
     }
 
-    /// Makes `owner` the owner of the lane. Waits for an append in flight; later ones of the old owner are fenced.
+    /// Makes `owner` the owner of the lane, whoever has it: for tools and tests; nodes that share lanes take them by
+    /// [`crate::lease`]. Waits for an append in flight; later ones of the old owner are fenced. As nobody renews it,
+    /// the lane is free again after a default term.
     pub async fn take_over(&self, lane: Lane, owner: &str) -> Result<(Ownership, Head), Error> {
-        let row =
-            sqlx::query("UPDATE lanes SET epoch = epoch + 1, owner = $2 WHERE lane = $1 RETURNING epoch, incarnation")
-                .bind(lane.number())
-                .bind(owner)
-                .fetch_one(&self.writers)
-                .await
-                .map_err(Error::lane("take over the row", lane))?;
+        let row = sqlx::query(
+            "UPDATE lanes SET epoch = epoch + 1, owner = $2, expires_at = now() + make_interval(secs => $3)
+             WHERE lane = $1 RETURNING epoch, incarnation",
+        )
+        .bind(lane.number())
+        .bind(owner)
+        .bind(TERM.as_secs_f64())
+        .fetch_one(&self.writers)
+        .await
+        .map_err(Error::lane("take over the row", lane))?;
         let ownership = Ownership { lane, epoch: row.get("epoch"), incarnation: row.get("incarnation") };
         let head = self.head(lane, ownership.incarnation).await?;
         Ok((ownership, head))
@@ -279,7 +303,21 @@ async fn answered<T>(statement: impl Future<Output = Result<T, sqlx::Error>>) ->
     tokio::time::timeout(ANSWER_TIMEOUT, statement).await.unwrap_or_else(late)
 }
 
+/// A connection of this pool is made when it is first needed: not every process shares lanes.
+fn lease_pool(options: &PgConnectOptions) -> PgPool {
+    // A row that somebody holds for longer is tried again, so that it does not keep the others waiting.
+    let options = options.clone().application_name("natter leases").options([("lock_timeout", "2s")]);
+    pool_options(LEASES, true).connect_lazy_with(options)
+}
+
 async fn pool(size: u32, options: &PgConnectOptions, name: &str, tested: bool) -> Result<PgPool, Error> {
+    pool_options(size, tested)
+        .connect_with(options.clone().application_name(name))
+        .await
+        .map_err(Error::database("connect to PostgreSQL"))
+}
+
+fn pool_options(size: u32, tested: bool) -> PgPoolOptions {
     PgPoolOptions::new()
         .max_connections(size)
         .acquire_timeout(Duration::from_secs(10))
@@ -293,9 +331,6 @@ async fn pool(size: u32, options: &PgConnectOptions, name: &str, tested: bool) -
                 Ok(())
             })
         })
-        .connect_with(options.clone().application_name(name))
-        .await
-        .map_err(Error::database("connect to PostgreSQL"))
 }
 
 /// Acknowledged means on disk: a server that is told otherwise is refused.
