@@ -6,7 +6,13 @@ use anyhow::{Context, Result, bail};
 use natter_commands::Commands;
 use natter_edge::Doors;
 use natter_projections::Projections;
-use natter_streams::{Log, bus::Bus, keyring::Keyring, relay};
+use natter_streams::{
+    Log, Node,
+    bus::Bus,
+    keyring::Keyring,
+    lease::{self, Context as Leases, Directory},
+    relay,
+};
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -35,15 +41,16 @@ pub async fn serve(
     let bus = Bus::connect(nats_url).await?;
 
     let inner = CancellationToken::new();
-    let node = format!("{}-{}", std::process::id(), natter_streams::id::new().simple());
-    let command_settings = natter_commands::Settings { node, password_cost: settings.argon2 };
+    let node = Node::new(&address.to_string());
+    let command_settings = natter_commands::Settings { node: node.to_string(), password_cost: settings.argon2 };
     let (commands, feeds, workers) =
         Commands::start(log.clone(), keyring.clone(), command_settings, inner.clone()).await?;
     let relays = start_relays(&log, &bus, &feeds, &inner);
     let projection_settings = natter_projections::Settings { database_url: database_url.to_owned() };
+    let directory = Directory::start(&log, &bus, &inner).await?;
+    let leases = Leases { log: log.clone(), bus: bus.clone(), node, settings: lease::Settings::default(), directory };
     let (projections, projectors) =
-        Projections::start(projection_settings, log.clone(), feeds, bus.clone(), keyring.clone(), inner.clone())
-            .await?;
+        Projections::start(projection_settings, leases, feeds, keyring.clone(), true, inner.clone()).await?;
     let doors = Doors {
         commands: commands.clone(),
         projections,
@@ -51,6 +58,7 @@ pub async fn serve(
         keyring,
         lanes: log.lanes(),
         settings: natter_edge::Settings { heartbeat: settings.heartbeat, ..Default::default() },
+        readiness: natter_edge::Readiness::default(),
     };
     ready(address);
     let doors_stop = stop.child_token();

@@ -35,8 +35,8 @@ use crate::{
     delivery::Delivery,
     message::{HistoryStore, PostgresHistory, project::History},
     progress::Progress,
-    relations::Relations,
     projector::Projector,
+    relations::Relations,
     run::Access,
 };
 use natter_streams::{

@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::sync::broadcast;
 
 /// The headers of a message, for those who publish on [`Bus::live`].
-pub use async_nats::HeaderMap;
+pub use async_nats::{HeaderMap, HeaderValue};
 
 /// Acks that may be outstanding: more than the windows of 256 lanes can be, since a publish beyond it fails.
 const ACKS_IN_FLIGHT: usize = 2 * crate::relay::WINDOW * 256;

@@ -45,7 +45,11 @@ async fn look_while_somebody_waits(progress: &Progress, pool: &PgPool, bus: &Bus
         }
         let looked = Instant::now();
         match read(pool, &wanted).await {
-            Ok(places) => places.into_iter().for_each(|((projection, lane), place)| progress.learn(projection, lane, place)),
+            Ok(places) => {
+                for ((projection, lane), place) in places {
+                    progress.learn(projection, lane, place);
+                }
+            }
             Err(error) => {
                 tracing::warn!(%error, "look at the checkpoints of projections elsewhere");
                 sleep(LATEST).await;
