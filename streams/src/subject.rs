@@ -57,6 +57,9 @@ pub const LEASES: &str = "natter.leases.changed";
 /// What every edge must hear: sessions that ended.
 pub const SESSIONS: &str = "natter.sessions.ended";
 
+/// Who waits for a projection that runs elsewhere tells here what for.
+pub const HURRY: &str = "natter.progress.hurry";
+
 /// Where an edge asks delivery to echo a mark on a fresh subscription.
 pub const MARK: &str = "natter.delivery.mark";
 

@@ -18,8 +18,10 @@ mod directory;
 mod hint;
 mod keeper;
 pub mod machine;
+mod runners;
 
 pub use directory::Directory;
+pub use runners::runners;
 
 use crate::{Error, Lane, Log, Node, bus::Bus};
 use std::time::Duration;
