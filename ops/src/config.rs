@@ -65,7 +65,8 @@ pub enum Role {
 }
 
 fn node_name(text: &str) -> Result<String> {
-    let fits = !text.is_empty() && text.len() <= 200 && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'/');
+    let fits =
+        !text.is_empty() && text.len() <= 200 && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'/');
     if !fits {
         bail!("1 to 200 printable ASCII characters without spaces and slashes");
     }

@@ -120,9 +120,10 @@ impl Process {
         self.projections = Some(projections.clone());
         self.tasks.push(tasks);
         if run {
-            self.readiness = self.readiness.clone().and("projections", move || {
-                (!projections.is_ready()).then_some("have not caught up")
-            });
+            self.readiness = self
+                .readiness
+                .clone()
+                .and("projections", move || (!projections.is_ready()).then_some("have not caught up"));
         }
         Ok(())
     }
@@ -145,6 +146,14 @@ impl Process {
         };
         natter_edge::serve(listener, doors, stop).await.context("serve")
     }
+}
+
+/// Applies what is missing of the tables, on every server.
+pub async fn migrate_all(placement: &Placement) -> Result<()> {
+    for url in placement.urls() {
+        migrate(url).await?;
+    }
+    Ok(())
 }
 
 /// Applies what is missing of the tables.
