@@ -23,7 +23,8 @@ use uuid::Uuid;
 /// Connections that append; PostgreSQL shares one fsync among those that commit together. More make thin batches.
 const WRITERS: u32 = 4;
 const READERS: u32 = 8;
-const LEASES: u32 = 4;
+/// What may wait for somebody's row (`lease::board`), and one more.
+const LEASES: u32 = 5;
 
 /// An append that takes longer is given up, and its outcome settled by a takeover.
 const STATEMENT_TIMEOUT: &str = "10s";
@@ -305,9 +306,7 @@ async fn answered<T>(statement: impl Future<Output = Result<T, sqlx::Error>>) ->
 
 /// A connection of this pool is made when it is first needed: not every process shares lanes.
 fn lease_pool(options: &PgConnectOptions) -> PgPool {
-    // A row that somebody holds for longer is tried again, so that it does not keep the others waiting.
-    let options = options.clone().application_name("natter leases").options([("lock_timeout", "2s")]);
-    pool_options(LEASES, true).connect_lazy_with(options)
+    pool_options(LEASES, true).connect_lazy_with(options.clone().application_name("natter leases"))
 }
 
 async fn pool(size: u32, options: &PgConnectOptions, name: &str, tested: bool) -> Result<PgPool, Error> {

@@ -14,8 +14,10 @@ use std::{collections::HashMap, io, time::Duration};
 use tokio::{sync::Semaphore, time::timeout};
 use uuid::Uuid;
 
-/// Renewals wait for appends to their lane, so a few go side by side; the other connections stay free for the rest.
+/// Renewals and takeovers wait for appends to their lane, so a few go side by side; at least one connection stays free
+/// for those that wait for nobody.
 const RENEWALS: usize = 2;
+const TAKEOVERS: usize = 2;
 
 /// This statement's commit does not wait for the disk. Read in its RETURNING or SELECT, so that it is executed.
 const QUICK: &str = "(SELECT set_config('synchronous_commit', 'off', true) AS durability) quick";
@@ -36,6 +38,7 @@ pub(super) struct Board {
     /// A renewal or a look that takes longer is tried on another connection while there still is a lease to renew.
     patience: Duration,
     renewals: Semaphore,
+    takeovers: Semaphore,
 }
 
 impl Board {
@@ -49,6 +52,7 @@ impl Board {
             term: settings.term.as_secs_f64(),
             patience: ANSWER_TIMEOUT.min(settings.term / 2),
             renewals: Semaphore::new(RENEWALS),
+            takeovers: Semaphore::new(TAKEOVERS),
         }
     }
 
@@ -80,8 +84,9 @@ impl Board {
         Ok(View { rows, candidates })
     }
 
-    /// Makes a free row ours, if its epoch is still the one that was seen.
-    pub(super) async fn take_over(&self, lane: Lane, epoch: i64) -> Result<Option<Taken>, Error> {
+    /// Makes a free row ours, if its epoch is still the one that was seen. `send` is called when nothing but the
+    /// database is waited for any more.
+    pub(super) async fn take_over(&self, lane: Lane, epoch: i64, send: impl FnOnce()) -> Result<Option<Taken>, Error> {
         let sql = format!(
             "UPDATE {} SET epoch = epoch + 1, owner = $3, expires_at = now() + make_interval(secs => $4)
              WHERE {} AND lane = $2 AND epoch = $5
@@ -90,6 +95,8 @@ impl Board {
             self.table(),
             self.scope(),
         );
+        let _permit = self.takeovers.acquire().await;
+        send();
         let taken = run(self.pool(lane), ANSWER_TIMEOUT, async |connection| {
             sqlx::query_scalar(&sql)
                 .bind(self.share.name())
@@ -120,7 +127,7 @@ impl Board {
     }
 
     /// Renews lanes of one statement, by owner: who works on a lane may have raised its epoch. Gives back what was
-    /// renewed, with its epoch. `send` is called when nothing but the database is waited for any more.
+    /// renewed, with its epoch. `send`: as above.
     pub(super) async fn renew(&self, lanes: &[Lane], send: impl FnOnce()) -> Result<HashMap<Lane, i64>, Error> {
         let Some(first) = lanes.first() else { return Ok(HashMap::new()) };
         // `greatest`: an earlier renewal that was delayed does not take back what a later one gave.

@@ -212,8 +212,12 @@ where
     }
 
     fn take_over(&mut self, lane: Lane, epoch: i64) {
-        let (board, asked_at) = (self.board.clone(), self.now());
-        let take = async move { Answer::Taken { lane, asked_at, result: board.take_over(lane, epoch).await } };
+        let (board, begin) = (self.board.clone(), self.begin);
+        let take = async move {
+            let mut asked_at = begin.elapsed();
+            let result = board.take_over(lane, epoch, || asked_at = begin.elapsed()).await;
+            Answer::Taken { lane, asked_at, result }
+        };
         self.sent.push(take.boxed());
     }
 

@@ -1,0 +1,82 @@
+//! An append of who had the lease and a takeover by a keeper meet at the lane's row: in both orders one of them sees
+//! the other.
+
+use crate::{
+    lease_support::{Member, QUICK, connect},
+    support::{Holder, LANE, LANES, blocked_of, eventually, records, whole},
+};
+use natter_streams::{
+    Head, Log,
+    lease::{Lease, Share},
+    log::{Appended, Ownership},
+};
+use natter_testkit::{BOUND, Stack, within};
+
+const APPENDS: &[&str] = &["natter writers"];
+const TAKEOVERS: &[&str] = &["natter leases"];
+const BOTH: &[&str] = &["natter writers", "natter leases"];
+
+/// A node that owned the lane, whose term has passed, and that does not know it yet.
+async fn late_owner(stack: &Stack) -> (Log, Ownership, Head) {
+    let old = Member::start(stack, LANES, Share::Lanes, QUICK, "old").await;
+    old.holds(LANES.into()).await;
+    let ownership = ownership(&old.lease(LANE).expect("it holds all"));
+    let head = old.log.head(LANE, ownership.incarnation).await.unwrap();
+    let log = old.die().await;
+    eventually("its term has passed", async || {
+        let select = "SELECT expires_at <= now() FROM lanes WHERE lane = 0";
+        let passed: bool = sqlx::query_scalar(select).fetch_one(stack.pool()).await.unwrap();
+        if passed { Ok(()) } else { Err("not yet".to_owned()) }
+    })
+    .await;
+    (log, ownership, head)
+}
+
+fn ownership(lease: &Lease) -> Ownership {
+    Ownership { lane: lease.lane(), epoch: lease.epoch(), incarnation: lease.incarnation() }
+}
+
+async fn new_owner(new: &Member) -> Ownership {
+    new.holds(LANES.into()).await;
+    ownership(&new.lease(LANE).expect("it holds all"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_keepers_takeover_waits_for_the_append_before_it_and_sees_its_events() {
+    let stack = Stack::new().await;
+    let (old, ownership, head) = late_owner(&stack).await;
+    let batch = records(&head.link, 3);
+    let holder = Holder::hold(&stack).await;
+    let append = tokio::spawn({
+        let batch = batch.clone();
+        async move { old.append(&ownership, 0, &batch).await }
+    });
+    blocked_of(&stack, APPENDS, 1).await;
+    let new = Member::start(&stack, LANES, Share::Lanes, QUICK, "new").await;
+    blocked_of(&stack, BOTH, 2).await;
+    holder.release().await;
+    assert!(matches!(within("the append ends", BOUND, append).await.unwrap(), Appended::Durable));
+    let taken = new_owner(&new).await;
+    assert_eq!(taken.epoch, ownership.epoch + 1);
+    let head = new.log.head(LANE, taken.incarnation).await.unwrap();
+    assert_eq!(head.link, batch[2].link(), "the new owner goes on behind the old one's last append");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_append_behind_a_keepers_takeover_stores_nothing() {
+    let stack = Stack::new().await;
+    let (old, ownership, head) = late_owner(&stack).await;
+    let batch = records(&head.link, 3);
+    let holder = Holder::hold(&stack).await;
+    let new = Member::start(&stack, LANES, Share::Lanes, QUICK, "new").await;
+    blocked_of(&stack, TAKEOVERS, 1).await;
+    let append = tokio::spawn(async move { old.append(&ownership, 0, &batch).await });
+    blocked_of(&stack, BOTH, 2).await;
+    holder.release().await;
+    assert!(matches!(within("the append ends", BOUND, append).await.unwrap(), Appended::Fenced));
+    let taken = new_owner(&new).await;
+    assert_eq!(taken.epoch, ownership.epoch + 1);
+    let first = records(&new.log.head(LANE, taken.incarnation).await.unwrap().link, 2);
+    assert!(matches!(new.log.append(&taken, 0, &first).await, Appended::Durable));
+    assert_eq!(whole(&connect(&stack, LANES).await).await, first);
+}
