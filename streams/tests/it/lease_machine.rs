@@ -2,7 +2,13 @@
 //! they are quiet, each lane has one and the shares are fair.
 
 use crate::lease_world::{At, World};
+use natter_streams::{
+    Lane, Lanes, Node,
+    lease::machine::{Action, Machine, Row, Taken},
+};
 use proptest::prelude::*;
+use std::time::Duration;
+use uuid::Uuid;
 
 const TERM: At = 5_000;
 /// A term that nobody waits for by chance.
@@ -142,4 +148,60 @@ proptest! {
         prop_assert!(shared, "shares {:?} of {lanes}", world.shares());
         prop_assert!(world.faults.is_empty(), "{:#?}", world.faults);
     }
+}
+
+/// A machine that holds lane 0 of one, at epoch 5, since second 10.
+fn holder() -> Machine {
+    let mut machine = Machine::new(node("me"), Lanes::new(1).unwrap(), Duration::from_millis(TERM));
+    let ten = Duration::from_secs(10);
+    let free = Row { lane: LANE, owner: None, epoch: 4, expired: true };
+    assert_eq!(machine.observed(ten, &[free], &[]), [Action::TakeOver { lane: LANE, epoch: 4 }]);
+    let taken = Taken { lane: LANE, epoch: 5, incarnation: Uuid::nil() };
+    assert_eq!(machine.taken(ten, taken, ten), [Action::Start(taken)]);
+    machine
+}
+
+const LANE: Lane = Lane::new(0);
+
+fn node(name: &str) -> Node {
+    Node { name: name.into(), start: Uuid::from_u128(1) }
+}
+
+#[test]
+fn a_row_read_before_the_takeover_costs_no_lease_and_one_read_after_it_does() {
+    let row = |owner, epoch| Row { lane: LANE, owner: Some(node(owner)), epoch, expired: false };
+    let (mut machine, now) = (holder(), Duration::from_secs(11));
+    assert_eq!(machine.observed(now, &[row("other", 4)], &[]), []);
+    assert_eq!(machine.observed(now, &[row("me", 7)], &[]), [], "the work has raised its epoch");
+    assert_eq!(machine.unrenewed(now, LANE, 5), [], "asked before that was known");
+    assert!(machine.is_held(LANE, now));
+    assert_eq!(machine.observed(now, &[row("other", 8)], &[]), [Action::Drop(LANE)]);
+    assert!(!machine.is_held(LANE, now));
+}
+
+#[test]
+fn a_renewal_that_is_answered_after_the_term_renews_nothing() {
+    let (asked_at, late) = (Duration::from_secs(11), Duration::from_secs(15));
+    assert_eq!(holder().renewed(late, LANE, 5, asked_at), [Action::Drop(LANE)]);
+    let mut machine = holder();
+    assert_eq!(machine.renewed(asked_at, LANE, 5, asked_at), []);
+    assert!(machine.is_held(LANE, late) && !machine.is_held(LANE, Duration::from_secs(16)));
+}
+
+#[test]
+fn nothing_is_taken_while_the_work_of_a_lost_lease_goes_on() {
+    let (mut machine, late) = (holder(), Duration::from_secs(20));
+    let free = [Row { lane: LANE, owner: None, epoch: 8, expired: true }];
+    assert_eq!(machine.observed(late, &free, &[]), [Action::Drop(LANE)]);
+    assert_eq!(machine.observed(late, &free, &[]), []);
+    assert_eq!(machine.ended(late, LANE), []);
+    assert_eq!(machine.observed(late, &free, &[]), [Action::TakeOver { lane: LANE, epoch: 8 }]);
+}
+
+#[test]
+fn a_row_of_ours_that_nobody_works_on_is_taken_again_or_released() {
+    let mine = |lane| Row { lane: Lane::new(lane), owner: Some(node("me")), epoch: 1, expired: false };
+    let mut machine = Machine::new(node("me"), Lanes::new(2).unwrap(), Duration::from_millis(TERM));
+    let actions = machine.observed(Duration::ZERO, &[mine(0), mine(1)], &[node("other")]);
+    assert_eq!(actions, [Action::TakeOver { lane: LANE, epoch: 1 }, Action::Release(Lane::new(1))]);
 }

@@ -18,7 +18,11 @@ use tokio_util::sync::CancellationToken;
 
 /// Nobody waits for a term or a renewal of these by chance: what happens within a test's bound was told.
 pub const PATIENT: Settings = Settings { term: Duration::from_secs(120), renew_every: Duration::from_secs(40) };
+/// Terms pass soon, also by chance where the machine is busy.
 pub const QUICK: Settings = Settings { term: Duration::from_millis(1_500), renew_every: Duration::from_millis(300) };
+
+/// Renewed often, and no term passes by chance.
+pub const STEADY: Settings = Settings { term: Duration::from_secs(9), renew_every: Duration::from_millis(300) };
 
 /// What a node works on, each lane with the lease that it was begun with.
 pub type Held = Arc<Mutex<BTreeMap<Lane, Lease>>>;
@@ -39,14 +43,14 @@ pub async fn connect(stack: &Stack, lanes: u16) -> Log {
 
 impl Member {
     pub async fn start(stack: &Stack, lanes: u16, share: Share, settings: Settings, name: &str) -> Self {
-        Self::work(stack, lanes, share, settings, name, |_| async {}).await
+        Self::work(stack, lanes, share, settings, name, |_| async { true }).await
     }
 
-    /// `work` comes before the usual: hold the lane until it is given up or lost.
+    /// `work` comes before the usual, which is to hold the lane until it is given up or lost, and says whether that follows.
     pub async fn work<W, F>(stack: &Stack, lanes: u16, share: Share, settings: Settings, name: &str, work: W) -> Self
     where
         W: Fn(Lease) -> F + Send + Sync + 'static,
-        F: Future<Output = ()> + Send + 'static,
+        F: Future<Output = bool> + Send + 'static,
     {
         let (log, node, stop) = (connect(stack, lanes).await, Node::new(name), CancellationToken::new());
         let bus = Bus::connect(stack.nats_url()).await.expect("connect to NATS");
@@ -58,8 +62,9 @@ impl Member {
         let work = move |lease: Lease| {
             let (first, lanes) = (work(lease.clone()), lanes.clone());
             async move {
-                first.await;
-                hold(lease, &lanes).await;
+                if first.await {
+                    hold(lease, &lanes).await;
+                }
             }
         };
         let keeper = tokio::spawn(freezable(keep(context, share, work, stop.clone()), thaw));

@@ -190,6 +190,11 @@ impl Holder {
         Self(connection)
     }
 
+    /// In the same transaction.
+    pub async fn run(&mut self, statement: &str) {
+        self.0.execute(statement).await.expect("the row is ours");
+    }
+
     pub async fn release(mut self) {
         self.0.execute("COMMIT").await.expect("let the lane's row go");
     }
