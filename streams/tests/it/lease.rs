@@ -23,7 +23,7 @@ const READER: Share = Share::Reader("reader");
 
 async fn owners(stack: &Stack, table: &str) -> Vec<Option<Node>> {
     let select = format!("SELECT owner FROM {table} ORDER BY lane");
-    let owners: Vec<String> = sqlx::query_scalar(&select).fetch_all(stack.pool()).await.unwrap();
+    let owners: Vec<String> = sqlx::query_scalar(&select).fetch_all(stack.pool()).await.expect("read owners");
     owners.iter().map(|owner| Node::parse(owner)).collect()
 }
 
@@ -42,7 +42,7 @@ async fn lanes_are_shared(share: Share, table: &str) {
         let owners = owners(&stack, table).await;
         for lane in member.lanes() {
             assert_eq!(owners[lane.index()].as_ref(), Some(&member.node));
-            assert!(member.lease(lane).unwrap().is_held());
+            assert!(member.lease(lane).is_some_and(|lease| lease.is_held()));
         }
     }
 }

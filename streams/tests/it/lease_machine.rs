@@ -152,7 +152,7 @@ proptest! {
 
 /// A machine that holds lane 0 of one, at epoch 5, since second 10.
 fn holder() -> Machine {
-    let mut machine = Machine::new(node("me"), Lanes::new(1).unwrap(), Duration::from_millis(TERM));
+    let mut machine = Machine::new(node("me"), Lanes::new(1).expect("one is possible"), Duration::from_millis(TERM));
     let ten = Duration::from_secs(10);
     let free = Row { lane: LANE, owner: None, epoch: 4, expired: true };
     assert_eq!(machine.observed(ten, &[free], &[]), [Action::TakeOver { lane: LANE, epoch: 4 }]);

@@ -21,7 +21,7 @@ async fn late_owner(stack: &Stack) -> (Log, Ownership, Head) {
     let old = Member::start(stack, LANES, Share::Lanes, STEADY, "old").await;
     old.holds(LANES.into()).await;
     let ownership = ownership(&old.lease(LANE).expect("it holds all"));
-    let head = old.log.head(LANE, ownership.incarnation).await.unwrap();
+    let head = old.log.head(LANE, ownership.incarnation).await.expect("read the head");
     let log = old.die().await;
     sql(stack, "UPDATE lanes SET expires_at = now()").await;
     (log, ownership, head)
