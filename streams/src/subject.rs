@@ -46,11 +46,19 @@ pub fn commands(start: Uuid) -> String {
     format!("natter.commands.{}", start.simple())
 }
 
+/// Where one start of a node hears what the owners of lanes answer.
+pub fn replies(start: Uuid) -> String {
+    format!("natter.replies.{}", start.simple())
+}
+
 /// Somebody has taken or released a lane, came or left; the message names the share.
 pub const LEASES: &str = "natter.leases.changed";
 
 /// What every edge must hear: sessions that ended.
 pub const SESSIONS: &str = "natter.sessions.ended";
+
+/// Who waits for a projection that runs elsewhere tells here what for.
+pub const HURRY: &str = "natter.progress.hurry";
 
 /// Where an edge asks delivery to echo a mark on a fresh subscription.
 pub const MARK: &str = "natter.delivery.mark";

@@ -18,8 +18,10 @@ mod directory;
 mod hint;
 mod keeper;
 pub mod machine;
+mod runners;
 
 pub use directory::Directory;
+pub use runners::runners;
 
 use crate::{Error, Lane, Log, Node, bus::Bus};
 use std::time::Duration;
@@ -93,7 +95,7 @@ where
     W: Fn(Lease) -> F + Send + Sync + 'static,
     F: Future<Output = ()> + Send + 'static,
 {
-    keeper::Keeper::new(context, share, work).run(stop).await;
+    keeper::Keeper::new(&context, share, work).run(stop).await;
 }
 
 /// A lease in hand.

@@ -14,3 +14,4 @@ mod reader;
 mod relay;
 mod start;
 mod support;
+mod switch;
