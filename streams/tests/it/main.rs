@@ -8,4 +8,5 @@ mod proxy;
 mod reader;
 mod relay;
 mod start;
+mod stores;
 mod support;
