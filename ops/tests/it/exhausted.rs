@@ -49,9 +49,9 @@ impl Bystander {
 
     /// Waits until what they say is refused with `unavailable`; until then it may be taken, and no more than that.
     async fn is_refused(&self) {
-        let path = format!("/v1/conversations/{}/messages", self.conversation);
+        let path = format!("/api/v1/conversations/{}/messages", self.conversation);
         eventually("a message is refused", BOUND, async || {
-            let message = json!({"message_id": new_id(), "body": {"type": "text", "text": "is there room?"}});
+            let message = json!({"message_id": new_id(), "body": {"kind": "text", "text": "is there room?"}});
             let reply = self.person.raw().await.post(&path, message.to_string()).await;
             if reply.status < 300 {
                 return Err("it was taken".to_owned());
