@@ -60,9 +60,9 @@ pub enum Error {
 /// Whether PostgreSQL may well do what it did not do now, without anybody's changing the statement: it is gone, starts,
 /// has no connection left, or no room on its disk.
 pub fn is_passing(error: &sqlx::Error) -> bool {
-    use sqlx::Error::{Database, Io, PoolTimedOut, Tls};
+    use sqlx::Error::{Database, Io, PoolTimedOut, Protocol, Tls};
     match error {
-        Io(_) | Tls(_) | PoolTimedOut => true,
+        Io(_) | Tls(_) | Protocol(_) | PoolTimedOut => true,
         // Connection lost, out of something, cancelled or shut down, its own system's error.
         Database(error) => {
             error.code().is_some_and(|code| ["08", "53", "57", "58"].iter().any(|class| code.starts_with(class)))

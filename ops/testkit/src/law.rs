@@ -37,15 +37,16 @@ pub struct Carried {
 }
 
 impl Stack {
-    /// Every event, by lane and position.
+    /// Every event of every server, by lane and position.
     pub async fn log(&self) -> Vec<Stored> {
-        let rows = sqlx::query(
-            "SELECT lane, position, event_id, aggregate_type, aggregate_id, event_type, payload::text AS payload,
-                    metadata::text AS metadata, hash, command_key FROM events ORDER BY lane, position",
-        )
-        .fetch_all(self.pool())
-        .await
-        .expect("read the log");
+        let mut rows = Vec::new();
+        for pool in self.pools() {
+            let events = sqlx::query(
+                "SELECT lane, position, event_id, aggregate_type, aggregate_id, event_type, payload::text AS payload,
+                        metadata::text AS metadata, hash, command_key FROM events",
+            );
+            rows.append(&mut events.fetch_all(pool).await.expect("read the log"));
+        }
         let stored = |row: &sqlx::postgres::PgRow| Stored {
             lane: Lane::new(u8::try_from(row.get::<i16, _>("lane")).expect("a lane's number is a byte")),
             position: u64::try_from(row.get::<i64, _>("position")).expect("positions are positive"),
@@ -58,7 +59,9 @@ impl Stack {
             hash: row.get("hash"),
             command_key: row.get("command_key"),
         };
-        rows.iter().map(stored).collect()
+        let mut log: Vec<Stored> = rows.iter().map(stored).collect();
+        log.sort_by_key(|event| (event.lane, event.position));
+        log
     }
 
     /// Every message of a lane's stream, by sequence; none where there is no stream.
@@ -88,12 +91,19 @@ impl Stack {
 
 /// Waits until every projection's checkpoint is at its lane's head: what a restart does from there on is new.
 pub async fn projections_are_at_the_head(stack: &Stack) {
+    const HEADS: &str = "SELECT lane, max(position) FROM events GROUP BY lane";
     const BEHIND: &str = "
-        SELECT count(*) FROM (SELECT lane, max(position) AS head FROM events GROUP BY lane) AS lanes
+        SELECT count(*) FROM UNNEST($1::smallint[], $2::bigint[]) AS lanes(lane, head)
         CROSS JOIN UNNEST(ARRAY['relations', 'history', 'delivery']) AS projections(projection)
         LEFT JOIN checkpoints USING (projection, lane) WHERE coalesce(position, 0) < head";
     eventually("projections are at the head", BOUND, async || {
-        let behind: i64 = sqlx::query_scalar(BEHIND).fetch_one(stack.pool()).await.expect("read the checkpoints");
+        let mut heads: Vec<(i16, i64)> = Vec::new();
+        for pool in stack.pools() {
+            heads.append(&mut sqlx::query_as(HEADS).fetch_all(pool).await.expect("read the heads"));
+        }
+        let (lanes, heads): (Vec<_>, Vec<_>) = heads.into_iter().unzip();
+        let behind = sqlx::query_scalar(BEHIND).bind(lanes).bind(heads).fetch_one(stack.pool()).await;
+        let behind: i64 = behind.expect("read the checkpoints");
         if behind == 0 { Ok(()) } else { Err(format!("{behind} checkpoints are behind")) }
     })
     .await;
@@ -191,5 +201,5 @@ pub async fn lanes(stack: &Stack) -> Lanes {
 
 async fn incarnation(stack: &Stack, lane: Lane) -> Uuid {
     let found = sqlx::query_scalar("SELECT incarnation FROM lanes WHERE lane = $1").bind(lane.number());
-    found.fetch_one(stack.pool()).await.expect("read a lane's incarnation")
+    found.fetch_one(stack.lane_pool(lane)).await.expect("read a lane's incarnation")
 }

@@ -234,6 +234,7 @@ fn command(site: &Site) -> Command {
     let mut command = Command::new(binary());
     command
         .env("NATTER_DATABASE_URL", &site.database_url)
+        .env("NATTER_LANE_STORES", &site.lane_stores)
         .env("NATTER_NATS_URL", &site.nats_url)
         .env("NATTER_DATA_DIR", &site.dir)
         .env_remove("NATTER_FAULTS");

@@ -5,7 +5,7 @@ use crate::{
     person::Person,
     servers::{self, Servers},
 };
-use natter_streams::Log;
+use natter_streams::{Lane, Log, Placement};
 use sqlx::PgPool;
 use std::{
     path::{Path, PathBuf},
@@ -18,13 +18,16 @@ pub const LANES: u16 = 4;
 /// See the module's page. Everything in it is gone with the run's servers.
 pub struct Stack {
     site: Arc<Site>,
-    pool: PgPool,
+    /// One per server, the first one first.
+    pools: Vec<PgPool>,
     newest: Mutex<Option<String>>,
 }
 
 /// What a node needs to know.
 pub(crate) struct Site {
     pub database_url: String,
+    /// As `NATTER_LANE_STORES` has it.
+    pub lane_stores: String,
     pub nats_url: String,
     pub dir: PathBuf,
 }
@@ -36,19 +39,35 @@ impl Stack {
         let name = format!("t{}", natter_client::new_id().simple());
         let database_url = servers.database(&name).await;
         let nats_url = servers.nats_account();
-        Self::of(&database_url, &nats_url, servers.dir.join("stacks").join(name))
+        Self::of(&database_url, "", &nats_url, servers.dir.join("stacks").join(name))
+    }
+
+    /// The url of a further database with every table, on the PostgreSQL of this run: to stand for another server.
+    pub async fn another_database() -> String {
+        Servers::of_this_run().database(&format!("t{}", natter_client::new_id().simple())).await
+    }
+
+    /// The same, with lanes placed on other servers, as `NATTER_LANE_STORES` has it. No node was started before.
+    pub fn placed(self, lane_stores: &str) -> Self {
+        let Site { database_url, nats_url, dir, .. } = &*self.site;
+        Self::of(database_url, lane_stores, nats_url, dir.clone())
     }
 
     /// On servers of the test's own; the database has its tables or gets them from its first node.
     pub fn on(database_url: &str, nats_url: &str, dir: &Path) -> Self {
-        Self::of(database_url, nats_url, dir.to_owned())
+        Self::of(database_url, "", nats_url, dir.to_owned())
     }
 
-    fn of(database_url: &str, nats_url: &str, dir: PathBuf) -> Self {
+    fn of(database_url: &str, lane_stores: &str, nats_url: &str, dir: PathBuf) -> Self {
         std::fs::create_dir_all(&dir).expect("make a stack's directory");
-        let pool = sqlx::postgres::PgPoolOptions::new().max_connections(2).connect_lazy(database_url);
-        let site = Site { database_url: database_url.to_owned(), nats_url: nats_url.to_owned(), dir };
-        Self { site: Arc::new(site), pool: pool.expect("the database's url is one"), newest: Mutex::default() }
+        let [database_url, lane_stores, nats_url] = [database_url, lane_stores, nats_url].map(str::to_owned);
+        let site = Site { database_url, lane_stores, nats_url, dir };
+        let pool = |url: &String| {
+            let pool = sqlx::postgres::PgPoolOptions::new().max_connections(2).connect_lazy(url);
+            pool.expect("a database's url is one")
+        };
+        let pools = site.placement().urls().iter().map(pool).collect();
+        Self { site: Arc::new(site), pools, newest: Mutex::default() }
     }
 
     /// A place for the test's own files.
@@ -64,14 +83,29 @@ impl Stack {
         &self.site.nats_url
     }
 
-    /// Straight into the database, past every door.
+    /// Where each lane is.
+    pub fn placement(&self) -> Placement {
+        self.site.placement()
+    }
+
+    /// Straight into the first server's database, past every door.
     pub fn pool(&self) -> &PgPool {
-        &self.pool
+        &self.pools[0]
+    }
+
+    /// Straight into every server's database, the first one's first.
+    pub fn pools(&self) -> &[PgPool] {
+        &self.pools
+    }
+
+    /// Straight into the database that holds a lane.
+    pub fn lane_pool(&self, lane: Lane) -> &PgPool {
+        &self.pools[self.placement().store(lane)]
     }
 
     /// The log as the server's own code reads it, every link of the chain checked.
     pub async fn verified_log(&self) -> Log {
-        Log::connect(self.database_url(), None).await.expect("open the log")
+        Log::open(&self.placement(), None).await.expect("open the log")
     }
 
     /// The secret of this installation, made by its first node.
@@ -107,8 +141,18 @@ impl Stack {
 
     /// How many events the log holds: what was refused must not change it.
     pub async fn event_count(&self) -> i64 {
-        let count = sqlx::query_scalar("SELECT count(*) FROM events").fetch_one(&self.pool).await;
-        count.expect("count the events")
+        let mut total = 0;
+        for pool in &self.pools {
+            let count = sqlx::query_scalar::<_, i64>("SELECT count(*) FROM events").fetch_one(pool).await;
+            total += count.expect("count the events");
+        }
+        total
+    }
+}
+
+impl Site {
+    fn placement(&self) -> Placement {
+        Placement::parse(&self.database_url, &self.lane_stores).expect("a test places its lanes well")
     }
 }
 

@@ -10,7 +10,7 @@ use std::{path::PathBuf, time::Duration};
 /// Long enough for a restart of everything on a busy machine.
 const BOUND: Duration = Duration::from_secs(120);
 /// Acknowledged between one blow and the next, so that each falls into the middle.
-const BETWEEN: usize = 12;
+pub const BETWEEN: usize = 12;
 
 #[tokio::test]
 async fn a_graceful_stop_tells_every_socket_to_come_back() {
@@ -120,7 +120,7 @@ async fn everything_at_once(node: &mut Node, nats: &mut Own, postgres: &mut Own)
 }
 
 /// Waits until people are in the middle of it.
-async fn progress(friends: &Friends) {
+pub async fn progress(friends: &Friends) {
     let goal = friends.acknowledged() + BETWEEN;
     eventually("people go on talking", BOUND, async || {
         let now = friends.acknowledged();
@@ -129,19 +129,19 @@ async fn progress(friends: &Friends) {
     .await;
 }
 
-fn own_dir() -> PathBuf {
+pub fn own_dir() -> PathBuf {
     let run = std::env::var_os("NATTER_TEST_DIR").expect("NATTER_TEST_DIR is not set: run ./ops/test");
     PathBuf::from(run).join(format!("own-{}", new_id().simple()))
 }
 
 #[derive(Clone, Copy, PartialEq)]
-enum Kind {
+pub enum Kind {
     Postgres,
     Nats,
 }
 
 /// A server of this test's own, started again on the same port with the same data.
-struct Own {
+pub struct Own {
     kind: Kind,
     dir: PathBuf,
     running: Option<Servers>,
@@ -149,14 +149,14 @@ struct Own {
 }
 
 impl Own {
-    async fn start(dir: &std::path::Path, kind: Kind) -> Self {
+    pub async fn start(dir: &std::path::Path, kind: Kind) -> Self {
         let dir = dir.join(if kind == Kind::Postgres { "postgres" } else { "nats" });
         let mut own = Self { kind, dir, running: None, url: String::new() };
         own.start_again().await;
         own
     }
 
-    async fn start_again(&mut self) {
+    pub async fn start_again(&mut self) {
         let mut plan = Plan::node(&self.dir);
         // The other one is named, so that it is not started.
         match self.kind {
@@ -170,22 +170,29 @@ impl Own {
         self.running = Some(servers);
     }
 
-    fn url(&self) -> &str {
+    pub fn url(&self) -> &str {
         &self.url
     }
 
-    async fn stop(&mut self) {
+    pub async fn stop(&mut self) {
         let running = self.running.take().expect("it runs");
         running.stop(&say).await.expect("stop a private server");
     }
 
     /// SIGKILL for NATS; for PostgreSQL SIGQUIT, which ends it as it stands and leaves it to recover.
-    async fn crash(&mut self) {
+    pub async fn crash(&mut self) {
+        let signal = if self.kind == Kind::Postgres { Signal::QUIT } else { Signal::KILL };
+        self.end_by(signal).await;
+    }
+
+    /// SIGKILL, whatever it is.
+    pub async fn kill(&mut self) {
+        self.end_by(Signal::KILL).await;
+    }
+
+    async fn end_by(&mut self, signal: Signal) {
         let running = self.running.take().expect("it runs");
-        let (pid, signal) = match self.kind {
-            Kind::Postgres => (running.postgres_pid(), Signal::QUIT),
-            Kind::Nats => (running.nats_pid(), Signal::KILL),
-        };
+        let pid = if self.kind == Kind::Postgres { running.postgres_pid() } else { running.nats_pid() };
         let pid = pid.and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw).expect("it has a pid");
         kill_process(pid, signal).expect("crash a private server");
         natter_testkit::within("its end", BOUND, running.died()).await;

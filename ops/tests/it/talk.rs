@@ -38,7 +38,12 @@ impl Said {
 
 impl Friends {
     pub async fn meet(stack: &Stack) -> Self {
-        let (alice, bob, carol) = (stack.person("alice").await, stack.person("bob").await, stack.person("carol").await);
+        Self::meet_as(stack, ["alice", "bob", "carol"]).await
+    }
+
+    /// User names are unique in an installation.
+    pub async fn meet_as(stack: &Stack, [alice, bob, carol]: [&str; 3]) -> Self {
+        let (alice, bob, carol) = (stack.person(alice).await, stack.person(bob).await, stack.person(carol).await);
         let of_alice_and_bob = alice.befriends(&bob).await;
         let of_bob_and_carol = bob.befriends(&carol).await;
         Self { alice, bob, carol, of_alice_and_bob, of_bob_and_carol, acknowledged: AtomicUsize::new(0) }

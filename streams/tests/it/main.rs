@@ -13,5 +13,6 @@ mod proxy;
 mod reader;
 mod relay;
 mod start;
+mod stores;
 mod support;
 mod switch;

@@ -1,4 +1,5 @@
-//! Stands between a log and PostgreSQL, to lose answers in a way that the server does not notice.
+//! Stands between a log and PostgreSQL, to lose answers in a way that the server does not notice, or to be a server that
+//! is gone.
 
 use sqlx::postgres::PgConnectOptions;
 use std::str::FromStr;
@@ -11,6 +12,7 @@ use tokio::{
 pub struct Proxy {
     pub url: String,
     orphaned: watch::Sender<u32>,
+    gone: watch::Sender<bool>,
 }
 
 impl Proxy {
@@ -21,20 +23,39 @@ impl Proxy {
         let url = database_url.replace(&format!(":{}/", server.get_port()), &format!(":{port}/"));
         assert_ne!(url, database_url, "the url leads through the proxy");
         let (orphaned, _) = watch::channel(0);
-        tokio::spawn(accept(listener, server, orphaned.clone()));
-        Self { url, orphaned }
+        let (gone, _) = watch::channel(false);
+        tokio::spawn(accept(listener, server, orphaned.clone(), gone.clone()));
+        Self { url, orphaned, gone }
     }
 
     /// Every client loses its connection; what runs at the server runs on.
     pub fn orphan(&self) {
         self.orphaned.send_modify(|times| *times += 1);
     }
+
+    /// Every connection ends, and no other is made.
+    pub fn is_gone(&self, gone: bool) {
+        self.gone.send_replace(gone);
+    }
 }
 
-async fn accept(listener: TcpListener, server: PgConnectOptions, orphaned: watch::Sender<u32>) {
+async fn accept(
+    listener: TcpListener,
+    server: PgConnectOptions,
+    orphaned: watch::Sender<u32>,
+    gone: watch::Sender<bool>,
+) {
     while let Ok((client, _)) = listener.accept().await {
         let server = TcpStream::connect((server.get_host(), server.get_port())).await.expect("reach the server");
-        tokio::spawn(carry(client, server, orphaned.subscribe()));
+        let mut gone = gone.subscribe();
+        let carried = carry(client, server, orphaned.subscribe());
+        tokio::spawn(async move {
+            tokio::select! {
+                biased;
+                _ = gone.wait_for(|gone| *gone) => {}
+                () = carried => {}
+            }
+        });
     }
 }
 
