@@ -46,6 +46,11 @@ pub fn commands(start: Uuid) -> String {
     format!("natter.commands.{}", start.simple())
 }
 
+/// Where one start of a node hears what the owners of lanes answer.
+pub fn replies(start: Uuid) -> String {
+    format!("natter.replies.{}", start.simple())
+}
+
 /// Somebody has taken or released a lane, came or left; the message names the share.
 pub const LEASES: &str = "natter.leases.changed";
 

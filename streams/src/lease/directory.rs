@@ -102,7 +102,7 @@ impl Directory {
 
     async fn look(&self, log: &Log) -> Result<(), Error> {
         let mut looked = Ok(());
-        for pool in log.lane_pools() {
+        for pool in log.row_pools() {
             let before: Vec<u64> = self.0.owners.borrow().iter().map(|entry| entry.learned).collect();
             match owners(pool).await {
                 Ok(found) => self.found(&found, &before),
