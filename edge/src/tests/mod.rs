@@ -4,6 +4,7 @@
 mod description;
 mod errors;
 mod gate;
+mod health;
 mod socket;
 
 use crate::{Settings, auth::Auth, edge::Edge, http::router::router};
