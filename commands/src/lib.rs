@@ -18,6 +18,7 @@ mod keys;
 mod metrics;
 mod password;
 mod session;
+pub mod stock;
 mod store;
 mod worker;
 
