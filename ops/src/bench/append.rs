@@ -63,6 +63,14 @@ struct Measured {
     cpu: BTreeMap<String, f64>,
 }
 
+/// Adds what was spent since.
+fn add_spent(spent: &mut BTreeMap<String, u64>, side: &str, before: &BTreeMap<String, u64>, whose: &Whose) {
+    for (part, micros) in cpu::by_part(whose) {
+        let more = micros.saturating_sub(before.get(&part).copied().unwrap_or(0));
+        *spent.entry(format!("{part}{side}")).or_insert(0) += more;
+    }
+}
+
 impl Bench<'_> {
     async fn measure(&self, database_url: &str) -> Result<Report> {
         let begin = Instant::now();
@@ -71,8 +79,8 @@ impl Bench<'_> {
         let keyring = Arc::new(Keyring::new(&id::random()));
         println!("people       making {} pairs", self.args.pairs);
         let senders = engine::everybody(&people::make(&log, &keyring, self.args.pairs).await?);
-        let engine = Engine::start(log.clone(), keyring.clone(), None).await?;
         let lanes = u16::try_from(log.lanes().count())?;
+        let engine = Engine::start(log, keyring, None).await?;
         let measured = scratch::with(self.admin, "bare", async |url: &str| {
             self.rounds(&engine, &senders, Bare::open(url, lanes, TEXT).await?).await
         })
@@ -80,7 +88,7 @@ impl Bench<'_> {
         engine.stop().await?;
         let measured = measured?;
         println!("relay        the same with what is committed being published");
-        let relayed = self.relayed(log, keyring, &senders).await?;
+        let relayed = scratch::with(self.admin, "relayed", async |url: &str| self.relayed(url).await).await?;
         let batch = measured.events_per_commit.round() as usize;
         let commit = bare::commit_us(self.admin, batch, TEXT).await?;
         Ok(self.report(&measured, relayed, &commit, begin.elapsed()))
@@ -101,9 +109,7 @@ impl Bench<'_> {
         for _ in 0..ROUNDS {
             let (before, cpu_before) = (Counters::own(), cpu::by_part(self.whose));
             let round = engine::send(&engine.commands, senders, window, time, TEXT).await?;
-            for (part, micros) in cpu::by_part(self.whose) {
-                *spent.entry(part.clone()).or_insert(0) += micros - cpu_before.get(&part).copied().unwrap_or(0);
-            }
+            add_spent(&mut spent, "", &cpu_before, self.whose);
             let after = Counters::own();
             let batch = after.events_per_commit_since(&before);
             events_per_commit += batch / f64::from(ROUNDS);
@@ -119,12 +125,17 @@ impl Bench<'_> {
         Ok(Measured { ours, bare, events_per_commit, commit_us, cpu })
     }
 
-    /// Of one round with relays.
-    async fn relayed(&self, log: Log, keyring: Arc<Keyring>, senders: &[Sender]) -> Result<f64> {
+    /// Of one round with relays, on a log of its own: one that has published nothing yet would catch up first.
+    async fn relayed(&self, database_url: &str) -> Result<f64> {
+        crate::serve::migrate(database_url).await?;
+        let log = Log::connect(database_url, self.args.lanes).await?;
+        let keyring = Arc::new(Keyring::new(&id::random()));
+        let senders = engine::everybody(&people::make(&log, &keyring, self.args.pairs).await?);
         let bus = Bus::connect(self.nats).await?;
         let engine = Engine::start(log, keyring, Some(&bus)).await?;
+        engine::send(&engine.commands, &senders, self.window(), bare::ROUND, TEXT).await?;
         let time = (Duration::from_secs(self.args.seconds) / ROUNDS).max(bare::ROUND);
-        let round = engine::send(&engine.commands, senders, self.window(), time, TEXT).await;
+        let round = engine::send(&engine.commands, &senders, self.window(), time, TEXT).await;
         engine.stop().await?;
         Ok(round?.per_second())
     }

@@ -3,6 +3,7 @@
 
 mod append;
 mod bare;
+pub mod chaos;
 mod compare;
 mod counters;
 mod cpu;
@@ -14,6 +15,7 @@ mod node;
 mod people;
 mod raw;
 mod report;
+mod scale;
 mod scratch;
 mod send;
 
@@ -43,12 +45,18 @@ pub struct BenchArgs {
     /// Lanes of the log that is measured [default: 16]
     #[arg(long)]
     pub lanes: Option<u16>,
+    #[command(flatten)]
+    pub chaos: chaos::ChaosArgs,
+    #[command(flatten)]
+    pub scale: scale::ScaleArgs,
 }
 
 const SCENARIOS: &[(&str, &str)] = &[
     ("append", "commands per second of the engine alone, beside the bare INSERT"),
+    ("chaos", "acknowledged sends under kills, pauses and restarts of every process, reconciled at every member"),
     ("compare-postgres-es", "the same commands through stock cqrs-es on postgres-es, 256 on the way"),
     ("ids", "UUIDv7 per second, rising per process, beside a clock read and an atomic add"),
+    ("scale", "messages per second by nodes that share the lanes, and by lanes"),
     ("send", "durable messages per second over WebSockets, beside insert + publish + history insert"),
 ];
 
@@ -59,8 +67,10 @@ pub async fn bench(args: BenchArgs) -> Result<ExitCode> {
             return Ok(ExitCode::SUCCESS);
         }
         "append" => append::run(&args).await?,
+        "chaos" => chaos::report(&args).await?,
         "compare-postgres-es" => compare::run(&args).await?,
         "ids" => ids::run()?,
+        "scale" => scale::run(&args).await?,
         "send" => send::run(&args).await?,
         other => bail!("no scenario {other:?}: `natter bench list` names them"),
     };

@@ -39,7 +39,7 @@ use tokio::{
     sync::mpsc,
 };
 
-const WARM_UP: u64 = 3;
+pub(super) const WARM_UP: u64 = 3;
 /// What each message says; with its envelope a typical event.
 pub(super) const TEXT: &str =
     "Shall we meet at seven by the old bridge? I will bring the book that you lent me in spring.";
@@ -94,7 +94,7 @@ async fn measure(args: &BenchArgs, dir: &Path, servers: &Servers) -> Result<Repo
     let settings = Settings::in_directory(dir);
     let keyring = Keyring::new(&settings.installation_key()?);
     println!("people       making {} pairs", args.pairs);
-    let plans = plan(args, database_url, &keyring).await?;
+    let plans = plan(args.pairs, database_url, args.lanes, &keyring).await?;
     let site = Site::of(servers, dir)?;
     let mut server = Node::start(&site, "all").await?;
     let whose = Whose::on(servers, Vec::from_iter(server.pid()));
@@ -113,10 +113,15 @@ async fn one_commit(database_url: &str, live: &Live) -> Result<Histogram<u64>> {
 }
 
 /// Makes the people, and their access tokens.
-async fn plan(args: &BenchArgs, database_url: &str, keyring: &Keyring) -> Result<Vec<PlannedPair>> {
-    let log = Log::connect(database_url, None).await?;
+pub(super) async fn plan(
+    count: usize,
+    database_url: &str,
+    lanes: Option<u16>,
+    keyring: &Keyring,
+) -> Result<Vec<PlannedPair>> {
+    let log = Log::connect(database_url, lanes).await?;
     log.check_key(keyring).await?;
-    let pairs = people::make(&log, keyring, args.pairs).await?;
+    let pairs = people::make(&log, keyring, count).await?;
     let token = |person: people::Person| natter_edge::access_token(keyring, person.caller());
     Ok(pairs
         .iter()
@@ -125,7 +130,7 @@ async fn plan(args: &BenchArgs, database_url: &str, keyring: &Keyring) -> Result
 }
 
 /// Hands each load process its part of the pairs.
-fn share(pairs: Vec<PlannedPair>) -> Vec<Vec<PlannedPair>> {
+pub(super) fn share(pairs: Vec<PlannedPair>) -> Vec<Vec<PlannedPair>> {
     let mut shares: Vec<Vec<PlannedPair>> = (0..LOAD_PROCESSES).map(|_| Vec::new()).collect();
     for (number, pair) in pairs.into_iter().enumerate() {
         shares[number % LOAD_PROCESSES].push(pair);
@@ -190,6 +195,17 @@ async fn talk(args: &BenchArgs, dir: &Path, url: &str, whose: &Whose, plans: Vec
     Ok(Live { full, rate, events_per_commit, cpu, paced })
 }
 
+/// A process for each share of the pairs, connected.
+pub(super) async fn loads(args: &BenchArgs, dir: &Path, url: &str, plans: Vec<Vec<PlannedPair>>) -> Result<Vec<Load>> {
+    let mut loads = Vec::new();
+    for (number, pairs) in plans.into_iter().enumerate() {
+        let window = args.window.unwrap_or(WINDOW);
+        let plan = LoadPlan { url: url.to_owned(), window, text: TEXT.to_owned(), pairs };
+        loads.push(Load::start(dir.join(format!("load-{}-{number}.json", std::process::id())), &plan).await?);
+    }
+    Ok(loads)
+}
+
 /// The same people at so many messages a second, acknowledged or not.
 async fn pace(url: &str, loads: &mut [Load], rate: f64, idle: &Counters) -> Result<Paced> {
     println!("paced        {rate:.0} messages/s, {PACED} of what it can");
@@ -235,7 +251,7 @@ async fn drained(url: &str, idle: &Counters) -> Result<Duration> {
 }
 
 /// Every load process' result of the phase.
-async fn finish(loads: &mut [Load]) -> Result<Seen> {
+pub(super) async fn finish(loads: &mut [Load]) -> Result<Seen> {
     let mut seen = Seen::default();
     for load in loads {
         add(&mut seen, load.seen.recv().await.context("a load process ended without a result")?);
@@ -260,7 +276,7 @@ fn add(all: &mut Seen, one: Seen) {
 }
 
 /// A load process.
-struct Load {
+pub(super) struct Load {
     child: Child,
     stdin: ChildStdin,
     pairs: usize,
@@ -289,11 +305,11 @@ impl Load {
         Ok(Self { child, stdin, pairs: plan.pairs.len(), seen, done })
     }
 
-    async fn order(&mut self, phase: &str) -> Result<()> {
+    pub(super) async fn order(&mut self, phase: &str) -> Result<()> {
         Ok(self.stdin.write_all(format!("{phase}\n").as_bytes()).await?)
     }
 
-    async fn end(mut self) -> Result<()> {
+    pub(super) async fn end(mut self) -> Result<()> {
         drop(self.stdin);
         self.child.wait().await?;
         Ok(())
