@@ -1,28 +1,25 @@
-//! The way in: a command goes to the worker of its aggregate's lane, and its answer comes back.
+//! The way in: a command goes the road of its aggregate's lane, to wherever its owner is, and its answer comes back.
 
 use crate::{
     Caller,
     error::Error,
-    job::{Job, Work},
+    job::{Ask, Job},
     keys::Key,
-    metrics,
+    road::Roads,
     store::Kept,
 };
 use natter_domain::{Address, Decider, Timestamp};
-use natter_streams::{Lanes, Positions};
+use natter_streams::{Positions, feed::Feeds, id};
 use std::{sync::Arc, time::Duration};
-use tokio::{
-    sync::{mpsc, oneshot},
-    time::Instant,
-};
+use tokio::{sync::oneshot, time::Instant};
 
 /// A command that has no answer by then is `unavailable`.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(5);
 
 /// What came of a command, durable.
 pub(crate) struct Outcome<D: Decider> {
-    /// As of the decision. After a repeat: as of now.
-    pub state: Arc<D::State>,
+    /// Of a look only: what the aggregate was at that moment.
+    pub state: Option<Arc<D::State>>,
     /// The command's events with their times; of a repeat the first one. None where all was so already.
     pub events: Vec<(D::Event, Timestamp)>,
     pub positions: Positions,
@@ -48,32 +45,42 @@ impl<T> Future for Pending<T> {
 
 #[derive(Clone)]
 pub(crate) struct Dispatch {
-    lanes: Lanes,
-    doors: Arc<[mpsc::Sender<Box<dyn Work>>]>,
+    roads: Roads,
+    feeds: Feeds,
 }
 
 impl Dispatch {
-    pub fn new(lanes: Lanes, doors: Vec<mpsc::Sender<Box<dyn Work>>>) -> Self {
-        Self { lanes, doors: doors.into() }
+    pub fn new(roads: Roads, feeds: Feeds) -> Self {
+        Self { roads, feeds }
     }
 
-    /// Queues a command behind what was queued before it. A full lane refuses at once.
+    /// Queues a command behind what was queued before it. A full lane refuses at once. `size`: bytes of what the command
+    /// carries.
+    ///
+    /// A command without a key gets one of its own: on its way to another node it may have to be asked again.
     pub fn queue<D: Kept>(
         &self,
         address: Address,
         caller: Option<Caller>,
         key: Option<Key>,
         command: Option<D::Command>,
+        size: usize,
     ) -> impl Future<Output = Result<Outcome<D>, Error>> + Send + use<D> {
         let deadline = Instant::now() + DEADLINE;
-        let (job, answer) = Job::<D>::new(address, caller, key, command, deadline);
-        let sent = self.doors[self.lanes.of(address.route).index()].try_send(Box::new(job));
+        let road = self.roads.of(address.route);
+        let answer = road.admit(size).map(|permit| {
+            let key = key.or_else(|| command.is_some().then(|| Key::fresh(id::new())));
+            let ask = Ask { address, caller, key, command: command.map(Arc::new), deadline };
+            let (job, answer) = Job::<D>::new(ask, permit);
+            road.put(Box::new(job));
+            answer
+        });
+        let feeds = self.feeds.clone();
         async move {
-            if sent.is_err() {
-                metrics::shed();
-                return Err(Error::Unavailable);
-            }
-            answered(answer, deadline).await
+            let outcome = answered(answer.ok_or(Error::Unavailable)?, deadline).await?;
+            // What was written elsewhere this process hears of by its answer first.
+            feeds.note(&outcome.positions);
+            Ok(outcome)
         }
     }
 
@@ -84,14 +91,17 @@ impl Dispatch {
         key: Option<Key>,
         command: D::Command,
     ) -> Result<Outcome<D>, Error> {
-        self.queue(address, caller, key, Some(command)).await
+        self.queue(address, caller, key, Some(command), SMALL).await
     }
 
     /// An aggregate's state, true at a moment after the call.
     pub async fn inspect<D: Kept>(&self, address: Address) -> Result<Arc<D::State>, Error> {
-        Ok(self.queue::<D>(address, None, None, None).await?.state)
+        Ok(self.queue::<D>(address, None, None, None, 0).await?.state.unwrap_or_default())
     }
 }
+
+/// Bytes of commands that carry no body.
+const SMALL: usize = 1_024;
 
 async fn answered<D: Decider>(
     answer: oneshot::Receiver<Result<Outcome<D>, Error>>,

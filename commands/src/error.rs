@@ -1,6 +1,8 @@
 //! How a command can end without being done.
 
+use cqrs_es::AggregateError;
 use natter_domain::{Code, Refusal};
+use natter_streams::error::is_passing;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -35,10 +37,31 @@ impl Error {
     }
 }
 
+impl Error {
+    /// A server is gone or has run out of something: to be tried again.
+    fn unavailable(why: &dyn std::error::Error) -> Self {
+        tracing::warn!(error = %why, cause = why.source(), "the log cannot be used");
+        Self::Unavailable
+    }
+
+    /// For what `cqrs-es` says when an aggregate cannot be loaded.
+    pub(crate) fn loading<R: std::error::Error + Send + Sync + 'static>(error: AggregateError<R>) -> Self {
+        use AggregateError::{DatabaseConnectionError, UnexpectedError};
+        let (DatabaseConnectionError(inner) | UnexpectedError(inner)) = &error else {
+            return Self::failed("replay an aggregate")(error);
+        };
+        match inner.downcast_ref() {
+            Some(passing) if is_passing(passing) => Self::unavailable(passing),
+            _ => Self::failed("replay an aggregate")(error),
+        }
+    }
+}
+
 impl From<natter_streams::Error> for Error {
     fn from(source: natter_streams::Error) -> Self {
         match source {
             natter_streams::Error::Oversized { .. } => Self::code(Code::PayloadTooLarge, "too large for one event"),
+            source if source.is_passing() => Self::unavailable(&source),
             source => Self::Failed { what: "use the log", source: source.into() },
         }
     }

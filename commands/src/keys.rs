@@ -21,6 +21,11 @@ pub(crate) struct Key {
 }
 
 impl Key {
+    /// Of a command whose sender gave none; nobody else has it.
+    pub fn fresh(id: Uuid) -> Self {
+        Self::new(id, CommandKey { key: id, fingerprint: [0; 16] })
+    }
+
     pub fn new(id: Uuid, stored: CommandKey) -> Self {
         let made_at = id.get_timestamp().filter(|_| id.get_version_num() == 7).map(|made| {
             let (seconds, nanos) = made.to_unix();
@@ -84,12 +89,6 @@ impl Keys {
     /// What was queued is not: its generation ended.
     pub fn forget_in_flight(&mut self) {
         self.in_flight.clear();
-    }
-
-    /// A key was wrongly taken for new: trust none of those made until now.
-    pub fn distrust(&mut self, now: Timestamp) {
-        self.since = now + SKEW;
-        self.turn = self.since;
     }
 }
 

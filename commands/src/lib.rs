@@ -1,12 +1,13 @@
 //! Natter's write side. A command comes in here, is decided on what its aggregate remembers, and is answered once
 //! what it wrote is durable.
 //!
-//! Reading order: `dispatch` (the way in), `worker` (one task per lane decides and commits), `job` (a command on
-//! its way), `adapter` and `store` (deciders as `cqrs_es` aggregates over the log); then a folder per noun with
-//! its use cases. Commands never read projections: what a decision needs is folded from the log.
+//! Reading order: `dispatch` (the way in), `road` (to the lane's owner, here or on another node: `remote`), `lane` and
+//! `worker` (one task per lane decides and commits), `job` (a command on its way), `adapter` and `store` (deciders as
+//! `cqrs_es` aggregates over the log); then a folder per noun with its use cases. Commands never read projections: what a decision needs is folded from the log.
 
 mod account;
 mod adapter;
+mod admission;
 mod cache;
 mod conversation;
 mod dispatch;
@@ -15,8 +16,12 @@ mod friendship;
 mod inbox;
 mod job;
 mod keys;
+mod lane;
+mod lookup;
 mod metrics;
 mod password;
+mod remote;
+mod road;
 mod session;
 pub mod stock;
 mod store;
@@ -31,9 +36,15 @@ pub use password::Cost;
 pub use session::{Device, Registration, Sessions, SignedIn};
 
 use dispatch::Dispatch;
+use lane::Owner;
 use natter_domain::{AccountId, SessionId};
-use natter_streams::{Log, feed::Feeds, keyring::Keyring};
+use natter_streams::{
+    feed::Feeds,
+    keyring::Keyring,
+    lease::{self, Share},
+};
 use password::Passwords;
+use road::Roads;
 use std::sync::Arc;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
@@ -53,41 +64,48 @@ pub struct Keyed {
 }
 
 pub struct Settings {
-    /// Who this process is, in lane rows and logs.
-    pub node: String,
     pub password_cost: Cost,
+    /// Whether this process takes lanes. Without, all of its commands go to nodes that do.
+    pub owns_lanes: bool,
+    /// Whether its lanes' streams are filled. Without, nobody elsewhere reads what is committed: for measuring only.
+    pub relays: bool,
 }
 
-/// The write side of this process: owns every lane.
+/// The write side as this process reaches it: the lanes it owns, and a road to those of others.
 #[derive(Clone)]
 pub struct Commands {
     dispatch: Dispatch,
     keyring: Arc<Keyring>,
     passwords: Passwords,
-    fenced: CancellationToken,
 }
 
 impl Commands {
-    /// Takes all lanes over and starts their workers and reactions. They end when `stop` is cancelled, after what
-    /// is in flight. The feeds tell readers in this process what is committed.
-    pub async fn start(
-        log: Log,
+    /// Opens the roads, and takes this process' share of the lanes where it is to have one. When `stop` is cancelled
+    /// nothing more is taken, what is in hand is answered, and the lanes are handed over; then the tasks end.
+    pub fn start(
+        context: lease::Context,
+        feeds: Feeds,
         keyring: Arc<Keyring>,
-        settings: Settings,
-        stop: CancellationToken,
-    ) -> Result<(Self, Feeds, TaskTracker), Error> {
+        settings: &Settings,
+        stop: &CancellationToken,
+    ) -> (Self, TaskTracker) {
         let tasks = TaskTracker::new();
-        let fenced = CancellationToken::new();
-        let (dispatch, feeds) = worker::start_all(&log, &settings.node, &tasks, &stop, &fenced).await?;
-        let passwords = Passwords::new(settings.password_cost);
-        friendship::reaction::start_all(&log, &feeds, &dispatch, &tasks, &stop);
+        let lease::Context { log, bus, node, directory, .. } = context.clone();
+        let roads = Roads::new(log.lanes(), directory.clone());
+        for lane in log.lanes().iter() {
+            tasks.spawn(roads.clone().tend(lane, node.clone(), bus.clone(), stop.clone()));
+        }
+        tasks.spawn(remote::hear(roads.clone(), bus.clone(), node.clone(), stop.clone()));
+        tasks.spawn(roads.clone().report(stop.clone()));
+        let dispatch = Dispatch::new(roads.clone(), feeds.clone());
+        if settings.owns_lanes {
+            friendship::reaction::start_all(&log, &feeds, &dispatch, &tasks, stop);
+            tasks.spawn(remote::serve(roads.clone(), bus.clone(), node.clone(), stop.clone()));
+            let owner = Owner { log, bus, node, directory, feeds, roads, relays: settings.relays };
+            tasks.spawn(lease::keep(context, Share::Lanes, move |lease| owner.clone().serve(lease), stop.clone()));
+        }
         tasks.close();
-        Ok((Self { dispatch, keyring, passwords, fenced }, feeds, tasks))
-    }
-
-    /// Resolves when another process has taken a lane from us, or a lane's worker has died: this process must not go on.
-    pub async fn fenced(&self) {
-        self.fenced.cancelled().await;
+        (Self { dispatch, keyring, passwords: Passwords::new(settings.password_cost) }, tasks)
     }
 
     pub fn session(&self) -> Sessions<'_> {

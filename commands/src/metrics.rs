@@ -1,13 +1,45 @@
 //! Every metric of the write side.
 
-use metrics::counter;
+use metrics::{counter, gauge};
+use natter_streams::Lane;
 
 /// A command waited longer than its caller.
 pub(crate) fn expired() {
     counter!("natter_commands_expired_total").increment(1);
 }
 
-/// A lane's inbox was full.
-pub(crate) fn shed() {
-    counter!("natter_commands_shed_total").increment(1);
+/// A lane, or the process, had no room for a command.
+pub(crate) fn shed(lane: Lane) {
+    counter!("natter_commands_shed_total", "lane" => lane.to_string()).increment(1);
+}
+
+/// Another node asked for a lane that is not here.
+pub(crate) fn moved(lane: Lane) {
+    counter!("natter_commands_moved_total", "lane" => lane.to_string()).increment(1);
+}
+
+/// Another node refused because the lane is not there; it is asked of the next one.
+pub(crate) fn retried(lane: Lane) {
+    counter!("natter_commands_retried_total", "lane" => lane.to_string()).increment(1);
+}
+
+/// Commands that a lane's worker had when it ended, which wait for the next owner.
+pub(crate) fn given_back(lane: Lane, count: usize) {
+    counter!("natter_commands_given_back_total", "lane" => lane.to_string()).increment(count as u64);
+}
+
+/// Commands of a lane without an answer.
+pub(crate) fn queued(lane: Lane, count: usize) {
+    gauge!("natter_commands_queued", "lane" => lane.to_string()).set(count as f64);
+}
+
+/// The domain said no.
+pub(crate) fn refused(code: &'static str) {
+    counter!("natter_commands_refused_total", "code" => code).increment(1);
+}
+
+/// Keys looked up in one query.
+pub(crate) fn looked_up(keys: usize) {
+    counter!("natter_commands_key_lookups_total").increment(1);
+    counter!("natter_commands_keys_looked_up_total").increment(keys as u64);
 }

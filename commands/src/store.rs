@@ -5,8 +5,11 @@
 
 use crate::{
     adapter::{Adapter, Stored},
+    admission::Permit,
     cache::Cache,
     error::Error,
+    job::{Job, Work},
+    remote::{Asker, Envelope},
 };
 use cqrs_es::{
     AggregateContext, AggregateError, EventEnvelope, EventStore,
@@ -16,7 +19,7 @@ use natter_domain::{
     Address, Decider, Timestamp, account::Account, conversation::Conversation, friendship::Friendship, handle::Handle,
     inbox::Inbox, session::Session,
 };
-use natter_streams::{Draft, Log};
+use natter_streams::{Draft, Lane, Log};
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -39,6 +42,7 @@ pub(crate) struct Store<D: Decider> {
     cache: Mutex<Cache<Uuid, Cached<D>>>,
     outbox: Mutex<Vec<Draft>>,
     log: Log,
+    lane: Lane,
 }
 
 /// An aggregate between `load_aggregate` and `commit`.
@@ -83,23 +87,19 @@ pub(crate) struct Replayed<D: Decider> {
 }
 
 impl<D: Decider> Store<D> {
-    fn new(log: Log) -> Self {
-        Self { cache: Mutex::new(Cache::new(CACHED, |cached| cached.undurable > 0)), outbox: Mutex::default(), log }
+    fn new(log: Log, lane: Lane) -> Self {
+        let cache = Cache::new(CACHED, |cached: &Cached<D>| cached.undurable > 0);
+        Self { cache: Mutex::new(cache), outbox: Mutex::default(), log, lane }
     }
 
     pub fn has(&self, id: &Uuid) -> bool {
         lock(&self.cache).contains(id)
     }
 
-    /// What is in memory; the state of an aggregate that never was, if it is not there.
-    pub fn state(&self, id: &Uuid) -> Arc<D::State> {
-        lock(&self.cache).get(id).map(|cached| cached.state.clone()).unwrap_or_default()
-    }
-
     /// Replays an aggregate from the log, beside the lane's work.
-    pub async fn replay(log: &Log, id: Uuid) -> Result<Replayed<D>, Error> {
-        let store = PersistedEventStore::<_, Adapter<D>>::new_event_store(log.repository());
-        let mut context = store.load_aggregate(&id.to_string()).await.map_err(Error::failed("replay an aggregate"))?;
+    pub async fn replay(log: &Log, lane: Lane, id: Uuid) -> Result<Replayed<D>, Error> {
+        let store = PersistedEventStore::<_, Adapter<D>>::new_event_store(log.repository(lane));
+        let mut context = store.load_aggregate(&id.to_string()).await.map_err(Error::loading)?;
         let sequence = context.current_sequence as u64;
         Ok(Replayed { state: std::mem::take(context.aggregate()).0, sequence })
     }
@@ -139,15 +139,16 @@ impl<D: Decider> EventStore<Adapter<D>> for Store<D> {
     type AC = Loaded<D>;
 
     async fn load_events(&self, id: &str) -> Result<Vec<EventEnvelope<Adapter<D>>>, AggregateError<D::Refusal>> {
-        PersistedEventStore::<_, Adapter<D>>::new_event_store(self.log.repository()).load_events(id).await
+        PersistedEventStore::<_, Adapter<D>>::new_event_store(self.log.repository(self.lane)).load_events(id).await
     }
 
     /// From memory; from the log where it is not there.
     async fn load_aggregate(&self, id: &str) -> Result<Loaded<D>, AggregateError<D::Refusal>> {
         let id: Uuid = id.parse().map_err(|error: uuid::Error| AggregateError::UnexpectedError(error.into()))?;
         if !self.has(&id) {
-            let replayed =
-                Self::replay(&self.log, id).await.map_err(|error| AggregateError::UnexpectedError(error.into()))?;
+            let replayed = Self::replay(&self.log, self.lane, id)
+                .await
+                .map_err(|error| AggregateError::UnexpectedError(error.into()))?;
             self.keep(id, replayed);
         }
         let mut cache = lock(&self.cache);
@@ -200,14 +201,14 @@ pub(crate) struct Stores {
 }
 
 impl Stores {
-    pub fn new(log: &Log) -> Self {
+    pub fn new(log: &Log, lane: Lane) -> Self {
         Self {
-            account: Store::new(log.clone()),
-            handle: Store::new(log.clone()),
-            session: Store::new(log.clone()),
-            friendship: Store::new(log.clone()),
-            conversation: Store::new(log.clone()),
-            inbox: Store::new(log.clone()),
+            account: Store::new(log.clone(), lane),
+            handle: Store::new(log.clone(), lane),
+            session: Store::new(log.clone(), lane),
+            friendship: Store::new(log.clone(), lane),
+            conversation: Store::new(log.clone(), lane),
+            inbox: Store::new(log.clone(), lane),
         }
     }
 
@@ -229,13 +230,27 @@ pub(crate) trait Kept: Decider {
 }
 
 macro_rules! kept {
-    ($($decider:ty => $field:ident),+ $(,)?) => {$(
-        impl Kept for $decider {
+    ($($decider:ty => $field:ident),+ $(,)?) => {
+        $(impl Kept for $decider {
             fn store(stores: &Stores) -> &Store<Self> {
                 &stores.$field
             }
+        })+
+
+        /// A command from another node, as a job of its noun.
+        pub(crate) fn decode(
+            address: Address,
+            envelope: &Envelope,
+            asker: Asker,
+            permit: Permit,
+        ) -> Result<Box<dyn Work>, Asker> {
+            match address.noun {
+                $(<$decider>::NOUN => {
+                    Ok(Box::new(Job::<$decider>::from_afar(address, envelope, asker, permit)?))
+                })+
+            }
         }
-    )+};
+    };
 }
 
 kept! {

@@ -4,205 +4,196 @@
 //! A job is decided as soon as its aggregate is in memory and its key known to be new; what has to be read first is
 //! read beside the loop, and the jobs of that aggregate wait in order meanwhile. Commands on one aggregate do not
 //! wait for each other's fsync: the new state is in place at once, the answers leave when their batch is durable. A
-//! failed batch ends the generation: all states are dropped and all jobs decided again, in order.
+//! failed batch ends the generation: all states are dropped and all jobs decided again, in order. When the lane goes to
+//! another node, what has no answer yet goes back to the road.
 
 use crate::{
-    dispatch::{DEADLINE, Dispatch},
     error::Error,
     job::{Keep, Work},
     keys::{Keys, Novelty},
+    lookup::{self, Found, Lookup},
     metrics,
+    road::Inbox,
     store::Stores,
 };
 use futures::{FutureExt, future::BoxFuture};
 use natter_domain::Address;
 use natter_streams::{
-    Lane, Log, Positions, Record, clock,
+    Lane, Log, Positions, clock,
     committer::{Committer, Ended, Settled},
     feed::Feeds,
-    id,
+    lease::Lease,
 };
 use std::{
     collections::{HashMap, VecDeque},
     panic::AssertUnwindSafe,
-    sync::Arc,
 };
-use tokio::{sync::mpsc, task::JoinSet, time::Instant};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio::{task::JoinSet, time::Instant};
 use uuid::Uuid;
-
-/// Jobs that may wait at a lane's door.
-const INBOX: usize = 1_024;
-
-/// Jobs that a lane may hold undecided or undurable; beyond it the inbox fills, and its callers hear `unavailable`.
-const HELD: usize = 8_192;
 
 /// Jobs decided between two looks at the committer.
 const BURST: usize = 256;
 
-type Boxed = Box<dyn Work>;
+pub(crate) type Boxed = Box<dyn Work>;
 
-/// Takes every lane over, then starts a worker for each.
-pub(crate) async fn start_all(
-    log: &Log,
-    node: &str,
-    tasks: &TaskTracker,
-    stop: &CancellationToken,
-    fenced: &CancellationToken,
-) -> Result<(Dispatch, Feeds), Error> {
-    // Another start of the same node is another owner: settling an append must not take a lane back from it.
-    let owner: Arc<str> = format!("{node} {}", id::new()).into();
-    let starts = log.lanes().iter().map(|lane| Committer::start(log.clone(), lane, owner.clone()));
-    let committers: Vec<Committer<Boxed>> = futures::future::try_join_all(starts).await?;
-    let feeds = Feeds::new(committers.iter().map(Committer::head));
-    let mut doors = Vec::new();
-    for committer in committers {
-        let (door, inbox) = mpsc::channel(INBOX);
-        doors.push(door);
-        let worker = Worker::new(log.clone(), committer, feeds.clone());
-        tasks.spawn(worker.run(inbox, stop.clone(), fenced.clone()));
-    }
-    Ok((Dispatch::new(log.lanes(), doors), feeds))
+/// Jobs of one aggregate that wait, in order: for its state, or for the word whether the first one's key is new.
+#[derive(Default)]
+struct Queue {
+    jobs: VecDeque<Boxed>,
+    replaying: bool,
 }
 
-/// What was read for an aggregate whose jobs wait.
-struct Read {
-    keep: Option<Keep>,
-    found: Option<Record>,
+/// Why a worker ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum End {
+    /// In order: everything decided is durable and answered.
+    GivenUp,
+    /// The lease has run out, or somebody else has it.
+    Lost,
+    /// The lane's row said so.
+    Fenced,
 }
 
-struct Worker {
+pub(crate) struct Worker {
     log: Log,
-    lane: Lane,
     committer: Committer<Boxed>,
     feeds: Feeds,
+    lease: Lease,
     stores: Stores,
     keys: Keys,
-    /// Aggregates being prepared: first the job that needs it, then those that came meanwhile.
-    waiting: HashMap<Address, VecDeque<Boxed>>,
+    waiting: HashMap<Address, Queue>,
     /// Commands whose first try is in flight.
     repeats: Vec<Boxed>,
-    preparing: JoinSet<(Address, Result<Read, Error>)>,
-    /// Jobs without an answer, wherever they are.
-    held: usize,
+    lookup: Lookup,
+    replays: JoinSet<(Address, Result<Keep, Error>)>,
 }
 
 impl Worker {
-    fn new(log: Log, committer: Committer<Boxed>, feeds: Feeds) -> Self {
+    pub fn new(log: Log, committer: Committer<Boxed>, feeds: Feeds, lease: Lease) -> Self {
         Self {
-            lane: committer.head().lane,
-            stores: Stores::new(&log),
+            stores: Stores::new(&log, lease.lane()),
             keys: Keys::new(clock::now()),
+            lookup: Lookup::new(ask_log(log.clone(), lease.lane())),
             log,
             committer,
             feeds,
+            lease,
             waiting: HashMap::new(),
             repeats: Vec::new(),
-            preparing: JoinSet::new(),
-            held: 0,
+            replays: JoinSet::new(),
         }
     }
 
-    /// Once told to stop, it takes nothing more and answers what it holds; what has no answer when every caller has
-    /// given up gets none.
-    async fn run(mut self, mut inbox: mpsc::Receiver<Boxed>, stop: CancellationToken, fenced: CancellationToken) {
-        // Also for a panic: a process must not go on with a lane that nobody serves.
-        let lost = fenced.drop_guard();
+    /// Until the lane goes. What has no answer then is given back, in order.
+    pub async fn run(mut self, inbox: &mut Inbox) -> (End, Vec<Boxed>) {
         let mut jobs = Vec::with_capacity(BURST);
-        let (mut open, mut patience) = (true, None);
-        while open || self.held > 0 {
+        let mut leaving = false;
+        let end = loop {
+            if leaving && self.committer.waiting() == 0 {
+                break End::GivenUp;
+            }
             tokio::select! {
                 biased;
+                () = self.lease.lost() => break End::Lost,
                 settled = self.committer.settled() => {
-                    if !self.settle(settled).await {
-                        tracing::error!(lane = %self.lane, "another node has taken the lane: nothing more is answered here");
-                        return;
+                    if let Some((end, jobs)) = self.settle(settled).await {
+                        return (end, self.recall(jobs));
                     }
                 }
-                Some(Ok((address, read))) = self.preparing.join_next() => self.prepared(address, read).await,
-                () = stop.cancelled(), if patience.is_none() => {
-                    inbox.close();
-                    patience = Some(Instant::now() + DEADLINE);
-                }
-                () = passed(patience) => break,
-                count = inbox.recv_many(&mut jobs, BURST), if open && self.held < HELD => {
-                    open = count > 0;
-                    self.held += count;
+                () = self.lookup.done() => self.looked_up().await,
+                Some(Ok((address, replayed))) = self.replays.join_next() => self.replayed(address, replayed).await,
+                () = self.lease.given_up(), if !leaving => leaving = true,
+                count = inbox.recv_many(&mut jobs, BURST), if !leaving => {
+                    // The road is closed: the process ends.
+                    leaving = count == 0;
                     for job in jobs.drain(..) {
                         self.admit(job).await;
                     }
                 }
             }
-        }
-        lost.disarm();
+        };
+        let held = self.committer.abandon();
+        (end, self.recall(held))
     }
 
     /// Decides a job, or has read what is missing for it.
     async fn admit(&mut self, job: Boxed) {
         if job.deadline() <= Instant::now() {
-            self.held -= 1;
             metrics::expired();
             return job.fail(Error::Unavailable);
         }
-        if let Some(queue) = self.waiting.get_mut(&job.address()) {
-            return queue.push_back(job);
-        }
-        let novelty = job.key().map_or(Novelty::New, |key| self.keys.novelty(key, clock::now()));
-        match novelty {
-            Novelty::InFlight => self.repeats.push(job),
-            Novelty::Unsure => self.prepare(job, true),
-            Novelty::New if !job.is_in_memory(&self.stores) => self.prepare(job, false),
-            Novelty::New => self.decide(job).await,
-        }
-    }
-
-    /// Reads what is missing beside the loop; jobs of the same aggregate wait in order.
-    fn prepare(&mut self, job: Boxed, look_up: bool) {
         let address = job.address();
-        let replay = (!job.is_in_memory(&self.stores)).then(|| job.replay(self.log.clone()));
-        let key = job.key().filter(|_| look_up).map(|key| key.stored.key);
-        let read = AssertUnwindSafe(read(self.log.clone(), replay, key)).catch_unwind();
-        self.waiting.insert(address, VecDeque::from([job]));
-        self.preparing.spawn(async move {
-            let panicked = |_| Err(Error::Failed { what: "read an aggregate", source: "it panicked".into() });
-            (address, read.await.unwrap_or_else(panicked))
-        });
+        // Asked also where the job has to wait for others: the keys of all who wait are looked up together.
+        let known = self.knows(&job);
+        if let Some(queue) = self.waiting.get_mut(&address) {
+            return queue.jobs.push_back(job);
+        }
+        if known && job.is_in_memory(&self.stores) {
+            return self.go_on(job).await;
+        }
+        self.waiting.insert(address, Queue { jobs: VecDeque::from([job]), replaying: false });
+        self.pump(address).await;
     }
 
-    async fn prepared(&mut self, address: Address, read: Result<Read, Error>) {
-        let mut jobs = self.waiting.remove(&address).unwrap_or_default();
-        let Some(job) = jobs.pop_front() else { return };
-        match read {
-            Ok(read) => self.go_on(job, read).await,
-            Err(error) => {
-                self.held -= 1;
-                tracing::error!(lane = %self.lane, noun = %address.noun, id = %address.id, %error, "read an aggregate");
-                job.fail(error);
+    /// Whether it is known if the job's key is new; has it looked up otherwise.
+    fn knows(&mut self, job: &Boxed) -> bool {
+        let Some(key) = job.key() else { return true };
+        let id = key.stored.key;
+        if self.lookup.is_wanted(id) {
+            return false;
+        }
+        if self.lookup.has(id) && !self.keys.was_stored(key) {
+            return true;
+        }
+        match self.keys.novelty(key, clock::now()) {
+            Novelty::New | Novelty::InFlight => true,
+            Novelty::Unsure if self.lookup.has_stored(id) => true,
+            Novelty::Unsure => {
+                self.lookup.want(id);
+                false
             }
         }
-        for job in jobs {
-            self.admit(job).await;
+    }
+
+    /// Goes on with the aggregate's jobs that need nothing more, up to the first that does.
+    async fn pump(&mut self, address: Address) {
+        while let Some(job) = self.next_ready(address) {
+            self.go_on(job).await;
         }
     }
 
-    async fn go_on(&mut self, mut job: Boxed, Read { keep, found }: Read) {
-        if let Some(keep) = keep {
-            keep(&self.stores);
+    fn next_ready(&mut self, address: Address) -> Option<Boxed> {
+        let mut queue = self.waiting.remove(&address)?;
+        let job = queue.jobs.pop_front()?;
+        let in_memory = job.is_in_memory(&self.stores);
+        if !in_memory && !queue.replaying {
+            queue.replaying = true;
+            self.replays.spawn(replay(address, job.replay(self.log.clone(), self.lease.lane())));
         }
-        let overtaken = found.is_none() && job.key().is_some_and(|key| self.keys.was_stored(key));
-        if overtaken || !job.is_in_memory(&self.stores) {
-            // While it was looked up, the key was stored, or the aggregate forgotten.
-            let look_up = job.key().is_some();
-            return self.prepare(job, look_up);
+        let ready = in_memory && self.knows(&job);
+        let job = if ready {
+            Some(job)
+        } else {
+            queue.jobs.push_front(job);
+            None
+        };
+        self.waiting.insert(address, queue);
+        job
+    }
+
+    /// Nothing is missing: its aggregate is in memory, and its key was looked up if it had to be.
+    async fn go_on(&mut self, mut job: Boxed) {
+        let Some(key) = job.key().copied() else { return self.decide(job).await };
+        if self.keys.is_in_flight(&key) {
+            return self.repeats.push(job);
         }
-        match found {
-            Some(first) => {
-                job.repeat(&self.stores, first);
+        match self.lookup.take(key.stored.key) {
+            Some(Found::Stored(first)) => {
+                job.repeat(*first);
                 self.committer.queue(Vec::new(), job);
             }
-            // Its key came with another aggregate's command, and that one was decided meanwhile.
-            None if job.key().is_some_and(|key| self.keys.is_in_flight(key)) => self.repeats.push(job),
-            None => self.decide(job).await,
+            Some(Found::Failed) => job.fail(Error::Unavailable),
+            Some(Found::Nothing) | None => self.decide(job).await,
         }
     }
 
@@ -215,17 +206,43 @@ impl Worker {
         self.committer.queue(drafts, job);
     }
 
-    /// False: the lane is somebody else's now.
-    async fn settle(&mut self, settled: Settled<Boxed>) -> bool {
+    async fn replayed(&mut self, address: Address, replayed: Result<Keep, Error>) {
+        let Some(queue) = self.waiting.get_mut(&address) else { return };
+        queue.replaying = false;
+        match replayed {
+            Ok(keep) => keep(&self.stores),
+            Err(error) => {
+                tracing::error!(lane = %self.lease.lane(), noun = %address.noun, id = %address.id, %error, "replay an aggregate");
+                if let Some(job) = queue.jobs.pop_front() {
+                    job.fail(error);
+                }
+            }
+        }
+        self.pump(address).await;
+    }
+
+    async fn looked_up(&mut self) {
+        let addresses: Vec<Address> = self.waiting.keys().copied().collect();
+        for address in addresses {
+            self.pump(address).await;
+        }
+    }
+
+    /// Something: the worker ends, with these jobs.
+    async fn settle(&mut self, settled: Settled<Boxed>) -> Option<(End, Vec<Boxed>)> {
         match settled {
+            Settled::Committed { answers, .. } if !self.lease.is_held() => {
+                // Stored or not, it is for the next owner to say: it knows every key.
+                let jobs = answers.into_iter().map(|(job, _)| job).chain(self.committer.abandon()).collect();
+                Some((End::Lost, jobs))
+            }
             Settled::Committed { answers, batch, head } => {
                 if !batch.is_empty() {
                     // Before the answers: a client may come back with its position at once.
-                    self.feeds.lane(self.lane).publish(batch, head);
+                    self.feeds.lane(head.lane).publish(batch, head);
                 }
-                let now = clock::now();
                 let head = Positions::one(head.lane, head.position, head.incarnation);
-                self.held -= answers.len();
+                let now = clock::now();
                 for (job, events) in answers {
                     if let Some(key) = events.first().and_then(|first| first.key) {
                         self.keys.durable(key.key, now);
@@ -234,22 +251,19 @@ impl Worker {
                 }
                 let repeats = std::mem::take(&mut self.repeats);
                 self.redo(repeats).await;
-                true
+                None
             }
-            Settled::Ended { jobs, why: Ended::Fenced } => {
-                self.give_up(jobs);
-                false
-            }
+            Settled::Ended { jobs, why: Ended::Fenced } => Some((End::Fenced, jobs)),
             Settled::Ended { jobs, why } => {
-                tracing::warn!(lane = %self.lane, ?why, jobs = jobs.len(), "the generation has ended: deciding again");
+                tracing::warn!(lane = %self.lease.lane(), ?why, jobs = jobs.len(), "the generation has ended: deciding again");
                 self.stores.forget();
                 self.keys.forget_in_flight();
-                if why == Ended::Repeated {
-                    self.keys.distrust(clock::now());
-                }
                 let jobs = self.recall(jobs);
+                if why == Ended::Repeated {
+                    self.lookup.want_all(jobs.iter().filter_map(|job| job.key()).map(|key| key.stored.key));
+                }
                 self.redo(jobs).await;
-                true
+                None
             }
         }
     }
@@ -258,8 +272,9 @@ impl Worker {
     /// waits for its aggregate, then what waits for its first try. What is being read is forgotten: it was read for
     /// the generation that has ended.
     fn recall(&mut self, committed: Vec<Boxed>) -> Vec<Boxed> {
-        self.preparing = JoinSet::new();
-        let waiting = self.waiting.drain().flat_map(|(_, jobs)| jobs);
+        self.replays = JoinSet::new();
+        self.lookup.forget();
+        let waiting = self.waiting.drain().flat_map(|(_, queue)| queue.jobs);
         committed.into_iter().chain(waiting).chain(self.repeats.drain(..)).collect()
     }
 
@@ -268,36 +283,16 @@ impl Worker {
             self.admit(job).await;
         }
     }
+}
 
-    fn give_up(&mut self, jobs: Vec<Boxed>) {
-        self.stores.forget();
-        for job in self.recall(jobs) {
-            job.fail(Error::Unavailable);
-        }
+fn ask_log(log: Log, lane: Lane) -> impl Fn(Vec<Uuid>) -> BoxFuture<'static, lookup::Answer> + Send + Sync {
+    move |keys| {
+        let log = log.clone();
+        Box::pin(async move { log.by_keys(lane, &keys).await })
     }
 }
 
-/// What a job needs: its aggregate, where it is not in memory, and the first event of its key, if it is to be looked up.
-async fn read(
-    log: Log,
-    replay: Option<BoxFuture<'static, Result<Keep, Error>>>,
-    key: Option<Uuid>,
-) -> Result<Read, Error> {
-    let keep = match replay {
-        Some(replay) => Some(replay.await?),
-        None => None,
-    };
-    let found = match key {
-        Some(key) => log.by_keys(&[key]).await?.into_values().next(),
-        None => None,
-    };
-    Ok(Read { keep, found })
-}
-
-/// Never, while there is no such moment.
-async fn passed(moment: Option<Instant>) {
-    match moment {
-        Some(moment) => tokio::time::sleep_until(moment).await,
-        None => std::future::pending().await,
-    }
+async fn replay(address: Address, replay: BoxFuture<'static, Result<Keep, Error>>) -> (Address, Result<Keep, Error>) {
+    let panicked = |_| Err(Error::Failed { what: "read an aggregate", source: "it panicked".into() });
+    (address, AssertUnwindSafe(replay).catch_unwind().await.unwrap_or_else(panicked))
 }

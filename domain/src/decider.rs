@@ -32,8 +32,12 @@ pub struct Context {
 /// A noun's rules.
 pub trait Decider: Send + Sync + 'static {
     const NOUN: Noun;
-    type State: Default + Clone + Debug + PartialEq + Send + Sync + 'static;
-    type Command: Clone + Debug + Send + Sync + 'static;
+    /// The version of the state's shape and of what `evolve` makes of events, from 1. Stored snapshots of another version
+    /// are not read: they are made again from the log. See the golden files.
+    const STATE_VERSION: u32;
+    type State: Default + Clone + Debug + PartialEq + Serialize + DeserializeOwned + Send + Sync + 'static;
+    /// Serialised only between nodes that ask each other.
+    type Command: Serialize + DeserializeOwned + Clone + Debug + Send + Sync + 'static;
     type Event: Event;
     type Refusal: Refusal;
 

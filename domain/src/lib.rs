@@ -12,6 +12,7 @@ mod decider;
 pub mod id;
 mod limits;
 mod sealed;
+mod serial;
 mod timestamp;
 mod value;
 

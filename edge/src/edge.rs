@@ -1,7 +1,9 @@
 //! What every door of this process shares. It is in two parts, so that the gate can be tried without a database: what
 //! stands before the gate ([`Edge`]), and what only a verified caller reaches ([`Inside`]).
 
-use crate::{Settings, auth::Auth, http::problem::Problem, inbox::Cursors, socket::hub::Hub};
+use crate::{
+    Settings, auth::Auth, http::problem::Problem, inbox::Cursors, server::End, socket::hub::Hub, system::Readiness,
+};
 use axum::{extract::FromRequestParts, http::request::Parts};
 use natter_commands::Commands;
 use natter_projections::Projections;
@@ -17,13 +19,19 @@ pub struct Edge {
     pub stop: CancellationToken,
     /// Every WebSocket, and every answer to one that is still to come.
     pub sockets: TaskTracker,
+    pub readiness: Readiness,
     /// `None` only where the gate itself is tried.
     pub inside: Option<Inside>,
 }
 
 impl Edge {
     pub fn new(auth: Arc<Auth>, lanes: Lanes, settings: Settings, stop: CancellationToken) -> Self {
-        Self { auth, lanes, settings, stop, sockets: TaskTracker::new(), inside: None }
+        Self { auth, lanes, settings, stop, sockets: TaskTracker::new(), readiness: Readiness::default(), inside: None }
+    }
+
+    /// How serving ends.
+    pub fn end(&self) -> End {
+        End { stop: self.stop.clone(), sockets: self.sockets.clone(), drain: self.settings.drain }
     }
 }
 

@@ -30,6 +30,7 @@ use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use http::router::description;
+pub use system::Readiness;
 
 /// What the doors open on.
 pub struct Doors {
@@ -39,6 +40,8 @@ pub struct Doors {
     pub keyring: Arc<Keyring>,
     pub lanes: Lanes,
     pub settings: Settings,
+    /// Of the other roles of this process; that of the doors is added here.
+    pub readiness: Readiness,
 }
 
 #[derive(Clone, Debug)]
@@ -76,7 +79,7 @@ pub fn access_token(keyring: &Keyring, caller: natter_commands::Caller) -> Strin
 }
 
 /// Serves until `stop`, then lets go in order: no new connections, what was asked is answered, WebSockets are closed
-/// with 1012.
+/// with 1012. Neither lanes nor projections need run in this process.
 pub async fn serve(listener: TcpListener, doors: Doors, stop: CancellationToken) -> Result<(), Error> {
     metrics::recorder();
     let auth = Arc::new(Auth::new(&doors.keyring));
@@ -84,13 +87,38 @@ pub async fn serve(listener: TcpListener, doors: Doors, stop: CancellationToken)
     let inside = enter(&doors, auth, &edge.sockets, &stop);
     auth::ended::fill(&inside).await;
     tokio::spawn(auth::ended::watch(inside.clone(), stop));
+    edge.readiness = readiness(&doors, edge.stop.clone());
     edge.inside = Some(inside);
     let edge = Arc::new(edge);
-    server::run(listener, http::router::router(&edge), &edge).await
+    server::run(listener, http::router::router(&edge), edge.end()).await
+}
+
+/// Serves `/healthz`, `/readyz` and `/metrics` until `stop`, and nothing else: for a process without doors.
+pub async fn serve_health(
+    listener: TcpListener,
+    readiness: Readiness,
+    settings: &Settings,
+    stop: CancellationToken,
+) -> Result<(), Error> {
+    metrics::recorder();
+    let readiness = ends(readiness, stop.clone());
+    let end = server::End { stop, sockets: TaskTracker::new(), drain: settings.drain };
+    server::run(listener, http::router::health(readiness), end).await
+}
+
+fn readiness(doors: &Doors, stop: CancellationToken) -> Readiness {
+    let (bus, projections) = (doors.bus.clone(), doors.projections.clone());
+    ends(doors.readiness.clone(), stop)
+        .and("edge", move || (!bus.is_connected()).then_some("is not connected to the bus"))
+        .and("edge", move || (!projections.is_ready()).then_some("waits for projections to catch up"))
+}
+
+fn ends(readiness: Readiness, stop: CancellationToken) -> Readiness {
+    readiness.and("process", move || stop.is_cancelled().then_some("is about to end"))
 }
 
 fn enter(doors: &Doors, auth: Arc<Auth>, sockets: &TaskTracker, stop: &CancellationToken) -> Inside {
-    let hub = socket::hub::Hub::new(doors.bus.clone(), stop.clone());
+    let hub = socket::hub::Hub::new(doors.bus.clone(), doors.projections.clone(), stop.clone());
     Inside::new(Rooms {
         auth,
         lanes: doors.lanes,

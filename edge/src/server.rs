@@ -1,6 +1,6 @@
 //! How connections are taken and let go. `axum::serve` knows no slow clients and no `TCP_NODELAY`; hyper does.
 
-use crate::{Error, edge::Edge};
+use crate::Error;
 use axum::{Router, extract::Request};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
@@ -24,9 +24,18 @@ const HEADERS_MAX: usize = 100;
 /// Of the request line and headers together.
 const HEADER_BYTES_MAX: usize = 32 * 1024;
 
-/// Serves until `stop`. What is under way then may take as long as the settings say.
-pub async fn run(listener: TcpListener, router: Router, edge: &Arc<Edge>) -> Result<(), Error> {
-    let (connections, stop, cut) = (TaskTracker::new(), edge.stop.clone(), CancellationToken::new());
+/// How it ends.
+pub struct End {
+    pub stop: CancellationToken,
+    /// WebSockets, which outlive the connections that they were.
+    pub sockets: TaskTracker,
+    /// How long what is under way may take.
+    pub drain: Duration,
+}
+
+/// Serves until told to stop, and lets what is under way come to its end.
+pub async fn run(listener: TcpListener, router: Router, end: End) -> Result<(), Error> {
+    let (connections, stop, cut) = (TaskTracker::new(), end.stop.clone(), CancellationToken::new());
     tokio::spawn(stop.clone().run_until_cancelled_owned(upkeep()));
     let builder = Arc::new(builder());
     while let Some(stream) = stop.run_until_cancelled(accept(&listener)).await {
@@ -34,7 +43,7 @@ pub async fn run(listener: TcpListener, router: Router, edge: &Arc<Edge>) -> Res
         connections.spawn(connection);
     }
     drop(listener);
-    drain(&connections, edge, &cut).await;
+    drain(&connections, &end, &cut).await;
     Ok(())
 }
 
@@ -114,15 +123,15 @@ async fn silence(asked: &CancellationToken) {
 }
 
 /// Waits for what is under way, then cuts what is left.
-async fn drain(connections: &TaskTracker, edge: &Edge, cut: &CancellationToken) {
+async fn drain(connections: &TaskTracker, end: &End, cut: &CancellationToken) {
     connections.close();
-    edge.sockets.close();
+    end.sockets.close();
     let all = async {
         connections.wait().await;
-        edge.sockets.wait().await;
+        end.sockets.wait().await;
     };
-    if timeout(edge.settings.drain, all).await.is_err() {
-        tracing::warn!(connections = connections.len(), sockets = edge.sockets.len(), "cut off at the end");
+    if timeout(end.drain, all).await.is_err() {
+        tracing::warn!(connections = connections.len(), sockets = end.sockets.len(), "cut off at the end");
     }
     cut.cancel();
 }

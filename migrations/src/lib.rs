@@ -12,6 +12,8 @@ pub const POSTGRES: &[(i64, &str, &str)] = &[
     (1, "log", include_str!("../postgres/0001_log.sql")),
     (2, "relations", include_str!("../postgres/0002_relations.sql")),
     (3, "history", include_str!("../postgres/0003_history.sql")),
+    (4, "lease", include_str!("../postgres/0004_lease.sql")),
+    (5, "stores", include_str!("../postgres/0005_stores.sql")),
 ];
 
 /// Brings the database to the newest shape. Safe to call from many processes: the first takes a lock.

@@ -1,8 +1,9 @@
 //! Every setting of a running Natter: from `NATTER_*` variables, each with its default.
 
 use anyhow::{Context, Result, bail};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use natter_commands::Cost;
+use natter_streams::lease;
 use std::{
     fs::OpenOptions,
     io::{Read, Write},
@@ -15,9 +16,19 @@ use std::{
 /// What `natter serve` and `natter run` are told.
 #[derive(Args, Clone, Debug)]
 pub struct Settings {
-    /// Where the doors are.
+    /// Where the doors are; a process without doors answers `/healthz`, `/readyz` and `/metrics` there.
     #[arg(long, env = "NATTER_LISTEN", default_value = "127.0.0.1:8080")]
     pub listen: SocketAddr,
+    /// What this process does: any of `edge`, `commands`, `projections`, comma separated.
+    #[arg(long, env = "NATTER_ROLES", value_delimiter = ',', default_value = "edge,commands,projections")]
+    pub roles: Vec<Role>,
+    /// What this process is called among those that share the work; no two that live may have one name [default: the
+    /// host's name and the address it listens on].
+    #[arg(long, env = "NATTER_NODE", value_parser = node_name)]
+    pub node: Option<String>,
+    /// Milliseconds after which what a process held is taken by others, if it is not heard of.
+    #[arg(long, env = "NATTER_LEASE_MS", default_value = "5000", value_parser = lease_millis)]
+    pub lease: Duration,
     /// Where the installation's key and private servers' data are kept [default: .natter].
     #[arg(long, env = "NATTER_DATA_DIR")]
     pub data_dir: Option<PathBuf>,
@@ -27,6 +38,10 @@ pub struct Settings {
     /// Lanes of a new installation, 1 to 256 [default: 16]. Cannot be changed later.
     #[arg(long, env = "NATTER_LANES")]
     pub lanes: Option<u16>,
+    /// PostgreSQL servers that hold some of the lanes: `08-0f=postgres://b/natter,...`, lanes as two hexadecimal digits.
+    /// Lanes that are not named are on the database url's server. A placed lane does not move by itself.
+    #[arg(long, env = "NATTER_LANE_STORES", default_value = "", hide_env_values = true)]
+    pub lane_stores: String,
     /// What hashing a password costs: `cheap` is for tests only.
     #[arg(long, env = "NATTER_ARGON2", default_value = "standard", value_parser = cost)]
     pub argon2: Cost,
@@ -36,6 +51,33 @@ pub struct Settings {
     /// `off` lifts rates, never shapes and sizes. There are no rates yet.
     #[arg(long, env = "NATTER_LIMITS", default_value = "standard", value_parser = ["standard", "off"])]
     pub limits: String,
+}
+
+/// A part of Natter that can run by itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum Role {
+    /// The doors: REST and WebSocket.
+    Edge,
+    /// The write side: owns lanes.
+    Commands,
+    /// The read side: runs projections and delivery.
+    Projections,
+}
+
+fn node_name(text: &str) -> Result<String> {
+    let fits =
+        !text.is_empty() && text.len() <= 200 && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'/');
+    if !fits {
+        bail!("1 to 200 printable ASCII characters without spaces and slashes");
+    }
+    Ok(text.to_owned())
+}
+
+fn lease_millis(text: &str) -> Result<Duration> {
+    match text.parse() {
+        Ok(millis @ 500..=60_000) => Ok(Duration::from_millis(millis)),
+        _ => bail!("500 to 60000"),
+    }
 }
 
 fn cost(text: &str) -> Result<Cost> {
@@ -56,6 +98,22 @@ fn millis(text: &str) -> Result<Duration> {
 const USUAL_DIR: &str = ".natter";
 
 impl Settings {
+    pub fn has(&self, role: Role) -> bool {
+        self.roles.contains(&role)
+    }
+
+    /// Renewed five times in a term: two lost renewals, or three, cost nothing.
+    pub fn leases(&self) -> lease::Settings {
+        lease::Settings { term: self.lease, renew_every: self.lease / 5 }
+    }
+
+    /// Host and port make a name that no other living process has, and the next start of this one has again.
+    pub fn node_name(&self, address: SocketAddr) -> String {
+        let host = || std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+        let named = || format!("{}:{}", host().trim().replace('/', "-"), address);
+        self.node.clone().filter(|name| !name.is_empty()).unwrap_or_else(named)
+    }
+
     pub fn dir(&self) -> PathBuf {
         self.chosen_dir().unwrap_or(Path::new(USUAL_DIR)).to_owned()
     }
@@ -69,9 +127,13 @@ impl Settings {
     pub fn in_directory(dir: &Path) -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            roles: Role::value_variants().to_vec(),
+            node: None,
+            lease: lease::TERM,
             data_dir: Some(dir.to_owned()),
             key_file: None,
             lanes: None,
+            lane_stores: String::new(),
             argon2: Cost::Standard,
             heartbeat: Duration::from_secs(25),
             limits: "standard".to_owned(),

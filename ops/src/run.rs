@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::Args;
+use natter_streams::Placement;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Settings;
@@ -67,7 +68,7 @@ async fn serve_on(servers: &Servers, settings: &Settings, stop: &CancellationTok
         return Ok(());
     }
     say("postgresql   applying migrations");
-    serve::migrate(servers.database_url()).await?;
+    serve::migrate_all(&Placement::parse(servers.database_url(), &settings.lane_stores)?).await?;
     say(&format!("natter       starting on {}", settings.listen));
     let ready = |address| welcome(address, &settings.dir());
     let serving = serve::serve(settings, servers.database_url(), servers.nats_url(), stop.clone(), ready);

@@ -1,12 +1,18 @@
-//! One process with every role: migrates, takes the lanes, starts relays, projections and doors, and stops them in
-//! the opposite order.
+//! One process with some roles or all: migrates, starts what its roles need, and stops it in the opposite order: first the
+//! doors, then what stands behind them.
 
-use crate::config::Settings;
+use crate::config::{Role, Settings};
 use anyhow::{Context, Result, bail};
 use natter_commands::Commands;
-use natter_edge::Doors;
+use natter_edge::{Doors, Readiness};
 use natter_projections::Projections;
-use natter_streams::{Log, bus::Bus, keyring::Keyring, relay};
+use natter_streams::{
+    Log, Node, Placement,
+    bus::Bus,
+    feed::Feeds,
+    keyring::Keyring,
+    lease::{Context as Leases, Directory},
+};
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -24,43 +30,16 @@ pub async fn serve(
 ) -> Result<()> {
     // Before anything counts.
     natter_edge::metrics::recorder();
-    let keyring = Arc::new(Keyring::new(&settings.installation_key()?));
     // First, so that a second start on the same address fails before it takes anybody's lanes.
     let listener =
         TcpListener::bind(settings.listen).await.with_context(|| format!("listen on {}", settings.listen))?;
     let address = listener.local_addr()?;
-    migrate(database_url).await?;
-    let log = Log::connect(database_url, settings.lanes).await?;
-    log.check_key(&keyring).await?;
-    let bus = Bus::connect(nats_url).await?;
-
     let inner = CancellationToken::new();
-    let node = format!("{}-{}", std::process::id(), natter_streams::id::new().simple());
-    let command_settings = natter_commands::Settings { node, password_cost: settings.argon2 };
-    let (commands, feeds, workers) =
-        Commands::start(log.clone(), keyring.clone(), command_settings, inner.clone()).await?;
-    let relays = start_relays(&log, &bus, &feeds, &inner);
-    let projection_settings = natter_projections::Settings { database_url: database_url.to_owned() };
-    let (projections, projectors) =
-        Projections::start(projection_settings, log.clone(), feeds, bus.clone(), keyring.clone(), inner.clone())
-            .await?;
-    let doors = Doors {
-        commands: commands.clone(),
-        projections,
-        bus,
-        keyring,
-        lanes: log.lanes(),
-        settings: natter_edge::Settings { heartbeat: settings.heartbeat, ..Default::default() },
-    };
+    let process = Process::start(settings, database_url, nats_url, address, &inner).await?;
     ready(address);
-    let doors_stop = stop.child_token();
-    let served = tokio::select! {
-        served = natter_edge::serve(listener, doors, doors_stop.clone()) => served.context("serve"),
-        () = commands.fenced() => Err(anyhow::anyhow!("another natter has taken over this log's lanes")),
-    };
-    doors_stop.cancel();
+    let served = process.serve(settings, listener, stop).await;
     inner.cancel();
-    for tasks in [workers, projectors, relays] {
+    for tasks in &process.tasks {
         if tokio::time::timeout(LAST_COMMITS, tasks.wait()).await.is_err() {
             tracing::warn!("some tasks did not end in time");
         }
@@ -68,13 +47,105 @@ pub async fn serve(
     served
 }
 
-fn start_relays(log: &Log, bus: &Bus, feeds: &natter_streams::feed::Feeds, stop: &CancellationToken) -> TaskTracker {
-    let relays = TaskTracker::new();
-    for lane in log.lanes().iter() {
-        relays.spawn(relay::run(log.clone(), bus.clone(), feeds.clone(), lane, stop.clone()));
+/// What runs behind the doors of this process.
+struct Process {
+    keyring: Arc<Keyring>,
+    leases: Leases,
+    /// Where it has doors or owns lanes.
+    commands: Option<Commands>,
+    /// Where it has doors or runs projections.
+    projections: Option<Projections>,
+    readiness: Readiness,
+    tasks: Vec<TaskTracker>,
+}
+
+impl Process {
+    async fn start(
+        settings: &Settings,
+        database_url: &str,
+        nats_url: &str,
+        address: SocketAddr,
+        stop: &CancellationToken,
+    ) -> Result<Self> {
+        let keyring = Arc::new(Keyring::new(&settings.installation_key()?));
+        let placement = Placement::parse(database_url, &settings.lane_stores)?;
+        migrate_all(&placement).await?;
+        let log = Log::open(&placement, settings.lanes).await?;
+        log.check_key(&keyring).await?;
+        let bus = Bus::connect(nats_url).await?;
+        let directory = Directory::start(&log, &bus, stop).await?;
+        let feeds = Feeds::start(&log, stop).await?;
+        let node = Node::new(&settings.node_name(address));
+        tracing::info!(%node, roles = ?settings.roles, "starting");
+        let leases = Leases { log, bus, node, settings: settings.leases(), directory };
+        leases.settings.check()?;
+        let (readiness, tasks) = (Readiness::default(), Vec::new());
+        let mut process = Self { keyring, leases, commands: None, projections: None, readiness, tasks };
+        if settings.has(Role::Commands) || settings.has(Role::Edge) {
+            process.start_commands(settings, feeds.clone(), stop);
+        }
+        if settings.has(Role::Projections) || settings.has(Role::Edge) {
+            process.start_projections(settings, database_url, feeds, stop).await?;
+        }
+        Ok(process)
     }
-    relays.close();
-    relays
+
+    fn start_commands(&mut self, settings: &Settings, feeds: Feeds, stop: &CancellationToken) {
+        let owns_lanes = settings.has(Role::Commands);
+        let command_settings = natter_commands::Settings { password_cost: settings.argon2, owns_lanes, relays: true };
+        let (commands, tasks) =
+            Commands::start(self.leases.clone(), feeds, self.keyring.clone(), &command_settings, stop);
+        self.commands = Some(commands);
+        self.tasks.push(tasks);
+        if owns_lanes {
+            let Leases { log, directory, .. } = self.leases.clone();
+            self.readiness = self.readiness.clone().and("commands", move || {
+                log.lanes().iter().any(|lane| directory.owner(lane).is_none()).then_some("wait for lanes to be taken")
+            });
+        }
+    }
+
+    async fn start_projections(
+        &mut self,
+        settings: &Settings,
+        database_url: &str,
+        feeds: Feeds,
+        stop: &CancellationToken,
+    ) -> Result<()> {
+        let run = settings.has(Role::Projections);
+        let projection_settings = natter_projections::Settings { database_url: database_url.to_owned() };
+        let (leases, keyring) = (self.leases.clone(), self.keyring.clone());
+        let (projections, tasks) =
+            Projections::start(projection_settings, leases, feeds, keyring, run, stop.clone()).await?;
+        self.projections = Some(projections.clone());
+        self.tasks.push(tasks);
+        if run {
+            self.readiness = self
+                .readiness
+                .clone()
+                .and("projections", move || (!projections.is_ready()).then_some("have not caught up"));
+        }
+        Ok(())
+    }
+
+    async fn serve(&self, settings: &Settings, listener: TcpListener, stop: CancellationToken) -> Result<()> {
+        let edge = natter_edge::Settings { heartbeat: settings.heartbeat, ..Default::default() };
+        let doors = self.commands.clone().zip(self.projections.clone()).filter(|_| settings.has(Role::Edge));
+        let Some((commands, projections)) = doors else {
+            let served = natter_edge::serve_health(listener, self.readiness.clone(), &edge, stop);
+            return served.await.context("serve");
+        };
+        let doors = Doors {
+            commands,
+            projections,
+            bus: self.leases.bus.clone(),
+            keyring: self.keyring.clone(),
+            lanes: self.leases.log.lanes(),
+            settings: edge,
+            readiness: self.readiness.clone(),
+        };
+        natter_edge::serve(listener, doors, stop).await.context("serve")
+    }
 }
 
 /// Applies what is missing of the tables.

@@ -57,6 +57,15 @@ impl Error {
         matches!(self, Self::Log(Broken { .. } | Foreign { .. } | Undecodable { .. }))
     }
 
+    /// A server is gone or has run out of something: to be tried again.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Database { source, .. } => natter_streams::error::is_passing(source),
+            Self::Log(error) => error.is_passing(),
+            _ => false,
+        }
+    }
+
     /// Somebody else runs the same projection.
     pub(crate) fn is_overtaken(&self) -> bool {
         matches!(self, Self::Log(LogError::Overtaken { .. }))

@@ -2,8 +2,10 @@
 //! away and built again. There are three: `relations` (who there is and who is in what, PostgreSQL), `history` (the
 //! messages, behind a trait) and `delivery` (frames for the people who are online).
 //!
+//! Each projection of each lane runs in one process at a time, held by a lease; queries are answered by any process.
+//!
 //! Reading order: `projector` (what a projection does), `run` (the one task per projection and lane), `progress`
-//! (how far each has come, and who waits for it); then a noun: `<noun>/project.rs` writes the rows that
+//! (how far each has come, wherever it runs, and who waits for it); then a noun: `<noun>/project.rs` writes the rows that
 //! `<noun>/query.rs` reads. `gate` says who may see which messages. Nothing here decides anything: decisions fold the
 //! log, not a view that lags behind it.
 
@@ -33,10 +35,17 @@ use crate::{
     delivery::Delivery,
     message::{HistoryStore, PostgresHistory, project::History},
     progress::Progress,
+    projector::Projector,
     relations::Relations,
-    run::Place,
+    run::Access,
 };
-use natter_streams::{Log, Positions, bus::Bus, feed::Feeds, keyring::Keyring};
+use natter_streams::{
+    Positions,
+    bus::Bus,
+    feed::Feeds,
+    keyring::Keyring,
+    lease::{self, Context, Share},
+};
 use sqlx::PgPool;
 use std::{sync::Arc, time::Duration};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -64,49 +73,72 @@ pub(crate) struct Shared {
 }
 
 impl Projections {
-    /// Opens the read side and runs all of its projections, until told to stop.
+    /// Opens the read side, for queries and waits, until told to stop. With `run`, this process also takes its part of
+    /// running the projections.
     pub async fn start(
         settings: Settings,
-        log: Log,
+        context: Context,
         feeds: Feeds,
-        bus: Bus,
         keyring: Arc<Keyring>,
+        run: bool,
         stop: CancellationToken,
     ) -> Result<(Self, TaskTracker), Error> {
-        let projections = Self::open(settings, feeds, keyring).await?;
-        let tasks = projections.run(&Projection::ALL, &log, &bus, &stop);
+        let projections = Self::open(settings, &context.bus, feeds, keyring, &stop).await?;
+        let which: &[Projection] = if run { &Projection::ALL } else { &[] };
+        let tasks = projections.run(which, &context, &stop);
         Ok((projections, tasks))
     }
 
-    /// Opens the read side without running anything: queries work, waits wait.
-    pub async fn open(settings: Settings, feeds: Feeds, keyring: Arc<Keyring>) -> Result<Self, Error> {
+    /// Opens the read side without running anything: queries work, waits wait for what other processes run.
+    pub async fn open(
+        settings: Settings,
+        bus: &Bus,
+        feeds: Feeds,
+        keyring: Arc<Keyring>,
+        stop: &CancellationToken,
+    ) -> Result<Self, Error> {
         let writing = sql::projectors(&settings.database_url).await?;
         let pool = sql::queries(&settings.database_url).await?;
         let history = Arc::new(PostgresHistory::new(pool.clone(), writing.clone()));
         let progress = Arc::new(Progress::new(feeds.clone()));
+        tokio::spawn(progress::watch(progress.clone(), pool.clone(), bus.clone(), stop.clone()));
         Ok(Self(Arc::new(Shared { pool, writing, history, keyring, progress, feeds })))
     }
 
-    /// Runs some of the projections on every lane, until told to stop. A projection runs once at a time: a second
-    /// one would find its checkpoint moved, and say so.
-    pub fn run(&self, projections: &[Projection], log: &Log, bus: &Bus, stop: &CancellationToken) -> TaskTracker {
+    /// Takes part in running some of the projections, until told to stop: each runs once at a time on each lane, and the
+    /// processes that run it share the lanes.
+    pub fn run(&self, projections: &[Projection], context: &Context, stop: &CancellationToken) -> TaskTracker {
         let tasks = TaskTracker::new();
-        for lane in log.lanes().iter() {
-            for projection in projections {
-                let place = Place::new(log.clone(), self.0.feeds.clone(), self.0.progress.clone(), lane);
-                match projection {
-                    Projection::Relations => tasks.spawn(run::run(self.relations(), place, stop.clone())),
-                    Projection::History => tasks.spawn(run::run(self.history(), place, stop.clone())),
-                    Projection::Delivery => tasks.spawn(run::run(self.delivery(bus), place, stop.clone())),
-                };
-            }
+        let shared = self.clone();
+        for projection in projections {
+            let (shared, bus) = (shared.clone(), context.bus.clone());
+            match projection {
+                Projection::Relations => tasks.spawn(self.keep(context, move || shared.relations(), stop)),
+                Projection::History => tasks.spawn(self.keep(context, move || shared.history(), stop)),
+                Projection::Delivery => tasks.spawn(self.keep(context, move || shared.deliver(&bus), stop)),
+            };
         }
         if projections.contains(&Projection::Delivery) {
-            tasks.spawn(delivery::mark::run(bus.clone(), stop.clone()));
+            tasks.spawn(delivery::mark::run(context.bus.clone(), context.node.start, stop.clone()));
         }
-        tasks.spawn(progress::report(self.0.progress.clone(), projections.to_vec(), stop.clone()));
+        if !projections.is_empty() {
+            tasks.spawn(progress::listen(self.0.progress.clone(), context.bus.clone(), stop.clone()));
+            tasks.spawn(progress::report(self.0.progress.clone(), stop.clone()));
+        }
         tasks.close();
         tasks
+    }
+
+    /// Runs a projection on the lanes whose leases this process holds.
+    fn keep<P: Projector, M: Fn() -> P + Send + Sync + 'static>(
+        &self,
+        context: &Context,
+        make: M,
+        stop: &CancellationToken,
+    ) -> impl Future<Output = ()> + Send + use<P, M> {
+        let access = Access::new(context, self.0.feeds.clone(), self.0.progress.clone());
+        let share = Share::Reader(P::PROJECTION.as_str());
+        lease::keep(context.clone(), share, move |lease| run::hold(make(), access.clone(), lease), stop.clone())
     }
 
     fn relations(&self) -> Relations {
@@ -117,7 +149,7 @@ impl Projections {
         History::new(self.0.history.clone())
     }
 
-    fn delivery(&self, bus: &Bus) -> Delivery {
+    fn deliver(&self, bus: &Bus) -> Delivery {
         let Shared { writing, keyring, progress, .. } = &*self.0;
         Delivery::new(bus.clone(), writing.clone(), keyring.clone(), progress.clone())
     }
@@ -137,18 +169,24 @@ impl Projections {
         self.0.progress.wait(bound, positions, projections).await
     }
 
-    /// Waits until these projections have passed where every lane's head is now, [`WAIT_BOUND`] at the most. Asked
-    /// before telling the caller that what they write to does not exist.
+    /// Waits until these projections have passed all that is durable by now, wherever it was written, [`WAIT_BOUND`] at
+    /// the most. Asked before telling the caller that what they write to does not exist.
     pub async fn catch_up(&self, projections: &[Projection]) -> Result<(), Wait> {
         self.0.progress.catch_up(WAIT_BOUND, projections).await
     }
 
-    /// [`Self::catch_up`] with a bound of the caller's.
-    pub async fn catch_up_within(&self, bound: Duration, projections: &[Projection]) -> Result<(), Wait> {
-        self.0.progress.catch_up(bound, projections).await
+    /// Waits until these projections have passed all that this process has heard of: exact for lanes that are written
+    /// here, up to a second older for the others. It asks nobody, so a read can afford it.
+    pub async fn freshen(&self, bound: Duration, projections: &[Projection]) -> Result<(), Wait> {
+        self.0.progress.freshen(bound, projections).await
     }
 
-    /// Whether every projection has seen, on every lane, what was there when this process started.
+    /// How often another process that waited has hurried a projection here.
+    pub fn hurries(&self) -> u64 {
+        self.0.progress.hurries()
+    }
+
+    /// Whether every projection, wherever it runs, has seen on every lane what was there when this process started.
     pub fn is_ready(&self) -> bool {
         self.0.progress.is_ready()
     }
@@ -167,6 +205,10 @@ impl Projections {
 
     pub fn conversation(&self) -> conversation::Query<'_> {
         conversation::Query(&self.0)
+    }
+
+    pub fn delivery(&self) -> delivery::Query<'_> {
+        delivery::Query(&self.0)
     }
 
     pub fn message(&self) -> message::Query<'_> {

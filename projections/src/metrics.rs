@@ -28,6 +28,17 @@ pub(crate) fn stuck(projection: Projection, lane: Lane, stuck: bool) {
         .set(f64::from(u8::from(stuck)));
 }
 
+/// Another process waits for a projector of this one.
+pub(crate) fn hurried(projection: Projection) {
+    counter!("natter_projection_hurried_total", "projection" => projection.as_str()).increment(1);
+}
+
+/// A projection of a lane runs here no more: who runs it now says how it does.
+pub(crate) fn gone(projection: Projection, lane: Lane) {
+    lag(projection, lane, 0);
+    stuck(projection, lane, false);
+}
+
 pub(crate) fn delivered(frames: usize, copies: usize) {
     counter!("natter_delivery_frames_total").increment(frames as u64);
     counter!("natter_delivery_copies_total").increment(copies as u64);

@@ -29,6 +29,10 @@ impl Projection {
         }
     }
 
+    pub(crate) fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|projection| projection.as_str() == name)
+    }
+
     pub(crate) const fn before_apply(self) -> &'static str {
         match self {
             Self::Relations => "projection.relations.before_apply",

@@ -1,11 +1,20 @@
-//! One task per projection and lane: read, apply, tell who waits. On any error it goes back to the stored checkpoint.
+//! One task per projection and lane, in the one process that holds its lease: read, apply, tell who waits. On any error
+//! it goes back to the stored checkpoint. Neither the lane's owner nor the other projections need be in this process.
 
 use crate::{
     Error, metrics,
     progress::Progress,
     projector::{Batch, Projector},
 };
-use natter_streams::{Lane, Log, Record, checkpoint, fault, feed::Feeds, reader::Reader};
+use natter_streams::{
+    Lane, Link, Log, Record,
+    bus::Bus,
+    checkpoint, fault,
+    feed::Feeds,
+    lease::{Context, Lease},
+    position,
+    reader::Reader,
+};
 use std::{
     convert::Infallible,
     error::Error as _,
@@ -24,28 +33,55 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 /// Between tries at what only somebody with another binary, or with another log, can mend.
 const STUCK_PAUSE: Duration = Duration::from_secs(30);
 
-/// One lane and what is needed to follow it.
-pub(crate) struct Place {
+/// What is needed to follow lanes.
+#[derive(Clone)]
+pub(crate) struct Access {
     log: Log,
+    bus: Bus,
     feeds: Feeds,
     progress: Arc<Progress>,
+}
+
+impl Access {
+    pub(crate) fn new(context: &Context, feeds: Feeds, progress: Arc<Progress>) -> Self {
+        Self { log: context.log.clone(), bus: context.bus.clone(), feeds, progress }
+    }
+}
+
+/// One lane, and what is needed to follow it.
+struct Place {
+    access: Access,
     lane: Lane,
 }
 
-impl Place {
-    pub(crate) fn new(log: Log, feeds: Feeds, progress: Arc<Progress>, lane: Lane) -> Self {
-        Self { log, feeds, progress, lane }
+/// Runs a projection on the lane of a lease. Told to give up, it completes what it has left open. One that lost its lease
+/// drops everything: whoever has it now goes on from the checkpoint, which only one of them can move.
+pub(crate) async fn hold<P: Projector>(projector: P, access: Access, lease: Lease) {
+    let place = Place { access, lane: lease.lane() };
+    let _here = place.access.progress.begin(P::PROJECTION, place.lane);
+    let stop = CancellationToken::new();
+    let _end = stop.clone().drop_guard();
+    let given_up = async {
+        lease.given_up().await;
+        stop.cancel();
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        biased;
+        () = lease.lost() => tracing::warn!(projection = P::PROJECTION.as_str(), lane = %place.lane, "projection: the lease is lost"),
+        () = given_up => {}
+        () = run(projector, &place, &stop) => {}
     }
 }
 
 /// Runs until told to stop. Stopping drops a batch in hand, whose transaction has committed wholly or not at all, and
 /// completes what was left open behind it.
-pub(crate) async fn run<P: Projector>(mut projector: P, place: Place, stop: CancellationToken) {
+async fn run<P: Projector>(mut projector: P, place: &Place, stop: &CancellationToken) {
     let mut pause = PAUSE;
     loop {
         let mut progressed = false;
         let ended = tokio::select! {
-            Err(error) = follow(&mut projector, &place, &mut progressed) => Some(error),
+            Err(error) = follow(&mut projector, place, &mut progressed) => Some(error),
             () = stop.cancelled() => None,
         };
         let Some(error) = ended else { return settle(&mut projector).await };
@@ -65,10 +101,11 @@ async fn settle<P: Projector>(projector: &mut P) {
 
 /// From the stored checkpoint on, until something goes wrong.
 async fn follow<P: Projector>(projector: &mut P, place: &Place, progressed: &mut bool) -> Result<Infallible, Error> {
-    let last = checkpoint::load(&place.log, P::PROJECTION.as_str(), place.lane).await?;
+    let Access { log, bus, feeds, .. } = &place.access;
+    let last = checkpoint::load(log, P::PROJECTION.as_str(), place.lane).await?;
     // May be less than what was told before: PostgreSQL may have lost the newest of our commits in a crash.
-    place.progress.set(P::PROJECTION, place.lane, last.position);
-    let mut reader = Reader::tap(place.log.clone(), &place.feeds, last);
+    tell::<P>(place, &last);
+    let mut reader = Reader::new(log.clone(), bus, feeds, last);
     let mut applied = None;
     loop {
         pace::<P>(place, applied).await;
@@ -81,13 +118,18 @@ async fn follow<P: Projector>(projector: &mut P, place: &Place, progressed: &mut
     }
 }
 
+fn tell<P: Projector>(place: &Place, passed: &Link) {
+    let at = position::Place::new(passed.position, passed.incarnation);
+    place.access.progress.set(P::PROJECTION, place.lane, at);
+}
+
 /// Under load, waits for more events to share a transaction, unless somebody waits for this projection. Found by
 /// profile: transactions of a dozen rows cost PostgreSQL more than the rows.
 async fn pace<P: Projector>(place: &Place, applied: Option<tokio::time::Instant>) {
     let (Some(applied), Some(pace)) = (applied, P::PACE) else { return };
     tokio::select! {
         () = tokio::time::sleep_until(applied + pace) => {}
-        () = place.progress.hurried(P::PROJECTION, place.lane) => {}
+        () = place.access.progress.hurried(P::PROJECTION, place.lane) => {}
     }
 }
 
@@ -115,7 +157,7 @@ async fn apply<P: Projector>(projector: &mut P, place: &Place, batch: Batch<'_>)
 async fn apply_whole<P: Projector>(projector: &mut P, place: &Place, batch: Batch<'_>) -> Result<(), Error> {
     let begin = Instant::now();
     projector.apply(batch).await?;
-    place.progress.set(P::PROJECTION, place.lane, batch.step().to.position);
+    tell::<P>(place, &batch.step().to);
     metrics::applied(P::PROJECTION, batch.records.len(), begin.elapsed());
     metrics::stuck(P::PROJECTION, place.lane, false);
     Ok(())
@@ -128,7 +170,7 @@ fn report<P: Projector>(lane: Lane, error: &Error) {
         metrics::stuck(P::PROJECTION, lane, true);
         tracing::error!(projection, %lane, %error, cause, "projection: stuck until somebody mends it");
     } else if error.is_overtaken() {
-        tracing::error!(projection, %lane, %error, "projection: it must run once at a time");
+        tracing::warn!(projection, %lane, %error, "projection: somebody else has run it meanwhile");
     } else {
         tracing::warn!(projection, %lane, %error, cause, "projection: back to the checkpoint");
     }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::sync::broadcast;
 
 /// The headers of a message, for those who publish on [`Bus::live`].
-pub use async_nats::HeaderMap;
+pub use async_nats::{HeaderMap, HeaderValue};
 
 /// Acks that may be outstanding: more than the windows of 256 lanes can be, since a publish beyond it fails.
 const ACKS_IN_FLIGHT: usize = 2 * crate::relay::WINDOW * 256;
@@ -69,6 +69,11 @@ impl Bus {
     /// Each time the live connection may have lost something.
     pub fn doubts(&self) -> broadcast::Receiver<Doubt> {
         self.doubts.subscribe()
+    }
+
+    /// Several servers carry the messages: what one of them knows of the subscriptions at another, it knows a little later.
+    pub fn is_clustered(&self) -> bool {
+        self.live.server_info().cluster.is_some()
     }
 
     pub fn is_connected(&self) -> bool {

@@ -80,7 +80,12 @@ impl<A> Committer<A> {
     /// Takes the lane over.
     pub async fn start(log: Log, lane: crate::Lane, owner: Arc<str>) -> Result<Self, Error> {
         let (ownership, head) = log.take_over(lane, &owner).await?;
-        Ok(Self { log, owner, ownership, head: head.link, floor: head.time, queue: VecDeque::new(), in_flight: None })
+        Ok(Self::resume(log, owner, ownership, head))
+    }
+
+    /// Goes on behind `head`, which was read after the lane was taken over.
+    pub fn resume(log: Log, owner: Arc<str>, ownership: Ownership, head: Head) -> Self {
+        Self { log, owner, ownership, head: head.link, floor: head.time, queue: VecDeque::new(), in_flight: None }
     }
 
     /// The newest durable event.
@@ -101,6 +106,12 @@ impl<A> Committer<A> {
 
     pub fn queue(&mut self, drafts: Vec<Draft>, answer: A) {
         self.queue.push_back(Job { drafts, answer });
+    }
+
+    /// Every job without an answer, in order. What became of the batch in flight is for the next owner to say.
+    pub fn abandon(&mut self) -> Vec<A> {
+        let batch = self.in_flight.take().into_iter().flat_map(|batch| batch.jobs).map(|(answer, _)| answer);
+        batch.chain(self.queue.drain(..).map(|job| job.answer)).collect()
     }
 
     /// Waits until a batch has ended; for ever while nothing is queued.
@@ -188,6 +199,11 @@ async fn store(
         Appended::Repeated => (Outcome::Ended(Ended::Repeated), None),
         Appended::Unknown(error) => {
             tracing::warn!(lane = %ownership.lane, base = base.position, %error, "append: outcome unknown, taking the lane over again");
+            if error.as_database_error().is_some() {
+                // The server lives and said no, because its disk is full perhaps: the jobs come back at once, and it
+                // will say no to them too.
+                tokio::time::sleep(SETTLE_PAUSE).await;
+            }
             settle(&log, &owner, &ownership, last).await
         }
     }

@@ -17,6 +17,14 @@ pub enum Error {
         #[source]
         source: sqlx::Error,
     },
+    #[error("{what} {store}")]
+    Store {
+        what: &'static str,
+        /// `host:port/database`
+        store: String,
+        #[source]
+        source: sqlx::Error,
+    },
     #[error("lane {lane} is broken at position {position}: {what}")]
     Broken { lane: Lane, position: u64, what: &'static str },
     #[error("checkpoint {projection} of lane {lane} was moved by another reader")]
@@ -49,13 +57,41 @@ pub enum Error {
     },
 }
 
+/// Whether PostgreSQL may well do what it did not do now, without anybody's changing the statement: it is gone, starts,
+/// has no connection left, or no room on its disk.
+pub fn is_passing(error: &sqlx::Error) -> bool {
+    use sqlx::Error::{Database, Io, PoolTimedOut, Tls};
+    match error {
+        Io(_) | Tls(_) | PoolTimedOut => true,
+        // Connection lost, out of something, cancelled or shut down, its own system's error.
+        Database(error) => {
+            error.code().is_some_and(|code| ["08", "53", "57", "58"].iter().any(|class| code.starts_with(class)))
+        }
+        _ => false,
+    }
+}
+
 impl Error {
+    /// Trying again later may well help: a server is gone, or has run out of something.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Lane { source, .. } | Self::Database { source, .. } | Self::Store { source, .. } => {
+                is_passing(source)
+            }
+            _ => false,
+        }
+    }
+
     pub(crate) fn database(what: &'static str) -> impl FnOnce(sqlx::Error) -> Self {
         move |source| Self::Database { what, source }
     }
 
     pub(crate) fn lane(what: &'static str, lane: Lane) -> impl FnOnce(sqlx::Error) -> Self {
         move |source| Self::Lane { what, lane, source }
+    }
+
+    pub(crate) fn store(what: &'static str, store: &str) -> impl FnOnce(sqlx::Error) -> Self {
+        move |source| Self::Store { what, store: store.to_owned(), source }
     }
 
     pub(crate) fn bus<E: Into<Box<dyn std::error::Error + Send + Sync>>>(

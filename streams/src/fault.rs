@@ -2,12 +2,12 @@
 //! `fault-points`, which no release has, reaching one does nothing.
 //!
 //! `NATTER_FAULTS` holds `point=action` pairs, comma separated: `kill@N` (SIGKILL when reached the Nth time),
-//! `drop@N` (every Nth time [`drops`] says yes), `hold:/path` (waits while that file exists). Each reaching is
-//! one line `point` in the file that `NATTER_FAULTS_LOG` names, written before anything else happens, so that a
+//! `drop@N` (every Nth time [`drops`] says yes), `fail@N` ([`fails`] says yes the Nth time), `fail:/path` (it says
+//! yes while that file exists), `hold:/path` (waits while that file exists). Each reaching is one line `point` in the file that `NATTER_FAULTS_LOG` names, written before anything else happens, so that a
 //! test can count that its point was reached.
 
 #[cfg(feature = "fault-points")]
-pub use armed::{drops, reach};
+pub use armed::{drops, fails, reach};
 
 /// A place that a test may choose.
 #[cfg(not(feature = "fault-points"))]
@@ -18,6 +18,13 @@ pub async fn reach(_point: &'static str) {}
 #[cfg(not(feature = "fault-points"))]
 #[inline]
 pub fn drops(_point: &'static str) -> bool {
+    false
+}
+
+/// True where the test wants this to fail.
+#[cfg(not(feature = "fault-points"))]
+#[inline]
+pub fn fails(_point: &'static str) -> bool {
     false
 }
 
@@ -37,6 +44,8 @@ mod armed {
     enum Action {
         Kill(u64),
         Drop(u64),
+        FailAt(u64),
+        FailWhile(PathBuf),
         Hold(PathBuf),
     }
 
@@ -55,6 +64,8 @@ mod armed {
         let action = match action.split_once(['@', ':'])? {
             ("kill", nth) => Action::Kill(nth.parse().ok()?),
             ("drop", nth) => Action::Drop(nth.parse().ok()?),
+            ("fail", path) if path.starts_with('/') => Action::FailWhile(path.into()),
+            ("fail", nth) => Action::FailAt(nth.parse().ok()?),
             ("hold", path) => Action::Hold(path.into()),
             _ => return None,
         };
@@ -72,7 +83,7 @@ mod armed {
                     tokio::time::sleep(Duration::from_millis(5)).await;
                 }
             }
-            Action::Kill(_) | Action::Drop(_) => {}
+            Action::Kill(_) | Action::Drop(_) | Action::FailAt(_) | Action::FailWhile(_) => {}
         }
     }
 
@@ -83,6 +94,20 @@ mod armed {
             note(point);
         }
         drops
+    }
+
+    pub fn fails(point: &'static str) -> bool {
+        let Some(Fault { action, reached }) = FAULTS.get(point) else { return false };
+        let times = reached.fetch_add(1, Ordering::SeqCst) + 1;
+        let fails = match action {
+            Action::FailAt(nth) => *nth == times,
+            Action::FailWhile(path) => path.exists(),
+            Action::Kill(_) | Action::Drop(_) | Action::Hold(_) => false,
+        };
+        if fails {
+            note(point);
+        }
+        fails
     }
 
     fn kill() -> ! {

@@ -2,22 +2,26 @@
 //! is message N of the lane's JetStream stream. PostgreSQL is the truth, JetStream the distribution.
 //!
 //! Reading order: `lane` and `event` (what there is), `log` (PostgreSQL: append, takeover, read),
-//! `committer` (group commit), `feed` and `reader` (verified reading, whatever the source), `stream` and
-//! `relay` (JetStream). `keyring` seals what is personal. `subject` is the only place that spells a subject.
+//! `committer` (group commit), `feed`, `tap` and `reader` (verified reading, whatever the source), `stream` and `relay`
+//! (JetStream); `node` and `lease` (which process runs which lane). `keyring` seals what is personal. `subject` is the
+//! only place that spells a subject.
 
 pub mod bus;
 pub mod checkpoint;
 pub mod clock;
 pub mod committer;
-mod error;
+pub mod error;
 pub mod event;
 pub mod fault;
 pub mod feed;
 pub mod id;
 pub mod keyring;
 pub mod lane;
+pub mod lease;
 pub mod log;
 pub mod metrics;
+pub mod node;
+pub mod placement;
 pub mod position;
 pub mod probe;
 pub mod reader;
@@ -25,9 +29,12 @@ pub mod relay;
 pub mod stock;
 pub mod stream;
 pub mod subject;
+pub mod tap;
 
 pub use error::Error;
 pub use event::{Draft, Hash, Link, Record};
 pub use lane::{Lane, Lanes};
 pub use log::{Head, Log};
+pub use node::Node;
+pub use placement::Placement;
 pub use position::Positions;

@@ -31,3 +31,12 @@ pub(crate) fn window_lost(lane: Lane) {
 pub(crate) fn stream_refilled(lane: Lane) {
     counter!("natter_relay_streams_refilled_total", "lane" => lane.to_string()).increment(1);
 }
+
+/// `change`: taken, given_up, lost, ended (its work came back by itself), released.
+pub(crate) fn lease_changed(share: &'static str, change: &'static str) {
+    counter!("natter_lease_changes_total", "share" => share, "change" => change).increment(1);
+}
+
+pub(crate) fn leases_held(share: &'static str, lanes: usize) {
+    gauge!("natter_lease_lanes_held", "share" => share).set(lanes as f64);
+}

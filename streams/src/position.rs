@@ -24,6 +24,11 @@ impl Place {
     pub fn new(position: u64, incarnation: Uuid) -> Self {
         Self { position, incarnation: incarnation.as_fields().0 }
     }
+
+    /// Of this incarnation of the lane.
+    pub fn is_of(&self, incarnation: Uuid) -> bool {
+        *self == Self::new(self.position, incarnation)
+    }
 }
 
 impl Positions {

@@ -7,9 +7,10 @@ use crate::{
     bus::Bus,
     feed::{Batch, Feeds},
     stream,
+    tap::{Listener, Lost},
 };
 use std::{sync::Arc, time::Duration};
-use tokio::sync::broadcast::{self, error::RecvError};
+use tokio::{sync::watch, time::timeout};
 
 /// Events of one read from PostgreSQL.
 const PAGE: usize = 1_000;
@@ -56,8 +57,15 @@ pub(crate) fn next_link(last: &Link, record: &Record) -> Result<Link, Error> {
 }
 
 enum Source {
-    Tap(broadcast::Receiver<Batch>),
+    Tap(Listener),
     Stream(Box<stream::Source>),
+}
+
+/// Where a reader looks that goes by whether the lane is written in this process.
+struct Choice {
+    bus: Bus,
+    feeds: Feeds,
+    open: watch::Receiver<bool>,
 }
 
 /// See the module's page.
@@ -65,22 +73,36 @@ pub struct Reader {
     log: Log,
     last: Link,
     source: Source,
+    /// `None`: the source is for good.
+    choice: Option<Choice>,
     /// Read from the log before waiting for the source.
     behind: bool,
     checked: tokio::time::Instant,
 }
 
 impl Reader {
-    /// Reads what this process commits, as it commits it.
-    pub fn tap(log: Log, feeds: &Feeds, last: Link) -> Self {
-        let source = Source::Tap(feeds.lane(last.lane).tap());
-        Self { log, last, source, behind: true, checked: tokio::time::Instant::now() }
+    /// Reads the tap while the lane is open in this process, the lane's JetStream stream otherwise, and changes by itself
+    /// when the lane comes or goes. What lies between the two is a hole like any other.
+    pub fn new(log: Log, bus: &Bus, feeds: &Feeds, last: Link) -> Self {
+        let mut open = feeds.lane(last.lane).openings();
+        let is_open = *open.borrow_and_update();
+        let choice = Choice { bus: bus.clone(), feeds: feeds.clone(), open };
+        let source = choice.source(is_open, &last);
+        Self { choice: Some(choice), ..Self::of(source, log, last, is_open) }
     }
 
-    /// Reads the lane's JetStream stream.
+    /// Reads what this process commits, as it commits it, and nothing else: for those that run beside the lane's owner.
+    pub fn tap(log: Log, feeds: &Feeds, last: Link) -> Self {
+        Self::of(Source::Tap(feeds.lane(last.lane).tap()), log, last, true)
+    }
+
+    /// Reads the lane's JetStream stream, and nothing else.
     pub fn stream(log: Log, bus: &Bus, last: Link) -> Self {
-        let source = Source::Stream(Box::new(stream::Source::new(bus.consuming().clone(), last.lane)));
-        Self { log, last, source, behind: false, checked: tokio::time::Instant::now() }
+        Self::of(Source::stream(bus, &last), log, last, false)
+    }
+
+    fn of(source: Source, log: Log, last: Link, behind: bool) -> Self {
+        Self { log, last, source, choice: None, behind, checked: tokio::time::Instant::now() }
     }
 
     pub fn lane(&self) -> Lane {
@@ -96,6 +118,7 @@ impl Reader {
     /// it has ended it loses nothing, but what it was reading from the log is read again.
     pub async fn next(&mut self, max: usize) -> Result<Vec<Arc<Record>>, Error> {
         loop {
+            self.choose();
             if self.behind || self.checked.elapsed() > IDLE_CHECK {
                 let page = self.log.read(&self.last, PAGE.min(max)).await?;
                 self.checked = tokio::time::Instant::now();
@@ -106,9 +129,12 @@ impl Reader {
                 self.behind = false;
             }
             let mut accepted = Vec::new();
-            if let Ok(received) = tokio::time::timeout(IDLE_CHECK, self.source.recv(&self.last)).await {
-                self.accept(received, &mut accepted);
-                self.drain(max, &mut accepted);
+            tokio::select! {
+                () = Choice::changed(&self.choice) => continue,
+                received = timeout(IDLE_CHECK, self.source.recv(&self.last)) => if let Ok(received) = received {
+                    self.accept(received, &mut accepted);
+                    self.drain(max, &mut accepted);
+                }
             }
             if !accepted.is_empty() {
                 self.checked = tokio::time::Instant::now();
@@ -117,17 +143,27 @@ impl Reader {
         }
     }
 
-    /// Takes what else is there already.
-    fn drain(&mut self, max: usize, accepted: &mut Vec<Arc<Record>>) {
-        while !self.behind && accepted.len() < max {
-            let Some(batch) = self.source.try_recv() else { return };
-            self.accept(Some(batch), accepted);
+    /// Looks elsewhere if the lane has come or gone. The log is read once after that: the new source tells nothing of
+    /// what was written before it was opened, nor the old one of what it still held.
+    fn choose(&mut self) {
+        let Some(choice) = &mut self.choice else { return };
+        if choice.open.has_changed().unwrap_or(false) {
+            let is_open = *choice.open.borrow_and_update();
+            self.source = choice.source(is_open, &self.last);
+            self.behind = true;
         }
     }
 
-    /// `None`: the source lost something.
-    fn accept(&mut self, received: Option<Batch>, accepted: &mut Vec<Arc<Record>>) {
-        let Some(batch) = received else {
+    /// Takes what else is there already.
+    fn drain(&mut self, max: usize, accepted: &mut Vec<Arc<Record>>) {
+        while !self.behind && accepted.len() < max {
+            let Some(received) = self.source.try_recv(&self.last) else { return };
+            self.accept(received, accepted);
+        }
+    }
+
+    fn accept(&mut self, received: Result<Batch, Lost>, accepted: &mut Vec<Arc<Record>>) {
+        let Ok(batch) = received else {
             self.behind = true;
             return;
         };
@@ -148,23 +184,36 @@ impl Reader {
     }
 }
 
+impl Choice {
+    fn source(&self, is_open: bool, last: &Link) -> Source {
+        if is_open { Source::Tap(self.feeds.lane(last.lane).tap()) } else { Source::stream(&self.bus, last) }
+    }
+
+    /// Resolves where the lane has come or gone since the source was chosen.
+    async fn changed(choice: &Option<Self>) {
+        let Some(choice) = choice else { return std::future::pending().await };
+        // A copy, so that the change is still one for who chooses. The sender is in our feeds: it cannot be gone.
+        let _ = choice.open.clone().changed().await;
+    }
+}
+
 impl Source {
-    async fn recv(&mut self, last: &Link) -> Option<Batch> {
+    fn stream(bus: &Bus, last: &Link) -> Self {
+        Self::Stream(Box::new(stream::Source::new(bus.consuming().clone(), last.lane)))
+    }
+
+    async fn recv(&mut self, last: &Link) -> Result<Batch, Lost> {
         match self {
-            Self::Tap(tap) => match tap.recv().await {
-                Ok(batch) => Some(batch),
-                Err(RecvError::Lagged(_)) => None,
-                // The owner is gone; the log is still there.
-                Err(RecvError::Closed) => std::future::pending().await,
-            },
+            Self::Tap(tap) => tap.recv().await,
             Self::Stream(stream) => stream.recv(last).await,
         }
     }
 
-    fn try_recv(&mut self) -> Option<Batch> {
+    /// `None`: there is nothing now.
+    fn try_recv(&mut self, last: &Link) -> Option<Result<Batch, Lost>> {
         match self {
-            Self::Tap(tap) => tap.try_recv().ok(),
-            Self::Stream(_) => None,
+            Self::Tap(tap) => tap.try_recv(),
+            Self::Stream(stream) => stream.try_recv(last),
         }
     }
 

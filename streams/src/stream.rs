@@ -1,27 +1,33 @@
 //! A lane's JetStream stream: made, compared with the log, filled and read. Messages are CloudEvents 1.0 in binary
 //! mode, with what the hash chain covers in `natter-*` headers; message N is event N.
 
-use crate::{Error, Hash, Lane, Link, Record, feed::Batch, subject};
+use crate::{Error, Hash, Lane, Link, Record, feed::Batch, subject, tap::Lost};
 use async_nats::{
     HeaderMap, Message,
     jetstream::{
-        Context,
+        self, Context,
         consumer::{
             DeliverPolicy,
-            pull::{Ordered, OrderedConfig},
+            pull::{Ordered, OrderedConfig, OrderedError},
         },
         context::GetStreamErrorKind,
         message::{PublishMessage, StreamMessage},
         stream::{self, Stream},
     },
 };
-use futures::{StreamExt, TryStreamExt};
+use futures::{FutureExt, StreamExt, TryStreamExt};
 use natter_domain::{Noun, Timestamp};
 use std::{borrow::Cow, collections::HashMap, ops::RangeInclusive, sync::Arc, time::Duration};
+use tokio::time::Instant;
 use uuid::Uuid;
 
 const INCARNATION: &str = "natter-incarnation";
+/// Between tries to subscribe: soon at first, then ever later, since each also looks into the log.
 const RETRY: Duration = Duration::from_millis(200);
+const LONGEST_RETRY: Duration = Duration::from_secs(2);
+/// A consumer that brings what we had so long ago was begun anew from the stream's first message: the client does that
+/// after a disconnect if none had come yet. Asking again is cheaper than reading all of it.
+const SEEN_AT_ONCE: u64 = 1_000;
 const READ_AT_ONCE: usize = 64;
 
 /// Where a stream ends, and which event stands there.
@@ -194,36 +200,61 @@ pub struct Source {
     context: Context,
     lane: Lane,
     messages: Option<Ordered>,
+    /// When the next try to subscribe is due, and how long after it the one after that.
+    retry: Option<Instant>,
+    pause: Duration,
 }
 
 impl Source {
     pub(crate) fn new(context: Context, lane: Lane) -> Self {
-        Self { context, lane, messages: None }
+        Self { context, lane, messages: None, retry: None, pause: RETRY }
     }
 
     pub(crate) fn reset(&mut self) {
         self.messages = None;
     }
 
-    /// The next event; `None` where the stream lost or changed something and the log must be asked.
-    pub(crate) async fn recv(&mut self, last: &Link) -> Option<Batch> {
+    /// The next event, or that the stream lost or changed something and the log must be asked.
+    pub(crate) async fn recv(&mut self, last: &Link) -> Result<Batch, Lost> {
         if self.messages.is_none() {
+            if let Some(retry) = self.retry {
+                tokio::time::sleep_until(retry).await;
+            }
             match subscribe(&self.context, self.lane, last.position + 1).await {
                 Ok(messages) => self.messages = Some(messages),
                 Err(error) => {
                     tracing::warn!(lane = %self.lane, %error, "subscribe to the stream");
-                    tokio::time::sleep(RETRY).await;
-                    return None;
+                    return Err(self.give_up());
                 }
             }
         }
-        match self.messages.as_mut()?.next().await {
-            Some(Ok(message)) => received(&message).map(|record| Arc::new(vec![Arc::new(record)])),
-            Some(Err(_)) | None => {
-                self.messages = None;
-                None
-            }
+        let next = self.messages.as_mut().ok_or(Lost)?.next().await;
+        self.take(next, last)
+    }
+
+    /// To be begun anew, but not at once.
+    fn give_up(&mut self) -> Lost {
+        self.messages = None;
+        self.retry = Some(Instant::now() + self.pause);
+        self.pause = (self.pause * 2).min(LONGEST_RETRY);
+        Lost
+    }
+
+    /// What has arrived already; `None`: nothing.
+    pub(crate) fn try_recv(&mut self, last: &Link) -> Option<Result<Batch, Lost>> {
+        // Unconstrained: the runtime's budget would say "nothing" while there is more.
+        let next = tokio::task::unconstrained(self.messages.as_mut()?.next()).now_or_never()?;
+        Some(self.take(next, last))
+    }
+
+    fn take(&mut self, next: Option<Result<jetstream::Message, OrderedError>>, last: &Link) -> Result<Batch, Lost> {
+        let Some(Ok(message)) = next else { return Err(self.give_up()) };
+        let record = received(&message).ok_or(Lost)?;
+        if record.position + SEEN_AT_ONCE < last.position {
+            return Err(self.give_up());
         }
+        (self.retry, self.pause) = (None, RETRY);
+        Ok(Arc::new(vec![Arc::new(record)]))
     }
 }
 

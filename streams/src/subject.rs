@@ -2,6 +2,7 @@
 
 use crate::{Lane, Record};
 use natter_domain::AccountId;
+use uuid::Uuid;
 
 /// Users are spread over this many buckets, so that wildcard interest can be split later.
 const BUCKETS: u8 = 64;
@@ -40,8 +41,24 @@ pub fn user(account: AccountId) -> String {
     format!("natter.users.{bucket:02x}.{account}")
 }
 
+/// Where one start of a node takes commands for the lanes it owns.
+pub fn commands(start: Uuid) -> String {
+    format!("natter.commands.{}", start.simple())
+}
+
+/// Where one start of a node hears what the owners of lanes answer.
+pub fn replies(start: Uuid) -> String {
+    format!("natter.replies.{}", start.simple())
+}
+
+/// Somebody has taken or released a lane, came or left; the message names the share.
+pub const LEASES: &str = "natter.leases.changed";
+
 /// What every edge must hear: sessions that ended.
 pub const SESSIONS: &str = "natter.sessions.ended";
+
+/// Who waits for a projection that runs elsewhere tells here what for.
+pub const HURRY: &str = "natter.progress.hurry";
 
 /// Where an edge asks delivery to echo a mark on a fresh subscription.
 pub const MARK: &str = "natter.delivery.mark";
@@ -49,12 +66,16 @@ pub const MARK: &str = "natter.delivery.mark";
 #[cfg(test)]
 mod tests {
     use super::*;
-    use uuid::Uuid;
 
     #[test]
     fn lanes_have_their_own_streams() {
         assert_eq!(stream(Lane::new(10)), "EVENTS_0a");
         assert_eq!(lane_events(Lane::new(10)), "natter.events.0a.>");
+    }
+
+    #[test]
+    fn each_start_of_a_node_has_its_own_door() {
+        assert_eq!(commands(Uuid::from_u128(0x47)), "natter.commands.00000000000000000000000000000047");
     }
 
     #[test]

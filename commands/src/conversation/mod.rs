@@ -69,7 +69,7 @@ impl Conversations<'_> {
         };
         let key = self.message_key(caller, conversation_id, message_id, body);
         let address = conversation::address(conversation_id);
-        let answer = self.0.dispatch.queue::<Conversation>(address, Some(caller), Some(key), Some(command));
+        let answer = self.0.dispatch.queue::<Conversation>(address, Some(caller), Some(key), Some(command), body.len());
         Pending::new(async move { sent(&answer.await?) })
     }
 

@@ -68,12 +68,24 @@ impl Friendships<'_> {
     ) -> Result<Accepted, Error> {
         let command = friendship::Command::Accept { request_id, conversation_id: ConversationId(id::new()) };
         let outcome = self.decide(by, friendship_id, command, &format!("accept {request_id}")).await?;
-        let request = outcome.state.requests.get(&request_id).zip(outcome.state.conversation_id);
-        let Some((request, conversation_id)) = request else {
-            return Err(Error::code(Code::NotFound, "there is no such request"));
+        let (conversation_id, members) = match outcome.events.first() {
+            Some((Event::Accepted { from, to, conversation_id, .. }, _)) => (*conversation_id, [*from, *to]),
+            _ => self.accepted_before(friendship_id, request_id).await?,
         };
-        let positions = self.open(conversation_id, [request.from, request.to], outcome.positions).await?;
+        let positions = self.open(conversation_id, members, outcome.positions).await?;
         Ok(Accepted { conversation_id, positions })
+    }
+
+    async fn accepted_before(
+        &self,
+        friendship_id: FriendshipId,
+        request_id: RequestId,
+    ) -> Result<(ConversationId, [AccountId; 2]), Error> {
+        let state = self.0.dispatch.inspect::<Friendship>(friendship::address(friendship_id)).await?;
+        let found = state.conversation_id.zip(state.requests.get(&request_id));
+        let (conversation_id, request) =
+            found.ok_or_else(|| Error::code(Code::NotFound, "there is no such request"))?;
+        Ok((conversation_id, [request.from, request.to]))
     }
 
     pub async fn reject(

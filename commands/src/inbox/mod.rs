@@ -8,7 +8,7 @@ use natter_domain::{
     inbox::{self, Advance, Event, Inbox},
 };
 use natter_streams::Positions;
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 pub struct Advanced {
     /// Where each cursor is now.
@@ -29,7 +29,14 @@ impl Inboxes<'_> {
             advances.iter().map(|advance| (advance.conversation_id, advance.joined_seq)).collect();
         let command = inbox::Command::Advance { cursors: advances };
         let outcome = self.0.dispatch.execute::<Inbox>(inbox::address(me), Some(by.caller), key, command).await?;
-        let now_at = |(id, joined)| (id, moved_to(&outcome, id).unwrap_or_default().max(joined));
+        let moved: HashMap<ConversationId, u64> = moved_to(&outcome).collect();
+        let all_moved = least.iter().all(|(id, _)| moved.contains_key(id));
+        let before =
+            if all_moved { Arc::default() } else { self.0.dispatch.inspect::<Inbox>(inbox::address(me)).await? };
+        let now_at = |(id, joined): (ConversationId, u64)| {
+            let seq = moved.get(&id).or_else(|| before.cursors.get(&id)).copied().unwrap_or_default();
+            (id, seq.max(joined))
+        };
         Ok(Advanced { cursors: least.into_iter().map(now_at).collect(), positions: outcome.positions })
     }
 
@@ -45,9 +52,8 @@ impl Inboxes<'_> {
     }
 }
 
-/// Where the command left a cursor; a repeat says what it said the first time.
-fn moved_to(outcome: &Outcome<Inbox>, id: ConversationId) -> Option<u64> {
-    let mut moved = outcome.events.iter().flat_map(|(Event::CursorsAdvanced { cursors }, _)| cursors);
-    let moved = moved.find(|cursor| cursor.conversation_id == id).map(|cursor| cursor.seq);
-    moved.or_else(|| outcome.state.cursors.get(&id).copied())
+/// Where the command moved cursors; a repeat says what it said the first time.
+fn moved_to(outcome: &Outcome<Inbox>) -> impl Iterator<Item = (ConversationId, u64)> {
+    let moved = outcome.events.iter().flat_map(|(Event::CursorsAdvanced { cursors }, _)| cursors);
+    moved.map(|cursor| (cursor.conversation_id, cursor.seq))
 }

@@ -2,6 +2,7 @@
 
 mod fence;
 mod friendship;
+mod nodes;
 mod redo;
 mod repeat;
 mod replay;

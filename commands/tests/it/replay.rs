@@ -57,7 +57,8 @@ async fn the_stock_event_store_replays_what_was_written() {
     for _ in 0..5 {
         node.sent(alice, conversation, "x").await;
     }
-    let store = PersistedEventStore::<_, Counted>::new_event_store(node.log.repository());
+    let store =
+        PersistedEventStore::<_, Counted>::new_event_store(node.log.repository(node.log.lanes().of(conversation.0)));
     let context = store.load_aggregate(&conversation.to_string()).await.unwrap();
     assert_eq!((context.aggregate.members, context.aggregate.messages), (2, 5));
     assert_eq!(context.current_sequence, 6);

@@ -7,7 +7,15 @@ use natter_domain::{
     AccountId, Code, ConversationId, FriendshipId, MessageId, Password, Username,
     conversation::{self, Event},
 };
-use natter_streams::{Lane, Link, Log, Record, clock, feed::Feeds, id, keyring::Keyring};
+use natter_streams::{
+    Lane, Link, Log, Record,
+    bus::Bus,
+    clock,
+    feed::Feeds,
+    id,
+    keyring::Keyring,
+    lease::{self, Directory},
+};
 use natter_testkit::{BOUND, Stack, within};
 use sqlx::{Connection, Executor, PgConnection};
 use std::sync::Arc;
@@ -21,6 +29,7 @@ pub struct Node {
     pub commands: Commands,
     pub log: Log,
     pub feeds: Feeds,
+    pub context: lease::Context,
     pub stop: CancellationToken,
     pub tasks: TaskTracker,
 }
@@ -31,12 +40,44 @@ impl Node {
     }
 
     pub async fn with_lanes(stack: &Stack, lanes: u16) -> Self {
-        let log = Log::connect(stack.database_url(), Some(lanes)).await.expect("open the log");
-        let settings = Settings { node: "test".to_owned(), password_cost: Cost::Cheap };
-        let (keyring, stop) = (Arc::new(Keyring::new(&[1; 32])), CancellationToken::new());
-        let started = Commands::start(log.clone(), keyring, settings, stop.clone()).await;
-        let (commands, feeds, tasks) = started.expect("start the write side");
-        Self { commands, log, feeds, stop, tasks }
+        Self::named(stack, "test", lanes).await
+    }
+
+    /// One of several on a log.
+    pub async fn named(stack: &Stack, name: &str, lanes: u16) -> Self {
+        Self::launch(stack, name, lanes, true).await
+    }
+
+    /// One that owns nothing.
+    pub async fn edge(stack: &Stack, lanes: u16) -> Self {
+        Self::launch(stack, "edge", lanes, false).await
+    }
+
+    async fn launch(stack: &Stack, name: &str, lanes: u16, owns_lanes: bool) -> Self {
+        let (log, stop) = (open(stack, lanes).await, CancellationToken::new());
+        let bus = Bus::connect(stack.nats_url()).await.expect("connect to NATS");
+        let directory = Directory::start(&log, &bus, &stop).await.expect("read who owns the lanes");
+        let (node, settings) = (natter_streams::Node::new(name), lease::Settings::default());
+        let context = lease::Context { log: log.clone(), bus, node, settings, directory };
+        let feeds = Feeds::start(&log, &stop).await.expect("read the heads");
+        let settings = Settings { password_cost: Cost::Cheap, owns_lanes, relays: true };
+        let keyring = Arc::new(Keyring::new(&[1; 32]));
+        let (commands, tasks) = Commands::start(context.clone(), feeds.clone(), keyring, &settings, &stop);
+        Self { commands, log, feeds, context, stop, tasks }
+    }
+
+    /// How many lanes are its own, as far as it knows.
+    pub fn owned(&self) -> usize {
+        let mine = |lane| self.context.directory.owner(lane).as_ref() == Some(&self.context.node);
+        self.log.lanes().iter().filter(|&lane| mine(lane)).count()
+    }
+
+    pub async fn owns(&self, count: usize) {
+        eventually(&format!("{} owns {count} lanes", self.context.node), async || match self.owned() {
+            owned if owned == count => Ok(()),
+            owned => Err(format!("{owned}")),
+        })
+        .await;
     }
 
     pub async fn stop(self) {
@@ -104,6 +145,23 @@ impl Node {
         let incarnation = self.log.incarnation(lane).await.expect("the lane is there");
         self.log.read(&Link::start(lane, incarnation), 1_000_000).await.expect("read the lane")
     }
+}
+
+pub async fn open(stack: &Stack, lanes: u16) -> Log {
+    Log::connect(stack.database_url(), Some(lanes)).await.expect("open the log")
+}
+
+/// Somebody who cannot be asked takes the lane, and keeps it until [`gone`].
+pub async fn seize(stack: &Stack, log: &Log, lane: Lane) {
+    log.take_over(lane, "somebody").await.expect("take the lane over");
+    let lease =
+        format!("UPDATE lanes SET expires_at = 'infinity' WHERE lane = {} AND owner = 'somebody'", lane.number());
+    sql(stack, &lease).await;
+}
+
+/// Whoever seized lanes is gone, and its lease is over.
+pub async fn gone(stack: &Stack) {
+    sql(stack, "UPDATE lanes SET expires_at = '-infinity' WHERE owner = 'somebody'").await;
 }
 
 pub fn caller(signed_in: &SignedIn) -> Caller {

@@ -1,8 +1,9 @@
-//! What may be asked of an account.
+//! What may be asked of an account. Its serde shape is for nodes of one version that ask each other; nothing stores it.
 
 use crate::{HandleId, Sealed};
+use serde::{Deserialize, Serialize};
 
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub enum Command {
     StartRegistration {
         username: Sealed,

@@ -30,6 +30,7 @@ pub fn address(id: AccountId) -> Address {
 
 impl Decider for Account {
     const NOUN: Noun = Noun::Account;
+    const STATE_VERSION: u32 = 1;
     type State = State;
     type Command = Command;
     type Event = Event;

@@ -2,9 +2,11 @@
 
 use super::Event;
 use crate::{HandleId, Sealed};
+use serde::{Deserialize, Serialize};
 use std::mem;
 
-#[derive(Clone, PartialEq, Debug, Default)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum State {
     #[default]
     Unknown,

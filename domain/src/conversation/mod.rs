@@ -29,6 +29,7 @@ pub fn address(id: ConversationId) -> Address {
 
 impl Decider for Conversation {
     const NOUN: Noun = Noun::Conversation;
+    const STATE_VERSION: u32 = 1;
     type State = State;
     type Command = Command;
     type Event = Event;

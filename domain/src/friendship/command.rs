@@ -1,8 +1,9 @@
-//! What may be asked of a friendship. The actor of the context is the one who asks.
+//! What may be asked of a friendship. The actor of the context is the one who asks. Its serde shape is for nodes of one version that ask each other; nothing stores it.
 
 use crate::{AccountId, ConversationId, RequestId, Sealed};
+use serde::{Deserialize, Serialize};
 
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub enum Command {
     /// While the other's own request is pending this accepts that one.
     Request {

@@ -32,6 +32,7 @@ pub fn address(id: FriendshipId) -> Address {
 
 impl Decider for Friendship {
     const NOUN: Noun = Noun::Friendship;
+    const STATE_VERSION: u32 = 1;
     type State = State;
     type Command = Command;
     type Event = Event;

@@ -1,21 +1,23 @@
 //! What we remember of a pair.
 
 use super::Event;
-use crate::{AccountId, ConversationId, RequestId, Timestamp};
+use crate::{AccountId, ConversationId, RequestId, Timestamp, serial};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-#[derive(Clone, PartialEq, Debug, Default)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct State {
     pub friends: bool,
     /// The pair's direct conversation, once they have been friends.
     pub conversation_id: Option<ConversationId>,
     /// Every request of the pair: an old one must still be known as closed. FRD-3 keeps their number small.
+    #[serde(with = "serial::sorted")]
     pub requests: imbl::HashMap<RequestId, Request>,
     /// Each person's last one.
     pub last_requests: BTreeMap<AccountId, RequestId>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Request {
     pub from: AccountId,
     pub to: AccountId,
@@ -25,7 +27,8 @@ pub struct Request {
     pub outcome: Option<Outcome>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Outcome {
     Accepted,
     Rejected,

@@ -25,6 +25,7 @@ pub fn address(id: HandleId) -> Address {
 
 impl Decider for Handle {
     const NOUN: Noun = Noun::Handle;
+    const STATE_VERSION: u32 = 1;
     type State = State;
     type Command = Command;
     type Event = Event;

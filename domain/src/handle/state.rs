@@ -2,8 +2,9 @@
 
 use super::Event;
 use crate::AccountId;
+use serde::{Deserialize, Serialize};
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct State {
     pub holder: Option<AccountId>,
 }

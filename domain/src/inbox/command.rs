@@ -1,14 +1,15 @@
-//! What may be asked of an inbox.
+//! What may be asked of an inbox. Its serde shape is for nodes of one version that ask each other; nothing stores it.
 
 use crate::{AccountId, ConversationId};
+use serde::{Deserialize, Serialize};
 
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub enum Command {
     /// Move cursors forward. The conversations' own word (`last_seq`, `joined_seq`) comes along as facts.
     Advance { cursors: Vec<Advance> },
 }
 
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Advance {
     pub conversation_id: ConversationId,
     pub seq: u64,

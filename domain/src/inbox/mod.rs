@@ -28,6 +28,7 @@ pub fn address(account: AccountId) -> Address {
 
 impl Decider for Inbox {
     const NOUN: Noun = Noun::Inbox;
+    const STATE_VERSION: u32 = 1;
     type State = State;
     type Command = Command;
     type Event = Event;

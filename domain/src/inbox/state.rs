@@ -1,11 +1,13 @@
 //! What we remember of an inbox. A persistent map: a person of many conversations costs a clone nothing.
 
 use super::Event;
-use crate::ConversationId;
+use crate::{ConversationId, serial};
+use serde::{Deserialize, Serialize};
 
-#[derive(Clone, PartialEq, Debug, Default)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct State {
     /// How far each conversation was read; absent: not moved yet.
+    #[serde(with = "serial::sorted")]
     pub cursors: imbl::HashMap<ConversationId, u64>,
 }
 

@@ -1,9 +1,10 @@
-//! What may be asked of a session.
+//! What may be asked of a session. Its serde shape is for nodes of one version that ask each other; nothing stores it.
 
 use super::event::{Device, Reason};
 use crate::{AccountId, Timestamp};
+use serde::{Deserialize, Serialize};
 
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub enum Command {
     Open {
         account_id: AccountId,

@@ -30,6 +30,7 @@ pub fn address(account: AccountId, session: SessionId) -> Address {
 
 impl Decider for Session {
     const NOUN: Noun = Noun::Session;
+    const STATE_VERSION: u32 = 1;
     type State = State;
     type Command = Command;
     type Event = Event;

@@ -6,9 +6,10 @@ use natter_domain::{AccountId, Context, ConversationId, Decider, MessageId, Seal
 use proptest::{
     collection::vec,
     prelude::*,
-    sample::select,
+    sample::{Index, select},
     test_runner::{Config, TestRunner},
 };
+use serde::{Serialize, de::DeserializeOwned};
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -44,6 +45,10 @@ macro_rules! laws {
         #[test]
         fn what_is_stored_gives_the_state_back() {
             crate::laws::what_is_stored_gives_the_state_back::<$noun>();
+        }
+        #[test]
+        fn a_state_that_was_written_down_goes_on_as_if_it_had_not() {
+            crate::laws::a_state_that_was_written_down_goes_on_as_if_it_had_not::<$noun>();
         }
     };
 }
@@ -108,6 +113,34 @@ pub fn what_is_stored_gives_the_state_back<D: Lawful>() {
         prop_assert_eq!(live, folded);
         Ok(())
     });
+}
+
+/// A snapshot at any place of any history is that place's state, and leads where the whole history leads. One state has
+/// one text.
+pub fn a_state_that_was_written_down_goes_on_as_if_it_had_not<D: Lawful>() {
+    check((vec(D::events(), 0..20), any::<Index>()), |(events, place)| {
+        let stored: Vec<D::Event> = events.iter().map(written).collect();
+        let place = place.index(stored.len() + 1);
+        let mut whole = D::State::default();
+        evolve::<D>(&mut whole, &stored[..place]);
+        let mut snapshot: D::State = written(&whole);
+        prop_assert_eq!(&snapshot, &whole);
+        prop_assert_eq!(text(&snapshot), text(&whole));
+        evolve::<D>(&mut whole, &stored[place..]);
+        evolve::<D>(&mut snapshot, &stored[place..]);
+        prop_assert_eq!(&snapshot, &whole);
+        prop_assert_eq!(text(&snapshot), text(&whole));
+        Ok(())
+    });
+}
+
+/// As it comes back from where it was stored.
+fn written<T: Serialize + DeserializeOwned>(value: &T) -> T {
+    serde_json::from_str(&text(value)).expect("what was written is readable")
+}
+
+fn text<T: Serialize>(value: &T) -> String {
+    serde_json::to_string(value).expect("it is JSON")
 }
 
 fn evolve<D: Decider>(state: &mut D::State, events: &[D::Event]) {

@@ -1,5 +1,5 @@
 //! The rules of every noun as examples (given, when, then), the laws that hold for all nouns as properties, the
-//! values as tables, and the stored shape of every event as golden files.
+//! values as tables, and the stored shape of every event and state as golden files.
 
 mod account;
 mod conversation;
@@ -10,4 +10,5 @@ mod inbox;
 mod laws;
 mod scenario;
 mod session;
+mod state;
 mod values;

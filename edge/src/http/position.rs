@@ -46,9 +46,9 @@ impl FromRequestParts<Arc<Edge>> for Seen {
 }
 
 /// Waits until the projections show these positions. Whatever was acknowledged before is shown too, named or not, unless
-/// the read side lags by more than [`FRESH`].
+/// the read side lags by more than [`FRESH`], or it was written by another process within the last second.
 pub async fn wait(inside: &Inside, positions: &Positions, projections: &[Projection]) -> Result<(), Problem> {
-    let _ = inside.projections.catch_up_within(FRESH, projections).await;
+    let _ = inside.projections.freshen(FRESH, projections).await;
     if positions.is_empty() {
         return Ok(());
     }

@@ -173,6 +173,10 @@ impl From<natter_projections::Error> for Problem {
     fn from(error: natter_projections::Error) -> Self {
         match error {
             natter_projections::Error::BadCursor => Self::invalid("/cursor", "is no cursor of this list"),
+            passing if passing.is_passing() => {
+                tracing::warn!(error = %chain(&passing), "the read side cannot be asked");
+                Self::unavailable()
+            }
             failed => Self::internal(chain(&failed)),
         }
     }

@@ -2,7 +2,10 @@
 //! served that it does not name.
 
 use super::{layers, openapi, problem::Problem};
-use crate::{account, auth::gate, conversation, edge::Edge, friendship, inbox, message, session, socket, system};
+use crate::{
+    account, auth::gate, conversation, edge::Edge, friendship, inbox, message, session, socket, system,
+    system::Readiness,
+};
 use axum::{Router, extract::DefaultBodyLimit, middleware};
 use natter_domain::{Code, limit};
 use std::sync::Arc;
@@ -19,10 +22,19 @@ pub fn router(edge: &Arc<Edge>) -> Router {
     let gate = middleware::from_fn_with_state(edge.clone(), gate::signed_in);
     let docs = SwaggerUi::new("/docs").config(Config::from("/openapi.json"));
     let description = Arc::new(openapi::complete(open_api, gated_api));
-    open.merge(gated.route_layer(gate))
-        .with_state(edge.clone())
-        .merge(openapi::route(&description))
-        .merge(Router::from(docs))
+    let routes = open.merge(gated.route_layer(gate)).with_state(edge.clone());
+    surrounded(routes.merge(openapi::route(&description)).merge(Router::from(docs)))
+}
+
+/// What is served by a process that has no doors.
+pub fn health(readiness: Readiness) -> Router {
+    let (routes, _) = system::http::health::<Readiness>().split_for_parts();
+    surrounded(routes.with_state(readiness))
+}
+
+/// What is common to all routes.
+fn surrounded(routes: Router) -> Router {
+    routes
         .fallback(async || Problem::new(Code::NotFound, "there is no such path"))
         .method_not_allowed_fallback(async || Problem::new(Code::MethodNotAllowed, "this path has other methods"))
         .layer(DefaultBodyLimit::max(limit::REQUEST_BODY_MAX_BYTES))

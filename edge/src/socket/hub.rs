@@ -1,13 +1,14 @@
 //! Who is here: the people that have a connection to this edge, and the sessions of those connections. One
 //! subscription per person, however many devices: the first connection makes it, the last one ends it.
 //!
-//! What the bus may have lost is not looked for: once it is known to carry again (a mark came back), everybody is told
+//! What the bus may have lost is not looked for: once it is known to carry again (marks came back), everybody is told
 //! `resync`.
 
-use super::{outbox::Outbox, person::Person};
+use super::{deliverers::Deliverers, outbox::Outbox, person::Person};
 use crate::metrics;
 use natter_commands::Caller;
 use natter_domain::{AccountId, SessionId};
+use natter_projections::Projections;
 use natter_streams::{bus::Bus, id};
 use std::{
     collections::{HashMap, hash_map::Entry},
@@ -18,13 +19,13 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    sync::broadcast::error::RecvError,
-    time::{sleep, timeout},
+    sync::{broadcast::error::RecvError, watch},
+    time::sleep,
 };
 use tokio_util::sync::CancellationToken;
 
-/// How long a mark may take to come back before another is sent.
-pub const MARK_TIMEOUT: Duration = Duration::from_secs(1);
+/// How often it is asked who delivers.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// A cheap handle.
 #[derive(Clone)]
@@ -33,8 +34,7 @@ pub struct Hub(Arc<Inner>);
 struct Inner {
     bus: Bus,
     stop: CancellationToken,
-    /// Tells our marks from those of other edges.
-    edge: String,
+    deliverers: watch::Sender<Deliverers>,
     numbers: AtomicU64,
     seats: Mutex<Seats>,
 }
@@ -54,10 +54,12 @@ pub struct Seat {
 }
 
 impl Hub {
-    pub fn new(bus: Bus, stop: CancellationToken) -> Self {
-        let edge = id::new().to_string();
-        let hub = Self(Arc::new(Inner { bus, stop, edge, numbers: AtomicU64::default(), seats: Mutex::default() }));
+    pub fn new(bus: Bus, projections: Projections, stop: CancellationToken) -> Self {
+        let deliverers = watch::Sender::default();
+        let hub =
+            Self(Arc::new(Inner { bus, stop, deliverers, numbers: AtomicU64::default(), seats: Mutex::default() }));
         tokio::spawn(hub.clone().watch());
+        tokio::spawn(hub.clone().follow_deliverers(projections));
         hub
     }
 
@@ -77,7 +79,8 @@ impl Hub {
     }
 
     fn welcome(&self, account: AccountId) -> Arc<Person> {
-        let person = Arc::new(Person::new(account, self.0.edge.clone(), self.0.stop.child_token()));
+        let person = Person::new(account, self.0.deliverers.subscribe(), self.0.stop.child_token());
+        let person = Arc::new(person);
         tokio::spawn(person.clone().listen(self.0.bus.clone()));
         person
     }
@@ -116,23 +119,43 @@ impl Hub {
                     sleep(Duration::from_millis(100)).await;
                 }
                 while doubts.try_recv().is_ok() {}
-                self.prove().await;
-                self.resync_all();
+                self.prove_and_resync().await;
             }
         };
         self.0.stop.run_until_cancelled(watched).await;
     }
 
-    /// Whether the bus carries again, by the example of anybody who is here. Subscriptions are renewed in one go, so
-    /// one that works speaks for all.
-    async fn prove(&self) {
-        loop {
-            let Some(person) = self.seats().people.values().next().cloned() else { return };
-            let mark = person.mark(&self.0.bus).await;
-            if timeout(MARK_TIMEOUT, person.echoed(mark)).await.is_ok() {
-                return;
+    /// Asks now and then who delivers. In a cluster one that begins is a doubt.
+    async fn follow_deliverers(self, projections: Projections) {
+        let followed = async {
+            loop {
+                match projections.delivery().nodes().await {
+                    Ok(nodes) => {
+                        let mut has_newcomer = false;
+                        self.0.deliverers.send_modify(|deliverers| has_newcomer = deliverers.learn(nodes));
+                        if has_newcomer && self.0.bus.is_clustered() {
+                            tokio::spawn(self.clone().stop_or_resync());
+                        }
+                    }
+                    Err(error) => tracing::warn!(%error, "ask who delivers"),
+                }
+                sleep(LOOK_EVERY).await;
             }
-        }
+        };
+        self.0.stop.run_until_cancelled(followed).await;
+    }
+
+    async fn stop_or_resync(self) {
+        self.0.stop.run_until_cancelled(self.prove_and_resync()).await;
+    }
+
+    /// Whether the bus carries again, by the example of somebody who does not exist. Servers are told of subscriptions in
+    /// their order, so one that is made now and works speaks for all before it.
+    async fn prove_and_resync(&self) {
+        let nobody = self.welcome(AccountId(id::new()));
+        nobody.proven().await;
+        nobody.dismiss();
+        self.resync_all();
     }
 
     fn resync_all(&self) {
@@ -149,7 +172,7 @@ impl Seat {
     /// Resolves once what is published for the person comes here.
     pub fn proven(&self) -> impl Future<Output = ()> + Send + 'static {
         let person = self.person.clone();
-        async move { person.echoed(1).await }
+        async move { person.proven().await }
     }
 }
 

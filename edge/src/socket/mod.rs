@@ -1,10 +1,11 @@
 //! The WebSocket: requests in, answers and pushes out.
 //!
 //! Reading order: `frame` (what a client may say), `session` (what is answered: a state machine without IO),
-//! `outbox` (what waits to be sent, bounded), `hub` and `person` (who gets which push), `upgrade` (the way in),
-//! `drive` (the thin task that carries all this), `wire` (sending, receiving, closing).
+//! `outbox` (what waits to be sent, bounded), `hub`, `person` and `deliverers` (who gets which push, and from whom),
+//! `upgrade` (the way in), `drive` (the thin task that carries all this), `wire` (sending, receiving, closing).
 
 mod close;
+mod deliverers;
 mod drive;
 mod frame;
 pub mod hub;

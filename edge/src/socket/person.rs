@@ -1,20 +1,18 @@
 //! One person's subscription, and the connections that it feeds. Frames are taken as they come, copied once out of the
 //! client's read buffer, and handed to every connection of the person.
 
-use super::{hub::MARK_TIMEOUT, outbox::Outbox};
+use super::{deliverers::Deliverers, outbox::Outbox};
 use axum::{body::Bytes, extract::ws::Utf8Bytes};
 use futures::StreamExt;
 use natter_domain::{AccountId, SessionId};
-use natter_projections::delivery::{MARK, SESSION_ENDED};
+use natter_projections::delivery::{DELIVERER, MARK, SESSION_ENDED};
 use natter_streams::{
     bus::{Bus, HeaderMap},
-    subject,
+    id, subject,
 };
 use std::{
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    collections::BTreeSet,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 use tokio::{
@@ -22,15 +20,21 @@ use tokio::{
     time::{interval, sleep},
 };
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+/// How long a mark may take to come back from everybody before another is sent.
+const MARK_TIMEOUT: Duration = Duration::from_secs(1);
 
 pub struct Person {
     account: AccountId,
-    edge: String,
     listeners: Mutex<Vec<Listener>>,
-    /// The number of the last mark that was sent.
-    marked: AtomicU64,
-    /// The number of the last mark that came back.
-    echoed: watch::Sender<u64>,
+    /// Tells our marks from those of other edges, and from those of an earlier subscription of ours.
+    mark: String,
+    /// The nodes that have echoed it, and those that should.
+    echoed: Mutex<BTreeSet<Uuid>>,
+    deliverers: watch::Receiver<Deliverers>,
+    /// All of them did.
+    proven: watch::Sender<bool>,
     leave: CancellationToken,
 }
 
@@ -41,9 +45,16 @@ struct Listener {
 }
 
 impl Person {
-    pub fn new(account: AccountId, edge: String, leave: CancellationToken) -> Self {
-        let (marked, echoed) = (AtomicU64::new(0), watch::Sender::new(0));
-        Self { account, edge, listeners: Mutex::default(), marked, echoed, leave }
+    pub fn new(account: AccountId, deliverers: watch::Receiver<Deliverers>, leave: CancellationToken) -> Self {
+        Self {
+            account,
+            listeners: Mutex::default(),
+            mark: id::new().to_string(),
+            echoed: Mutex::default(),
+            deliverers,
+            proven: watch::Sender::new(false),
+            leave,
+        }
     }
 
     pub fn add(&self, number: u64, session: SessionId, outbox: Arc<Outbox>) {
@@ -66,22 +77,20 @@ impl Person {
         self.listeners().iter().for_each(|listener| listener.outbox.resync(reason));
     }
 
-    /// Asks delivery for an echo on the person's subject.
-    pub async fn mark(&self, bus: &Bus) -> u64 {
-        let number = self.marked.fetch_add(1, Ordering::Relaxed) + 1;
+    /// Asks all who deliver for an echo on the person's subject.
+    async fn ask(&self, bus: &Bus) {
         let mut headers = HeaderMap::new();
-        headers.insert(MARK, format!("{}:{number}", self.edge));
+        headers.insert(MARK, self.mark.as_str());
         let account = Bytes::from(self.account.to_string());
         if let Err(error) = bus.live().publish_with_headers(subject::MARK, headers, account).await {
             tracing::warn!(%error, "send a mark");
         }
-        number
     }
 
-    /// Resolves once that mark, or a later one, has come back.
-    pub async fn echoed(&self, mark: u64) {
+    /// Resolves once every node that delivers has echoed: what is published for the person comes here.
+    pub async fn proven(&self) {
         // The sender is ours: it cannot be gone.
-        let _ = self.echoed.subscribe().wait_for(|&echoed| echoed >= mark).await;
+        let _ = self.proven.subscribe().wait_for(|&proven| proven).await;
     }
 
     /// Listens until the last connection has left.
@@ -102,28 +111,29 @@ impl Person {
     async fn receive(&self, bus: &Bus) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
         let mut frames = bus.live().subscribe(subject::user(self.account)).await?;
         let mut again = interval(MARK_TIMEOUT);
+        let mut deliverers = self.deliverers.clone();
         loop {
+            let is_proven = *self.proven.borrow();
             tokio::select! {
                 frame = frames.next() => {
                     let Some(frame) = frame else { return Ok(()) };
-                    let header = |name| frame.headers.as_ref().and_then(|headers| headers.get(name)).map(ToString::to_string);
-                    self.take(header(MARK), header(SESSION_ENDED), &frame.payload);
+                    self.take(frame.headers.as_ref(), &frame.payload);
                 }
-                _ = again.tick(), if *self.echoed.borrow() == 0 => {
-                    self.mark(bus).await;
-                }
+                _ = again.tick(), if !is_proven => self.ask(bus).await,
+                Ok(()) = deliverers.changed(), if !is_proven => self.compare(),
             }
         }
     }
 
-    fn take(&self, mark: Option<String>, session_ended: Option<String>, payload: &[u8]) {
-        if let Some(mark) = mark {
-            return self.echo(&mark);
+    fn take(&self, headers: Option<&HeaderMap>, payload: &[u8]) {
+        let header = |name| headers.and_then(|headers| headers.get(name)).map(natter_streams::bus::HeaderValue::as_str);
+        if let Some(mark) = header(MARK) {
+            return self.echo(mark, header(DELIVERER));
         }
         let Ok(text) = std::str::from_utf8(payload) else {
             return tracing::error!(account = %self.account, "a frame is not UTF-8");
         };
-        match session_ended.map(|session| session.parse()) {
+        match header(SESSION_ENDED).map(str::parse) {
             None => self.push(text),
             Some(Ok(session)) => self.end(session, text),
             Some(Err(_)) => tracing::error!(account = %self.account, "the word of an ended session names none"),
@@ -142,12 +152,22 @@ impl Person {
     }
 
     /// Marks of other edges come here too.
-    fn echo(&self, mark: &str) {
-        let number: Option<u64> =
-            mark.split_once(':').filter(|(edge, _)| *edge == self.edge).and_then(|(_, n)| n.parse().ok());
-        if let Some(number) = number {
-            self.echoed.send_modify(|echoed| *echoed = number.max(*echoed));
+    fn echo(&self, mark: &str, deliverer: Option<&str>) {
+        if let Some(deliverer) = deliverer.filter(|_| mark == self.mark).and_then(|start| start.parse().ok()) {
+            self.echoed().insert(deliverer);
+            self.compare();
         }
+    }
+
+    /// Once proven is for good: who begins to deliver afterwards is the hub's care.
+    fn compare(&self) {
+        if self.deliverers.borrow().are_among(&self.echoed()) {
+            self.proven.send_replace(true);
+        }
+    }
+
+    fn echoed(&self) -> MutexGuard<'_, BTreeSet<Uuid>> {
+        self.echoed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn listeners(&self) -> MutexGuard<'_, Vec<Listener>> {
@@ -158,14 +178,21 @@ impl Person {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use uuid::Uuid;
 
     fn session(number: u128) -> SessionId {
         SessionId(Uuid::from_u128(number))
     }
 
+    fn node(number: u128) -> Uuid {
+        Uuid::from_u128(number)
+    }
+
+    /// Delivered to by the nodes 1 and 2.
     fn person() -> (Person, Arc<Outbox>) {
-        let person = Person::new(AccountId(Uuid::from_u128(1)), "e".to_owned(), CancellationToken::new());
+        let mut deliverers = Deliverers::default();
+        deliverers.learn([node(1), node(2)].into());
+        let (_, deliverers) = watch::channel(deliverers);
+        let person = Person::new(AccountId(Uuid::from_u128(1)), deliverers, CancellationToken::new());
         let outbox = Arc::new(Outbox::default());
         outbox.collect();
         outbox.flow();
@@ -173,32 +200,43 @@ mod tests {
         (person, outbox)
     }
 
+    fn headers(pairs: &[(&str, String)]) -> HeaderMap {
+        pairs.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect()
+    }
+
+    fn take_echo(person: &Person, mark: &str, node: Uuid) {
+        let headers = headers(&[(MARK, mark.to_owned()), (DELIVERER, node.to_string())]);
+        person.take(Some(&headers), b"");
+    }
+
     #[test]
     fn a_frame_is_forwarded_as_it_is() {
         let (person, outbox) = person();
-        person.take(None, None, br#"{"event":"x"}"#);
+        person.take(None, br#"{"event":"x"}"#);
         assert_eq!(outbox.take().frames[0].as_str(), r#"{"event":"x"}"#);
     }
 
     #[test]
-    fn only_our_own_marks_are_proof_and_no_mark_is_a_frame() {
+    fn our_own_mark_from_all_who_deliver_is_proof_and_no_mark_is_a_frame() {
         let (person, outbox) = person();
-        for mark in ["f:1", "e:x", "1", ""] {
-            person.take(Some(mark.to_owned()), None, b"");
-        }
-        assert_eq!(*person.echoed.borrow(), 0);
-        person.take(Some("e:3".to_owned()), None, b"");
-        person.take(Some("e:2".to_owned()), None, b"");
-        assert_eq!(*person.echoed.borrow(), 3);
+        let mark = person.mark.clone();
+        take_echo(&person, &mark, node(1));
+        take_echo(&person, "another's", node(2));
+        take_echo(&person, &mark, node(3));
+        person.take(Some(&headers(&[(MARK, mark.clone())])), b"");
+        assert!(!*person.proven.borrow());
+        take_echo(&person, &mark, node(2));
+        assert!(*person.proven.borrow());
         assert!(outbox.take().frames.is_empty());
     }
 
     #[test]
     fn an_ended_session_ends_its_own_connections() {
         let (person, outbox) = person();
-        person.take(None, Some(session(3).to_string()), b"logged_out");
+        let told = |number| headers(&[(SESSION_ENDED, session(number).to_string())]);
+        person.take(Some(&told(3)), b"logged_out");
         assert_eq!(outbox.take().ended, None);
-        person.take(None, Some(session(2).to_string()), b"logged_out");
+        person.take(Some(&told(2)), b"logged_out");
         assert_eq!(outbox.take().ended.as_deref(), Some("logged_out"));
     }
 

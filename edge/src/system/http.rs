@@ -1,18 +1,39 @@
 //! `/healthz`, `/readyz`, `/metrics`, `/.well-known/jwks.json`.
 
+use super::Readiness;
 use crate::{
-    edge::{Door, Edge},
+    edge::Edge,
     http::{problem::Problem, router::Routes},
     metrics,
 };
-use axum::{Json, extract::State, http::header, response::IntoResponse};
+use axum::{
+    Json,
+    extract::{FromRef, State},
+    http::header,
+    response::IntoResponse,
+};
 use natter_domain::Code;
 use serde_json::{Value, json};
 use std::sync::Arc;
-use utoipa_axum::routes;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+/// What every process answers, whatever its roles.
+pub fn health<S>() -> OpenApiRouter<S>
+where
+    Readiness: FromRef<S>,
+    S: Clone + Send + Sync + 'static,
+{
+    OpenApiRouter::new().routes(routes!(alive)).routes(routes!(ready)).routes(routes!(counted))
+}
 
 pub fn routes() -> Routes {
-    Routes::new().routes(routes!(alive)).routes(routes!(ready)).routes(routes!(counted)).routes(routes!(keys))
+    health().routes(routes!(keys))
+}
+
+impl FromRef<Arc<Edge>> for Readiness {
+    fn from_ref(edge: &Arc<Edge>) -> Self {
+        edge.readiness.clone()
+    }
 }
 
 /// The process answers.
@@ -22,22 +43,18 @@ async fn alive() -> Json<Value> {
     Json(json!({"status": "ok"}))
 }
 
-/// The process can serve: its projections have caught up once, its bus is connected, and it is not about to end.
+/// The process can serve: each of its roles is ready, its projections have caught up once, its bus is connected, and it is
+/// not about to end. `detail` names what is not so.
 #[utoipa::path(get, path = "/readyz", operation_id = "system_ready", tag = "system", responses(
     (status = 200, description = "It can."),
     (status = 503, description = "`unavailable`"),
 ))]
-async fn ready(State(edge): State<Arc<Edge>>, door: Door) -> Result<Json<Value>, Problem> {
-    let inside = door.open()?;
-    let hindered = [
-        (edge.stop.is_cancelled(), "the process is about to end"),
-        (!inside.bus.is_connected(), "the bus is not connected"),
-        (!inside.projections.is_ready(), "the projections have not caught up"),
-    ];
-    match hindered.iter().find(|(hinders, _)| *hinders) {
-        Some((_, why)) => Err(Problem::new(Code::Unavailable, *why)),
-        None => Ok(Json(json!({"status": "ready"}))),
+async fn ready(State(readiness): State<Readiness>) -> Result<Json<Value>, Problem> {
+    let hindrances = readiness.hindrances();
+    if hindrances.is_empty() {
+        return Ok(Json(json!({"status": "ready"})));
     }
+    Err(Problem::new(Code::Unavailable, hindrances.join("; ")))
 }
 
 /// What is counted, as Prometheus reads it.

@@ -80,7 +80,7 @@ impl Bench<'_> {
         println!("people       making {} pairs", self.args.pairs);
         let senders = engine::everybody(&people::make(&log, &keyring, self.args.pairs).await?);
         let lanes = u16::try_from(log.lanes().count())?;
-        let engine = Engine::start(log, keyring, None).await?;
+        let engine = Engine::start(&log, keyring, &Bus::connect(self.nats).await?, false).await?;
         let measured = scratch::with(self.admin, "bare", async |url: &str| {
             self.rounds(&engine, &senders, Bare::open(url, lanes, TEXT).await?).await
         })
@@ -131,8 +131,7 @@ impl Bench<'_> {
         let log = Log::connect(database_url, self.args.lanes).await?;
         let keyring = Arc::new(Keyring::new(&id::random()));
         let senders = engine::everybody(&people::make(&log, &keyring, self.args.pairs).await?);
-        let bus = Bus::connect(self.nats).await?;
-        let engine = Engine::start(log, keyring, Some(&bus)).await?;
+        let engine = Engine::start(&log, keyring, &Bus::connect(self.nats).await?, true).await?;
         engine::send(&engine.commands, &senders, self.window(), bare::ROUND, TEXT).await?;
         let time = (Duration::from_secs(self.args.seconds) / ROUNDS).max(bare::ROUND);
         let round = engine::send(&engine.commands, &senders, self.window(), time, TEXT).await;

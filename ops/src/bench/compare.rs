@@ -17,7 +17,7 @@ use anyhow::{Context, Result, ensure};
 use indicatif::ProgressBar;
 use natter_commands::stock;
 use natter_domain::{ConversationId, MessageId};
-use natter_streams::{Log, id, keyring::Keyring};
+use natter_streams::{Log, bus::Bus, id, keyring::Keyring};
 use std::{
     collections::BTreeMap,
     path::Path,
@@ -40,7 +40,10 @@ pub async fn run(args: &BenchArgs) -> Result<Report> {
     let whose = Whose::on(&servers, vec![std::process::id()]);
     let url = servers.database_url();
     let measured = scratch::with(url, "ours", async |ours: &str| {
-        scratch::with(url, "stock", async |stock: &str| Box::pin(measure(args, &dir, &whose, ours, stock)).await).await
+        scratch::with(url, "stock", async |stock: &str| {
+            Box::pin(measure(args, &dir, &whose, ours, stock, servers.nats_url())).await
+        })
+        .await
     })
     .await;
     servers.stop(&|_| ()).await?;
@@ -48,14 +51,21 @@ pub async fn run(args: &BenchArgs) -> Result<Report> {
     measured
 }
 
-async fn measure(args: &BenchArgs, dir: &Path, whose: &Whose, ours_url: &str, stock_url: &str) -> Result<Report> {
+async fn measure(
+    args: &BenchArgs,
+    dir: &Path,
+    whose: &Whose,
+    ours_url: &str,
+    stock_url: &str,
+    nats_url: &str,
+) -> Result<Report> {
     let begin = Instant::now();
     crate::serve::migrate(ours_url).await?;
     let log = Log::connect(ours_url, args.lanes).await?;
     let keyring = Arc::new(Keyring::new(&id::random()));
     let pairs = people::make(&log, &keyring, IN_FLIGHT).await?;
     let senders = engine::one_each(&pairs);
-    let engine = Engine::start(log, keyring.clone(), None).await?;
+    let engine = Engine::start(&log, keyring.clone(), &Bus::connect(nats_url).await?, false).await?;
     let peer = Arc::new(stock::Conversations::open(stock_url, keyring).await?);
     let sides = Sides { engine: &engine, senders: &senders, pairs: &pairs, peer, whose };
     let compared = sides.rounds((Duration::from_secs(args.seconds) / ROUNDS).max(Duration::from_secs(1))).await;

@@ -5,7 +5,14 @@ use anyhow::{Context, Result, ensure};
 use hdrhistogram::Histogram;
 use natter_commands::{Caller, Commands, Cost, Pending, Sent, Settings};
 use natter_domain::{ConversationId, MessageId};
-use natter_streams::{Log, bus::Bus, id, keyring::Keyring, relay};
+use natter_streams::{
+    Log, Node,
+    bus::Bus,
+    feed::Feeds,
+    id,
+    keyring::Keyring,
+    lease::{self, Directory},
+};
 use std::{
     collections::VecDeque,
     sync::Arc,
@@ -14,39 +21,46 @@ use std::{
 use tokio::task::JoinSet;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+/// How long the lanes may take to be taken: whoever had them before is given a term.
+const TAKING: Duration = Duration::from_secs(30);
 /// How long it may take to end what it has begun.
 const LAST_COMMITS: Duration = Duration::from_secs(20);
 
 pub struct Engine {
     pub commands: Commands,
     stop: CancellationToken,
-    tasks: Vec<TaskTracker>,
+    tasks: TaskTracker,
 }
 
 impl Engine {
-    /// Owns every lane of the log. With a bus the relays run too: what is committed is published.
-    pub async fn start(log: Log, keyring: Arc<Keyring>, bus: Option<&Bus>) -> Result<Self> {
+    /// Owns every lane of the log, and publishes nothing, unless it is to relay.
+    pub async fn start(log: &Log, keyring: Arc<Keyring>, bus: &Bus, relays: bool) -> Result<Self> {
         let stop = CancellationToken::new();
-        let settings = Settings { node: "bench".to_owned(), password_cost: Cost::Cheap };
-        let (commands, feeds, workers) = Commands::start(log.clone(), keyring, settings, stop.clone()).await?;
-        let mut tasks = vec![workers];
-        if let Some(bus) = bus {
-            let relays = TaskTracker::new();
-            for lane in log.lanes().iter() {
-                relays.spawn(relay::run(log.clone(), bus.clone(), feeds.clone(), lane, stop.clone()));
-            }
-            relays.close();
-            tasks.push(relays);
+        let directory = Directory::start(log, bus, &stop).await?;
+        let node = Node::new("bench");
+        let context = lease::Context {
+            log: log.clone(),
+            bus: bus.clone(),
+            node: node.clone(),
+            settings: lease::Settings::default(),
+            directory: directory.clone(),
+        };
+        let feeds = Feeds::start(log, &stop).await?;
+        let settings = Settings { password_cost: Cost::Cheap, owns_lanes: true, relays };
+        let (commands, tasks) = Commands::start(context, feeds, keyring, &settings, &stop);
+        let engine = Self { commands, stop, tasks };
+        let ours = |lane| directory.owner(lane).is_some_and(|owner| owner == node);
+        let begin = Instant::now();
+        while !log.lanes().iter().all(ours) {
+            ensure!(begin.elapsed() < TAKING, "the lanes are not ours after {} s", TAKING.as_secs());
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        Ok(Self { commands, stop, tasks })
+        Ok(engine)
     }
 
     pub async fn stop(self) -> Result<()> {
         self.stop.cancel();
-        for tasks in self.tasks {
-            tokio::time::timeout(LAST_COMMITS, tasks.wait()).await.context("end the write side")?;
-        }
-        Ok(())
+        tokio::time::timeout(LAST_COMMITS, self.tasks.wait()).await.context("end the write side")
     }
 }
 

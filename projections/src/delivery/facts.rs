@@ -1,5 +1,5 @@
 //! What frames need beyond their own event: who is in a conversation, and what an answered friend request said. It is
-//! looked up for a whole batch at once, and from relations only when relations has passed the batch: then it holds
+//! looked up for a whole batch at once, and from relations only when relations, wherever it runs, has passed the batch: then it holds
 //! all that the batch builds on. That it may hold more does no harm: stays are compared with the event's own seq, and
 //! what the event says itself is taken from the event.
 
@@ -12,7 +12,7 @@ use natter_client::wire;
 use natter_domain::{
     AccountId, ConversationId, RequestId, conversation::Event as Conversation, friendship::Event as Friendship,
 };
-use natter_streams::{Link, keyring::Keyring};
+use natter_streams::{Link, keyring::Keyring, position::Place};
 use sqlx::PgPool;
 use std::{
     collections::{BTreeSet, HashMap},
@@ -50,7 +50,7 @@ impl Facts {
         if wanted.conversations.is_empty() && wanted.requests.is_empty() {
             return Ok(());
         }
-        self.progress.passed(Projection::Relations, to.lane, to.position).await;
+        self.progress.passed(Projection::Relations, to.lane, Place::new(to.position, to.incarnation)).await;
         self.load_members(wanted.conversations).await?;
         self.load_requests(wanted.requests).await
     }

@@ -11,6 +11,7 @@ mod frame;
 pub(crate) mod mark;
 mod members;
 mod outlet;
+mod query;
 
 use crate::{
     Error, Projection, metrics,
@@ -20,6 +21,7 @@ use crate::{
 use facts::Facts;
 use natter_streams::{bus::Bus, keyring::Keyring};
 use outlet::{Connection, Outlet};
+pub use query::Query;
 use sqlx::PgPool;
 use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
@@ -35,6 +37,9 @@ pub const SESSION_ENDED: &str = "natter-session-ended";
 
 /// On the mark subject and on the echo: the token of who asks.
 pub const MARK: &str = "natter-mark";
+
+/// On the echo: the start of the node that sent it.
+pub const DELIVERER: &str = "natter-deliverer";
 
 pub(crate) struct Delivery {
     outlet: Outlet,

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests stop at the first surprise, like the tests")]
 
+mod apart;
 mod delivery;
 mod history;
 mod interleaving;

@@ -8,8 +8,15 @@ use natter_domain::{
 };
 use natter_projections::{Projection, Projections, Settings};
 use natter_streams::{
-    Draft, Lane, Link, Log, Positions, bus::Bus, clock, committer::Committer, committer::Settled, feed::Feeds, id,
-    keyring::Keyring, position::Place,
+    Draft, Lane, Link, Log, Node, Positions,
+    bus::Bus,
+    clock,
+    committer::{Committer, Settled},
+    feed::Feeds,
+    id,
+    keyring::Keyring,
+    lease::{self, Context, Directory},
+    position::Place,
 };
 use sqlx::{Connection, PgConnection, PgPool};
 use std::{
@@ -22,7 +29,10 @@ use std::{
     time::Duration,
 };
 use tokio::sync::Mutex;
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::{
+    sync::{CancellationToken, DropGuard},
+    task::TaskTracker,
+};
 use uuid::Uuid;
 
 /// Long enough for the slowest machine; nobody waits for it unless something is wrong.
@@ -40,8 +50,26 @@ pub struct World {
     pub bus: Bus,
     pub nats_url: String,
     pub keyring: Arc<Keyring>,
+    node: Node,
+    directory: Directory,
+    stop: CancellationToken,
+    #[expect(dead_code, reason = "ends what runs in the background with the test")]
+    end: DropGuard,
     lanes: Vec<Mutex<Committer<()>>>,
     sequences: Mutex<HashMap<Uuid, u64>>,
+}
+
+/// A process that does not write.
+pub struct Elsewhere {
+    pub projections: Projections,
+    pub context: Context,
+}
+
+impl Elsewhere {
+    pub fn run(&self, which: &[Projection]) -> Running {
+        let stop = CancellationToken::new();
+        Running { tasks: self.projections.run(which, &self.context, &stop), stop }
+    }
 }
 
 /// Projections that run until stopped.
@@ -70,22 +98,51 @@ impl World {
             lanes.push(Mutex::new(Committer::start(log.clone(), lane, "test".into()).await.expect("take a lane over")));
         }
         let heads: Vec<Link> = lanes.iter_mut().map(|lane| lane.get_mut().head()).collect();
+        let feeds = Feeds::new(heads.iter().copied());
+        heads.into_iter().for_each(|head| feeds.lane(head.lane).open(head));
         let nats_url = nats_url();
         let bus = Bus::connect(&nats_url).await.expect("connect to the test's NATS");
         let keyring = Arc::new(Keyring::new(&[7; 32]));
         let sequences = Mutex::default();
-        Self { url, pool, log, feeds: Feeds::new(heads), bus, nats_url, keyring, lanes, sequences }
+        let stop = CancellationToken::new();
+        let directory = Directory::start(&log, &bus, &stop).await.expect("read who owns the lanes");
+        let (node, end) = (Node::new("writer"), stop.clone().drop_guard());
+        Self { url, pool, log, feeds, bus, nats_url, keyring, node, directory, stop, end, lanes, sequences }
     }
 
     /// The read side, with nothing running.
     pub async fn open(&self) -> Projections {
         let settings = Settings { database_url: self.url.clone() };
-        Projections::open(settings, self.feeds.clone(), self.keyring.clone()).await.expect("open the read side")
+        let opened = Projections::open(settings, &self.bus, self.feeds.clone(), self.keyring.clone(), &self.stop).await;
+        opened.expect("open the read side")
     }
 
     pub fn run(&self, projections: &Projections, which: &[Projection]) -> Running {
         let stop = CancellationToken::new();
-        Running { tasks: projections.run(which, &self.log, &self.bus, &stop), stop }
+        Running { tasks: projections.run(which, &self.context(), &stop), stop }
+    }
+
+    fn context(&self) -> Context {
+        Context {
+            log: self.log.clone(),
+            bus: self.bus.clone(),
+            node: self.node.clone(),
+            settings: lease::Settings::default(),
+            directory: self.directory.clone(),
+        }
+    }
+
+    /// Another process, which owns no lanes, with the read side open and nothing running.
+    pub async fn elsewhere(&self, name: &str) -> Elsewhere {
+        let log = Log::connect(&self.url, None).await.expect("open the log");
+        let bus = Bus::connect(&self.nats_url).await.expect("connect to the test's NATS");
+        let feeds = Feeds::start(&log, &self.stop).await.expect("read the heads");
+        let directory = Directory::start(&log, &bus, &self.stop).await.expect("read who owns the lanes");
+        let settings = Settings { database_url: self.url.clone() };
+        let opened = Projections::open(settings, &bus, feeds, self.keyring.clone(), &self.stop).await;
+        let projections = opened.expect("open the read side");
+        let context = Context { log, bus, node: Node::new(name), settings: lease::Settings::default(), directory };
+        Elsewhere { projections, context }
     }
 
     /// The read side, all of it running and at the head.

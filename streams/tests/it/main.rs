@@ -9,3 +9,4 @@ mod reader;
 mod relay;
 mod start;
 mod support;
+mod switch;

@@ -10,6 +10,7 @@ use natter_streams::{
     id,
     reader::{Admission, Reader, admit},
     relay, stream, subject,
+    tap::LANE_BYTES,
 };
 use natter_testkit::{BOUND, Stack, within};
 use proptest::{
@@ -90,7 +91,7 @@ enum Step {
     Deliver(usize),
     Double(usize),
     Lose(usize),
-    /// More batches than the tap holds.
+    /// More than the tap holds.
     Flood(usize),
     /// An event at the next position that is not the log's.
     Forge,
@@ -150,7 +151,10 @@ async fn read_over_a_bad_tap(log: &Log, steps: &[Step]) -> (Vec<Arc<Record>>, Ve
             }
             Step::Double(at) => feed(&owner, underway[at % underway.len()].clone()),
             Step::Lose(at) => drop(underway.remove(at % underway.len())),
-            Step::Flood(at) => (0..100).for_each(|_| feed(&owner, underway[at % underway.len()].clone())),
+            Step::Flood(at) => {
+                let batch = &underway[at % underway.len()];
+                (0..LANE_BYTES / (batch.len() * size_of::<Record>())).for_each(|_| feed(&owner, batch.clone()));
+            }
         }
         // The runtime's turn: what was asked of PostgreSQL and dropped comes back to the pool.
         tokio::task::yield_now().await;

@@ -1,0 +1,366 @@
+//! A lane's road: the way of commands to the lane's owner, wherever it is. In process they go straight to the worker's
+//! door; to another node by request; and while there is no owner they wait, each until its deadline.
+//!
+//! Commands of a lane stay in their order, also over a change of the owner: what was asked of the old one is answered or
+//! refused before anything goes to the new one. What is lost on the way (a node that died, a message that was dropped) is
+//! asked again under the same key, so it is done once. Nobody outside notices but by the time it takes.
+
+use crate::{
+    admission::{Admission, Permit},
+    dispatch::DEADLINE,
+    job::Work,
+    metrics,
+    remote::{self, Asker, Envelope, Reply},
+    store::decode,
+};
+use natter_streams::{Lane, Lanes, Node, bus::Bus, lease::Directory};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+use tokio::{
+    sync::{Notify, mpsc},
+    time::{Instant, sleep},
+};
+use tokio_util::sync::CancellationToken;
+
+/// An answer that takes longer is taken for lost.
+const ATTEMPT: Duration = Duration::from_secs(1);
+/// After a refusal that names nobody better.
+const PAUSE: Duration = Duration::from_millis(20);
+/// How often deadlines are looked at while something waits.
+const TICK: Duration = Duration::from_millis(50);
+
+type Boxed = Box<dyn Work>;
+pub(crate) type Door = mpsc::UnboundedSender<Boxed>;
+pub(crate) type Inbox = mpsc::UnboundedReceiver<Boxed>;
+
+/// Where commands go now.
+enum Way {
+    Nowhere,
+    Here(Door),
+    There(Node),
+    /// The process ends.
+    Closed,
+}
+
+struct Asked {
+    job: Boxed,
+    since: Instant,
+}
+
+/// What waits or is under way, in order: `refused` goes before `backlog`, and both go only once nothing is `asked`.
+struct Queue {
+    way: Way,
+    backlog: VecDeque<Boxed>,
+    asked: BTreeMap<u64, Asked>,
+    refused: BTreeMap<u64, Boxed>,
+    next: u64,
+    not_before: Instant,
+}
+
+impl Queue {
+    fn new() -> Self {
+        Self {
+            way: Way::Nowhere,
+            backlog: VecDeque::new(),
+            asked: BTreeMap::new(),
+            refused: BTreeMap::new(),
+            next: 0,
+            not_before: Instant::now(),
+        }
+    }
+
+    /// Hands the job to the worker if that is here; else it waits.
+    fn put(&mut self, job: Boxed) {
+        let job = match &self.way {
+            // Where the worker is here, nothing waits.
+            Way::Here(door) => match door.send(job) {
+                Ok(()) => return,
+                Err(returned) => returned.0,
+            },
+            Way::Closed => return job.fail(crate::Error::Unavailable),
+            Way::Nowhere | Way::There(_) => job,
+        };
+        self.backlog.push_back(job);
+    }
+
+    /// Whatever was asked of somebody else and has no answer is to be asked anew, before what came later.
+    fn turn(&mut self) {
+        self.way = Way::Nowhere;
+        let asked = std::mem::take(&mut self.asked).into_iter().map(|(number, asked)| (number, asked.job));
+        self.refused.extend(asked);
+        self.gather();
+    }
+
+    fn gather(&mut self) {
+        for (_, job) in std::mem::take(&mut self.refused).into_iter().rev() {
+            self.backlog.push_front(job);
+        }
+    }
+
+    fn is_idle(&self) -> bool {
+        self.backlog.is_empty() && self.asked.is_empty() && self.refused.is_empty()
+    }
+
+    fn take_expired(&mut self, now: Instant) -> Vec<Boxed> {
+        let (mut expired, kept): (Vec<Boxed>, Vec<Boxed>) =
+            self.backlog.drain(..).partition(|job| job.deadline() <= now);
+        self.backlog = kept.into();
+        expired.extend(self.asked.extract_if(.., |_, asked| asked.job.deadline() <= now).map(|(_, asked)| asked.job));
+        expired.extend(self.refused.extract_if(.., |_, job| job.deadline() <= now).map(|(_, job)| job));
+        expired
+    }
+
+    /// What is to be asked of `owner` now, with its numbers.
+    fn next_asks(&mut self, owner: Option<&Node>, me: &Node, now: Instant) -> Vec<(u64, Envelope)> {
+        if matches!(self.way, Way::Here(_) | Way::Closed) {
+            return Vec::new();
+        }
+        let changed = matches!(&self.way, Way::There(node) if owner != Some(node));
+        let lost = self.asked.values().next().is_some_and(|oldest| oldest.since + ATTEMPT <= now);
+        if changed || lost {
+            self.turn();
+        }
+        if !self.refused.is_empty() && self.asked.is_empty() {
+            self.gather();
+            self.way = Way::Nowhere;
+        }
+        let Some(owner) = owner.filter(|owner| *owner != me) else { return Vec::new() };
+        if !self.refused.is_empty() || now < self.not_before {
+            return Vec::new();
+        }
+        self.way = Way::There(owner.clone());
+        self.send_all(now)
+    }
+
+    fn send_all(&mut self, now: Instant) -> Vec<(u64, Envelope)> {
+        let mut envelopes = Vec::with_capacity(self.backlog.len());
+        for job in std::mem::take(&mut self.backlog) {
+            match job.envelope() {
+                Ok(envelope) => {
+                    self.next += 1;
+                    envelopes.push((self.next, envelope));
+                    self.asked.insert(self.next, Asked { job, since: now });
+                }
+                Err(error) => job.fail(error),
+            }
+        }
+        envelopes
+    }
+
+    /// The job that the reply answers. A late answer of a former owner is as good, while nobody else was asked.
+    fn answered(&mut self, number: u64, moved: bool) -> Option<Boxed> {
+        if moved {
+            let asked = self.asked.remove(&number)?;
+            self.refused.insert(number, asked.job);
+            return None;
+        }
+        let asked = self.asked.remove(&number).map(|asked| asked.job);
+        asked.or_else(|| self.refused.remove(&number))
+    }
+}
+
+/// One lane's road.
+pub(crate) struct Road {
+    lane: Lane,
+    queue: Mutex<Queue>,
+    wake: Notify,
+    admission: Admission,
+}
+
+impl Road {
+    fn new(lane: Lane, admission: Admission) -> Self {
+        Self { lane, queue: Mutex::new(Queue::new()), wake: Notify::new(), admission }
+    }
+
+    /// Room for a command; `None` is to be told at once.
+    pub fn admit(&self, bytes: usize) -> Option<Permit> {
+        let permit = self.admission.admit(bytes);
+        if permit.is_none() {
+            metrics::shed(self.lane);
+        }
+        permit
+    }
+
+    /// Behind what was queued before it.
+    pub fn put(&self, job: Boxed) {
+        let mut queue = self.lock();
+        queue.put(job);
+        if !matches!(queue.way, Way::Here(_)) {
+            drop(queue);
+            self.wake.notify_one();
+        }
+    }
+
+    /// The lane's worker is here from now on.
+    pub fn open(&self, door: Door) {
+        let mut queue = self.lock();
+        if matches!(queue.way, Way::Closed) {
+            return;
+        }
+        queue.turn();
+        queue.way = Way::Here(door);
+        for job in std::mem::take(&mut queue.backlog) {
+            queue.put(job);
+        }
+    }
+
+    /// The worker is gone, with what it `held` in order and what still lies at its door. Those who asked from afar are
+    /// told, what was asked here waits for the next owner.
+    pub fn close(&self, held: Vec<Boxed>, inbox: &mut Inbox, owner: Option<&Node>) {
+        let mut queue = self.lock();
+        let closed = matches!(queue.way, Way::Closed);
+        let left = std::iter::from_fn(|| inbox.try_recv().ok());
+        let ours: Vec<Boxed> = held.into_iter().chain(left).filter_map(|job| job.give_back(owner)).collect();
+        if closed {
+            return ours.into_iter().for_each(|job| job.fail(crate::Error::Unavailable));
+        }
+        metrics::given_back(self.lane, ours.len());
+        queue.way = Way::Nowhere;
+        for job in ours.into_iter().rev() {
+            queue.backlog.push_front(job);
+        }
+        drop(queue);
+        self.wake.notify_one();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Every lane's road. A cheap handle.
+#[derive(Clone)]
+pub(crate) struct Roads {
+    lanes: Lanes,
+    roads: Arc<[Road]>,
+    directory: Directory,
+}
+
+impl Roads {
+    pub fn new(lanes: Lanes, directory: Directory) -> Self {
+        let admission = Admission::default();
+        let roads = lanes.iter().map(|lane| Road::new(lane, admission.another())).collect();
+        Self { lanes, roads, directory }
+    }
+
+    pub fn of(&self, route: uuid::Uuid) -> &Road {
+        self.lane(self.lanes.of(route))
+    }
+
+    pub fn lane(&self, lane: Lane) -> &Road {
+        &self.roads[lane.index()]
+    }
+
+    /// A command from another node: for the worker here, or refused with the name of who may have it.
+    pub fn receive(&self, asker: Asker, envelope: &Envelope) {
+        let Some(address) = envelope.address() else { return asker.say(Reply::Failed) };
+        let road = self.of(address.route);
+        let size = envelope.command.as_ref().map_or(0, |command| command.get().len());
+        let Some(permit) = road.admit(size) else { return asker.say(Reply::Unavailable) };
+        let job = match decode(address, envelope, asker, permit) {
+            Ok(job) => job,
+            Err(asker) => return asker.say(Reply::Failed),
+        };
+        let queue = road.lock();
+        let refused = match &queue.way {
+            Way::Here(door) => door.send(job).map_err(|returned| returned.0).err(),
+            Way::Nowhere | Way::There(_) | Way::Closed => Some(job),
+        };
+        drop(queue);
+        if let Some(job) = refused {
+            metrics::moved(road.lane);
+            let none = job.give_back(self.directory.owner(road.lane).as_ref());
+            debug_assert!(none.is_none(), "what came from afar goes back there");
+        }
+    }
+
+    /// The reply to what was asked of another node.
+    pub fn hear(&self, lane: Lane, number: u64, reply: Reply) {
+        if !self.lanes.contains(lane) {
+            return;
+        }
+        let road = self.lane(lane);
+        let moved = matches!(reply, Reply::Moved { .. });
+        let (answered, turning) = {
+            let mut queue = road.lock();
+            if moved {
+                queue.not_before = Instant::now() + PAUSE;
+            }
+            let answered = queue.answered(number, moved);
+            (answered, !queue.refused.is_empty() && queue.asked.is_empty())
+        };
+        if let Reply::Moved { owner } = &reply {
+            metrics::retried(lane);
+            match owner.as_deref().and_then(Node::parse) {
+                Some(owner) => self.directory.learn(lane, Some(owner)),
+                None => self.directory.refresh(),
+            }
+        }
+        if turning {
+            road.wake.notify_one();
+        }
+        if let Some(job) = answered {
+            job.hear(reply, self.lanes);
+        }
+    }
+
+    /// Keeps one lane's road moving while its owner is not here.
+    pub async fn tend(self, lane: Lane, me: Node, bus: Bus, stop: CancellationToken) {
+        let tended = async {
+            let road = self.lane(lane);
+            let mut known = self.directory.owner(lane);
+            loop {
+                let idle = road.lock().is_idle();
+                tokio::select! {
+                    () = road.wake.notified() => {}
+                    _ = self.directory.changed(lane, known.clone()) => {}
+                    () = sleep(TICK), if !idle => {}
+                }
+                known = self.directory.owner(lane);
+                self.step(road, known.as_ref(), &me, &bus).await;
+            }
+        };
+        stop.run_until_cancelled(tended).await;
+        self.end(lane);
+    }
+
+    async fn step(&self, road: &Road, owner: Option<&Node>, me: &Node, bus: &Bus) {
+        let now = Instant::now();
+        let (expired, envelopes) = {
+            let mut queue = road.lock();
+            (queue.take_expired(now), queue.next_asks(owner, me, now))
+        };
+        for job in expired {
+            metrics::expired();
+            job.fail(crate::Error::Unavailable);
+        }
+        let Some(owner) = owner else { return };
+        for (number, envelope) in envelopes {
+            remote::ask(bus, me, owner, road.lane, number, envelope).await;
+        }
+    }
+
+    /// The process ends: who waits is told so, and who comes. What the worker has it still answers.
+    fn end(&self, lane: Lane) {
+        let mut queue = self.lane(lane).lock();
+        queue.turn();
+        queue.way = Way::Closed;
+        for job in std::mem::take(&mut queue.backlog) {
+            job.fail(crate::Error::Unavailable);
+        }
+    }
+
+    /// Says how much waits, every second.
+    pub async fn report(self, stop: CancellationToken) {
+        while tokio::time::timeout(Duration::from_secs(1), stop.cancelled()).await.is_err() {
+            for road in self.roads.iter() {
+                metrics::queued(road.lane, road.admission.held());
+            }
+        }
+    }
+}
+
+const _: () = assert!(ATTEMPT.as_millis() * 2 < DEADLINE.as_millis(), "what is lost is asked again in time");

@@ -1,0 +1,117 @@
+//! Several nodes share the lanes; whoever is asked, the owner decides.
+
+use crate::support::{Node, caller, keyless, message_id};
+use futures::future::join_all;
+use natter_commands::{Caller, Error, Sent};
+use natter_domain::{ConversationId, FriendshipId};
+use natter_testkit::{BOUND, Stack, within};
+use tokio::task::JoinHandle;
+
+const LANES: u16 = 8;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_node_reaches_every_lane() {
+    let stack = Stack::new().await;
+    let (one, other) = (Node::named(&stack, "one", LANES).await, Node::named(&stack, "other", LANES).await);
+    let edge = Node::edge(&stack, LANES).await;
+    one.owns(4).await;
+    other.owns(4).await;
+    let mut people = Vec::new();
+    for number in 0..6 {
+        people.push(caller(&edge.sign_up(&format!("person{number}")).await));
+    }
+    for (number, pair) in people.chunks(2).enumerate() {
+        let node = [&one, &other, &edge][number % 3];
+        let conversation = node.befriend(pair[0], pair[1]).await;
+        for (node, seq) in [&one, &other, &edge, &one].into_iter().zip(1..) {
+            assert_eq!(node.sent(pair[0], conversation, "x").await.seq, seq);
+        }
+        let advanced = edge.commands.inbox().advance(keyless(pair[1]), vec![(conversation, 4)]).await.unwrap();
+        assert_eq!(advanced.cursors, [(conversation, 4)]);
+    }
+    assert_eq!(edge.owned(), 0);
+    for node in [edge, one, other] {
+        node.stop().await;
+    }
+}
+
+/// What is repeated, refused or accepted is so wherever it is asked.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_from_afar_is_the_answer() {
+    let stack = Stack::new().await;
+    let owner = Node::named(&stack, "owner", LANES).await;
+    let edge = Node::edge(&stack, LANES).await;
+    let (alice, bob) = (edge.person("alice").await, edge.person("bob").await);
+    let requested = edge.commands.friendship().request(keyless(alice), bob.account, Some("hi".into())).await.unwrap();
+    let id = FriendshipId::of(alice.account, bob.account);
+    let accept = async || edge.commands.friendship().accept(keyless(bob), id, requested.request_id).await;
+    let conversation = accept().await.unwrap().conversation_id;
+    assert_eq!(accept().await.unwrap().conversation_id, conversation, "accepted before");
+    let id = message_id();
+    let first = edge.send(alice, conversation, id, "x").await.unwrap();
+    let again = owner.send(alice, conversation, id, "x").await.unwrap();
+    assert_eq!((again.seq, again.sent_at, again.repeated), (first.seq, first.sent_at, true));
+    let again = edge.send(alice, conversation, id, "x").await.unwrap();
+    assert_eq!((again.seq, again.sent_at, again.repeated), (first.seq, first.sent_at, true));
+    for node in [&owner, &edge] {
+        assert_eq!(crate::support::code(node.send(bob, conversation, id, "x").await), natter_domain::Code::Conflict);
+    }
+    assert_eq!(
+        edge.feeds.lane(edge.lane(conversation)).head().position,
+        owner.events(owner.lane(conversation)).await.len() as u64
+    );
+    edge.stop().await;
+    owner.stop().await;
+}
+
+/// Lanes come and go under constant traffic: nobody sees an error, nothing is out of order.
+#[tokio::test(flavor = "multi_thread")]
+async fn hand_overs_are_seen_by_nobody() {
+    let stack = Stack::new().await;
+    let first = Node::named(&stack, "first", LANES).await;
+    let edge = Node::edge(&stack, LANES).await;
+    let mut places = Vec::new();
+    for number in 0..6 {
+        let one = edge.person(&format!("one{number}")).await;
+        let other = edge.person(&format!("other{number}")).await;
+        places.push((one, edge.befriend(one, other).await));
+    }
+    let enough = tokio_util::sync::CancellationToken::new();
+    let traffic: Vec<_> = places.iter().map(|&(who, place)| talk(&edge, who, place, &enough)).collect();
+    first.owns(8).await;
+    let second = Node::named(&stack, "second", LANES).await;
+    second.owns(4).await;
+    first.stop().await;
+    second.owns(8).await;
+    let third = Node::named(&stack, "third", LANES).await;
+    third.owns(4).await;
+    enough.cancel();
+    for (said, (_, place)) in within("the traffic ends", BOUND, join_all(traffic)).await.into_iter().zip(&places) {
+        let seqs: Vec<u64> = said.unwrap().into_iter().map(|sent| sent.unwrap().seq).collect();
+        assert!(seqs.len() > 50, "there was traffic");
+        assert_eq!(seqs, (1..=seqs.len() as u64).collect::<Vec<_>>(), "in the order of sending");
+        assert_eq!(edge.messages(*place).await.len(), seqs.len());
+    }
+    for node in [edge, third, second] {
+        node.stop().await;
+    }
+}
+
+/// Bursts, one after the other, each without waiting in between.
+fn talk(
+    edge: &Node,
+    who: Caller,
+    place: ConversationId,
+    enough: &tokio_util::sync::CancellationToken,
+) -> JoinHandle<Vec<Result<Sent, Error>>> {
+    let (commands, enough) = (edge.commands.clone(), enough.clone());
+    tokio::spawn(async move {
+        let send = || commands.conversation().send(who, place, message_id(), "{}", 2);
+        let mut said = Vec::new();
+        while !enough.is_cancelled() {
+            let burst: Vec<_> = (0..10).map(|_| send()).collect();
+            said.extend(join_all(burst).await);
+        }
+        said
+    })
+}

@@ -1,0 +1,135 @@
+//! States are stored too, in snapshots, and a snapshot is read back by the version of its state: `state.vN.json` in
+//! `domain/tests/golden/<noun>/` pins the shape, and what `evolve` makes of some histories. Whoever changes either
+//! raises `STATE_VERSION` and puts the file of the new version in the place of the old one: stored snapshots of another
+//! version are not read, so old files serve nobody.
+
+use crate::{
+    golden::{MESSAGE, REQUEST, TALK, golden, names_in, sealed},
+    scenario::{ALICE, BOB, CAROL, days, min},
+};
+use natter_domain::{
+    ConversationId, Decider, HandleId, RequestId, account, conversation, friendship, handle, inbox, session,
+};
+use serde_json::Value;
+use std::{collections::BTreeSet, fs};
+use uuid::uuid;
+
+/// Fails to compile where a variant of the state is not named here, and fails where no history leads to it.
+macro_rules! reach_every_variant {
+    ($noun:ident: $($variant:ident),+ $(,)?; $states:expr) => {{
+        let name = |state: &$noun::State| match state { $($noun::State::$variant { .. } => stringify!($variant)),+ };
+        let reached: BTreeSet<&str> = $states.iter().map(name).collect();
+        assert_eq!(reached, BTreeSet::from([$(stringify!($variant)),+]));
+    }};
+}
+
+#[test]
+fn an_account_keeps_its_shape() {
+    let started = account::Event::RegistrationStarted {
+        username: sealed(b"\xfb\xff\xbf"),
+        nickname: sealed(b"nickname"),
+        password_hash: "$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA".into(),
+        handles: vec![HandleId(uuid!("c1a5e0de-0000-8000-8000-00000000a11c"))],
+    };
+    let states = keeps_its_shape::<account::Account>(&[
+        vec![],
+        vec![started.clone()],
+        vec![started.clone(), account::Event::Registered {}],
+        vec![started, account::Event::RegistrationAbandoned {}],
+    ]);
+    reach_every_variant!(account: Unknown, Registering, Registered, Abandoned; states);
+}
+
+#[test]
+fn a_handle_keeps_its_shape() {
+    keeps_its_shape::<handle::Handle>(&[vec![], vec![handle::Event::Claimed { by: ALICE }]]);
+}
+
+#[test]
+fn a_session_keeps_its_shape() {
+    let opened =
+        session::Event::Opened { account_id: ALICE, device: None, refresh_hash: "hash 1".into(), expires_at: days(30) };
+    let refreshed = session::Event::Refreshed {
+        account_id: ALICE,
+        generation: 2,
+        refresh_hash: "hash 2".into(),
+        expires_at: days(31),
+    };
+    let revoked = |reason| session::Event::Revoked { account_id: ALICE, reason };
+    let states = keeps_its_shape::<session::Session>(&[
+        vec![],
+        vec![opened.clone(), refreshed],
+        vec![opened.clone(), revoked(session::Reason::LoggedOut)],
+        vec![opened, revoked(session::Reason::RefreshTokenReused)],
+    ]);
+    reach_every_variant!(session: Unknown, Open, Revoked; states);
+}
+
+#[test]
+fn a_friendship_keeps_its_shape() {
+    const NEXT: RequestId = RequestId(uuid!("01890a5d-ac96-7a2b-8f3e-1f0c5d6e7f81"));
+    let requested = |request_id, from, to, at| friendship::Event::Requested {
+        request_id,
+        from,
+        to,
+        message: Some(sealed(b"hello")),
+        at: min(at),
+        expires_at: days(7),
+    };
+    keeps_its_shape::<friendship::Friendship>(&[
+        vec![],
+        vec![
+            requested(REQUEST, ALICE, BOB, 0),
+            friendship::Event::Rejected { request_id: REQUEST, from: ALICE, to: BOB },
+            requested(NEXT, BOB, ALICE, 5),
+            friendship::Event::Accepted { request_id: NEXT, from: BOB, to: ALICE, conversation_id: TALK },
+        ],
+        vec![requested(REQUEST, ALICE, BOB, 0)],
+    ]);
+}
+
+#[test]
+fn a_conversation_keeps_its_shape() {
+    let started = conversation::Event::Started { kind: conversation::Kind::Direct, members: vec![ALICE, BOB] };
+    let sent = conversation::Event::MessageSent {
+        message_id: MESSAGE,
+        seq: 42,
+        sender: ALICE,
+        body: sealed(b"hello"),
+        body_kind: conversation::BodyKind::Text,
+        size: 5,
+    };
+    keeps_its_shape::<conversation::Conversation>(&[vec![], vec![started, sent]]);
+}
+
+#[test]
+fn an_inbox_keeps_its_shape() {
+    let direct = inbox::Cursor { conversation_id: TALK, seq: 42, peer: Some(BOB) };
+    let other = inbox::Cursor { conversation_id: ConversationId(CAROL.0), seq: 1, peer: None };
+    keeps_its_shape::<inbox::Inbox>(&[vec![], vec![inbox::Event::CursorsAdvanced { cursors: vec![direct, other] }]]);
+}
+
+/// Gives back the states that the histories lead to.
+#[track_caller]
+fn keeps_its_shape<D: Decider>(histories: &[Vec<D::Event>]) -> Vec<D::State> {
+    let states: Vec<D::State> = histories.iter().map(|history| state::<D>(history)).collect();
+    let folder = golden().join(D::NOUN.as_str());
+    let file = format!("state.v{}.json", D::STATE_VERSION);
+    let files: BTreeSet<String> = names_in(&folder).into_iter().filter(|name| name.starts_with("state.")).collect();
+    assert_eq!(files, BTreeSet::from([file.clone()]), "{} has one file, of its STATE_VERSION", D::NOUN);
+    let text = fs::read_to_string(folder.join(&file)).expect("it was listed");
+    let json: Value = serde_json::from_str(&text).expect("a golden file is JSON");
+    let now = serde_json::to_value(&states).expect("a state is JSON");
+    assert_eq!(now, json, "the state of {} (left: now, right: {file}) has changed: raise STATE_VERSION", D::NOUN);
+    let read: Vec<D::State> = serde_json::from_str(&text).unwrap_or_else(|error| panic!("read {file}: {error}"));
+    assert_eq!(read, states, "{file}");
+    states
+}
+
+fn state<D: Decider>(history: &[D::Event]) -> D::State {
+    let mut state = D::State::default();
+    for event in history {
+        D::evolve(&mut state, event);
+    }
+    state
+}

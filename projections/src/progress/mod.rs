@@ -1,0 +1,387 @@
+//! How far each projection has come in each lane, and those who wait for it: reads that carry a position, delivery
+//! that needs a row.
+//!
+//! A projection of a lane that runs in this process says itself how far it is. Of the others nothing is known but what
+//! their checkpoints say; these are read while somebody waits, and only then (`elsewhere`).
+
+mod elsewhere;
+
+pub(crate) use elsewhere::{listen, watch};
+
+use crate::{Projection, Wait, metrics};
+use natter_streams::{
+    Lane, Positions,
+    feed::{Feeds, Known},
+    position::Place,
+};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+use tokio::{
+    sync::{Notify, watch as channel},
+    time::{sleep, timeout},
+};
+use tokio_util::sync::CancellationToken;
+
+/// No read waits longer for its position.
+pub const WAIT_BOUND: Duration = Duration::from_secs(5);
+
+const REPORT_EVERY: Duration = Duration::from_secs(1);
+
+/// Who waits says so again and again: what it waits for may not have arrived when the projector was last told.
+const HURRY_AGAIN: Duration = Duration::from_millis(20);
+
+/// Until all have caught up for the first time, this is looked for so long, with such pauses.
+const LOOK: Duration = Duration::from_millis(200);
+const LOOK_AGAIN: Duration = Duration::from_millis(300);
+
+pub(crate) struct Progress {
+    feeds: Feeds,
+    /// By projection, then lane.
+    spots: [Vec<Spot>; Projection::ALL.len()],
+    /// What the lanes held when this process started, and that all have seen it once.
+    first_heads: Vec<Known>,
+    ready: AtomicBool,
+    /// Somebody waits for what runs elsewhere.
+    asked: Notify,
+    /// How often another process told a projector here to hurry.
+    hurries: AtomicU64,
+}
+
+/// One projection of one lane.
+struct Spot {
+    /// The last event that was applied, as far as is known.
+    passed: channel::Sender<Place>,
+    /// Somebody waits.
+    hurry: Notify,
+    /// How many run it in this process: one or none.
+    here: AtomicUsize,
+    /// What is waited for, by incarnation and position, and by how many.
+    wanted: Mutex<BTreeMap<(u32, u64), usize>>,
+}
+
+impl Spot {
+    fn new(head: &Known) -> Self {
+        let (passed, _) = channel::channel(Place { position: 0, ..head.place() });
+        Self { passed, hurry: Notify::new(), here: AtomicUsize::new(0), wanted: Mutex::default() }
+    }
+
+    fn is_here(&self) -> bool {
+        self.here.load(Ordering::SeqCst) > 0
+    }
+
+    fn wanted(&self) -> MutexGuard<'_, BTreeMap<(u32, u64), usize>> {
+        self.wanted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Somebody waits for what it has not passed.
+    fn is_late(&self) -> bool {
+        let passed = *self.passed.borrow();
+        self.wanted().keys().any(|&(incarnation, position)| !has_passed(passed, Place { position, incarnation }))
+    }
+}
+
+fn has_passed(passed: Place, place: Place) -> bool {
+    let same_log = passed.incarnation == place.incarnation;
+    place.position == 0 || (same_log && passed.position >= place.position)
+}
+
+/// Somebody waits, until this is dropped.
+struct Wanting<'a> {
+    spot: &'a Spot,
+    place: (u32, u64),
+}
+
+impl<'a> Wanting<'a> {
+    fn new(spot: &'a Spot, place: Place) -> Self {
+        let place = (place.incarnation, place.position);
+        *spot.wanted().entry(place).or_default() += 1;
+        Self { spot, place }
+    }
+}
+
+impl Drop for Wanting<'_> {
+    fn drop(&mut self) {
+        let mut wanted = self.spot.wanted();
+        if let Some(count) = wanted.get_mut(&self.place) {
+            *count -= 1;
+            if *count == 0 {
+                wanted.remove(&self.place);
+            }
+        }
+    }
+}
+
+/// A projection of a lane runs in this process, until this is dropped.
+pub(crate) struct Here {
+    progress: Arc<Progress>,
+    projection: Projection,
+    lane: Lane,
+}
+
+impl Drop for Here {
+    fn drop(&mut self) {
+        self.progress.spot(self.projection, self.lane).here.fetch_sub(1, Ordering::SeqCst);
+        // Who waited for it here now waits for it elsewhere.
+        self.progress.asked.notify_one();
+        metrics::gone(self.projection, self.lane);
+    }
+}
+
+impl Progress {
+    pub(crate) fn new(feeds: Feeds) -> Self {
+        let first_heads = feeds.heads();
+        Self {
+            spots: Projection::ALL.map(|_| first_heads.iter().map(Spot::new).collect()),
+            feeds,
+            first_heads,
+            ready: AtomicBool::new(false),
+            asked: Notify::new(),
+            hurries: AtomicU64::new(0),
+        }
+    }
+
+    /// From now on this process says how far it is.
+    pub(crate) fn begin(self: &Arc<Self>, projection: Projection, lane: Lane) -> Here {
+        let spot = self.spot(projection, lane);
+        spot.here.fetch_add(1, Ordering::SeqCst);
+        Here { progress: self.clone(), projection, lane }
+    }
+
+    /// Said by who runs it here.
+    pub(crate) fn set(&self, projection: Projection, lane: Lane, place: Place) {
+        self.spot(projection, lane).passed.send_replace(place);
+    }
+
+    /// What the checkpoint of one that runs elsewhere says. It may say less than before: PostgreSQL may have lost the
+    /// newest of its commits in a crash.
+    fn learn(&self, projection: Projection, lane: Lane, place: Place) {
+        let spot = self.spot(projection, lane);
+        spot.passed.send_if_modified(|passed| {
+            // One that has begun here meanwhile knows better.
+            let is_news = !spot.is_here() && *passed != place;
+            if is_news {
+                *passed = place;
+            }
+            is_news
+        });
+    }
+
+    /// Waits, for ever if need be, until the projection has applied this event, wherever it runs.
+    pub(crate) async fn passed(&self, projection: Projection, lane: Lane, place: Place) {
+        let spot = self.spot(projection, lane);
+        let mut passed = spot.passed.subscribe();
+        if has_passed(*passed.borrow(), place) {
+            return;
+        }
+        let _wanting = Wanting::new(spot, place);
+        self.asked.notify_one();
+        loop {
+            if spot.is_here() {
+                spot.hurry.notify_one();
+            }
+            // An error would mean that the sender is gone, which `self` holds.
+            if timeout(HURRY_AGAIN, passed.wait_for(|&passed| has_passed(passed, place))).await.is_ok() {
+                return;
+            }
+        }
+    }
+
+    /// Resolves where somebody has begun to wait since it was last asked.
+    pub(crate) async fn hurried(&self, projection: Projection, lane: Lane) {
+        self.spot(projection, lane).hurry.notified().await;
+    }
+
+    pub(crate) async fn wait(
+        &self,
+        bound: Duration,
+        positions: &Positions,
+        projections: &[Projection],
+    ) -> Result<(), Wait> {
+        let waiting = async {
+            if !self.can_all_be(positions) {
+                // It may name what was written elsewhere, and that nobody here has heard of yet.
+                self.feeds.refresh().await;
+            }
+            if !self.can_all_be(positions) {
+                return Err(Wait::Impossible);
+            }
+            self.feeds.note(positions);
+            self.all_passed(positions.iter(), projections).await;
+            Ok(())
+        };
+        timeout(bound, waiting).await.map_err(|_| Wait::TooLate)?
+    }
+
+    /// Waits until the projections have applied all that is durable by now, wherever it was written.
+    pub(crate) async fn catch_up(&self, bound: Duration, projections: &[Projection]) -> Result<(), Wait> {
+        let waiting = async {
+            self.feeds.refresh().await;
+            self.all_passed(self.heads(), projections).await;
+        };
+        timeout(bound, waiting).await.map_err(|_| Wait::TooLate)
+    }
+
+    /// Waits until the projections have applied all that this process knows of: what is written elsewhere it may have
+    /// heard of a second later.
+    pub(crate) async fn freshen(&self, bound: Duration, projections: &[Projection]) -> Result<(), Wait> {
+        timeout(bound, self.all_passed(self.heads(), projections)).await.map_err(|_| Wait::TooLate)
+    }
+
+    fn heads(&self) -> impl Iterator<Item = (Lane, Place)> {
+        self.feeds.heads().into_iter().map(|head| (head.lane, head.place()))
+    }
+
+    async fn all_passed(&self, places: impl Iterator<Item = (Lane, Place)>, projections: &[Projection]) {
+        let passed = |(lane, place)| projections.iter().map(move |&projection| self.passed(projection, lane, place));
+        // All at once: each hurries its projector.
+        futures::future::join_all(places.flat_map(passed)).await;
+    }
+
+    /// Not beyond the heads, and of this incarnation of the log, as far as is known.
+    fn can_all_be(&self, positions: &Positions) -> bool {
+        positions.iter().all(|(lane, place)| {
+            let head = self.feeds.lane(lane).head();
+            place.is_of(head.incarnation) && place.position <= head.position
+        })
+    }
+
+    pub(crate) fn is_ready(&self) -> bool {
+        let at = |projection, head: &Known| has_passed(*self.spot(projection, head.lane).passed.borrow(), head.place());
+        let caught_up =
+            || Projection::ALL.iter().all(|&projection| self.first_heads.iter().all(|head| at(projection, head)));
+        // Once is for ever: what comes later is lag.
+        if !self.ready.load(Ordering::Relaxed) && caught_up() {
+            self.ready.store(true, Ordering::Relaxed);
+        }
+        self.ready.load(Ordering::Relaxed)
+    }
+
+    /// Looks at what runs elsewhere until all have caught up for the first time.
+    async fn get_ready(&self) {
+        while !self.is_ready() {
+            let first_heads = self.first_heads.iter().map(|head| (head.lane, head.place()));
+            let _ = timeout(LOOK, self.all_passed(first_heads, &Projection::ALL)).await;
+            if !self.is_ready() {
+                sleep(LOOK_AGAIN).await;
+            }
+        }
+    }
+
+    /// How often another process told a projector here to hurry.
+    pub(crate) fn hurries(&self) -> u64 {
+        self.hurries.load(Ordering::Relaxed)
+    }
+
+    fn spot(&self, projection: Projection, lane: Lane) -> &Spot {
+        &self.spots[projection as usize][lane.index()]
+    }
+}
+
+/// Says the lag of what runs here every second. By a clock, not by the projector: one that hangs would not say so.
+pub(crate) async fn report(progress: Arc<Progress>, stop: CancellationToken) {
+    while timeout(REPORT_EVERY, stop.cancelled()).await.is_err() {
+        for head in progress.feeds.heads() {
+            for projection in Projection::ALL {
+                let spot = progress.spot(projection, head.lane);
+                if spot.is_here() {
+                    let passed = spot.passed.borrow().position;
+                    metrics::lag(projection, head.lane, head.position.saturating_sub(passed));
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use natter_streams::{Hash, Link};
+    use uuid::Uuid;
+
+    const LANE: Lane = Lane::new(0);
+    const SOON: Duration = Duration::from_millis(20);
+
+    fn progress(head: u64) -> (Arc<Progress>, Uuid) {
+        let incarnation = Uuid::from_u128(7 << 96);
+        let head = Link { lane: LANE, incarnation, position: head, hash: Hash::default() };
+        (Arc::new(Progress::new(Feeds::new([head]))), incarnation)
+    }
+
+    #[tokio::test]
+    async fn a_wait_ends_when_every_projection_has_passed() {
+        let (progress, incarnation) = progress(10);
+        let token = Positions::one(LANE, 9, incarnation);
+        let both = [Projection::Relations, Projection::History];
+        progress.set(Projection::Relations, LANE, Place::new(9, incarnation));
+        assert_eq!(progress.wait(SOON, &token, &both).await, Err(Wait::TooLate));
+        progress.set(Projection::History, LANE, Place::new(10, incarnation));
+        assert_eq!(progress.wait(SOON, &token, &both).await, Ok(()));
+        assert_eq!(progress.catch_up(SOON, &both).await, Err(Wait::TooLate));
+    }
+
+    #[tokio::test]
+    async fn what_another_log_has_passed_says_nothing() {
+        let (progress, incarnation) = progress(10);
+        progress.set(Projection::History, LANE, Place::new(10, Uuid::nil()));
+        let token = Positions::one(LANE, 9, incarnation);
+        assert_eq!(progress.wait(SOON, &token, &[Projection::History]).await, Err(Wait::TooLate));
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_is_told_at_once() {
+        let (progress, incarnation) = progress(10);
+        for token in [Positions::one(LANE, 11, incarnation), Positions::one(LANE, 1, Uuid::nil())] {
+            assert_eq!(progress.wait(WAIT_BOUND, &token, &[Projection::History]).await, Err(Wait::Impossible));
+        }
+    }
+
+    #[tokio::test]
+    async fn ready_means_all_have_seen_what_was_there() {
+        let (progress, incarnation) = progress(3);
+        for projection in Projection::ALL {
+            assert!(!progress.is_ready());
+            progress.set(projection, LANE, Place::new(3, incarnation));
+        }
+        assert!(progress.is_ready());
+        progress.set(Projection::Relations, LANE, Place::new(1, incarnation));
+        assert!(progress.is_ready(), "lag is another thing");
+    }
+
+    #[tokio::test]
+    async fn what_runs_here_is_not_learned_from_its_checkpoint() {
+        let (progress, incarnation) = progress(10);
+        let at = |position| Place::new(position, incarnation);
+        let told = || *progress.spot(Projection::History, LANE).passed.borrow();
+        progress.learn(Projection::History, LANE, at(4));
+        assert_eq!(told(), at(4));
+        let here = progress.begin(Projection::History, LANE);
+        progress.set(Projection::History, LANE, at(9));
+        progress.learn(Projection::History, LANE, at(5));
+        assert_eq!(told(), at(9));
+        drop(here);
+        progress.learn(Projection::History, LANE, at(5));
+        assert_eq!(told(), at(5), "what its next holder found is what there is");
+    }
+
+    #[tokio::test]
+    async fn who_waits_is_counted_as_long_as_it_waits() {
+        let (progress, incarnation) = progress(10);
+        let spot = progress.spot(Projection::History, LANE);
+        let waiting = progress.passed(Projection::History, LANE, Place::new(9, incarnation));
+        assert!(timeout(SOON, waiting).await.is_err());
+        assert!(!spot.is_late() && spot.wanted().is_empty(), "it has given up");
+        let mut waiting = Box::pin(progress.passed(Projection::History, LANE, Place::new(9, incarnation)));
+        assert!(futures::poll!(waiting.as_mut()).is_pending());
+        assert!(spot.is_late());
+        progress.set(Projection::History, LANE, Place::new(9, incarnation));
+        assert!(!spot.is_late());
+        waiting.await;
+        assert!(spot.wanted().is_empty());
+    }
+}

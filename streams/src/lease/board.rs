@@ -1,0 +1,274 @@
+//! The rows that nodes share by. Every change of an owner is one autocommit statement that says what must be so;
+//! PostgreSQL's clock decides what has expired, and nobody else's comes in.
+//!
+//! What may be lost in a crash of PostgreSQL: a renewal, a release, a candidate; they do not wait for the disk. What
+//! may not: a takeover, for its epoch could be given a second time.
+
+use super::{
+    Context, Share,
+    machine::{Row, Taken},
+};
+use crate::{Error, Lane, Log, Node, log::ANSWER_TIMEOUT};
+use sqlx::{PgConnection, PgPool, Row as _, postgres::PgRow};
+use std::{collections::HashMap, io, time::Duration};
+use tokio::{sync::Semaphore, time::timeout};
+use uuid::Uuid;
+
+/// Renewals wait for appends to their lane, so a few go side by side; the other connections stay free for the rest.
+const RENEWALS: usize = 2;
+
+/// This statement's commit does not wait for the disk. Read in its RETURNING or SELECT, so that it is executed.
+const QUICK: &str = "(SELECT set_config('synchronous_commit', 'off', true) AS durability) quick";
+
+/// What a look found.
+pub(super) struct View {
+    pub rows: Vec<Row>,
+    pub candidates: Vec<Node>,
+}
+
+pub(super) struct Board {
+    log: Log,
+    share: Share,
+    me: Node,
+    owner: String,
+    /// Seconds.
+    term: f64,
+    /// A renewal or a look that takes longer is tried on another connection while there still is a lease to renew.
+    patience: Duration,
+    renewals: Semaphore,
+}
+
+impl Board {
+    pub(super) fn new(context: &Context, share: Share) -> Self {
+        let Context { log, node, settings, .. } = context;
+        Self {
+            log: log.clone(),
+            share,
+            me: node.clone(),
+            owner: node.to_string(),
+            term: settings.term.as_secs_f64(),
+            patience: ANSWER_TIMEOUT.min(settings.term / 2),
+            renewals: Semaphore::new(RENEWALS),
+        }
+    }
+
+    /// Before the first look. An earlier start of ours is dead, and those who died long ago are nobody's concern.
+    pub(super) async fn arrive(&self) -> Result<(), Error> {
+        let sql = "DELETE FROM candidates WHERE share = $1
+            AND (starts_with(owner, $2 || '/') AND owner <> $3 OR expires_at < now() - interval '1 hour')";
+        let arrived = run(self.log.lease_pool(), self.patience, async |connection| {
+            sqlx::query(sql).bind(self.share.name()).bind(&*self.me.name).bind(&self.owner).execute(connection).await
+        });
+        arrived.await.map(drop).map_err(Error::database("arrive among those who share lanes"))
+    }
+
+    /// Who lives (we do, if we `join`), and who has what. Rows that cannot be read now are left out.
+    pub(super) async fn look(&self, join: bool) -> Result<View, Error> {
+        if join {
+            self.join().await.map_err(Error::database("join those who share lanes"))?;
+        }
+        let candidates = self.candidates().await.map_err(Error::database("read who shares lanes"))?;
+        let mut rows = Vec::new();
+        for pool in self.pools() {
+            match self.rows(pool).await {
+                Ok(found) => rows.extend(found),
+                Err(error) => {
+                    tracing::warn!(share = self.share.name(), %error, "read the rows of leases: trying again")
+                }
+            }
+        }
+        Ok(View { rows, candidates })
+    }
+
+    /// Makes a free row ours, if its epoch is still the one that was seen.
+    pub(super) async fn take_over(&self, lane: Lane, epoch: i64) -> Result<Option<Taken>, Error> {
+        let sql = format!(
+            "UPDATE {} SET epoch = epoch + 1, owner = $3, expires_at = now() + make_interval(secs => $4)
+             WHERE {} AND lane = $2 AND epoch = $5
+               AND (owner = '' OR expires_at <= now() OR starts_with(owner, $6 || '/'))
+             RETURNING epoch",
+            self.table(),
+            self.scope(),
+        );
+        let taken = run(self.pool(lane), ANSWER_TIMEOUT, async |connection| {
+            sqlx::query_scalar(&sql)
+                .bind(self.share.name())
+                .bind(lane.number())
+                .bind(&self.owner)
+                .bind(self.term)
+                .bind(epoch)
+                .bind(&*self.me.name)
+                .fetch_optional(connection)
+                .await
+        });
+        let Some(epoch) = taken.await.map_err(Error::lane("take over the lease", lane))? else { return Ok(None) };
+        let incarnation = run(self.log.row_pool(lane), ANSWER_TIMEOUT, async |connection| {
+            let sql = "SELECT incarnation FROM lanes WHERE lane = $1";
+            sqlx::query_scalar(sql).bind(lane.number()).fetch_one(connection).await
+        });
+        let incarnation = incarnation.await.map_err(Error::lane("read the incarnation", lane))?;
+        Ok(Some(Taken { lane, epoch, incarnation }))
+    }
+
+    /// Which of these lanes can go into one statement: a lane's row may wait for an append, and must not be locked
+    /// while another waits. Nobody holds a reader's row for longer than we do.
+    pub(super) fn together(&self, lanes: Vec<(Lane, i64)>) -> Vec<Vec<(Lane, i64)>> {
+        match self.share {
+            Share::Lanes => lanes.into_iter().map(|lane| vec![lane]).collect(),
+            Share::Reader(_) => vec![lanes],
+        }
+    }
+
+    /// Renews lanes of one statement, by owner: who works on a lane may have raised its epoch. Gives back what was
+    /// renewed, with its epoch. `send` is called when nothing but the database is waited for any more.
+    pub(super) async fn renew(&self, lanes: &[Lane], send: impl FnOnce()) -> Result<HashMap<Lane, i64>, Error> {
+        let Some(first) = lanes.first() else { return Ok(HashMap::new()) };
+        // `greatest`: an earlier renewal that was delayed does not take back what a later one gave.
+        let sql = format!(
+            "UPDATE {} SET expires_at = greatest(expires_at, now() + make_interval(secs => $4)) FROM {QUICK}
+             WHERE {} AND lane = ANY($2) AND owner = $3 RETURNING lane, epoch, quick.durability",
+            self.table(),
+            self.scope(),
+        );
+        let _permit = self.renewals.acquire().await;
+        send();
+        let numbers: Vec<i16> = lanes.iter().map(|lane| lane.number()).collect();
+        let renewed = run(self.pool(*first), self.patience, async |connection| {
+            let renewal = sqlx::query(&sql).bind(self.share.name()).bind(numbers).bind(&self.owner).bind(self.term);
+            renewal.fetch_all(connection).await
+        });
+        let rows = renewed.await.map_err(Error::lane("renew the lease", *first))?;
+        Ok(rows.iter().map(|row| (lane(row), row.get("epoch"))).collect())
+    }
+
+    /// Gives a row back, if it is ours. Its epoch stays: the next takeover raises it.
+    pub(super) async fn release(&self, lane: Lane) -> Result<(), Error> {
+        let sql = format!(
+            "UPDATE {} SET owner = '', expires_at = '-infinity' FROM {QUICK}
+             WHERE {} AND lane = $2 AND owner = $3 RETURNING quick.durability",
+            self.table(),
+            self.scope(),
+        );
+        let released = run(self.pool(lane), ANSWER_TIMEOUT, async |connection| {
+            let release = sqlx::query(&sql).bind(self.share.name()).bind(lane.number()).bind(&self.owner);
+            release.fetch_optional(connection).await
+        });
+        released.await.map(drop).map_err(Error::lane("release the lease", lane))
+    }
+
+    pub(super) async fn leave(&self) -> Result<(), Error> {
+        let left = run(self.log.lease_pool(), self.patience, async |connection| {
+            let leave = sqlx::query("DELETE FROM candidates WHERE share = $1 AND owner = $2");
+            leave.bind(self.share.name()).bind(&self.owner).execute(connection).await
+        });
+        left.await.map(drop).map_err(Error::database("leave those who share lanes"))
+    }
+
+    async fn join(&self) -> Result<(), sqlx::Error> {
+        let sql = format!(
+            "INSERT INTO candidates (share, owner, expires_at)
+             SELECT $1, $2, now() + make_interval(secs => $3) FROM {QUICK} WHERE quick.durability = 'off'
+             ON CONFLICT (share, owner) DO UPDATE SET expires_at = excluded.expires_at"
+        );
+        let joined = run(self.log.lease_pool(), self.patience, async |connection| {
+            sqlx::query(&sql).bind(self.share.name()).bind(&self.owner).bind(self.term).execute(connection).await
+        });
+        joined.await.map(drop)
+    }
+
+    async fn candidates(&self) -> Result<Vec<Node>, sqlx::Error> {
+        let sql = "SELECT owner FROM candidates WHERE share = $1 AND expires_at > now()";
+        let owners: Vec<String> = run(self.log.lease_pool(), self.patience, async |connection| {
+            sqlx::query_scalar(sql).bind(self.share.name()).fetch_all(connection).await
+        })
+        .await?;
+        Ok(owners.iter().filter_map(|owner| Node::parse(owner)).collect())
+    }
+
+    async fn rows(&self, pool: &PgPool) -> Result<Vec<Row>, sqlx::Error> {
+        let sql = format!(
+            "SELECT lane, owner, epoch, expires_at <= now() AS expired FROM {} WHERE {}",
+            self.table(),
+            self.scope(),
+        );
+        let select =
+            async |connection: &mut PgConnection| sqlx::query(&sql).bind(self.share.name()).fetch_all(connection).await;
+        let mut rows = run(pool, self.patience, select).await?;
+        if let Share::Reader(name) = self.share
+            && rows.len() < self.log.lanes().count()
+        {
+            self.make_rows(name).await?;
+            rows = run(pool, self.patience, select).await?;
+        }
+        Ok(rows.iter().map(row).filter(|row| self.log.lanes().contains(row.lane)).collect())
+    }
+
+    /// A reader that nobody has run yet has no rows.
+    async fn make_rows(&self, reader: &str) -> Result<(), sqlx::Error> {
+        let numbers: Vec<i16> = self.log.lanes().iter().map(Lane::number).collect();
+        let made = run(self.log.lease_pool(), self.patience, async |connection| {
+            let sql = "INSERT INTO readers (reader, lane) SELECT $1, unnest($2::smallint[]) ON CONFLICT DO NOTHING";
+            sqlx::query(sql).bind(reader).bind(numbers).execute(connection).await
+        });
+        made.await.map(drop)
+    }
+
+    fn pool(&self, lane: Lane) -> &PgPool {
+        match self.share {
+            Share::Lanes => self.log.row_pool(lane),
+            Share::Reader(_) => self.log.lease_pool(),
+        }
+    }
+
+    fn pools(&self) -> Vec<&PgPool> {
+        match self.share {
+            Share::Lanes => self.log.row_pools(),
+            Share::Reader(_) => vec![self.log.lease_pool()],
+        }
+    }
+
+    fn table(&self) -> &'static str {
+        match self.share {
+            Share::Lanes => "lanes",
+            Share::Reader(_) => "readers",
+        }
+    }
+
+    /// Which rows of the table; `$1` is the share's name in every statement.
+    fn scope(&self) -> &'static str {
+        match self.share {
+            Share::Lanes => "$1::text IS NOT NULL",
+            Share::Reader(_) => "reader = $1",
+        }
+    }
+}
+
+fn row(row: &PgRow) -> Row {
+    // Whoever took the lane without being a node of ours holds it too, until it expires.
+    let stranger = |owner: &str| Node { name: owner.into(), start: Uuid::nil() };
+    let owner: &str = row.get("owner");
+    let owner = (!owner.is_empty()).then(|| Node::parse(owner).unwrap_or_else(|| stranger(owner)));
+    Row { lane: lane(row), owner, epoch: row.get("epoch"), expired: row.get("expired") }
+}
+
+fn lane(row: &PgRow) -> Lane {
+    Lane::new(row.get::<i16, _>("lane") as u8)
+}
+
+/// Runs a statement, within bounds. A connection whose answer does not come is closed, so that it keeps no place in
+/// the pool while somebody finds out that its server has vanished.
+pub(super) async fn run<T>(
+    pool: &PgPool,
+    patience: Duration,
+    statement: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error>,
+) -> Result<T, sqlx::Error> {
+    let late = || sqlx::Error::Io(io::ErrorKind::TimedOut.into());
+    let mut connection = timeout(patience, pool.acquire()).await.map_err(|_| late())??;
+    match timeout(patience, statement(&mut connection)).await {
+        Ok(result) => result,
+        Err(_) => {
+            drop(connection.detach());
+            Err(late())
+        }
+    }
+}

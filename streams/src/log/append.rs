@@ -1,0 +1,111 @@
+//! Taking a lane over, and appending under its epoch.
+
+use super::{Appended, Head, Log, Ownership};
+use crate::{Error, Lane, Record, fault, lease::TERM};
+use sqlx::{Row, types::time::OffsetDateTime};
+use std::sync::Arc;
+
+/// What a server says whose disk is full.
+const DISK_FULL: &str =
+    "DO $$ BEGIN RAISE EXCEPTION 'no space left (a fault point)' USING ERRCODE = 'disk_full'; END $$";
+
+const APPEND: &str = "
+    WITH fence AS (SELECT lane FROM lanes WHERE lane = $1 AND epoch = $2 FOR NO KEY UPDATE)
+    INSERT INTO events (lane, position, event_id, aggregate_type, aggregate_id, sequence, event_type, event_version,
+                        payload, metadata, command_key, fingerprint, time, hash)
+    SELECT fence.lane, row.position, row.event_id, row.aggregate_type, row.aggregate_id, row.sequence, row.event_type,
+           row.event_version, row.payload::json, row.metadata::json, row.command_key, row.fingerprint, row.time, row.hash
+    FROM fence,
+         UNNEST($4::bigint[], $5::uuid[], $6::text[], $7::text[], $8::bigint[], $9::text[], $10::text[], $11::text[],
+                $12::text[], $13::uuid[], $14::bytea[], $15::timestamptz[], $16::bytea[])
+         AS row(position, event_id, aggregate_type, aggregate_id, sequence, event_type, event_version, payload,
+                metadata, command_key, fingerprint, time, hash)
+    WHERE (SELECT coalesce(max(position), 0) FROM events WHERE lane = $1) = $3";
+
+impl Log {
+    /// Makes `owner` the owner of the lane, whoever has it: for tools and tests; nodes that share lanes take them by
+    /// [`crate::lease`]. Waits for an append in flight; later ones of the old owner are fenced. As nobody renews it,
+    /// the lane is free again after a default term.
+    pub async fn take_over(&self, lane: Lane, owner: &str) -> Result<(Ownership, Head), Error> {
+        let take = sqlx::query(
+            "UPDATE lanes SET epoch = epoch + 1, owner = $2, expires_at = now() + make_interval(secs => $3)
+             WHERE lane = $1 RETURNING epoch, incarnation",
+        )
+        .bind(lane.number())
+        .bind(owner)
+        .bind(TERM.as_secs_f64())
+        .fetch_one(self.lane_writers(lane));
+        let row = self.ask(lane, take).await.map_err(Error::lane("take over the row", lane))?;
+        let ownership = Ownership { lane, epoch: row.get("epoch"), incarnation: row.get("incarnation") };
+        let head = self.head(lane, ownership.incarnation).await?;
+        Ok((ownership, head))
+    }
+
+    /// Takes our own lane over again, to settle an append of unknown outcome: the statement waits for an orphan
+    /// that still runs, or shuts it out. `None`: the lane is not ours any more.
+    pub async fn retake(&self, before: &Ownership, owner: &str) -> Result<Option<(Ownership, Head)>, Error> {
+        // `owner = $2` lets a retake whose own answer was lost be repeated.
+        let retake = sqlx::query_scalar(
+            "UPDATE lanes SET epoch = epoch + 1 WHERE lane = $1 AND owner = $2 AND epoch >= $3 RETURNING epoch",
+        )
+        .bind(before.lane.number())
+        .bind(owner)
+        .bind(before.epoch)
+        .fetch_optional(self.lane_writers(before.lane));
+        let epoch = self.ask(before.lane, retake).await.map_err(Error::lane("take over again", before.lane))?;
+        let Some(epoch) = epoch else { return Ok(None) };
+        Ok(Some((Ownership { epoch, ..*before }, self.head(before.lane, before.incarnation).await?)))
+    }
+
+    /// Stores a batch behind `base`, wholly or not at all, if the epoch is still ours.
+    pub async fn append(&self, ownership: &Ownership, base: u64, batch: &[Arc<Record>]) -> Appended {
+        match self.ask(ownership.lane, self.insert(ownership, base, batch)).await {
+            Ok(rows) if rows == batch.len() as u64 => Appended::Durable,
+            Ok(_) => Appended::Fenced,
+            Err(error) if is_repeated_key(&error) => Appended::Repeated,
+            Err(error) => Appended::Unknown(error),
+        }
+    }
+
+    async fn insert(&self, ownership: &Ownership, base: u64, batch: &[Arc<Record>]) -> Result<u64, sqlx::Error> {
+        fn column<'a, T>(batch: &'a [Arc<Record>], field: impl Fn(&'a Record) -> T) -> Vec<T> {
+            batch.iter().map(|record| field(record)).collect()
+        }
+        if fault::fails("log.append") {
+            sqlx::query(DISK_FULL).execute(self.lane_writers(ownership.lane)).await?;
+        }
+        let result = sqlx::query(APPEND)
+            .bind(ownership.lane.number())
+            .bind(ownership.epoch)
+            .bind(base as i64)
+            .bind(column(batch, |record| record.position as i64))
+            .bind(column(batch, |record| record.event_id.0))
+            .bind(column(batch, |record| record.noun.as_str()))
+            .bind(column(batch, |record| record.aggregate_id.to_string()))
+            .bind(column(batch, |record| record.sequence as i64))
+            .bind(column(batch, |record| &*record.event_type))
+            .bind(column(batch, |record| record.version.to_string()))
+            .bind(column(batch, |record| &*record.payload))
+            .bind(column(batch, |record| &*record.metadata))
+            .bind(column(batch, |record| record.key.map(|key| key.key)))
+            .bind(column(batch, |record| record.key.as_ref().map(|key| &key.fingerprint[..])))
+            .bind(column(batch, |record| OffsetDateTime::from(record.time)))
+            .bind(column(batch, |record| &record.hash.0[..]))
+            .execute(self.lane_writers(ownership.lane))
+            .await?;
+        Ok(result.rows_affected())
+    }
+
+    /// Whether the lane is still ours. Asked after a decision, it proves that nobody had written before it.
+    pub async fn still_owns(&self, ownership: &Ownership) -> Result<bool, sqlx::Error> {
+        let owns = sqlx::query_scalar("SELECT EXISTS (SELECT FROM lanes WHERE lane = $1 AND epoch = $2)")
+            .bind(ownership.lane.number())
+            .bind(ownership.epoch)
+            .fetch_one(self.lane_writers(ownership.lane));
+        self.ask(ownership.lane, owns).await
+    }
+}
+
+fn is_repeated_key(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_some_and(|error| error.constraint() == Some("events_command_key"))
+}
