@@ -148,6 +148,14 @@ impl Process {
     }
 }
 
+/// Applies what is missing of the tables, on every server.
+pub async fn migrate_all(placement: &Placement) -> Result<()> {
+    for url in placement.urls() {
+        migrate(url).await?;
+    }
+    Ok(())
+}
+
 /// Applies what is missing of the tables.
 pub async fn migrate(database_url: &str) -> Result<()> {
     let pool = sqlx::postgres::PgPoolOptions::new()

@@ -9,13 +9,16 @@ use super::{
     machine::{Row, Taken},
 };
 use crate::{Error, Lane, Log, Node, log::ANSWER_TIMEOUT};
+use futures::future::join_all;
 use sqlx::{PgConnection, PgPool, Row as _, postgres::PgRow};
 use std::{collections::HashMap, io, time::Duration};
 use tokio::{sync::Semaphore, time::timeout};
 use uuid::Uuid;
 
-/// Renewals wait for appends to their lane, so a few go side by side; the other connections stay free for the rest.
+/// Renewals and takeovers wait for appends to their lane, so a few go side by side on each server; at least one
+/// connection stays free for those that wait for nobody.
 const RENEWALS: usize = 2;
+const TAKEOVERS: usize = 2;
 
 /// This statement's commit does not wait for the disk. Read in its RETURNING or SELECT, so that it is executed.
 const QUICK: &str = "(SELECT set_config('synchronous_commit', 'off', true) AS durability) quick";
@@ -35,7 +38,13 @@ pub(super) struct Board {
     term: f64,
     /// A renewal or a look that takes longer is tried on another connection while there still is a lease to renew.
     patience: Duration,
+    /// Of each server: one that does not answer keeps no lane of another waiting.
+    permits: Vec<Permits>,
+}
+
+struct Permits {
     renewals: Semaphore,
+    takeovers: Semaphore,
 }
 
 impl Board {
@@ -48,7 +57,7 @@ impl Board {
             owner: node.to_string(),
             term: settings.term.as_secs_f64(),
             patience: ANSWER_TIMEOUT.min(settings.term / 2),
-            renewals: Semaphore::new(RENEWALS),
+            permits: log.row_pools().iter().map(|_| Permits::new()).collect(),
         }
     }
 
@@ -69,19 +78,20 @@ impl Board {
         }
         let candidates = self.candidates().await.map_err(Error::database("read who shares lanes"))?;
         let mut rows = Vec::new();
-        for pool in self.pools() {
-            match self.rows(pool).await {
-                Ok(found) => rows.extend(found),
+        for read in join_all(self.pools().into_iter().map(|pool| self.rows(pool))).await {
+            match read {
+                Ok(read) => rows.extend(read),
                 Err(error) => {
-                    tracing::warn!(share = self.share.name(), %error, "read the rows of leases: trying again")
+                    tracing::warn!(share = self.share.name(), %error, "read the rows of leases: trying again");
                 }
             }
         }
         Ok(View { rows, candidates })
     }
 
-    /// Makes a free row ours, if its epoch is still the one that was seen.
-    pub(super) async fn take_over(&self, lane: Lane, epoch: i64) -> Result<Option<Taken>, Error> {
+    /// Makes a free row ours, if its epoch is still the one that was seen. `send` is called when nothing but the
+    /// database is waited for any more.
+    pub(super) async fn take_over(&self, lane: Lane, epoch: i64, send: impl FnOnce()) -> Result<Option<Taken>, Error> {
         let sql = format!(
             "UPDATE {} SET epoch = epoch + 1, owner = $3, expires_at = now() + make_interval(secs => $4)
              WHERE {} AND lane = $2 AND epoch = $5
@@ -90,6 +100,8 @@ impl Board {
             self.table(),
             self.scope(),
         );
+        let _permit = self.permits(lane).takeovers.acquire().await;
+        send();
         let taken = run(self.pool(lane), ANSWER_TIMEOUT, async |connection| {
             sqlx::query_scalar(&sql)
                 .bind(self.share.name())
@@ -120,7 +132,7 @@ impl Board {
     }
 
     /// Renews lanes of one statement, by owner: who works on a lane may have raised its epoch. Gives back what was
-    /// renewed, with its epoch. `send` is called when nothing but the database is waited for any more.
+    /// renewed, with its epoch. `send`: as above.
     pub(super) async fn renew(&self, lanes: &[Lane], send: impl FnOnce()) -> Result<HashMap<Lane, i64>, Error> {
         let Some(first) = lanes.first() else { return Ok(HashMap::new()) };
         // `greatest`: an earlier renewal that was delayed does not take back what a later one gave.
@@ -130,7 +142,7 @@ impl Board {
             self.table(),
             self.scope(),
         );
-        let _permit = self.renewals.acquire().await;
+        let _permit = self.permits(*first).renewals.acquire().await;
         send();
         let numbers: Vec<i16> = lanes.iter().map(|lane| lane.number()).collect();
         let renewed = run(self.pool(*first), self.patience, async |connection| {
@@ -227,6 +239,13 @@ impl Board {
         }
     }
 
+    fn permits(&self, lane: Lane) -> &Permits {
+        match self.share {
+            Share::Lanes => &self.permits[self.log.row_store(lane)],
+            Share::Reader(_) => &self.permits[0],
+        }
+    }
+
     fn table(&self) -> &'static str {
         match self.share {
             Share::Lanes => "lanes",
@@ -240,6 +259,12 @@ impl Board {
             Share::Lanes => "$1::text IS NOT NULL",
             Share::Reader(_) => "reader = $1",
         }
+    }
+}
+
+impl Permits {
+    fn new() -> Self {
+        Self { renewals: Semaphore::new(RENEWALS), takeovers: Semaphore::new(TAKEOVERS) }
     }
 }
 

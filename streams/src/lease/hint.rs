@@ -42,6 +42,6 @@ impl Hints {
                 None => self.0 = None,
             }
         }
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }

@@ -74,8 +74,8 @@ where
     W: Fn(Lease) -> F + Send + Sync + 'static,
     F: Future<Output = ()> + Send + 'static,
 {
-    pub(super) fn new(context: Context, share: Share, work: W) -> Self {
-        let Context { log, bus, node, settings, directory } = &context;
+    pub(super) fn new(context: &Context, share: Share, work: W) -> Self {
+        let Context { log, bus, node, settings, directory } = context;
         Self {
             share,
             bus: bus.clone(),
@@ -83,7 +83,7 @@ where
             node: node.clone(),
             term: settings.term,
             renew_every: settings.renew_every.min(settings.term / 3).max(Duration::from_millis(1)),
-            board: Arc::new(Board::new(&context, share)),
+            board: Arc::new(Board::new(context, share)),
             machine: Machine::new(node.clone(), log.lanes(), settings.term),
             begin: Instant::now(),
             work: Arc::new(work),
@@ -115,7 +115,7 @@ where
                         self.ended(lane, panicked);
                     }
                 }
-                () = at(deadline) => self.advance(|machine, now| machine.tick(now)),
+                () = at(deadline) => self.advance(Machine::tick),
                 _ = beat.tick() => self.beat(),
                 () = hints.heard(self.share.name()) => self.look_soon(),
                 () = at(self.look_at), if !self.looking => self.look(),
@@ -212,8 +212,12 @@ where
     }
 
     fn take_over(&mut self, lane: Lane, epoch: i64) {
-        let (board, asked_at) = (self.board.clone(), self.now());
-        let take = async move { Answer::Taken { lane, asked_at, result: board.take_over(lane, epoch).await } };
+        let (board, begin) = (self.board.clone(), self.begin);
+        let take = async move {
+            let mut asked_at = begin.elapsed();
+            let result = board.take_over(lane, epoch, || asked_at = begin.elapsed()).await;
+            Answer::Taken { lane, asked_at, result }
+        };
         self.sent.push(take.boxed());
     }
 

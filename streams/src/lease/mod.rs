@@ -95,7 +95,7 @@ where
     W: Fn(Lease) -> F + Send + Sync + 'static,
     F: Future<Output = ()> + Send + 'static,
 {
-    keeper::Keeper::new(context, share, work).run(stop).await;
+    keeper::Keeper::new(&context, share, work).run(stop).await;
 }
 
 /// A lease in hand.

@@ -132,13 +132,18 @@ impl Log {
         self.stores.iter().map(|store| &store.leases).collect()
     }
 
+    /// Which of those has the lane's row.
+    pub(crate) fn row_store(&self, lane: Lane) -> usize {
+        self.homes.get(lane.index()).copied().unwrap_or_default()
+    }
+
     /// `host:port/database` of the server that holds the lane.
     pub fn lane_store(&self, lane: Lane) -> &str {
         &self.store(lane).name
     }
 
     fn store(&self, lane: Lane) -> &Store {
-        &self.stores[self.homes.get(lane.index()).copied().unwrap_or_default()]
+        &self.stores[self.row_store(lane)]
     }
 
     /// Runs a statement on a lane's server. What the lane waits for must not wait for a server that has vanished without

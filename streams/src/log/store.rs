@@ -16,7 +16,8 @@ use tokio::time::Instant;
 /// Connections that append; PostgreSQL shares one fsync among those that commit together. More make thin batches.
 const WRITERS: u32 = 4;
 const READERS: u32 = 8;
-const LEASES: u32 = 4;
+/// What may wait for somebody's row (`lease::board`), and one more.
+const LEASES: u32 = 5;
 
 /// An append that takes longer is given up, and its outcome settled by a takeover. A paused client must not sit on a
 /// lane's lock, nor a dead one keep its backend.
@@ -82,8 +83,7 @@ impl Reached {
         };
         let readers = open(READERS, "natter readers", true).await?;
         let writers = open(WRITERS, "natter writers", false).await?;
-        // A row that somebody holds for longer is tried again, so that it does not keep the others waiting.
-        let leasing = options.clone().application_name("natter leases").options([("lock_timeout", "2s")]);
+        let leasing = options.clone().application_name("natter leases");
         let leases = pool(LEASES, identity).connect_lazy_with(leasing);
         Ok(Store { name, identity, readers, writers, leases, options, resting: Mutex::default() })
     }

@@ -190,6 +190,11 @@ impl Holder {
         Self(connection)
     }
 
+    /// In the same transaction.
+    pub async fn run(&mut self, statement: &str) {
+        self.0.execute(statement).await.expect("the row is ours");
+    }
+
     pub async fn release(mut self) {
         self.0.execute("COMMIT").await.expect("let the lane's row go");
     }
@@ -197,12 +202,18 @@ impl Holder {
 
 /// Waits until so many writers of the test's log wait for a lock; gives back the backends, the longest waiting first.
 pub async fn blocked(stack: &Stack, count: usize) -> Vec<i32> {
+    blocked_of(stack, &["natter writers"], count).await
+}
+
+/// The same of other connections.
+pub async fn blocked_of(stack: &Stack, names: &[&str], count: usize) -> Vec<i32> {
     let what = format!("{count} writers wait for the lane's row");
     eventually(&what, async || {
         let waiting: Vec<i32> = sqlx::query_scalar(
             "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
-             AND application_name = 'natter writers' ORDER BY query_start",
+             AND application_name = ANY($1) ORDER BY query_start",
         )
+        .bind(names)
         .fetch_all(stack.pool())
         .await
         .map_err(|error| error.to_string())?;
