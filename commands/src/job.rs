@@ -17,8 +17,9 @@ use futures::future::BoxFuture;
 use natter_domain::{Address, Code, Context, Decider, Timestamp};
 use natter_streams::{Draft, Lane, Lanes, Log, Node, Positions, Record};
 use serde_json::value::{RawValue, to_raw_value};
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, fmt::Write, sync::Arc};
 use tokio::{sync::oneshot, time::Instant};
+use uuid::Uuid;
 
 /// What a lane's worker does with a job.
 pub(crate) trait Work: Send {
@@ -51,7 +52,7 @@ pub(crate) type Keep = Box<dyn FnOnce(&Stores) + Send>;
 enum Decided<D: Decider> {
     Not,
     /// Events to come with the batch, or none; the state that holds with them.
-    State(Arc<D::State>),
+    State(Arc<D::State>, Vec<D::Event>),
     Repeated(Record),
     No(Error),
 }
@@ -103,11 +104,13 @@ impl<D: Kept> Job<D> {
 
     /// The framework's three calls, made here because `CqrsFramework::execute` gives back neither events nor
     /// positions.
-    async fn execute(&self, stores: &Stores, now: Timestamp) -> Result<(Arc<D::State>, Vec<Draft>), Error> {
+    async fn execute(&self, stores: &Stores, now: Timestamp) -> Result<(Decided<D>, Vec<Draft>), Error> {
         let store = D::store(stores);
         let loaded = store.load_aggregate(&self.ask.address.id.to_string()).await.map_err(refused_or_failed)?;
-        let loaded = loaded.at(self.ask.address, now);
-        let Some(command) = &self.ask.command else { return Ok((loaded.state(), Vec::new())) };
+        let loaded = loaded.at(self.ask.address, now, self.metadata());
+        let Some(command) = &self.ask.command else {
+            return Ok((Decided::State(loaded.state(), Vec::new()), Vec::new()));
+        };
         let context = Context {
             actor: self.ask.caller.map(|caller| caller.account),
             session: self.ask.caller.map(|caller| caller.session),
@@ -118,29 +121,36 @@ impl<D: Kept> Job<D> {
         aggregate.handle(order, &(), &sink).await.map_err(|refusal| Error::refused(&refusal))?;
         let state = aggregate.0.clone();
         let events = sink.collect().await;
-        store.commit(events, loaded.deciding(aggregate), self.metadata()).await.map_err(refused_or_failed)?;
-        Ok((state, store.take_outbox()))
+        let committed = store.commit(events, loaded.deciding(aggregate), HashMap::new()).await;
+        // Kept for the answer, which would have to read them from their text otherwise.
+        let events = committed.map_err(refused_or_failed)?.into_iter().map(|envelope| envelope.payload.0);
+        Ok((Decided::State(state, events.collect()), store.take_outbox()))
     }
 
-    fn metadata(&self) -> HashMap<String, String> {
-        let mut metadata = HashMap::new();
+    /// Who did it, and under which key: ids only, so nothing in it needs escaping.
+    fn metadata(&self) -> Arc<str> {
+        let mut text = String::with_capacity(160);
+        let mut field = |name: &str, id: Uuid| {
+            let before = if text.is_empty() { '{' } else { ',' };
+            let _ = write!(text, "{before}\"{name}\":\"{id}\"");
+        };
         if let Some(caller) = &self.ask.caller {
-            metadata.insert("actor".to_owned(), caller.account.to_string());
-            metadata.insert("session".to_owned(), caller.session.to_string());
+            field("actor", caller.account.0);
+            field("session", caller.session.0);
         }
         if let Some(key) = &self.ask.key {
-            metadata.insert("command".to_owned(), key.stored.key.to_string());
+            field("command", key.stored.key);
         }
-        metadata
+        text.push_str(if text.is_empty() { "{}" } else { "}" });
+        text.into()
     }
 
     fn outcome(decided: Decided<D>, looks: bool, events: &[Arc<Record>], head: Positions) -> Result<Outcome<D>, Error> {
         let positions = events.last().map_or(head, |last| positions(last));
         match decided {
-            Decided::State(state) => {
-                let events = events.iter().map(|record| Ok((record.decode()?, record.time)));
-                let state = looks.then_some(state);
-                Ok(Outcome { state, events: events.collect::<Result<_, Error>>()?, positions, repeated: false })
+            Decided::State(state, decided) => {
+                let events = decided.into_iter().zip(events).map(|(event, record)| (event, record.time)).collect();
+                Ok(Outcome { state: looks.then_some(state), events, positions, repeated: false })
             }
             Decided::Repeated(first) => {
                 let events = vec![(first.decode::<D::Event>()?, first.time)];
@@ -155,8 +165,8 @@ impl<D: Kept> Job<D> {
     fn reply(decided: Decided<D>, looks: bool, events: &[Arc<Record>], head: Positions) -> Result<Reply, Error> {
         let positions = events.last().map_or(head, |last| positions(last)).to_string();
         match decided {
-            Decided::State(state) if looks => Ok(Reply::Looked { state: raw(&*state)?, positions }),
-            Decided::State(_) => Ok(Reply::Done { events: told(events)?, positions, repeated: false }),
+            Decided::State(state, _) if looks => Ok(Reply::Looked { state: raw(&*state)?, positions }),
+            Decided::State(..) => Ok(Reply::Done { events: told(events)?, positions, repeated: false }),
             Decided::Repeated(first) => {
                 Ok(Reply::Done { events: told(&[Arc::new(first)])?, positions, repeated: true })
             }
@@ -242,11 +252,11 @@ impl<D: Kept> Work for Job<D> {
     fn decide<'a>(&'a mut self, stores: &'a Stores, now: Timestamp) -> BoxFuture<'a, Vec<Draft>> {
         Box::pin(async move {
             match self.execute(stores, now).await {
-                Ok((state, mut drafts)) => {
+                Ok((decided, mut drafts)) => {
                     if let (Some(first), Some(key)) = (drafts.first_mut(), &self.ask.key) {
                         first.key = Some(key.stored);
                     }
-                    self.decided = Decided::State(state);
+                    self.decided = decided;
                     drafts
                 }
                 Err(error) => {

@@ -29,6 +29,7 @@ pub(crate) struct Owner {
     pub directory: Directory,
     pub feeds: Feeds,
     pub roads: Roads,
+    pub relays: bool,
 }
 
 impl Owner {
@@ -45,7 +46,9 @@ impl Owner {
         let _ends_with_us = relaying.clone().drop_guard();
         let (log, bus, feeds) = (self.log.clone(), self.bus.clone(), self.feeds.clone());
         self.feeds.lane(lane).open(head.link);
-        tokio::spawn(relay::run(log, bus, feeds, lane, relaying));
+        if self.relays {
+            tokio::spawn(relay::run(log, bus, feeds, lane, relaying));
+        }
 
         let (door, mut inbox) = mpsc::unbounded_channel();
         self.roads.lane(lane).open(door);

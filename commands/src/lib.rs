@@ -23,6 +23,7 @@ mod password;
 mod remote;
 mod road;
 mod session;
+pub mod stock;
 mod store;
 mod worker;
 
@@ -66,6 +67,8 @@ pub struct Settings {
     pub password_cost: Cost,
     /// Whether this process takes lanes. Without, all of its commands go to nodes that do.
     pub owns_lanes: bool,
+    /// Whether its lanes' streams are filled. Without, nobody elsewhere reads what is committed: for measuring only.
+    pub relays: bool,
 }
 
 /// The write side as this process reaches it: the lanes it owns, and a road to those of others.
@@ -98,7 +101,7 @@ impl Commands {
         if settings.owns_lanes {
             friendship::reaction::start_all(&log, &feeds, &dispatch, &tasks, stop);
             tasks.spawn(remote::serve(roads.clone(), bus.clone(), node.clone(), stop.clone()));
-            let owner = Owner { log, bus, node, directory, feeds, roads };
+            let owner = Owner { log, bus, node, directory, feeds, roads, relays: settings.relays };
             tasks.spawn(lease::keep(context, Share::Lanes, move |lease| owner.clone().serve(lease), stop.clone()));
         }
         tasks.close();

@@ -51,6 +51,7 @@ pub(crate) struct Loaded<D: Decider> {
     address: Address,
     sequence: u64,
     now: Timestamp,
+    metadata: Arc<str>,
 }
 
 impl<D: Decider> AggregateContext<Adapter<D>> for Loaded<D> {
@@ -60,10 +61,11 @@ impl<D: Decider> AggregateContext<Adapter<D>> for Loaded<D> {
 }
 
 impl<D: Decider> Loaded<D> {
-    /// Where the events go, and the moment they are stamped with.
-    pub fn at(mut self, address: Address, now: Timestamp) -> Self {
+    /// Where the events go, the moment they are stamped with, and what is told of them: a JSON object.
+    pub fn at(mut self, address: Address, now: Timestamp, metadata: Arc<str>) -> Self {
         self.address = address;
         self.now = now;
+        self.metadata = metadata;
         self
     }
 
@@ -153,17 +155,20 @@ impl<D: Decider> EventStore<Adapter<D>> for Store<D> {
         let cached = cache.get(&id).ok_or_else(|| AggregateError::UnexpectedError("just kept, not there".into()))?;
         let address = Address { noun: D::NOUN, id, route: id };
         let aggregate = Adapter(cached.state.clone());
-        Ok(Loaded { aggregate, address, sequence: cached.sequence, now: Timestamp::default() })
+        Ok(Loaded { aggregate, address, sequence: cached.sequence, now: Timestamp::default(), metadata: "{}".into() })
     }
 
+    /// The context's metadata count, which are text already; the framework's map is for those who have none.
     async fn commit(
         &self,
         events: Vec<Stored<D::Event>>,
         context: Loaded<D>,
         metadata: HashMap<String, String>,
     ) -> Result<Vec<EventEnvelope<Adapter<D>>>, AggregateError<D::Refusal>> {
-        let text: Arc<str> = serde_json::to_string(&metadata).map_err(PersistenceError::from)?.into();
-        let Loaded { aggregate, address, sequence, now } = context;
+        let Loaded { aggregate, address, sequence, now, metadata: mut text } = context;
+        if !metadata.is_empty() {
+            text = serde_json::to_string(&metadata).map_err(PersistenceError::from)?.into();
+        }
         let mut drafts = Vec::with_capacity(events.len());
         let mut envelopes = Vec::with_capacity(events.len());
         for (sequence, event) in (sequence + 1..).zip(events) {

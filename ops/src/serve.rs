@@ -92,7 +92,7 @@ impl Process {
 
     fn start_commands(&mut self, settings: &Settings, feeds: Feeds, stop: &CancellationToken) {
         let owns_lanes = settings.has(Role::Commands);
-        let command_settings = natter_commands::Settings { password_cost: settings.argon2, owns_lanes };
+        let command_settings = natter_commands::Settings { password_cost: settings.argon2, owns_lanes, relays: true };
         let (commands, tasks) =
             Commands::start(self.leases.clone(), feeds, self.keyring.clone(), &command_settings, stop);
         self.commands = Some(commands);

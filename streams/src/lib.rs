@@ -26,6 +26,7 @@ pub mod position;
 pub mod probe;
 pub mod reader;
 pub mod relay;
+pub mod stock;
 pub mod stream;
 pub mod subject;
 pub mod tap;

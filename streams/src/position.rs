@@ -6,7 +6,12 @@ use uuid::Uuid;
 
 /// Positions in one or more lanes, each of a known incarnation of the log.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Positions(BTreeMap<Lane, Place>);
+pub struct Positions {
+    /// Nearly always all there is: every answered command has one.
+    only: Option<(Lane, Place)>,
+    /// Where there are several: all of them.
+    several: BTreeMap<Lane, Place>,
+}
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Place {
@@ -28,25 +33,43 @@ impl Place {
 
 impl Positions {
     pub fn one(lane: Lane, position: u64, incarnation: Uuid) -> Self {
-        Self(BTreeMap::from([(lane, Place::new(position, incarnation))]))
+        Self::of(lane, Place::new(position, incarnation))
+    }
+
+    fn of(lane: Lane, place: Place) -> Self {
+        Self { only: Some((lane, place)), several: BTreeMap::new() }
     }
 
     /// Keeps the later position where both name a lane.
     pub fn merge(&mut self, other: &Self) {
-        for (&lane, &place) in &other.0 {
-            let mine = self.0.entry(lane).or_insert(place);
-            if mine.position < place.position {
-                *mine = place;
+        for (lane, place) in other.iter() {
+            self.add(lane, place);
+        }
+    }
+
+    fn add(&mut self, lane: Lane, place: Place) {
+        if self.is_empty() {
+            self.only = Some((lane, place));
+            return;
+        }
+        let mine = match &mut self.only {
+            Some((only, mine)) if *only == lane => mine,
+            only => {
+                self.several.extend(only.take());
+                self.several.entry(lane).or_insert(place)
             }
+        };
+        if mine.position < place.position {
+            *mine = place;
         }
     }
 
     pub fn iter(&self) -> impl Iterator<Item = (Lane, Place)> {
-        self.0.iter().map(|(&lane, &place)| (lane, place))
+        self.only.into_iter().chain(self.several.iter().map(|(&lane, &place)| (lane, place)))
     }
 
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.only.is_none() && self.several.is_empty()
     }
 
     /// `None` where the text is not a token of an installation with these lanes.
@@ -60,7 +83,7 @@ impl Positions {
             if fields.next().is_some() {
                 return None;
             }
-            positions.merge(&Self(BTreeMap::from([(lane, Place { position, incarnation })])));
+            positions.add(lane, Place { position, incarnation });
         }
         Some(positions)
     }
@@ -89,6 +112,17 @@ mod tests {
         let text = "03:7:0000beef,0a:1234:0000beef";
         assert_eq!(parse(text).unwrap().to_string(), text);
         assert_eq!(parse("0a:5:1, 0a:9:1").unwrap().to_string(), "0a:9:00000001");
+    }
+
+    #[test]
+    fn merging_keeps_the_later_of_each_lane_whatever_comes_first() {
+        let token = "03:7:0000beef,0a:9:0000beef";
+        for (one, other) in [("0a:5:beef,03:7:beef", "0a:9:beef"), ("0a:9:beef", "03:7:beef,0a:5:beef"), ("", token)] {
+            let mut merged = parse(one).unwrap_or_default();
+            merged.merge(&parse(other).unwrap());
+            assert_eq!(merged, parse(token).unwrap());
+            assert_eq!(merged.to_string(), token);
+        }
     }
 
     #[test]

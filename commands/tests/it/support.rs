@@ -60,7 +60,7 @@ impl Node {
         let (node, settings) = (natter_streams::Node::new(name), lease::Settings::default());
         let context = lease::Context { log: log.clone(), bus, node, settings, directory };
         let feeds = Feeds::start(&log, &stop).await.expect("read the heads");
-        let settings = Settings { password_cost: Cost::Cheap, owns_lanes };
+        let settings = Settings { password_cost: Cost::Cheap, owns_lanes, relays: true };
         let keyring = Arc::new(Keyring::new(&[1; 32]));
         let (commands, tasks) = Commands::start(context.clone(), feeds.clone(), keyring, &settings, &stop);
         Self { commands, log, feeds, context, stop, tasks }

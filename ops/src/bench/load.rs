@@ -1,10 +1,11 @@
-//! A load process: pairs of people on WebSockets, each sending the next message as soon as one is acknowledged.
+//! A load process: pairs of people on WebSockets.
 //!
 //! One task per pair holds both connections, so that a message's way to the other person is timed on one clock. The
-//! plan comes from a file; a line per second (`acknowledged so far`) and at last the result as JSON go to standard
-//! output.
+//! plan comes from a file, then a line per phase from standard input: `full WARM_UP SECONDS` (each sends the next
+//! message as soon as one is acknowledged) or `paced WARM_UP SECONDS RATE` (so many a second in all, acknowledged or
+//! not). A line per second (`acknowledged so far`) and each phase's result as JSON go to standard output.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use clap::Args;
 use hdrhistogram::Histogram;
 use natter_client::{
@@ -34,8 +35,6 @@ pub struct LoadArgs {
 #[derive(Serialize, Deserialize)]
 pub struct Plan {
     pub url: String,
-    pub warm_up_s: u64,
-    pub seconds: u64,
     pub window: usize,
     pub text: String,
     pub pairs: Vec<PlannedPair>,
@@ -63,40 +62,69 @@ pub struct Seen {
     pub receive_us: Vec<(u64, u64)>,
 }
 
+/// One phase, as its order tells it.
 struct Phase {
     begin: Instant,
     end: Instant,
+    pace: Option<Pace>,
+}
+
+/// How often each pair sends.
+struct Pace {
+    every: Duration,
+    pairs: u32,
+}
+
+impl Phase {
+    fn read(order: &str, pairs: usize) -> Result<Self> {
+        let mut words = order.split_whitespace();
+        let kind = words.next().context("an order has a name")?;
+        let mut number = || words.next().and_then(|word| word.parse::<f64>().ok()).context("an order has its numbers");
+        let begin = Instant::now() + Duration::from_secs_f64(number()?);
+        let end = begin + Duration::from_secs_f64(number()?);
+        let pace = match kind {
+            "full" => None,
+            "paced" => Some(Pace {
+                every: Duration::from_secs_f64(pairs as f64 / number()?.max(1.0)),
+                pairs: u32::try_from(pairs)?,
+            }),
+            other => anyhow::bail!("no phase {other:?}"),
+        };
+        Ok(Self { begin, end, pace })
+    }
+
+    /// When a pair sends its first message of this phase by the pace: spread over one interval.
+    fn first(&self, number: u32) -> Option<Instant> {
+        let pace = self.pace.as_ref()?;
+        Some(Instant::now() + pace.every * number / pace.pairs)
+    }
 }
 
 pub async fn load(args: LoadArgs) -> Result<()> {
     let text = std::fs::read_to_string(&args.plan).with_context(|| format!("read {}", args.plan.display()))?;
     let plan: Arc<Plan> = Arc::new(serde_json::from_str(&text)?);
-    let mut opened = Vec::new();
-    for pair in &plan.pairs {
-        opened.push(Pair::open(&plan, pair).await?);
+    let mut pairs = Vec::new();
+    for (number, pair) in (0..).zip(&plan.pairs) {
+        pairs.push(Pair::open(&plan, pair, number).await?);
     }
     println!("ready");
-    wait_for_go().await?;
-    let begin = Instant::now() + Duration::from_secs(plan.warm_up_s);
-    let phase = Arc::new(Phase { begin, end: begin + Duration::from_secs(plan.seconds) });
-    let done = Arc::new(AtomicU64::new(0));
-    let tasks: Vec<_> =
-        opened.into_iter().map(|pair| tokio::spawn(pair.talk(plan.clone(), phase.clone(), done.clone()))).collect();
-    let speaking = tokio::spawn(speak(done, phase));
-    let mut seen = Tally::new()?;
-    for task in tasks {
-        seen.add(&task.await??)?;
+    let mut orders = tokio::io::AsyncBufReadExt::lines(tokio::io::BufReader::new(tokio::io::stdin()));
+    // All load processes begin a phase at once: when their parent writes a line.
+    while let Some(order) = orders.next_line().await? {
+        let phase = Arc::new(Phase::read(&order, pairs.len())?);
+        let done = Arc::new(AtomicU64::new(0));
+        let talk = |pair: Pair| tokio::spawn(pair.talk(plan.clone(), phase.clone(), done.clone()));
+        let tasks: Vec<_> = pairs.drain(..).map(talk).collect();
+        let speaking = tokio::spawn(speak(done.clone(), phase.clone()));
+        let mut seen = Tally::new()?;
+        for task in tasks {
+            let (pair, tally) = task.await??;
+            pairs.push(pair);
+            seen.add(&tally)?;
+        }
+        speaking.abort();
+        println!("{}", serde_json::to_string(&seen.finish())?);
     }
-    speaking.abort();
-    println!("{}", serde_json::to_string(&seen.finish())?);
-    Ok(())
-}
-
-/// All load processes start at once: when their parent writes a line.
-async fn wait_for_go() -> Result<()> {
-    let mut line = String::new();
-    tokio::io::AsyncBufReadExt::read_line(&mut tokio::io::BufReader::new(tokio::io::stdin()), &mut line).await?;
-    ensure!(!line.is_empty(), "the benchmark has ended");
     Ok(())
 }
 
@@ -128,8 +156,10 @@ struct Pushed {
 }
 
 struct Pair {
+    number: u32,
     conversation: Uuid,
     frames: [Frames; 2],
+    next_seq: [Option<u64>; 2],
 }
 
 struct Tally {
@@ -139,7 +169,7 @@ struct Tally {
 }
 
 impl Pair {
-    async fn open(plan: &Plan, pair: &PlannedPair) -> Result<Self> {
+    async fn open(plan: &Plan, pair: &PlannedPair, number: u32) -> Result<Self> {
         let client = Client::new(&plan.url)?;
         let mut frames = Vec::new();
         for token in &pair.tokens {
@@ -151,34 +181,45 @@ impl Pair {
             }
         }
         let frames = frames.try_into().map_err(|_| anyhow::anyhow!("a pair has two"))?;
-        Ok(Self { conversation: pair.conversation, frames })
+        Ok(Self { number, conversation: pair.conversation, frames, next_seq: [None; 2] })
     }
 
-    async fn talk(mut self, plan: Arc<Plan>, phase: Arc<Phase>, done: Arc<AtomicU64>) -> Result<Tally> {
-        let mut talk = Talk { under_way: HashMap::new(), next_seq: [None; 2], tally: Tally::new()? };
+    async fn talk(mut self, plan: Arc<Plan>, phase: Arc<Phase>, done: Arc<AtomicU64>) -> Result<(Self, Tally)> {
+        let mut talk = Talk { under_way: HashMap::new(), next_seq: self.next_seq, tally: Tally::new()? };
+        let mut due = phase.first(self.number);
+        let (mut turn, in_window) = (0, if due.is_none() { plan.window } else { 0 });
         for side in 0..2 {
-            for _ in 0..plan.window {
+            for _ in 0..in_window {
                 talk.send(side, &mut self.frames[side], self.conversation, &plan.text).await?;
             }
         }
         let give_up = phase.end + DRAIN;
-        while !(talk.under_way.is_empty() && Instant::now() > phase.end) && Instant::now() < give_up {
+        while !(talk.under_way.is_empty() && Instant::now() >= phase.end) && Instant::now() < give_up {
+            let rest = if Instant::now() < phase.end { phase.end } else { give_up };
             let [one, other] = &mut self.frames;
             let (side, frame) = tokio::select! {
                 frame = one.next() => (0, frame),
                 frame = other.next() => (1, frame),
-                () = tokio::time::sleep_until(give_up.into()) => break,
+                () = tokio::time::sleep_until(due.unwrap_or(rest).into()) => {
+                    let (Some(at), Some(pace)) = (due, &phase.pace) else { continue };
+                    talk.send(turn, &mut self.frames[turn], self.conversation, &plan.text).await?;
+                    turn = 1 - turn;
+                    due = Some(at + pace.every).filter(|due| *due < phase.end);
+                    continue;
+                }
             };
             let text = match frame {
                 Frame::Text(text) => text,
                 Frame::Ping => continue,
                 other => anyhow::bail!("the connection ended: {other:?}"),
             };
-            if talk.heard(side, &text, &phase, &done)? && Instant::now() < phase.end {
+            let acknowledged = talk.heard(side, &text, &phase, &done)?;
+            if acknowledged && phase.pace.is_none() && Instant::now() < phase.end {
                 talk.send(side, &mut self.frames[side], self.conversation, &plan.text).await?;
             }
         }
-        Ok(talk.tally)
+        self.next_seq = talk.next_seq;
+        Ok((self, talk.tally))
     }
 }
 

@@ -1,13 +1,22 @@
 //! `natter bench`: each scenario prints our figure beside the raw limit or peer of the same run, as a ratio, because
 //! an absolute figure says more about the machine than about Natter.
 
+mod append;
+mod bare;
+pub mod chaos;
+mod compare;
+mod counters;
 mod cpu;
+mod engine;
 mod ids;
 mod load;
 mod machine;
+mod node;
 mod people;
 mod raw;
 mod report;
+mod scale;
+mod scratch;
 mod send;
 
 use anyhow::{Result, bail};
@@ -30,13 +39,24 @@ pub struct BenchArgs {
     /// Pairs of people that talk
     #[arg(long, default_value_t = 128)]
     pub pairs: usize,
-    /// Messages that each person has on the way at once
-    #[arg(long, default_value_t = 4)]
-    pub window: usize,
+    /// Messages that each person has on the way at once [default: 4; append: 16]
+    #[arg(long)]
+    pub window: Option<usize>,
+    /// Lanes of the log that is measured [default: 16]
+    #[arg(long)]
+    pub lanes: Option<u16>,
+    #[command(flatten)]
+    pub chaos: chaos::ChaosArgs,
+    #[command(flatten)]
+    pub scale: scale::ScaleArgs,
 }
 
 const SCENARIOS: &[(&str, &str)] = &[
+    ("append", "commands per second of the engine alone, beside the bare INSERT"),
+    ("chaos", "acknowledged sends under kills, pauses and restarts of every process, reconciled at every member"),
+    ("compare-postgres-es", "the same commands through stock cqrs-es on postgres-es, 256 on the way"),
     ("ids", "UUIDv7 per second, rising per process, beside a clock read and an atomic add"),
+    ("scale", "messages per second by nodes that share the lanes, and by lanes"),
     ("send", "durable messages per second over WebSockets, beside insert + publish + history insert"),
 ];
 
@@ -46,7 +66,11 @@ pub async fn bench(args: BenchArgs) -> Result<ExitCode> {
             list();
             return Ok(ExitCode::SUCCESS);
         }
+        "append" => append::run(&args).await?,
+        "chaos" => chaos::report(&args).await?,
+        "compare-postgres-es" => compare::run(&args).await?,
         "ids" => ids::run()?,
+        "scale" => scale::run(&args).await?,
         "send" => send::run(&args).await?,
         other => bail!("no scenario {other:?}: `natter bench list` names them"),
     };
@@ -59,7 +83,7 @@ pub async fn bench(args: BenchArgs) -> Result<ExitCode> {
 
 fn list() {
     for (name, what) in SCENARIOS {
-        println!("{name:<10} {what}");
+        println!("{name:<20} {what}");
     }
 }
 

@@ -2,7 +2,8 @@
 //! batched event insert (the same rows and statement, 1,000 at a time, fenced), the pipelined publish, the batched
 //! history insert; everything is prepared beforehand, nothing is decided, encoded for people, or delivered.
 
-use anyhow::{Context, Result, bail, ensure};
+use super::scratch;
+use anyhow::{Result, bail, ensure};
 use indicatif::ProgressBar;
 use natter_domain::{AccountId, ConversationId, MessageId, conversation};
 use natter_projections::{
@@ -17,7 +18,7 @@ use natter_streams::{
     log::{Appended, Ownership},
     probe,
 };
-use sqlx::{Connection, Executor, PgConnection, PgPool, postgres::PgPoolOptions};
+use sqlx::{Executor, PgPool, postgres::PgPoolOptions};
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -38,24 +39,9 @@ pub struct Raw {
     pub insert_alone: f64,
 }
 
-/// Measures in a database of its own beside the given one, which is dropped afterwards.
+/// Measures in a database of its own beside the given one.
 pub async fn measure(database_url: &str, nats_url: &str, text: &str) -> Result<Raw> {
-    let name = format!("natter_raw_{}", std::process::id());
-    let mut admin = PgConnection::connect(database_url).await.context("connect to PostgreSQL")?;
-    admin.execute(format!("CREATE DATABASE {name}").as_str()).await.context("make a database for the raw limit")?;
-    let result = measure_in(&beside(database_url, &name)?, nats_url, text).await;
-    admin
-        .execute(format!("DROP DATABASE {name} WITH (FORCE)").as_str())
-        .await
-        .context("drop the raw limit's database")?;
-    result
-}
-
-/// The same server's url with another database.
-fn beside(url: &str, name: &str) -> Result<String> {
-    let (address, query) = url.split_once('?').map_or((url, None), |(address, query)| (address, Some(query)));
-    let Some((server, _)) = address.rsplit_once('/') else { bail!("the database url names no database") };
-    Ok(query.map_or(format!("{server}/{name}"), |query| format!("{server}/{name}?{query}")))
+    scratch::with(database_url, "raw", async |url: &str| measure_in(url, nats_url, text).await).await
 }
 
 async fn measure_in(database_url: &str, nats_url: &str, text: &str) -> Result<Raw> {
@@ -121,7 +107,7 @@ async fn prepare(log: &Log, text: &str, heads: &[Link]) -> Result<Vec<Arc<Prepar
 }
 
 /// A message as the pipeline would write it, and its row in history.
-fn draft(keyring: &Keyring, lane: Lane, number: usize, head: &Link, text: &str) -> Result<(Draft, Message)> {
+pub(super) fn draft(keyring: &Keyring, lane: Lane, number: usize, head: &Link, text: &str) -> Result<(Draft, Message)> {
     let (round, place) = (number as u128 / PEOPLE, number as u128 % PEOPLE);
     let conversation_id = ConversationId(uuid::Uuid::from_u128((lane.index() as u128) << 64 | place));
     let (message_id, sender) = (MessageId(id::new()), AccountId(uuid::Uuid::from_u128(place)));

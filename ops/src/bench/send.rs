@@ -1,10 +1,16 @@
 //! `natter bench send`: people on WebSockets send durable messages as fast as they are acknowledged, projections and
-//! delivery on. Beside it, in the same run and on the same servers: the raw limit (see `raw`).
+//! delivery on. Then the same people at a part of that rate, where times say something: acknowledgements in units of
+//! one commit of as many events, and how far projections and delivery fall behind. Beside it, in the same run and on the
+//! same servers: the raw limit (see `raw`).
 
 use super::{
-    BenchArgs, cpu,
+    BenchArgs, bare,
+    counters::Counters,
+    cpu::{self, Whose},
     load::{Plan as LoadPlan, PlannedPair, Seen},
-    machine, people,
+    machine,
+    node::{Node, Site},
+    people,
     raw::{self, Raw},
     report::{Part, Percentiles, Report},
 };
@@ -13,29 +19,40 @@ use crate::{
     serve,
     servers::{self, Plan, Servers},
 };
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use hdrhistogram::Histogram;
 use indicatif::{ProgressBar, ProgressStyle};
-use natter_client::Client;
 use natter_streams::{Log, keyring::Keyring};
 use std::{
     collections::BTreeMap,
-    net::{SocketAddr, TcpListener},
     path::{Path, PathBuf},
     process::Stdio,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines},
     process::{Child, ChildStdin, ChildStdout, Command},
+    sync::mpsc,
 };
 
-const WARM_UP: u64 = 3;
+pub(super) const WARM_UP: u64 = 3;
 /// What each message says; with its envelope a typical event.
-const TEXT: &str = "Shall we meet at seven by the old bridge? I will bring the book that you lent me in spring.";
+pub(super) const TEXT: &str =
+    "Shall we meet at seven by the old bridge? I will bring the book that you lent me in spring.";
+const WINDOW: usize = 4;
 const LOAD_PROCESSES: usize = 2;
 const AIM: f64 = 0.25;
-const START: Duration = Duration::from_secs(60);
+
+/// The part of the full rate at which times are measured.
+const PACED: f64 = 0.8;
+const PACED_WARM_UP: u64 = 1;
+const PACED_SECONDS: u64 = 10;
+/// Projections that are behind for longer have a fault.
+const DRAIN: Duration = Duration::from_secs(60);
 
 pub async fn run(args: &BenchArgs) -> Result<Report> {
     match &args.url {
@@ -53,43 +70,58 @@ async fn elsewhere(args: &BenchArgs, url: &str) -> Result<Report> {
     let dir = std::env::temp_dir();
     println!("people       registering {} pairs", args.pairs);
     let plans = share(people::register(url, args.pairs).await?);
-    let live = talk(args, &dir, url, None, plans).await?;
+    let live = talk(args, &dir, url, &Whose::default(), plans).await?;
     println!("raw limit    insert, publish and history insert at the same time");
     let raw = raw::measure(&database_url, &nats_url, TEXT).await?;
-    Ok(report(&live, &raw, &dir, begin.elapsed()))
+    let commit = one_commit(&database_url, &live).await?;
+    Ok(report(&live, &raw, &commit, &dir, begin.elapsed()))
 }
 
 /// Servers, a database and a `natter serve` of our own; nothing of them remains.
 async fn private(args: &BenchArgs) -> Result<Report> {
     let dir = std::env::current_dir()?.join(format!(".natter/bench-{}", std::process::id()));
     let started = Servers::start(Plan::node(&dir), &|step| println!("{step}")).await?;
-    let measured = measure(args, &dir, started.database_url(), started.nats_url()).await;
+    let measured = measure(args, &dir, &started).await;
     started.stop(&|_| ()).await?;
     servers::remove(&dir, &|_| ()).await?;
     measured
 }
 
-async fn measure(args: &BenchArgs, dir: &Path, database_url: &str, nats_url: &str) -> Result<Report> {
+async fn measure(args: &BenchArgs, dir: &Path, servers: &Servers) -> Result<Report> {
+    let (database_url, nats_url) = (servers.database_url(), servers.nats_url());
     let begin = Instant::now();
     serve::migrate(database_url).await?;
     let settings = Settings::in_directory(dir);
     let keyring = Keyring::new(&settings.installation_key()?);
     println!("people       making {} pairs", args.pairs);
-    let plans = plan(args, database_url, &keyring).await?;
-    let server = Server::start(dir, database_url, nats_url).await?;
-    let live = talk(args, dir, &server.url, Some(server.pid()), share(plans)).await;
+    let plans = plan(args.pairs, database_url, args.lanes, &keyring).await?;
+    let site = Site::of(servers, dir)?;
+    let mut server = Node::start(&site, "all").await?;
+    let whose = Whose::on(servers, Vec::from_iter(server.pid()));
+    let live = talk(args, dir, &server.url(), &whose, share(plans)).await;
     server.stop().await?;
     let live = live?;
     println!("raw limit    insert, publish and history insert at the same time");
     let raw = raw::measure(database_url, nats_url, TEXT).await?;
-    Ok(report(&live, &raw, dir, begin.elapsed()))
+    let commit = one_commit(database_url, &live).await?;
+    Ok(report(&live, &raw, &commit, dir, begin.elapsed()))
+}
+
+/// Single commits as large as they were at the pace.
+async fn one_commit(database_url: &str, live: &Live) -> Result<Histogram<u64>> {
+    bare::commit_us(database_url, live.paced.events_per_commit.round() as usize, TEXT).await
 }
 
 /// Makes the people, and their access tokens.
-async fn plan(args: &BenchArgs, database_url: &str, keyring: &Keyring) -> Result<Vec<PlannedPair>> {
-    let log = Log::connect(database_url, None).await?;
+pub(super) async fn plan(
+    count: usize,
+    database_url: &str,
+    lanes: Option<u16>,
+    keyring: &Keyring,
+) -> Result<Vec<PlannedPair>> {
+    let log = Log::connect(database_url, lanes).await?;
     log.check_key(keyring).await?;
-    let pairs = people::make(&log, keyring, args.pairs).await?;
+    let pairs = people::make(&log, keyring, count).await?;
     let token = |person: people::Person| natter_edge::access_token(keyring, person.caller());
     Ok(pairs
         .iter()
@@ -98,7 +130,7 @@ async fn plan(args: &BenchArgs, database_url: &str, keyring: &Keyring) -> Result
 }
 
 /// Hands each load process its part of the pairs.
-fn share(pairs: Vec<PlannedPair>) -> Vec<Vec<PlannedPair>> {
+pub(super) fn share(pairs: Vec<PlannedPair>) -> Vec<Vec<PlannedPair>> {
     let mut shares: Vec<Vec<PlannedPair>> = (0..LOAD_PROCESSES).map(|_| Vec::new()).collect();
     for (number, pair) in pairs.into_iter().enumerate() {
         shares[number % LOAD_PROCESSES].push(pair);
@@ -106,125 +138,125 @@ fn share(pairs: Vec<PlannedPair>) -> Vec<Vec<PlannedPair>> {
     shares
 }
 
-/// A `natter serve` process.
-struct Server {
-    child: Child,
-    url: String,
-}
-
-impl Server {
-    async fn start(dir: &Path, database_url: &str, nats_url: &str) -> Result<Self> {
-        let listen = free_address()?;
-        let log = std::fs::File::create(dir.join("natter.log"))?;
-        let child = Command::new(std::env::current_exe()?)
-            .arg("serve")
-            .env("NATTER_DATABASE_URL", database_url)
-            .env("NATTER_NATS_URL", nats_url)
-            .env("NATTER_LISTEN", listen.to_string())
-            .env("NATTER_DATA_DIR", dir)
-            .env("NATTER_LIMITS", "off")
-            .stdout(log.try_clone()?)
-            .stderr(log)
-            .kill_on_drop(true)
-            .spawn()
-            .context("start natter serve")?;
-        let mut server = Self { child, url: format!("http://{listen}") };
-        server.wait(dir).await?;
-        Ok(server)
-    }
-
-    async fn wait(&mut self, dir: &Path) -> Result<()> {
-        let client = Client::new(&self.url)?;
-        let deadline = Instant::now() + START;
-        while Instant::now() < deadline {
-            if let Some(status) = self.child.try_wait()? {
-                let log = std::fs::read_to_string(dir.join("natter.log")).unwrap_or_default();
-                bail!("natter serve ended with {status}:\n{log}");
-            }
-            if client.is_ready().await {
-                return Ok(());
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        bail!("natter serve is not ready after {} s", START.as_secs())
-    }
-
-    fn pid(&self) -> u32 {
-        self.child.id().unwrap_or_default()
-    }
-
-    async fn stop(mut self) -> Result<()> {
-        let pid = i32::try_from(self.pid()).ok().and_then(rustix::process::Pid::from_raw);
-        if let Some(pid) = pid {
-            rustix::process::kill_process(pid, rustix::process::Signal::TERM)?;
-        }
-        self.child.wait().await?;
-        Ok(())
-    }
-}
-
-/// Below the range that the kernel hands to outgoing connections.
-fn free_address() -> Result<SocketAddr> {
-    use rand::Rng;
-    for _ in 0..100 {
-        let address = SocketAddr::from(([127, 0, 0, 1], rand::rng().random_range(20_000..32_000)));
-        if TcpListener::bind(address).is_ok() {
-            return Ok(address);
-        }
-    }
-    bail!("no free port below 32768")
-}
-
-/// What the measured phase showed.
+/// What the phases showed.
 struct Live {
-    seen: Seen,
+    /// As fast as acknowledged.
+    full: Seen,
     rate: f64,
     events_per_commit: f64,
     cpu: BTreeMap<String, f64>,
+    /// At a part of that rate.
+    paced: Paced,
 }
 
-async fn talk(
-    args: &BenchArgs,
-    dir: &Path,
-    url: &str,
-    serving: Option<u32>,
-    plans: Vec<Vec<PlannedPair>>,
-) -> Result<Live> {
+struct Paced {
+    seen: Seen,
+    rate: f64,
+    events_per_commit: f64,
+    commit_us: f64,
+    /// Events that the projection furthest behind had not seen yet, at the worst look of one each second.
+    lag: f64,
+    /// Until none was left, once the last message was sent.
+    drain: Duration,
+}
+
+async fn talk(args: &BenchArgs, dir: &Path, url: &str, whose: &Whose, plans: Vec<Vec<PlannedPair>>) -> Result<Live> {
     let mut loads = Vec::new();
     for (number, pairs) in plans.into_iter().enumerate() {
-        let plan = LoadPlan {
-            url: url.to_owned(),
-            warm_up_s: WARM_UP,
-            seconds: args.seconds,
-            window: args.window,
-            text: TEXT.to_owned(),
-            pairs,
-        };
+        let plan =
+            LoadPlan { url: url.to_owned(), window: args.window.unwrap_or(WINDOW), text: TEXT.to_owned(), pairs };
         loads.push(Load::start(dir.join(format!("load-{}-{number}.json", std::process::id())), &plan).await?);
     }
+    let idle = Counters::read(url).await?;
     for load in &mut loads {
-        load.go().await?;
+        load.order(&format!("full {WARM_UP} {}", args.seconds)).await?;
     }
     let progress = progress_bar(args.seconds);
     tokio::time::sleep(Duration::from_secs(WARM_UP)).await;
-    let (cpu_before, commits_before) = (cpu::by_part(serving), Commits::read(url).await?);
+    let (cpu_before, before) = (cpu::by_part(whose), Counters::read(url).await?);
     let mut done = 0;
     for _ in 0..args.seconds {
         tokio::time::sleep(Duration::from_secs(1)).await;
         progress.inc(1);
-        done = loads.iter().map(|load| load.done.load(std::sync::atomic::Ordering::Relaxed)).sum();
+        done = loads.iter().map(|load| load.done.load(Ordering::Relaxed)).sum();
         progress.set_message(format!("{done} acknowledged"));
     }
-    let (cpu_after, commits_after) = (cpu::by_part(serving), Commits::read(url).await?);
+    let (cpu_after, after) = (cpu::by_part(whose), Counters::read(url).await?);
     progress.finish_and_clear();
+    let full = finish(&mut loads).await?;
+    ensure!(full.measured > 0, "nothing was acknowledged; see the server's log in {}", dir.display());
+    let cpu = cpu::per_operation(&cpu_before, &cpu_after, done.max(1));
+    let rate = full.measured as f64 / args.seconds as f64;
+    let events_per_commit = after.events_per_commit_since(&before);
+    let paced = pace(url, &mut loads, rate * PACED, &idle).await?;
+    for load in loads {
+        load.end().await?;
+    }
+    Ok(Live { full, rate, events_per_commit, cpu, paced })
+}
+
+/// A process for each share of the pairs, connected.
+pub(super) async fn loads(args: &BenchArgs, dir: &Path, url: &str, plans: Vec<Vec<PlannedPair>>) -> Result<Vec<Load>> {
+    let mut loads = Vec::new();
+    for (number, pairs) in plans.into_iter().enumerate() {
+        let window = args.window.unwrap_or(WINDOW);
+        let plan = LoadPlan { url: url.to_owned(), window, text: TEXT.to_owned(), pairs };
+        loads.push(Load::start(dir.join(format!("load-{}-{number}.json", std::process::id())), &plan).await?);
+    }
+    Ok(loads)
+}
+
+/// The same people at so many messages a second, acknowledged or not.
+async fn pace(url: &str, loads: &mut [Load], rate: f64, idle: &Counters) -> Result<Paced> {
+    println!("paced        {rate:.0} messages/s, {PACED} of what it can");
+    drained(url, idle).await?;
+    let pairs: usize = loads.iter().map(|load| load.pairs).sum();
+    for load in loads.iter_mut() {
+        let share = rate * load.pairs as f64 / pairs as f64;
+        load.order(&format!("paced {PACED_WARM_UP} {PACED_SECONDS} {share}")).await?;
+    }
+    let end = Instant::now() + Duration::from_secs(PACED_WARM_UP + PACED_SECONDS);
+    let progress = progress_bar(PACED_SECONDS);
+    tokio::time::sleep(Duration::from_secs(PACED_WARM_UP)).await;
+    let before = Counters::read(url).await?;
+    let (mut after, mut lag) = (before.clone(), 0f64);
+    for _ in 1..PACED_SECONDS {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        after = Counters::read(url).await?;
+        lag = lag.max(after.lag_since(idle));
+        progress.inc(1);
+    }
+    tokio::time::sleep_until(end.into()).await;
+    let drain = drained(url, idle).await?;
+    progress.finish_and_clear();
+    let seen = finish(loads).await?;
+    Ok(Paced {
+        rate: seen.measured as f64 / PACED_SECONDS as f64,
+        seen,
+        events_per_commit: after.events_per_commit_since(&before),
+        commit_us: after.commit_us_since(&before),
+        lag,
+        drain,
+    })
+}
+
+/// Until every projection has seen everything: how long that took.
+async fn drained(url: &str, idle: &Counters) -> Result<Duration> {
+    let begin = Instant::now();
+    while Counters::read(url).await?.lag_since(idle) > 0.0 {
+        ensure!(begin.elapsed() < DRAIN, "projections are behind {} s after the last message", DRAIN.as_secs());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    Ok(begin.elapsed())
+}
+
+/// Every load process' result of the phase.
+pub(super) async fn finish(loads: &mut [Load]) -> Result<Seen> {
     let mut seen = Seen::default();
     for load in loads {
-        add(&mut seen, load.finish().await?);
+        add(&mut seen, load.seen.recv().await.context("a load process ended without a result")?);
     }
-    ensure!(seen.measured > 0, "nothing was acknowledged; see {}", dir.join("natter.log").display());
-    let cpu = cpu::per_operation(&cpu_before, &cpu_after, done.max(1));
-    let rate = seen.measured as f64 / args.seconds as f64;
-    Ok(Live { rate, events_per_commit: commits_after.events_per_commit_since(&commits_before), cpu, seen })
+    Ok(seen)
 }
 
 fn progress_bar(seconds: u64) -> ProgressBar {
@@ -244,11 +276,12 @@ fn add(all: &mut Seen, one: Seen) {
 }
 
 /// A load process.
-struct Load {
+pub(super) struct Load {
     child: Child,
     stdin: ChildStdin,
-    reading: tokio::task::JoinHandle<Result<Seen>>,
-    done: std::sync::Arc<std::sync::atomic::AtomicU64>,
+    pairs: usize,
+    seen: mpsc::Receiver<Seen>,
+    done: Arc<AtomicU64>,
 }
 
 impl Load {
@@ -266,53 +299,31 @@ impl Load {
         let stdin = child.stdin.take().context("its standard input")?;
         let mut lines = BufReader::new(child.stdout.take().context("its standard output")?).lines();
         ensure!(lines.next_line().await?.as_deref() == Some("ready"), "a load process could not connect");
-        let done = std::sync::Arc::default();
-        let reading = tokio::spawn(listen(lines, std::sync::Arc::clone(&done)));
-        Ok(Self { child, stdin, reading, done })
+        let done = Arc::default();
+        let (tell, seen) = mpsc::channel(1);
+        tokio::spawn(listen(lines, Arc::clone(&done), tell));
+        Ok(Self { child, stdin, pairs: plan.pairs.len(), seen, done })
     }
 
-    async fn go(&mut self) -> Result<()> {
-        Ok(self.stdin.write_all(b"go\n").await?)
+    pub(super) async fn order(&mut self, phase: &str) -> Result<()> {
+        Ok(self.stdin.write_all(format!("{phase}\n").as_bytes()).await?)
     }
 
-    async fn finish(mut self) -> Result<Seen> {
-        let seen = self.reading.await??;
+    pub(super) async fn end(mut self) -> Result<()> {
+        drop(self.stdin);
         self.child.wait().await?;
-        Ok(seen)
+        Ok(())
     }
 }
 
-async fn listen(
-    mut lines: Lines<BufReader<ChildStdout>>,
-    done: std::sync::Arc<std::sync::atomic::AtomicU64>,
-) -> Result<Seen> {
-    while let Some(line) = lines.next_line().await? {
-        match line.parse() {
-            Ok(count) => done.store(count, std::sync::atomic::Ordering::Relaxed),
-            Err(_) => return serde_json::from_str(&line).context("read a load process' result"),
+/// Counts while a phase runs, its result when it ends.
+async fn listen(mut lines: Lines<BufReader<ChildStdout>>, done: Arc<AtomicU64>, tell: mpsc::Sender<Seen>) {
+    while let Ok(Some(line)) = lines.next_line().await {
+        if let Ok(count) = line.parse() {
+            done.store(count, Ordering::Relaxed);
+        } else if let Ok(seen) = serde_json::from_str(&line) {
+            let _ = tell.send(seen).await;
         }
-    }
-    bail!("a load process ended without a result")
-}
-
-/// Two counters of `/metrics`.
-struct Commits {
-    events: f64,
-    commits: f64,
-}
-
-impl Commits {
-    async fn read(url: &str) -> Result<Self> {
-        let text = Client::new(url)?.raw("GET", "/metrics", &[], None).await?.text();
-        let value = |name: &str| {
-            let line = text.lines().find(|line| line.split(' ').next() == Some(name));
-            line.and_then(|line| line.rsplit(' ').next()?.parse().ok()).unwrap_or(0.0)
-        };
-        Ok(Self { events: value("natter_log_events_total"), commits: value("natter_log_commits_total") })
-    }
-
-    fn events_per_commit_since(&self, before: &Self) -> f64 {
-        (self.events - before.events) / (self.commits - before.commits).max(1.0)
     }
 }
 
@@ -324,18 +335,22 @@ fn percentiles(counts: &[(u64, u64)]) -> Percentiles {
     Percentiles::of(&histogram)
 }
 
-fn report(live: &Live, raw: &Raw, dir: &Path, took: Duration) -> Report {
-    let seen = &live.seen;
-    let law = seen.received == seen.acknowledged && seen.out_of_order == 0 && seen.errors == 0;
-    let parts = vec![
+fn report(live: &Live, raw: &Raw, commit: &Histogram<u64>, dir: &Path, took: Duration) -> Report {
+    let (seen, paced) = (&live.full, &live.paced);
+    let held = |seen: &Seen| seen.received == seen.acknowledged && seen.out_of_order == 0 && seen.errors == 0;
+    let count = |of: fn(&Seen) -> u64| (of(seen) + of(&paced.seen)) as f64;
+    let mut parts = vec![
         Part::of("messages", live.rate, "messages/s", raw.together),
         Part::alone("raw: event insert alone", raw.insert_alone, "rows/s"),
         Part::alone("events per commit", live.events_per_commit, "events"),
-        Part::alone("acknowledged in all", seen.acknowledged as f64, "messages"),
-        Part::alone("received by the other person", seen.received as f64, "messages"),
-        Part::alone("out of order", seen.out_of_order as f64, "messages"),
-        Part::alone("errors", seen.errors as f64, "answers"),
     ];
+    parts.extend(paced_parts(paced, commit));
+    parts.extend([
+        Part::alone("acknowledged in all", count(|seen| seen.acknowledged), "messages"),
+        Part::alone("received by the other person", count(|seen| seen.received), "messages"),
+        Part::alone("out of order", count(|seen| seen.out_of_order), "messages"),
+        Part::alone("errors", count(|seen| seen.errors), "answers"),
+    ]);
     Report {
         scenario: "send",
         value: live.rate,
@@ -349,10 +364,29 @@ fn report(live: &Live, raw: &Raw, dir: &Path, took: Duration) -> Report {
         percentiles_us: BTreeMap::from([
             ("acknowledgement".to_owned(), percentiles(&seen.ack_us)),
             ("receipt".to_owned(), percentiles(&seen.receive_us)),
+            ("acknowledgement, paced".to_owned(), percentiles(&paced.seen.ack_us)),
+            ("receipt, paced".to_owned(), percentiles(&paced.seen.receive_us)),
+            ("one commit of the paced size, alone".to_owned(), Percentiles::of(commit)),
         ]),
         duration_s: took.as_secs_f64(),
         machine: machine::describe(dir),
         commit: machine::commit(),
-        law: Some(law),
+        law: Some(held(seen) && held(&paced.seen)),
     }
+}
+
+/// Times at the paced rate in units of one commit of as many events, measured alone in the same run.
+fn paced_parts(paced: &Paced, commit: &Histogram<u64>) -> Vec<Part> {
+    let (ack, one) = (percentiles(&paced.seen.ack_us), commit.value_at_quantile(0.5).max(1) as f64);
+    vec![
+        Part::alone("paced: messages", paced.rate, "messages/s"),
+        Part::alone("paced: events per commit", paced.events_per_commit, "events"),
+        Part::alone("paced: one such commit, alone", one, "us, median"),
+        Part::alone("paced: a commit, as the server saw it", paced.commit_us, "us, mean"),
+        Part::alone("paced: ack p50 (aim 2.5)", ack.p50 as f64 / one, "commits"),
+        Part::alone("paced: ack p99 (aim 6)", ack.p99 as f64 / one, "commits"),
+        Part::alone("paced: worst lag of a projection", paced.lag, "events"),
+        Part::alone("paced: that is", paced.lag / paced.rate.max(1.0), "s of messages"),
+        Part::alone("paced: drained after the last (aim 2)", paced.drain.as_secs_f64(), "s"),
+    ]
 }

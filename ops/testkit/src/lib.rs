@@ -18,6 +18,7 @@ pub use eventually::{BOUND, eventually, within};
 pub use node::{Node, Options};
 pub use person::Person;
 pub use raw::{Raw, RawSocket, Reply};
+pub use servers::binary;
 pub use stack::Stack;
 
 pub use natter_client as client;

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod chain;
+mod chaos;
 mod contract;
 mod conversation;
 mod crash;
