@@ -89,7 +89,7 @@ impl Worker {
         let mut jobs = Vec::with_capacity(BURST);
         let mut leaving = false;
         let end = loop {
-            if leaving && self.committer.waiting() == 0 {
+            if leaving && self.is_idle() {
                 break End::GivenUp;
             }
             tokio::select! {
@@ -102,7 +102,12 @@ impl Worker {
                 }
                 () = self.lookup.done() => self.looked_up().await,
                 Some(Ok((address, replayed))) = self.replays.join_next() => self.replayed(address, replayed).await,
-                () = self.lease.given_up(), if !leaving => leaving = true,
+                () = self.lease.given_up(), if !leaving => {
+                    leaving = true;
+                    while let Ok(job) = inbox.try_recv() {
+                        self.admit(job).await;
+                    }
+                }
                 count = inbox.recv_many(&mut jobs, BURST), if !leaving => {
                     // The road is closed: the process ends.
                     leaving = count == 0;
@@ -114,6 +119,11 @@ impl Worker {
         };
         let held = self.committer.abandon();
         (end, self.recall(held))
+    }
+
+    /// Nothing that was taken waits for anything.
+    fn is_idle(&self) -> bool {
+        self.committer.waiting() == 0 && self.waiting.is_empty() && self.repeats.is_empty()
     }
 
     /// Decides a job, or has read what is missing for it.
