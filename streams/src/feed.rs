@@ -11,7 +11,7 @@ use crate::{
     position::Place,
     tap::{Listener, Tap},
 };
-use sqlx::Row;
+use sqlx::{PgPool, Row};
 use std::{sync::Arc, time::Duration};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -220,18 +220,26 @@ async fn poll(feeds: Feeds, log: Log) {
     }
 }
 
-/// Each lane's head and incarnation, of one moment. The subquery takes the last entry of an index: it scans nothing.
+/// Each lane's head and incarnation, in the lanes' order; of every server at its own moment.
 async fn heads(log: &Log, lanes: &[Lane]) -> Result<Vec<Known>, Error> {
     if lanes.is_empty() {
         return Ok(Vec::new());
     }
+    let asked = log.readers().map(|readers| heads_of(readers, lanes));
+    let mut known = futures::future::try_join_all(asked).await?.concat();
+    known.sort_by_key(|known| known.lane);
+    Ok(known)
+}
+
+/// The subquery takes the last entry of an index: it scans nothing.
+async fn heads_of(readers: &PgPool, lanes: &[Lane]) -> Result<Vec<Known>, Error> {
     let rows = sqlx::query(
         "SELECT lane, incarnation,
                 coalesce((SELECT max(position) FROM events WHERE events.lane = lanes.lane), 0) AS position
-         FROM lanes WHERE lane = ANY($1) ORDER BY lane",
+         FROM lanes WHERE lane = ANY($1)",
     )
     .bind(lanes.iter().map(|lane| lane.number()).collect::<Vec<_>>())
-    .fetch_all(log.pool())
+    .fetch_all(readers)
     .await
     .map_err(Error::database("read the heads of the lanes"))?;
     let known = |row: &sqlx::postgres::PgRow| Known {

@@ -129,9 +129,23 @@ impl Node {
 
     /// SIGTERM, not waited for.
     pub fn tell_to_stop(&self) {
+        self.signal(Signal::TERM);
+    }
+
+    /// SIGSTOP: it stands still, and does not know.
+    pub fn pause(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// SIGCONT.
+    pub fn go_on(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    fn signal(&self, signal: Signal) {
         let pid = self.child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw);
         if let Some(pid) = pid {
-            let _ = kill_process(pid, Signal::TERM);
+            let _ = kill_process(pid, signal);
         }
     }
 

@@ -117,6 +117,11 @@ impl Log {
         &self.store(lane).writers
     }
 
+    /// Connections for reading from each server, each to be asked for all of its lanes at once.
+    pub(crate) fn readers(&self) -> impl Iterator<Item = &PgPool> {
+        self.stores.iter().map(|store| &store.readers)
+    }
+
     /// Connections for leases that are not a lane's row: to the first server.
     pub(crate) fn lease_pool(&self) -> &PgPool {
         &self.stores[0].leases

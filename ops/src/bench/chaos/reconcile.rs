@@ -153,7 +153,9 @@ mod tests {
     #[test]
     fn a_lost_message_is_seen_wherever_it_was() {
         for place in 0..6 {
-            let verdict = judged(|_, history| drop(history.remove(place)));
+            let verdict = judged(|_, history| {
+                history.remove(place);
+            });
             assert_eq!(verdict.lost, 1, "{verdict}");
         }
     }
@@ -186,7 +188,13 @@ mod tests {
         assert_eq!(judged(|_, history| history[5].seq = 9).reordered, 2);
         assert_eq!(judged(|_, history| history[5].text = 9).altered, 1);
         assert_eq!(judged(|_, history| history[5].sender = Some(PEOPLE[1])).altered, 1);
-        assert_eq!(judged(|acknowledged, _| drop(acknowledged.pop())).unknown, 1);
+        assert_eq!(
+            judged(|acknowledged, _| {
+                acknowledged.pop();
+            })
+            .unknown,
+            1
+        );
     }
 
     #[test]
