@@ -6,19 +6,23 @@ use crate::{
     worker::{End, Worker},
 };
 use natter_streams::{
-    Head, Log, Node,
+    Head, Lane, Link, Log, Node,
     bus::Bus,
     committer::Committer,
     feed::Feeds,
     lease::{Directory, Lease},
     log::Ownership,
     relay,
+    seam::{self, Seam},
 };
 use std::{sync::Arc, time::Duration};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// How often the owner of a closed lane looks whether it was mended.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// What every lane of this process is served with.
 #[derive(Clone)]
@@ -38,6 +42,9 @@ impl Owner {
         let (lane, ownership) =
             (lease.lane(), Ownership { lane: lease.lane(), epoch: lease.epoch(), incarnation: lease.incarnation() });
         let Some(head) = self.head(&lease).await else { return };
+        if self.must_refuse(&lease, &head.link).await {
+            return self.stay_closed(&lease).await;
+        }
         let owner: Arc<str> = self.node.to_string().into();
         let committer = Committer::resume(self.log.clone(), owner, ownership, head);
         tracing::info!(%lane, epoch = ownership.epoch, position = head.link.position, "serving the lane");
@@ -46,13 +53,19 @@ impl Owner {
         let _ends_with_us = relaying.clone().drop_guard();
         let (log, bus, feeds) = (self.log.clone(), self.bus.clone(), self.feeds.clone());
         self.feeds.lane(lane).open(head.link);
+        let closing = CancellationToken::new();
         if self.relays {
-            tokio::spawn(relay::run(log, bus, feeds, lane, relaying));
+            let close = closing.clone();
+            tokio::spawn(async move {
+                if relay::run(log, bus, feeds, lane, relaying).await.is_err() {
+                    close.cancel();
+                }
+            });
         }
 
         let (door, mut inbox) = mpsc::unbounded_channel();
         self.roads.lane(lane).open(door);
-        let worker = Worker::new(self.log.clone(), committer, self.feeds.clone(), lease);
+        let worker = Worker::new(self.log.clone(), committer, self.feeds.clone(), lease.clone(), closing);
         let (end, held) = worker.run(&mut inbox).await;
         self.feeds.lane(lane).close();
         match end {
@@ -61,9 +74,56 @@ impl Owner {
                 tracing::error!(%lane, ?end, undone = held.len(), "the lane is lost: its states are dropped, nothing more is answered here");
                 self.directory.refresh();
             }
+            End::Restored => tracing::error!(%lane, undone = held.len(), "PostgreSQL went back: the lane is closed"),
         }
         let owner = self.directory.owner(lane).filter(|owner| *owner != self.node);
         self.roads.lane(lane).close(held, &mut inbox, owner.as_ref());
+        if end == End::Restored {
+            self.stay_closed(&lease).await;
+        }
+    }
+
+    /// Whether the log has lost what the stream holds, or what this process knows to have been durable. Where NATS does
+    /// not answer, the log is the truth, as long as nobody here remembers more.
+    async fn must_refuse(&self, lease: &Lease, head: &Link) -> bool {
+        let lane = lease.lane();
+        let inspected = tokio::select! {
+            inspected = seam::inspect(&self.log, &self.bus, lane) => inspected,
+            () = lease.lost() => return false,
+        };
+        let seam = inspected.unwrap_or(Seam::Unknown);
+        let refuses = seam.refuses() || self.remembers_more(head);
+        if refuses {
+            tracing::error!(%lane, %seam, head = head.position, "PostgreSQL has lost events: the lane is not served, see `natter streams check`");
+        }
+        refuses
+    }
+
+    /// What was durable is gone, without a new incarnation that would say so.
+    fn remembers_more(&self, head: &Link) -> bool {
+        let known = self.feeds.lane(head.lane).head();
+        known.incarnation == head.incarnation && known.position > head.position
+    }
+
+    /// Holds the lane without serving it, so that nobody else does, until it is mended or goes: commands wait for their
+    /// deadlines.
+    async fn stay_closed(&self, lease: &Lease) {
+        let mended = async {
+            while !self.is_mended(lease.lane()).await.unwrap_or(false) {
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+        };
+        tokio::select! {
+            () = mended => {}
+            () = lease.lost() => {}
+            () = lease.given_up() => {}
+        }
+    }
+
+    async fn is_mended(&self, lane: Lane) -> Result<bool, natter_streams::Error> {
+        let head = self.log.head(lane, self.log.incarnation(lane).await?).await?.link;
+        let seam = seam::inspect(&self.log, &self.bus, lane).await?;
+        Ok(!seam.refuses() && seam != Seam::Unknown && !self.remembers_more(&head))
     }
 
     /// Read by a statement after the takeover: what was appended before is in it, nothing comes behind.

@@ -29,6 +29,7 @@ use std::{
     panic::AssertUnwindSafe,
 };
 use tokio::{task::JoinSet, time::Instant};
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 /// Jobs decided between two looks at the committer.
@@ -52,6 +53,8 @@ pub(crate) enum End {
     Lost,
     /// The lane's row said so.
     Fenced,
+    /// PostgreSQL has lost what it had stored: the lane must not be served until it is repaired.
+    Restored,
 }
 
 pub(crate) struct Worker {
@@ -59,6 +62,8 @@ pub(crate) struct Worker {
     committer: Committer<Boxed>,
     feeds: Feeds,
     lease: Lease,
+    /// Cancelled where the lane's stream turns out to know more than the log.
+    closing: CancellationToken,
     stores: Stores,
     keys: Keys,
     waiting: HashMap<Address, Queue>,
@@ -69,7 +74,7 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    pub fn new(log: Log, committer: Committer<Boxed>, feeds: Feeds, lease: Lease) -> Self {
+    pub fn new(log: Log, committer: Committer<Boxed>, feeds: Feeds, lease: Lease, closing: CancellationToken) -> Self {
         Self {
             stores: Stores::new(&log, lease.lane()),
             keys: Keys::new(clock::now()),
@@ -78,6 +83,7 @@ impl Worker {
             committer,
             feeds,
             lease,
+            closing,
             waiting: HashMap::new(),
             repeats: Vec::new(),
             replays: JoinSet::new(),
@@ -95,6 +101,7 @@ impl Worker {
             tokio::select! {
                 biased;
                 () = self.lease.lost() => break End::Lost,
+                () = self.closing.cancelled() => break End::Restored,
                 settled = self.committer.settled() => {
                     if let Some((end, jobs)) = self.settle(settled).await {
                         return (end, self.recall(jobs));
@@ -264,6 +271,7 @@ impl Worker {
                 None
             }
             Settled::Ended { jobs, why: Ended::Fenced } => Some((End::Fenced, jobs)),
+            Settled::Ended { jobs, why: Ended::Restored } => Some((End::Restored, jobs)),
             Settled::Ended { jobs, why } => {
                 tracing::warn!(lane = %self.lease.lane(), ?why, jobs = jobs.len(), "the generation has ended: deciding again");
                 self.stores.forget();

@@ -14,6 +14,7 @@ pub const POSTGRES: &[(i64, &str, &str)] = &[
     (3, "history", include_str!("../postgres/0003_history.sql")),
     (4, "lease", include_str!("../postgres/0004_lease.sql")),
     (5, "stores", include_str!("../postgres/0005_stores.sql")),
+    (6, "repair", include_str!("../postgres/0006_repair.sql")),
 ];
 
 /// Brings the database to the newest shape. Safe to call from many processes: the first takes a lock.

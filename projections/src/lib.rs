@@ -22,6 +22,7 @@ mod page;
 mod progress;
 mod projector;
 mod relations;
+pub mod repair;
 mod run;
 pub mod session;
 mod sql;

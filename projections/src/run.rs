@@ -30,6 +30,9 @@ const PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// For completing what is open when told to stop.
 const LAST_WORDS: Duration = Duration::from_secs(1);
+/// An idle projector compares its checkpoint with the stored one this often: a view that was emptied for a new beginning
+/// tells nobody.
+const IDLE_CHECK: Duration = Duration::from_secs(3);
 /// Between tries at what only somebody with another binary, or with another log, can mend.
 const STUCK_PAUSE: Duration = Duration::from_secs(30);
 
@@ -110,7 +113,7 @@ async fn follow<P: Projector>(projector: &mut P, place: &Place, progressed: &mut
     loop {
         pace::<P>(place, applied).await;
         let from = reader.last();
-        let records = next(projector, &mut reader).await?;
+        let records = next(projector, place, &mut reader).await?;
         fault::reach(P::PROJECTION.before_apply()).await;
         apply(projector, place, Batch::new(from, &records)).await?;
         applied = Some(tokio::time::Instant::now());
@@ -134,14 +137,36 @@ async fn pace<P: Projector>(place: &Place, applied: Option<tokio::time::Instant>
 }
 
 /// The next events; what the projector left open meanwhile is settled when it is due.
-async fn next<P: Projector>(projector: &mut P, reader: &mut Reader) -> Result<Vec<Arc<Record>>, Error> {
+async fn next<P: Projector>(projector: &mut P, place: &Place, reader: &mut Reader) -> Result<Vec<Arc<Record>>, Error> {
     loop {
-        let Some(due) = projector.due() else { return Ok(reader.next(BATCH).await?) };
+        let Some(due) = projector.due() else {
+            tokio::select! {
+                records = reader.next(BATCH) => return Ok(records?),
+                () = tokio::time::sleep(IDLE_CHECK) => {}
+            }
+            stands_where_it_was::<P>(place, reader.last()).await?;
+            continue;
+        };
         tokio::select! {
             records = reader.next(BATCH) => return Ok(records?),
             () = tokio::time::sleep_until(due) => projector.settle().await?,
         }
     }
+}
+
+/// With nothing left open, the stored checkpoint is where the reader stands. Should an incarnation begin just behind it,
+/// that is said: who waits for the head of such a lane waits for its incarnation.
+async fn stands_where_it_was<P: Projector>(place: &Place, last: Link) -> Result<(), Error> {
+    let (log, projection, lane) = (&place.access.log, P::PROJECTION.as_str(), place.lane);
+    let stored = checkpoint::load(log, projection, lane).await?;
+    if !stored.is_same_event(&last) {
+        return Err(natter_streams::Error::Overtaken { projection, lane }.into());
+    }
+    if stored.incarnation != last.incarnation {
+        checkpoint::rename(log, projection, &stored).await?;
+        tell::<P>(place, &stored);
+    }
+    Ok(())
 }
 
 /// Applies the batch; where it holds an event that cannot be understood, all that comes before it.

@@ -16,13 +16,9 @@ pub async fn load(log: &Log, projection: &'static str, lane: Lane) -> Result<Lin
     let Some(row) = row else { return Ok(Link::start(lane, incarnation)) };
     let position = row.get::<i64, _>("position") as u64;
     let hash = row.get::<&[u8], _>("hash").try_into().map(Hash).map_err(|_| Error::Foreign { projection, lane })?;
-    let link = Link { lane, incarnation, position, hash };
-    // The seam: number *and* hash must be the log's.
-    let same = row.get::<uuid::Uuid, _>("incarnation") == incarnation;
-    match log.link_at(lane, incarnation, position).await? {
-        Some(stored) if same && (position == 0 || stored == link) => Ok(link),
-        _ => Err(Error::Foreign { projection, lane }),
-    }
+    let link = Link { lane, incarnation: row.get("incarnation"), position, hash };
+    // The seam: number *and* hash must be the log's. Then an older incarnation does no harm: it ended further on.
+    log.found(&link).await?.ok_or(Error::Foreign { projection, lane })
 }
 
 /// Moves the checkpoint from one link to a later one, in the caller's transaction.
@@ -46,4 +42,21 @@ pub async fn advance(
     .await
     .map_err(Error::lane("move a checkpoint", to.lane))?;
     if moved.rows_affected() == 1 { Ok(()) } else { Err(Error::Overtaken { projection, lane: to.lane }) }
+}
+
+/// Writes down that the next event belongs to another incarnation than the checkpoint's own.
+pub async fn rename(log: &Log, projection: &'static str, at: &Link) -> Result<(), Error> {
+    sqlx::query(
+        "UPDATE checkpoints SET incarnation = $3
+         WHERE projection = $1 AND lane = $2 AND position = $4 AND hash = $5 AND incarnation <> $3",
+    )
+    .bind(projection)
+    .bind(at.lane.number())
+    .bind(at.incarnation)
+    .bind(at.position as i64)
+    .bind(&at.hash.0[..])
+    .execute(log.pool())
+    .await
+    .map(drop)
+    .map_err(Error::lane("rename a checkpoint", at.lane))
 }

@@ -50,6 +50,9 @@ pub enum Ended {
     Lost,
     /// The lane belongs to somebody else.
     Fenced,
+    /// PostgreSQL went back behind what it had stored (a backup, a failover with loss). The lane is not to be served
+    /// until `natter streams repair` has mended it.
+    Restored,
 }
 
 struct InFlight<A> {
@@ -172,8 +175,10 @@ impl<A> Committer<A> {
     fn ended(&mut self, batch: InFlight<A>, why: Ended) -> Settled<A> {
         let lane = self.ownership.lane;
         metrics::generation_ended(lane);
-        if why == Ended::Fenced {
-            metrics::fenced(lane);
+        match why {
+            Ended::Fenced => metrics::fenced(lane),
+            Ended::Restored => metrics::restored(lane),
+            Ended::Repeated | Ended::Lost => {}
         }
         let first = batch.jobs.into_iter().map(|(answer, _)| answer);
         Settled::Ended { jobs: first.chain(self.queue.drain(..).map(|job| job.answer)).collect(), why }
@@ -189,13 +194,13 @@ async fn store(
     base: Link,
     records: Vec<Arc<Record>>,
 ) -> (Outcome, Option<(Ownership, Head)>) {
-    let Some(last) = records.last() else { return (without_events(&log, &ownership).await, None) };
+    let Some(last) = records.last() else { return (without_events(&log, &ownership, &base).await, None) };
     fault::reach("committer.before_append").await;
     let appended = log.append(&ownership, base.position, &records).await;
     fault::reach("committer.after_append").await;
     match appended {
         Appended::Durable => (Outcome::Durable, None),
-        Appended::Fenced => (Outcome::Ended(Ended::Fenced), None),
+        Appended::Fenced => (Outcome::Ended(why_not(&log, &ownership, &base).await), None),
         Appended::Repeated => (Outcome::Ended(Ended::Repeated), None),
         Appended::Unknown(error) => {
             tracing::warn!(lane = %ownership.lane, base = base.position, %error, "append: outcome unknown, taking the lane over again");
@@ -204,16 +209,16 @@ async fn store(
                 // will say no to them too.
                 tokio::time::sleep(SETTLE_PAUSE).await;
             }
-            settle(&log, &owner, &ownership, last).await
+            settle(&log, &owner, &ownership, &base, last).await
         }
     }
 }
 
-async fn without_events(log: &Log, ownership: &Ownership) -> Outcome {
+async fn without_events(log: &Log, ownership: &Ownership, base: &Link) -> Outcome {
     loop {
-        match log.still_owns(ownership).await {
+        match log.still_owns(ownership, base.position).await {
             Ok(true) => return Outcome::Durable,
-            Ok(false) => return Outcome::Ended(Ended::Fenced),
+            Ok(false) => return Outcome::Ended(why_not(log, ownership, base).await),
             Err(error) => {
                 tracing::warn!(lane = %ownership.lane, %error, "compare the epoch: trying again");
                 tokio::time::sleep(SETTLE_PAUSE).await;
@@ -222,19 +227,51 @@ async fn without_events(log: &Log, ownership: &Ownership) -> Outcome {
     }
 }
 
-async fn settle(log: &Log, owner: &str, before: &Ownership, last: &Record) -> (Outcome, Option<(Ownership, Head)>) {
+async fn settle(
+    log: &Log,
+    owner: &str,
+    before: &Ownership,
+    base: &Link,
+    last: &Record,
+) -> (Outcome, Option<(Ownership, Head)>) {
     loop {
         match log.retake(before, owner).await {
+            Ok(Some((_, head))) if !head.link.is_same_event(&last.link()) && !head.link.is_same_event(base) => {
+                return (Outcome::Ended(restored(base, &head.link)), None);
+            }
             Ok(Some((ownership, head))) => {
-                let stored = head.link == last.link();
+                let stored = head.link.is_same_event(&last.link());
                 let outcome = if stored { Outcome::Durable } else { Outcome::Ended(Ended::Lost) };
                 return (outcome, Some((ownership, head)));
             }
-            Ok(None) => return (Outcome::Ended(Ended::Fenced), None),
+            Ok(None) => return (Outcome::Ended(why_not(log, before, base).await), None),
             Err(error) => {
                 tracing::warn!(lane = %before.lane, %error, "settle an append: trying again");
                 tokio::time::sleep(SETTLE_PAUSE).await;
             }
         }
     }
+}
+
+/// Why the lane is not as we left it. Epochs never go back, and nobody else appends under ours.
+async fn why_not(log: &Log, ownership: &Ownership, base: &Link) -> Ended {
+    loop {
+        match log.standing(ownership.lane).await {
+            Ok(Some(now)) if now.epoch > ownership.epoch => return Ended::Fenced,
+            Ok(Some(now)) if now.epoch == ownership.epoch && now.head.is_same_event(base) => return Ended::Lost,
+            Ok(now) => return restored(base, &now.map_or(Link::start(base.lane, base.incarnation), |now| now.head)),
+            Err(error) => {
+                tracing::warn!(lane = %ownership.lane, %error, "ask why the lane is lost: trying again");
+                tokio::time::sleep(SETTLE_PAUSE).await;
+            }
+        }
+    }
+}
+
+fn restored(base: &Link, head: &Link) -> Ended {
+    tracing::error!(
+        lane = %base.lane, stored = base.position, found = head.position,
+        "PostgreSQL has gone back behind what it had stored: the lane is closed, see `natter streams check`"
+    );
+    Ended::Restored
 }

@@ -47,6 +47,8 @@ pub enum Error {
         #[source]
         source: serde_json::Error,
     },
+    #[error("lane {lane} cannot be repaired so: {why}")]
+    Unmendable { lane: Lane, why: String },
     #[error("start check: {0}")]
     Unfit(String),
     #[error("{what}")]

@@ -38,6 +38,7 @@ impl fmt::Debug for Hash {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Link {
     pub lane: Lane,
+    /// The event's own, or the one that what comes next belongs to.
     pub incarnation: Uuid,
     /// 0 before the first event.
     pub position: u64,
@@ -47,6 +48,11 @@ pub struct Link {
 impl Link {
     pub fn start(lane: Lane, incarnation: Uuid) -> Self {
         Self { lane, incarnation, position: 0, hash: Hash::default() }
+    }
+
+    /// The same place in the same chain. Incarnations need not be asked: every hash covers the one it was made in.
+    pub fn is_same_event(&self, other: &Self) -> bool {
+        (self.lane, self.position, self.hash) == (other.lane, other.position, other.hash)
     }
 }
 
@@ -143,7 +149,8 @@ pub struct Record {
     /// JSON, byte for byte as stored.
     pub payload: Arc<str>,
     pub metadata: Arc<str>,
-    /// Known to the log only, not published.
+    /// Of the first event of a command. Published too (the key in the metadata, the fingerprint in a header), so that
+    /// events that were read back from a stream are still known as done.
     pub key: Option<CommandKey>,
     pub time: Timestamp,
     pub previous: Hash,

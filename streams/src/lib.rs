@@ -3,8 +3,8 @@
 //!
 //! Reading order: `lane` and `event` (what there is), `log` (PostgreSQL: append, takeover, read),
 //! `committer` (group commit), `feed`, `tap` and `reader` (verified reading, whatever the source), `stream` and `relay`
-//! (JetStream); `node` and `lease` (which process runs which lane). `keyring` seals what is personal. `subject` is the
-//! only place that spells a subject.
+//! (JetStream), `seam` and `repair` (where log and stream disagree); `node` and `lease` (which process runs which lane).
+//! `keyring` seals what is personal. `subject` is the only place that spells a subject.
 
 pub mod bus;
 pub mod checkpoint;
@@ -26,6 +26,8 @@ pub mod position;
 pub mod probe;
 pub mod reader;
 pub mod relay;
+pub mod repair;
+pub mod seam;
 pub mod stock;
 pub mod stream;
 pub mod subject;

@@ -20,6 +20,15 @@ pub(crate) fn fenced(lane: Lane) {
     counter!("natter_log_fenced_total", "lane" => lane.to_string()).increment(1);
 }
 
+pub(crate) fn restored(lane: Lane) {
+    counter!("natter_log_restored_total", "lane" => lane.to_string()).increment(1);
+}
+
+/// Whether the lane's stream holds what the log does not.
+pub(crate) fn refused(lane: Lane, refused: bool) {
+    gauge!("natter_log_refused", "lane" => lane.to_string()).set(u8::from(refused));
+}
+
 pub(crate) fn relayed(lane: Lane, position: u64) {
     gauge!("natter_relay_position", "lane" => lane.to_string()).set(position as f64);
 }

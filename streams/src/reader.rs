@@ -126,6 +126,7 @@ impl Reader {
                     self.last = newest.link();
                     return Ok(page);
                 }
+                still_holds(&self.log, &self.last).await?;
                 self.behind = false;
             }
             let mut accepted = Vec::new();
@@ -182,6 +183,16 @@ impl Reader {
             }
         }
     }
+}
+
+/// A log that went back (PostgreSQL restored, a loss declared) has nothing for who read further, and never would. Not a
+/// method: what reads a stream cannot be shared between threads, so nothing may borrow the reader across an await.
+async fn still_holds(log: &Log, last: &Link) -> Result<(), Error> {
+    if log.holds(last).await? {
+        return Ok(());
+    }
+    let what = "the log does not hold what was read from it";
+    Err(Error::Broken { lane: last.lane, position: last.position, what })
 }
 
 impl Choice {

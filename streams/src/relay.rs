@@ -9,7 +9,7 @@
 //! A message that is not an event of this lane is somebody else's: the stream is deleted and filled again. It need not
 //! be the last one: it made our publish of that position fail, but those behind it in the window fitted. A message that
 //! *is* an event of ours, but not the log's, means that PostgreSQL lost what it had acknowledged: the stream may hold
-//! the only copy, so it is left alone, and loudly.
+//! the only copy, so it is left alone, and the relay ends with the reason (see `seam`).
 
 use crate::{
     Error, Lane, Link, Log, Record,
@@ -18,20 +18,16 @@ use crate::{
     feed::Feeds,
     metrics,
     reader::Reader,
-    stream::{self, Tail},
-    subject,
+    seam::{self, Examined, Seam},
+    stream, subject,
 };
 use async_nats::jetstream::{context::PublishAckFuture, stream::Stream};
 use futures::{StreamExt, stream::FuturesOrdered};
 use std::{future::IntoFuture, pin::pin, sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
 /// Publishes of a lane without an answer yet: no more are sent while there are as many.
 pub(crate) const WINDOW: usize = 1_000;
-
-/// How many of a stream's newest messages are compared with the log: more than were ever in flight at once.
-const LOOK_BACK: u64 = 2 * WINDOW as u64;
 
 /// An idle stream is compared with the log this often.
 const IDLE_CHECK: Duration = Duration::from_secs(2);
@@ -39,23 +35,43 @@ const IDLE_CHECK: Duration = Duration::from_secs(2);
 const PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-/// Publishes one lane until told to stop.
-pub async fn run(log: Log, bus: Bus, feeds: Feeds, lane: Lane, stop: CancellationToken) {
+/// The stream knows of events that the log has lost: the lane must not be served until somebody has repaired it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("lane {lane}: {seam}")]
+pub struct Refused {
+    pub lane: Lane,
+    pub seam: Seam,
+}
+
+/// Publishes one lane until told to stop, or until it is seen that the lane must not be served: its owner closes it then,
+/// and starts another relay once it has taken a repaired lane.
+pub async fn run(log: Log, bus: Bus, feeds: Feeds, lane: Lane, stop: CancellationToken) -> Result<(), Refused> {
     let mut pause = PAUSE;
+    metrics::refused(lane, false);
     loop {
         let relay = Relay { log: log.clone(), bus: bus.clone(), feeds: feeds.clone(), lane };
-        let ended = tokio::select! {
+        let (trouble, progressed) = tokio::select! {
             ended = relay.window() => ended,
-            () = stop.cancelled() => return,
+            () = stop.cancelled() => return Ok(()),
         };
         metrics::window_lost(lane);
-        tracing::warn!(%lane, error = %ended.error, cause = ?std::error::Error::source(&ended.error), "relay: the window is over");
-        pause = if ended.progressed { PAUSE } else { (pause * 2).min(LONGEST_PAUSE) };
+        let error = match trouble {
+            Trouble::Refused(seam) => return Err(refused(lane, seam)),
+            Trouble::Passing(error) => error,
+        };
+        tracing::warn!(%lane, %error, cause = ?std::error::Error::source(&error), "relay: the window is over");
+        pause = if progressed { PAUSE } else { (pause * 2).min(LONGEST_PAUSE) };
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
-            () = stop.cancelled() => return,
+            () = stop.cancelled() => return Ok(()),
         }
     }
+}
+
+fn refused(lane: Lane, seam: Seam) -> Refused {
+    metrics::refused(lane, true);
+    tracing::error!(%lane, %seam, "relay: the lane must not be served, see `natter streams check`");
+    Refused { lane, seam }
 }
 
 struct Relay {
@@ -65,67 +81,46 @@ struct Relay {
     lane: Lane,
 }
 
-struct Ended {
-    error: Error,
-    progressed: bool,
+/// Why a window is over.
+enum Trouble {
+    /// To be tried again.
+    Passing(Error),
+    Refused(Seam),
 }
 
-/// What the newest messages of a stream are, compared with the log.
-enum Newest {
-    Ours(Link),
-    /// This one is an event of ours that the log does not have.
-    Lost(u64),
-    /// This one is somebody else's.
-    Foreign(u64),
+impl From<Error> for Trouble {
+    fn from(error: Error) -> Self {
+        Self::Passing(error)
+    }
 }
 
 impl Relay {
-    /// One window: from the stream's tail on, until something is in doubt.
-    async fn window(&self) -> Ended {
+    /// One window: from the stream's tail on, until something is in doubt. Also tells whether anything was published.
+    async fn window(&self) -> (Trouble, bool) {
         let mut progressed = false;
-        match self.tail().await {
-            Ok((stream, tail)) => {
-                let error = self.publish(&stream, tail, &mut progressed).await;
-                Ended { error, progressed }
-            }
-            Err(error) => Ended { error, progressed },
-        }
+        let trouble = match self.tail().await {
+            Ok((stream, tail)) => self.publish(&stream, tail, &mut progressed).await.into(),
+            Err(trouble) => trouble,
+        };
+        (trouble, progressed)
     }
 
     /// Where the stream ends, once its end has been compared with the log.
-    async fn tail(&self) -> Result<(Stream, Link), Error> {
-        let incarnation = self.log.incarnation(self.lane).await?;
-        let start = Link::start(self.lane, incarnation);
-        let found = stream::open(self.bus.publishing(), &start).await?;
-        let tail = stream::tail(&found, self.lane).await?;
-        let name = subject::stream(self.lane);
-        match self.look_back(&found, &tail, incarnation).await? {
-            Newest::Ours(link) => Ok((found, link)),
-            Newest::Lost(position) => {
-                Err(Error::Unfit(format!("stream {name} holds an event at {position} that the log has lost")))
-            }
-            Newest::Foreign(position) => {
-                tracing::error!(lane = %self.lane, position, "a message of the stream is not ours: filling it anew");
-                stream::delete(self.bus.publishing(), self.lane).await?;
+    async fn tail(&self) -> Result<(Stream, Link), Trouble> {
+        let context = self.bus.publishing();
+        let Examined { findings, stream, agreed } =
+            seam::examine(&self.log, context, self.lane, seam::LOOK_BACK).await?;
+        match (findings.seam, stream) {
+            (seam, _) if seam.refuses() => Err(Trouble::Refused(seam)),
+            (Seam::Same | Seam::Behind { .. }, Some(found)) => Ok((found, agreed)),
+            (_, None) => Ok((stream::create(context, &agreed).await?, agreed)),
+            (seam, Some(_)) => {
+                tracing::error!(lane = %self.lane, %seam, "filling the stream anew");
+                stream::delete(context, self.lane).await?;
                 metrics::stream_refilled(self.lane);
-                Ok((stream::open(self.bus.publishing(), &start).await?, start))
+                Ok((stream::create(context, &agreed).await?, agreed))
             }
         }
-    }
-
-    /// Compares the stream's newest messages with the log.
-    async fn look_back(&self, found: &Stream, tail: &Tail, incarnation: Uuid) -> Result<Newest, Error> {
-        if tail.last > 0 && tail.first > tail.last {
-            // Nothing in it says whose numbers these are.
-            return Ok(Newest::Foreign(tail.last));
-        }
-        let before = tail.last.saturating_sub(LOOK_BACK).max(tail.first.saturating_sub(1));
-        let Some(base) = self.log.link_at(self.lane, incarnation, before).await? else {
-            return Ok(Newest::Lost(before));
-        };
-        let messages = stream::messages(found, self.lane, before + 1..=tail.last).await?;
-        let events = self.log.read(&base, messages.len()).await?;
-        Ok(newest(base, &messages, &events))
     }
 
     async fn publish(&self, stream: &Stream, tail: Link, progressed: &mut bool) -> Error {
@@ -162,9 +157,13 @@ impl Relay {
         }
     }
 
-    /// The stream still ends where it was filled to.
+    /// The stream still ends where it was filled to, and the log still has it.
     async fn compare(&self, stream: &Stream, confirmed: &Link) -> Result<(), Error> {
         let tail = stream::tail(stream, self.lane).await?;
+        if !self.log.holds(confirmed).await? {
+            let (lane, position) = (self.lane, confirmed.position);
+            return Err(Error::Broken { lane, position, what: "the log does not hold what was published" });
+        }
         if tail.is_at(confirmed) {
             return Ok(());
         }
@@ -187,19 +186,6 @@ impl Relay {
         }
         Ok(())
     }
-}
-
-/// `messages` and `events` both follow `base`.
-fn newest(base: Link, messages: &[Option<Record>], events: &[Arc<Record>]) -> Newest {
-    let (mut last, mut foreign) = (base, None);
-    for (index, message) in messages.iter().enumerate() {
-        match (message, events.get(index)) {
-            (Some(message), Some(event)) if message.link() == event.link() => last = event.link(),
-            (Some(message), _) => return Newest::Lost(message.position),
-            (None, _) => foreign = Some(base.position + 1 + index as u64),
-        }
-    }
-    foreign.map_or(Newest::Ours(last), Newest::Foreign)
 }
 
 /// The reader comes back with what it has read.

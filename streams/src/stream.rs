@@ -1,7 +1,7 @@
 //! A lane's JetStream stream: made, compared with the log, filled and read. Messages are CloudEvents 1.0 in binary
 //! mode, with what the hash chain covers in `natter-*` headers; message N is event N.
 
-use crate::{Error, Hash, Lane, Link, Record, feed::Batch, subject, tap::Lost};
+use crate::{Error, Hash, Lane, Link, Record, event::CommandKey, feed::Batch, subject, tap::Lost};
 use async_nats::{
     HeaderMap, Message,
     jetstream::{
@@ -22,6 +22,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 const INCARNATION: &str = "natter-incarnation";
+const FINGERPRINT: &str = "natter-fingerprint";
 /// Between tries to subscribe: soon at first, then ever later, since each also looks into the log.
 const RETRY: Duration = Duration::from_millis(200);
 const LONGEST_RETRY: Duration = Duration::from_secs(2);
@@ -41,19 +42,33 @@ pub struct Tail {
 impl Tail {
     /// The stream ends with this very event.
     pub fn is_at(&self, link: &Link) -> bool {
-        let same = link.position == 0 || self.event.as_ref().is_some_and(|event| event.link() == *link);
+        let same = link.position == 0 || self.event.as_ref().is_some_and(|event| event.link().is_same_event(link));
         self.last == link.position && same
     }
 }
 
 /// Opens the lane's stream, making it if it is absent. A stream of another incarnation is somebody else's log.
 pub async fn open(context: &Context, base: &Link) -> Result<Stream, Error> {
-    let name = subject::stream(base.lane);
+    match find(context, base.lane).await? {
+        Some(found) => of_incarnation(found, base),
+        None => create(context, base).await,
+    }
+}
+
+/// The lane's stream, of whichever incarnation.
+pub(crate) async fn find(context: &Context, lane: Lane) -> Result<Option<Stream>, Error> {
+    let name = subject::stream(lane);
     match context.get_stream(&name).await {
-        Ok(found) => of_incarnation(found, base),
-        Err(error) if is_absent(&error) => create(context, base).await,
+        Ok(found) => Ok(Some(found)),
+        Err(error) if is_absent(&error) => Ok(None),
         Err(error) => Err(Error::bus(format!("open stream {name}"))(error)),
     }
+}
+
+/// As its metadata names it; not one of ours where it names none.
+pub(crate) fn incarnation(found: &Stream) -> Uuid {
+    let named = found.cached_info().config.metadata.get(INCARNATION);
+    named.and_then(|text| text.parse().ok()).unwrap_or_default()
 }
 
 fn is_absent(error: &async_nats::jetstream::context::GetStreamError) -> bool {
@@ -66,18 +81,15 @@ fn is_absent(error: &async_nats::jetstream::context::GetStreamError) -> bool {
 }
 
 fn of_incarnation(found: Stream, base: &Link) -> Result<Stream, Error> {
-    let theirs = found.cached_info().config.metadata.get(INCARNATION).cloned().unwrap_or_default();
-    if theirs == base.incarnation.to_string() {
+    let theirs = incarnation(&found);
+    if theirs == base.incarnation {
         return Ok(found);
     }
     let name = subject::stream(base.lane);
-    Err(Error::Unfit(format!(
-        "stream {name} belongs to incarnation {theirs:?} of the log, ours is {}",
-        base.incarnation
-    )))
+    Err(Error::Unfit(format!("stream {name} belongs to incarnation {theirs} of the log, ours is {}", base.incarnation)))
 }
 
-async fn create(context: &Context, base: &Link) -> Result<Stream, Error> {
+pub(crate) async fn create(context: &Context, base: &Link) -> Result<Stream, Error> {
     let name = subject::stream(base.lane);
     let config = stream::Config {
         name: name.clone(),
@@ -147,6 +159,9 @@ pub fn encode(record: &Record) -> PublishMessage {
     headers.insert("natter-previous", record.previous.to_string());
     headers.insert("natter-hash", record.hash.to_string());
     headers.insert("natter-metadata", &*record.metadata);
+    if let Some(key) = &record.key {
+        headers.insert(FINGERPRINT, hex(&key.fingerprint));
+    }
     PublishMessage::build()
         .payload(bytes::Bytes::from_owner(Payload(record.payload.clone())))
         .headers(headers)
@@ -170,6 +185,7 @@ fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 pub fn decode(headers: &HeaderMap, payload: &[u8], sequence: u64) -> Option<Record> {
     let field = |name| header(headers, name);
     let (noun, event_type) = field("ce-type")?.strip_prefix("natter.")?.split_once('.')?;
+    let metadata = field("natter-metadata")?;
     let record = Record {
         lane: Lane::parse(field("natter-lane")?)?,
         incarnation: field(INCARNATION)?.parse().ok()?,
@@ -181,13 +197,28 @@ pub fn decode(headers: &HeaderMap, payload: &[u8], sequence: u64) -> Option<Reco
         event_type: Cow::Owned(event_type.to_owned()),
         version: field("natter-version")?.parse().ok()?,
         payload: std::str::from_utf8(payload).ok()?.into(),
-        metadata: field("natter-metadata")?.into(),
-        key: None,
+        metadata: metadata.into(),
+        key: field(FINGERPRINT).and_then(|fingerprint| command_key(metadata, fingerprint)),
         time: Timestamp::parse(field("ce-time")?)?,
         previous: Hash::parse(field("natter-previous")?)?,
         hash: Hash::parse(field("natter-hash")?)?,
     };
     (record.position == sequence && record.link_hash() == record.hash).then_some(record)
+}
+
+fn hex(bytes: &[u8; 16]) -> String {
+    format!("{:032x}", u128::from_be_bytes(*bytes))
+}
+
+/// The key stands in the metadata of every event of a command, the fingerprint on the first one only.
+fn command_key(metadata: &str, fingerprint: &str) -> Option<CommandKey> {
+    #[derive(serde::Deserialize)]
+    struct Metadata {
+        command: Uuid,
+    }
+    let Metadata { command: key } = serde_json::from_str(metadata).ok()?;
+    let fingerprint = u128::from_str_radix(fingerprint, 16).ok()?.to_be_bytes();
+    Some(CommandKey { key, fingerprint })
 }
 
 /// One message of a stream as an event, for auditors and tests.
@@ -286,12 +317,8 @@ pub struct Audit {
 impl Audit {
     /// `None` where the lane has no stream yet.
     pub async fn open(bus: &crate::bus::Bus, base: &Link) -> Result<Option<Self>, Error> {
-        let name = subject::stream(base.lane);
-        let stream = match bus.consuming().get_stream(&name).await {
-            Ok(found) => of_incarnation(found, base)?,
-            Err(error) if is_absent(&error) => return Ok(None),
-            Err(error) => return Err(Error::bus(format!("open stream {name}"))(error)),
-        };
+        let Some(found) = find(bus.consuming(), base.lane).await? else { return Ok(None) };
+        let stream = of_incarnation(found, base)?;
         let state = &stream.cached_info().state;
         let (first, last) = (state.first_sequence, state.last_sequence);
         Ok(Some(Self { stream, first, last }))

@@ -57,6 +57,9 @@ pub const LEASES: &str = "natter.leases.changed";
 /// What every edge must hear: sessions that ended.
 pub const SESSIONS: &str = "natter.sessions.ended";
 
+/// What every edge must hear: the log went back, and everybody has to read their state again.
+pub const RESYNC: &str = "natter.resync";
+
 /// Who waits for a projection that runs elsewhere tells here what for.
 pub const HURRY: &str = "natter.progress.hurry";
 

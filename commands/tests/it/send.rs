@@ -1,7 +1,8 @@
 //! Numbers and order of messages.
 
-use crate::support::{Node, appends_failed, count_appends, message_id};
+use crate::support::{Node, appends_failed, code, count_appends, message_id};
 use futures::future::join_all;
+use natter_domain::Code;
 use natter_testkit::Stack;
 use std::collections::BTreeSet;
 
@@ -49,4 +50,16 @@ async fn an_answer_tells_what_is_stored() {
     );
     assert_eq!(node.feeds.lane(lane).head().position, event.position, "readers of this process hear of it first");
     assert!(event.metadata.contains(&alice.account.to_string()), "{}", event.metadata);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_too_large_for_an_event_is_refused_and_nothing_is_stored() {
+    let stack = Stack::new().await;
+    let node = Node::start(&stack).await;
+    let (alice, _, conversation) = node.friends().await;
+    let before = stack.event_count().await;
+    let large = "x".repeat(natter_streams::event::MAX_BYTES);
+    assert_eq!(code(node.send(alice, conversation, message_id(), &large).await), Code::PayloadTooLarge);
+    assert_eq!(stack.event_count().await, before);
+    assert_eq!(node.sent(alice, conversation, "small").await.seq, 1, "its number was not taken");
 }

@@ -6,10 +6,11 @@
 
 use super::{deliverers::Deliverers, outbox::Outbox, person::Person};
 use crate::metrics;
+use futures::StreamExt;
 use natter_commands::Caller;
 use natter_domain::{AccountId, SessionId};
 use natter_projections::Projections;
-use natter_streams::{bus::Bus, id};
+use natter_streams::{bus::Bus, id, subject};
 use std::{
     collections::{HashMap, hash_map::Entry},
     sync::{
@@ -60,6 +61,7 @@ impl Hub {
             Self(Arc::new(Inner { bus, stop, deliverers, numbers: AtomicU64::default(), seats: Mutex::default() }));
         tokio::spawn(hub.clone().watch());
         tokio::spawn(hub.clone().follow_deliverers(projections));
+        tokio::spawn(hub.clone().hear());
         hub
     }
 
@@ -155,12 +157,31 @@ impl Hub {
         let nobody = self.welcome(AccountId(id::new()));
         nobody.proven().await;
         nobody.dismiss();
-        self.resync_all();
+        self.resync_all("bus");
     }
 
-    fn resync_all(&self) {
+    /// An operator's word that the log went back: what everybody knows may be wrong. A subscription that was lost
+    /// meanwhile is a doubt, and ends in `resync` all the same.
+    async fn hear(self) {
+        let heard = async {
+            loop {
+                match self.0.bus.live().subscribe(subject::RESYNC).await {
+                    Ok(mut words) => {
+                        while words.next().await.is_some() {
+                            self.resync_all("restored");
+                        }
+                    }
+                    Err(error) => tracing::warn!(%error, "listen for a restored log"),
+                }
+                sleep(LOOK_EVERY).await;
+            }
+        };
+        self.0.stop.run_until_cancelled(heard).await;
+    }
+
+    fn resync_all(&self, reason: &'static str) {
         let people: Vec<_> = self.seats().people.values().cloned().collect();
-        people.iter().for_each(|person| person.resync("bus"));
+        people.iter().for_each(|person| person.resync(reason));
     }
 
     fn seats(&self) -> MutexGuard<'_, Seats> {

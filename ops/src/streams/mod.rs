@@ -1,11 +1,14 @@
 //! `natter streams`: the log, for those who check it and those who follow it.
 
+mod check;
 mod follow;
+mod repair;
 mod verify;
 
 use anyhow::Result;
 use clap::{Args, Subcommand};
 use natter_streams::{Log, Placement, bus::Bus};
+use repair::Way;
 use std::process::ExitCode;
 
 #[derive(Args, Clone, Debug)]
@@ -22,6 +25,36 @@ enum StreamsCommand {
         stores: Stores,
         #[arg(long, env = "NATTER_NATS_URL", hide_env_values = true)]
         nats_url: Option<String>,
+    },
+    /// Say of every lane whether PostgreSQL, its stream and all readers agree, what it means where they do not, and what
+    /// mends it. Ends with 0 only where all is well
+    Check {
+        #[command(flatten)]
+        stores: Stores,
+        #[arg(long, env = "NATTER_NATS_URL", hide_env_values = true)]
+        nats_url: String,
+        /// One JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Mend lanes whose log has lost what their streams still hold. Without a flag that says how, only explains
+    Repair {
+        #[command(flatten)]
+        stores: Stores,
+        #[arg(long, env = "NATTER_NATS_URL", hide_env_values = true)]
+        nats_url: String,
+        /// Two hexadecimal digits, or `all`
+        #[arg(long)]
+        lane: String,
+        /// Take the missing events from the stream
+        #[arg(long, conflicts_with = "declare_loss")]
+        import: bool,
+        /// Go on without them, under a new incarnation
+        #[arg(long)]
+        declare_loss: bool,
+        /// Declare it also where the stream says nothing of a loss, because it has lost the same events
+        #[arg(long, requires = "declare_loss")]
+        even_if_well: bool,
     },
     /// Print events as their streams carry them, each verified, until interrupted
     Follow {
@@ -60,6 +93,15 @@ pub async fn streams(args: StreamsArgs) -> Result<ExitCode> {
                 None => None,
             };
             verify::verify(&log, bus.as_ref()).await
+        }
+        StreamsCommand::Check { stores, nats_url, json } => {
+            let (log, bus) = (stores.open().await?, Bus::connect(&nats_url).await?);
+            check::check(&log, &bus, json).await
+        }
+        StreamsCommand::Repair { stores, nats_url, lane, import, declare_loss, even_if_well } => {
+            let (log, bus) = (stores.open().await?, Bus::connect(&nats_url).await?);
+            let way = import.then_some(Way::Import).or(declare_loss.then_some(Way::DeclareLoss { even_if_well }));
+            repair::repair(&log, &bus, &repair::chosen(&log, &lane)?, way).await
         }
         StreamsCommand::Follow { stores, nats_url, all } => {
             let (log, bus) = (stores.open().await?, Bus::connect(&nats_url).await?);

@@ -12,6 +12,7 @@ mod nodes;
 mod position;
 mod push_loss;
 mod restart;
+mod restore;
 mod session;
 mod stores;
 mod talk;

@@ -174,6 +174,10 @@ impl Own {
         &self.url
     }
 
+    pub fn dir(&self) -> &std::path::Path {
+        &self.dir
+    }
+
     pub async fn stop(&mut self) {
         let running = self.running.take().expect("it runs");
         running.stop(&say).await.expect("stop a private server");

@@ -10,5 +10,6 @@ mod projector;
 mod promises;
 mod proxy;
 mod query;
+mod repair;
 mod support;
 mod wait;

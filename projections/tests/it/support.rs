@@ -18,16 +18,9 @@ use natter_streams::{
     lease::{self, Context, Directory},
     position::Place,
 };
-use sqlx::{Connection, PgConnection, PgPool};
-use std::{
-    collections::HashMap,
-    env,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+use natter_testkit::Stack;
+use sqlx::PgPool;
+use std::{collections::HashMap, sync::Arc, time::Duration};
 use tokio::sync::Mutex;
 use tokio_util::{
     sync::{CancellationToken, DropGuard},
@@ -89,9 +82,9 @@ impl World {
     pub async fn new() -> Self {
         // What was logged is printed with a test that fails.
         let _ = tracing_subscriber::fmt().with_test_writer().with_max_level(tracing::Level::WARN).try_init();
-        let url = new_database().await;
+        let stack = Stack::new().await;
+        let (url, nats_url) = (stack.database_url().to_owned(), stack.nats_url().to_owned());
         let pool = PgPool::connect(&url).await.expect("connect to the test's database");
-        natter_migrations::apply(&pool).await.expect("apply the migrations");
         let log = Log::connect(&url, Some(LANES)).await.expect("open the log");
         let mut lanes = Vec::new();
         for lane in log.lanes().iter() {
@@ -100,7 +93,6 @@ impl World {
         let heads: Vec<Link> = lanes.iter_mut().map(|lane| lane.get_mut().head()).collect();
         let feeds = Feeds::new(heads.iter().copied());
         heads.into_iter().for_each(|head| feeds.lane(head.lane).open(head));
-        let nats_url = nats_url();
         let bus = Bus::connect(&nats_url).await.expect("connect to the test's NATS");
         let keyring = Arc::new(Keyring::new(&[7; 32]));
         let sequences = Mutex::default();
@@ -316,33 +308,16 @@ pub fn place(positions: &Positions) -> (Lane, Place) {
     positions.iter().next().expect("a token names a lane")
 }
 
-fn variable(name: &str) -> String {
-    env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run ./ops/test, which brings the servers"))
-}
-
-async fn new_database() -> String {
-    let server = variable("NATTER_TEST_DATABASE_URL");
-    let name = format!("projections_{}", id::new().simple());
-    let mut connection = PgConnection::connect(&server).await.expect("connect to the test server");
-    sqlx::query(&format!("CREATE DATABASE {name}")).execute(&mut connection).await.expect("create a database");
-    let (base, options) = server.split_once('?').map_or((server.as_str(), None), |(base, it)| (base, Some(it)));
-    let (server, _) = base.rsplit_once('/').expect("a database url ends with a database");
-    options.map_or_else(|| format!("{server}/{name}"), |options| format!("{server}/{name}?{options}"))
-}
-
-/// Every test has a NATS account of its own: the next user.
-fn nats_url() -> String {
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    let user = NEXT.fetch_add(1, Ordering::Relaxed);
-    format!("nats://t{user:03}:{}@{}", variable("NATTER_TEST_NATS_PASSWORD"), variable("NATTER_TEST_NATS"))
-}
-
 /// Waits for what is asked again and again.
 pub async fn eventually(what: &str, ask: impl AsyncFn() -> bool) {
+    eventually_within(BOUND, what, ask).await;
+}
+
+pub async fn eventually_within(bound: Duration, what: &str, ask: impl AsyncFn() -> bool) {
     let asking = async {
         while !ask().await {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    tokio::time::timeout(BOUND, asking).await.unwrap_or_else(|_| panic!("never: {what}"));
+    tokio::time::timeout(bound, asking).await.unwrap_or_else(|_| panic!("never: {what}"));
 }

@@ -96,11 +96,15 @@ impl Log {
         Ok(result.rows_affected())
     }
 
-    /// Whether the lane is still ours. Asked after a decision, it proves that nobody had written before it.
-    pub async fn still_owns(&self, ownership: &Ownership) -> Result<bool, sqlx::Error> {
-        let owns = sqlx::query_scalar("SELECT EXISTS (SELECT FROM lanes WHERE lane = $1 AND epoch = $2)")
+    /// Whether the lane is still ours and ends where we left it. Asked after a decision, it proves that nobody had
+    /// written before it, and that what it rests on is still stored.
+    pub async fn still_owns(&self, ownership: &Ownership, base: u64) -> Result<bool, sqlx::Error> {
+        const STILL: &str = "SELECT EXISTS (SELECT FROM lanes WHERE lane = $1 AND epoch = $2)
+            AND (SELECT coalesce(max(position), 0) FROM events WHERE lane = $1) = $3";
+        let owns = sqlx::query_scalar(STILL)
             .bind(ownership.lane.number())
             .bind(ownership.epoch)
+            .bind(base as i64)
             .fetch_one(self.lane_writers(ownership.lane));
         self.ask(ownership.lane, owns).await
     }

@@ -9,6 +9,7 @@ mod installation;
 mod keys;
 mod places;
 mod read;
+mod seams;
 mod store;
 
 use crate::{Draft, Error, Lane, Lanes, Link, Record, keyring::Keyring, placement::Placement};
@@ -41,7 +42,7 @@ pub struct Head {
 #[derive(Debug)]
 pub enum Appended {
     Durable,
-    /// Somebody else owns the lane now, or its head is not where we thought: nothing was stored.
+    /// Somebody else owns the lane now, or its head is not where we left it: nothing was stored.
     Fenced,
     /// One command's key is in the log already: nothing was stored.
     Repeated,

@@ -11,8 +11,14 @@ pub(super) const COLUMNS: &str =
     "lane, position, event_id, aggregate_type, aggregate_id, sequence, event_type, event_version,
     payload::text AS payload, metadata::text AS metadata, command_key, fingerprint, time, hash";
 
+/// The incarnation that an event was written in: of the last seam before it, or the lane's where it never lost anything.
+const INCARNATION: &str = "coalesce(
+    (SELECT incarnation FROM seams WHERE seams.lane = events.lane AND seams.position < events.position
+     ORDER BY seams.position DESC LIMIT 1),
+    (SELECT incarnation FROM lanes WHERE lanes.lane = events.lane)) AS incarnation";
+
 impl Log {
-    /// The lane's newest event, read from the log itself.
+    /// The lane's newest event, read from the log itself; the link says the incarnation of what comes next.
     pub async fn head(&self, lane: Lane, incarnation: Uuid) -> Result<Head, Error> {
         let newest =
             sqlx::query("SELECT position, hash, time FROM events WHERE lane = $1 ORDER BY position DESC LIMIT 1")
@@ -36,7 +42,9 @@ impl Log {
 
     /// The next events behind `after`, at most `limit`, each checked against the chain.
     pub async fn read(&self, after: &Link, limit: usize) -> Result<Vec<Arc<Record>>, Error> {
-        let sql = format!("SELECT {COLUMNS} FROM events WHERE lane = $1 AND position > $2 ORDER BY position LIMIT $3");
+        let sql = format!(
+            "SELECT {COLUMNS}, {INCARNATION} FROM events WHERE lane = $1 AND position > $2 ORDER BY position LIMIT $3"
+        );
         let page = sqlx::query(&sql)
             .bind(after.lane.number())
             .bind(after.position as i64)
@@ -46,14 +54,15 @@ impl Log {
         let mut last = *after;
         rows.iter()
             .map(|row| {
-                let record = record(row, &last)?;
+                let record = record(row, &Link { incarnation: row.get("incarnation"), ..last })?;
                 last = crate::reader::next_link(&last, &record)?;
                 Ok(Arc::new(record))
             })
             .collect()
     }
 
-    /// Where a reader that has accepted everything up to `position` stands. `None`: the lane is not that long.
+    /// Where a reader that has accepted everything up to `position` stands, in the incarnation that it asks for. `None`:
+    /// the lane is not that long.
     pub async fn link_at(&self, lane: Lane, incarnation: Uuid, position: u64) -> Result<Option<Link>, Error> {
         if position == 0 {
             return Ok(Some(Link::start(lane, incarnation)));

@@ -66,9 +66,9 @@ async fn an_append_on_a_wrong_base_stores_nothing() {
 async fn who_lost_the_lane_neither_appends_nor_owns_nor_takes_it_back() {
     let (stack, old) = log().await;
     let (ownership, head) = old.take_over(LANE, "old").await.unwrap();
-    assert!(old.still_owns(&ownership).await.unwrap());
+    assert!(old.still_owns(&ownership, 0).await.unwrap());
     connect(&stack).await.take_over(LANE, "new").await.unwrap();
-    assert!(!old.still_owns(&ownership).await.unwrap());
+    assert!(!old.still_owns(&ownership, 0).await.unwrap());
     assert_eq!(old.retake(&ownership, "old").await.unwrap(), None);
     assert!(matches!(old.append(&ownership, 0, &records(&head.link, 1)).await, Appended::Fenced));
     assert_eq!(stack.event_count().await, 0);

@@ -211,6 +211,58 @@ async fn an_unknown_append_of_who_lost_the_lane_meanwhile_is_nobodys() {
     assert_eq!(stack.event_count().await, 0);
 }
 
+/// PostgreSQL as it was some events ago, under the owner's feet: a backup was restored.
+async fn went_back(stack: &Stack) {
+    assert!(sql(stack, "DELETE FROM events WHERE position > 1").await > 0);
+}
+
+#[tokio::test]
+async fn a_log_that_went_back_closes_the_lane_at_the_next_append() {
+    let (stack, log) = log().await;
+    let mut owner = Owner::of(&log).await;
+    owner.append(3).await;
+    went_back(&stack).await;
+    owner.committer.queue(vec![draft(1)], 1);
+    owner.committer.queue(Vec::new(), 2);
+    assert_eq!(ended(owner.settled().await), (vec![1, 2], Ended::Restored));
+    assert_eq!(stack.event_count().await, 1, "nothing is written behind what was lost");
+}
+
+#[tokio::test]
+async fn a_log_that_went_back_closes_the_lane_at_the_next_answer_without_events() {
+    let (stack, log) = log().await;
+    let mut owner = Owner::of(&log).await;
+    owner.append(3).await;
+    went_back(&stack).await;
+    owner.committer.queue(Vec::new(), 1);
+    assert_eq!(ended(owner.settled().await), (vec![1], Ended::Restored));
+}
+
+#[tokio::test]
+async fn an_epoch_that_went_back_closes_the_lane() {
+    let (stack, log) = log().await;
+    let mut owner = Owner::of(&log).await;
+    owner.append(3).await;
+    sql(&stack, "UPDATE lanes SET epoch = 0, owner = 'somebody before'").await;
+    owner.committer.queue(vec![draft(1)], 1);
+    assert_eq!(ended(owner.settled().await), (vec![1], Ended::Restored));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lane_that_is_taken_over_again_and_ends_earlier_than_it_did_is_closed() {
+    let (stack, log) = log().await;
+    let mut owner = Owner::of(&log).await;
+    owner.append(3).await;
+    let holder = Holder::hold(&stack).await;
+    owner.committer.queue(vec![draft(1)], 1);
+    let backend = start_blocked(&mut owner, &stack).await[0];
+    terminate(&stack, backend).await;
+    went_back(&stack).await;
+    holder.release().await;
+    assert_eq!(ended(owner.settled().await), (vec![1], Ended::Restored));
+    assert_eq!(stack.event_count().await, 1);
+}
+
 #[tokio::test]
 async fn no_event_is_stamped_earlier_than_the_lanes_last_one() {
     let (stack, log) = log().await;

@@ -12,6 +12,8 @@ mod lease_world;
 mod proxy;
 mod reader;
 mod relay;
+mod repair;
+mod seam;
 mod start;
 mod stores;
 mod support;

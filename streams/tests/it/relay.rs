@@ -7,14 +7,23 @@ use crate::support::{
 use async_nats::jetstream::Context;
 use futures::StreamExt;
 use natter_domain::{ConversationId, conversation};
-use natter_streams::{Draft, Error, Link, Log, bus::Bus, clock, feed::Feeds, id, relay, stream, subject};
+use natter_streams::{
+    Draft, Error, Link, Log,
+    bus::Bus,
+    clock,
+    feed::Feeds,
+    id,
+    relay::{self, Refused},
+    seam::Seam,
+    stream, subject,
+};
 use natter_testkit::{BOUND, Stack, within};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 struct Relay {
     stop: CancellationToken,
-    task: JoinHandle<()>,
+    task: JoinHandle<Result<(), Refused>>,
 }
 
 impl Relay {
@@ -27,7 +36,13 @@ impl Relay {
 
     async fn stop(self) {
         self.stop.cancel();
-        within("the relay stops", BOUND, self.task).await.expect("it did not panic");
+        within("the relay stops", BOUND, self.task).await.expect("it did not panic").expect("it did not refuse");
+    }
+
+    /// It ends by itself, with the reason.
+    async fn refused(self) -> Seam {
+        let ended = within("the relay refuses", BOUND, self.task).await.expect("it did not panic");
+        ended.expect_err("it refused").seam
     }
 }
 
@@ -160,14 +175,36 @@ async fn an_event_that_the_log_has_lost_is_left_in_the_stream() {
     let mut owner = Owner::of(&log).await;
     owner.append(4).await;
     assert_ne!(published(&whole(&log).await)[9], before[9].clone().unwrap());
-    let mut looks = context.client().subscribe("$JS.API.STREAM.INFO.EVENTS_00").await.unwrap();
     let relay = Relay::start(&stack, &log, &owner.feeds).await;
-    // It asks twice before it compares: the third time it has given up once, and begun again.
-    for _ in 0..6 {
-        within("the relay looks at the stream's end", BOUND, looks.next()).await.unwrap();
-    }
-    relay.stop().await;
+    assert_eq!(relay.refused().await, Seam::Diverged { position: 7 });
     assert_eq!(carried(&context).await.unwrap(), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_idle_relay_notices_that_the_log_went_back() {
+    let (stack, _log, _owner, relay, context) = relayed().await;
+    let before = carried(&context).await.unwrap();
+    sql(&stack, "DELETE FROM events WHERE position > 6").await;
+    assert_eq!(relay.refused().await, Seam::Ahead { from: 7, to: 10 });
+    assert_eq!(carried(&context).await.unwrap(), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_window_that_was_half_published_is_finished_by_the_next_owner() {
+    let (stack, log, mut owner, relay, context) = relayed().await;
+    relay.stop().await;
+    let batch = owner.append(40).await;
+    // One owner's relay came so far, and not all of it was told to anybody.
+    for event in &batch[..17] {
+        let sent = context.send_publish(subject::event(event), stream::encode(event)).await.unwrap();
+        assert_eq!(sent.await.unwrap().sequence, event.position);
+    }
+    let made = created(&context).await;
+    let other = connect(&stack).await;
+    let next = Owner::of(&other).await;
+    let _relay = Relay::start(&stack, &other, &next.feeds).await;
+    stream_becomes_log(&context, &log).await;
+    assert_eq!(created(&context).await, made, "it was filled up, not filled anew");
 }
 
 #[tokio::test(flavor = "multi_thread")]

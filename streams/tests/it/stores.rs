@@ -104,7 +104,7 @@ async fn a_takeover_fences_on_the_lanes_server() {
     let batch = records(&head.link, 1);
     let (_, head) = owned(&open(&stack).await.unwrap(), OTHER).await;
     assert!(matches!(old.append(&before, 0, &batch).await, Appended::Fenced));
-    assert!(!old.still_owns(&before).await.unwrap());
+    assert!(!old.still_owns(&before, 0).await.unwrap());
     assert!(old.retake(&before, "another").await.unwrap().is_none());
     assert_eq!(head.link.position, 0);
 }
@@ -242,7 +242,7 @@ async fn a_server_that_is_gone_stops_its_own_lanes_only() {
     let mut lost = 0;
     for _ in 0..20 {
         lost += usize::from(matches!(log.append(&there, 0, &waiting).await, Appended::Unknown(_)));
-        let owns = log.still_owns(&there).await;
+        let owns = log.still_owns(&there, 0).await;
         assert!(owns.as_ref().is_err_and(natter_streams::error::is_passing), "{owns:?}");
         let read = log.read(&other_head.link, 1).await;
         assert!(read.as_ref().is_err_and(Error::is_passing), "{read:?}");

@@ -54,6 +54,13 @@ pub fn keyed(number: u32, key: Uuid) -> Draft {
     Draft { key: Some(CommandKey { key, fingerprint: [0; 16] }), ..draft(number) }
 }
 
+/// As the write side makes it: the key stands in the metadata too.
+pub fn commanded(number: u32, key: Uuid) -> Draft {
+    let fingerprint = [number as u8; 16];
+    let metadata = format!(r#"{{"command":"{key}"}}"#).into();
+    Draft { key: Some(CommandKey { key, fingerprint }), metadata, ..draft(number) }
+}
+
 /// `count` events behind `base`, as a committer would chain them.
 pub fn records(base: &Link, count: u32) -> Vec<Arc<Record>> {
     let mut last = *base;
@@ -174,7 +181,7 @@ pub async fn stream_becomes_log(context: &jetstream::Context, log: &Log) {
     .await;
 }
 
-/// As readers of a stream see it: command keys are not published.
+/// As readers of a stream see events whose metadata names no command.
 pub fn published(records: &[Arc<Record>]) -> Vec<Record> {
     records.iter().map(|record| Record { key: None, ..(**record).clone() }).collect()
 }
