@@ -43,7 +43,7 @@ impl Projection {
 }
 
 /// The pace of the views in PostgreSQL: under load they lag so far at least, for reads that name no position.
-pub(crate) const PACE: Duration = Duration::from_millis(100);
+pub(crate) const PACE: Duration = Duration::from_millis(200);
 
 /// A projection at work on one lane.
 pub(crate) trait Projector: Send + 'static {
@@ -102,5 +102,10 @@ impl Step {
     /// and is refused before it has written anything.
     pub async fn take(&self, projection: Projection, connection: &mut PgConnection) -> Result<(), Error> {
         Ok(checkpoint::advance(connection, projection.as_str(), &self.from, &self.to).await?)
+    }
+
+    /// For a statement that does more than to move it.
+    pub(crate) fn of(&self, projection: Projection) -> checkpoint::Move<'_> {
+        checkpoint::Move { projection: projection.as_str(), from: &self.from, to: &self.to }
     }
 }

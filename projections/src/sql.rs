@@ -16,19 +16,22 @@ const WRITING: &str = "SET synchronous_commit = off; SET statement_timeout = '60
 
 const READING: &str = "SET default_transaction_read_only = on; SET statement_timeout = '10s'";
 
+/// Not asked before each use whether they still live: a round trip per transaction costs more than the try that a
+/// restart of PostgreSQL fails.
 pub(crate) async fn projectors(url: &str) -> Result<PgPool, Error> {
-    connect(url, "natter projectors", PROJECTORS, WRITING).await
+    connect(url, "natter projectors", PROJECTORS, WRITING, false).await
 }
 
 pub(crate) async fn queries(url: &str) -> Result<PgPool, Error> {
-    connect(url, "natter queries", QUERIES, READING).await
+    connect(url, "natter queries", QUERIES, READING, true).await
 }
 
-async fn connect(url: &str, name: &str, size: u32, settings: &'static str) -> Result<PgPool, Error> {
+async fn connect(url: &str, name: &str, size: u32, settings: &'static str, tested: bool) -> Result<PgPool, Error> {
     let options = PgConnectOptions::from_str(url).map_err(Error::database("read the database url"))?;
     PgPoolOptions::new()
         .max_connections(size)
         .acquire_timeout(Duration::from_secs(10))
+        .test_before_acquire(tested)
         .after_connect(move |connection, _| Box::pin(async move { connection.execute(settings).await.map(|_| ()) }))
         .connect_with(options.application_name(name))
         .await

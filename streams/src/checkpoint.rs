@@ -2,7 +2,7 @@
 //! transaction, so an effect happens exactly once.
 
 use crate::{Error, Hash, Lane, Link, Log};
-use sqlx::{PgConnection, Row};
+use sqlx::{PgConnection, Postgres, Row, postgres::PgArguments, query::Query};
 
 /// Where `projection` stands in `lane`; at the start if it never ran.
 pub async fn load(log: &Log, projection: &'static str, lane: Lane) -> Result<Link, Error> {
@@ -21,6 +21,39 @@ pub async fn load(log: &Log, projection: &'static str, lane: Lane) -> Result<Lin
     log.found(&link).await?.ok_or(Error::Foreign { projection, lane })
 }
 
+/// The statement that moves a checkpoint, for [`Move`]; it changes one row, or none.
+pub const MOVE: &str =
+    "INSERT INTO checkpoints AS mine (projection, lane, incarnation, position, hash) VALUES ($1, $2, $3, $4, $5)
+     ON CONFLICT (projection, lane) DO UPDATE SET incarnation = $3, position = $4, hash = $5 WHERE mine.position = $6";
+
+/// A checkpoint's move from one link to a later one.
+#[derive(Clone, Copy, Debug)]
+pub struct Move<'a> {
+    pub projection: &'static str,
+    pub from: &'a Link,
+    pub to: &'a Link,
+}
+
+impl<'a> Move<'a> {
+    /// A statement that begins with [`MOVE`], with its six parameters bound.
+    pub fn bind(&self, sql: &'a str) -> Query<'a, Postgres, PgArguments> {
+        let (from, to) = (self.from, self.to);
+        sqlx::query(sql)
+            .bind(self.projection)
+            .bind(to.lane.number())
+            .bind(to.incarnation)
+            .bind(to.position as i64)
+            .bind(&to.hash.0[..])
+            .bind(from.position as i64)
+    }
+
+    /// How many rows were changed says whether the checkpoint was where we thought.
+    pub fn taken(&self, rows: u64) -> Result<(), Error> {
+        let overtaken = Error::Overtaken { projection: self.projection, lane: self.to.lane };
+        if rows == 1 { Ok(()) } else { Err(overtaken) }
+    }
+}
+
 /// Moves the checkpoint from one link to a later one, in the caller's transaction.
 pub async fn advance(
     connection: &mut PgConnection,
@@ -28,20 +61,9 @@ pub async fn advance(
     from: &Link,
     to: &Link,
 ) -> Result<(), Error> {
-    let moved = sqlx::query(
-        "INSERT INTO checkpoints AS mine (projection, lane, incarnation, position, hash) VALUES ($1, $2, $3, $4, $5)
-         ON CONFLICT (projection, lane) DO UPDATE SET incarnation = $3, position = $4, hash = $5 WHERE mine.position = $6",
-    )
-    .bind(projection)
-    .bind(to.lane.number())
-    .bind(to.incarnation)
-    .bind(to.position as i64)
-    .bind(&to.hash.0[..])
-    .bind(from.position as i64)
-    .execute(connection)
-    .await
-    .map_err(Error::lane("move a checkpoint", to.lane))?;
-    if moved.rows_affected() == 1 { Ok(()) } else { Err(Error::Overtaken { projection, lane: to.lane }) }
+    let step = Move { projection, from, to };
+    let moved = step.bind(MOVE).execute(connection).await;
+    step.taken(moved.map_err(Error::lane("move a checkpoint", to.lane))?.rows_affected())
 }
 
 /// Writes down that the next event belongs to another incarnation than the checkpoint's own.

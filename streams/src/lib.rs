@@ -24,6 +24,7 @@ pub mod node;
 pub mod placement;
 pub mod position;
 pub mod probe;
+mod publisher;
 pub mod reader;
 pub mod relay;
 pub mod repair;

@@ -1,10 +1,9 @@
 //! What publishing costs at least, for benchmarks: prepared events, pipelined to streams of their own with the same
 //! headers and the same expected sequences, and nothing else done.
 
-use crate::{Error, Record, bus::Bus, stream, subject};
+use crate::{Error, Record, bus::Bus, publisher::Publisher, subject};
 use async_nats::jetstream::stream::Config;
-use futures::{StreamExt, stream::FuturesOrdered};
-use std::{future::IntoFuture, sync::Arc};
+use std::sync::Arc;
 
 const WINDOW: usize = 1_000;
 
@@ -17,17 +16,15 @@ pub async fn publish(bus: &Bus, records: &[Arc<Record>]) -> Result<(), Error> {
         ..Default::default()
     };
     bus.publishing().create_stream(config).await.map_err(Error::bus("create a probe's stream"))?;
-    let mut window = FuturesOrdered::new();
+    let mut publisher = Publisher::start(bus).await?;
     for record in records {
-        if window.len() == WINDOW {
-            window.next().await.transpose().map_err(Error::bus("publish a probe"))?;
+        if publisher.waiting() == WINDOW {
+            publisher.acknowledged().await?;
         }
-        let message = stream::encode(record);
-        let sent = bus.publishing().send_publish(subject::probe_event(record), message).await;
-        window.push_back(sent.map_err(Error::bus("publish a probe"))?.into_future());
+        publisher.publish(subject::probe_event(record), record).await?;
     }
-    while let Some(acknowledged) = window.next().await {
-        acknowledged.map_err(Error::bus("publish a probe"))?;
+    while publisher.waiting() > 0 {
+        publisher.acknowledged().await?;
     }
     bus.publishing()
         .delete_stream(subject::probe_stream(first.lane))

@@ -17,13 +17,13 @@ use crate::{
     fault,
     feed::Feeds,
     metrics,
+    publisher::Publisher,
     reader::Reader,
     seam::{self, Examined, Seam},
     stream, subject,
 };
-use async_nats::jetstream::{context::PublishAckFuture, stream::Stream};
-use futures::{StreamExt, stream::FuturesOrdered};
-use std::{future::IntoFuture, pin::pin, sync::Arc, time::Duration};
+use async_nats::jetstream::stream::Stream;
+use std::{pin::pin, sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
 
 /// Publishes of a lane without an answer yet: no more are sent while there are as many.
@@ -124,16 +124,19 @@ impl Relay {
     }
 
     async fn publish(&self, stream: &Stream, tail: Link, progressed: &mut bool) -> Error {
+        let mut publisher = match Publisher::start(&self.bus).await {
+            Ok(publisher) => publisher,
+            Err(error) => return error,
+        };
         let reader = Reader::tap(self.log.clone(), &self.feeds, tail);
         // Kept while acks come, not dropped and begun anew by each of them.
         let mut reading = pin!(read(reader));
-        let mut ahead = None;
-        let mut window = FuturesOrdered::new();
-        let mut confirmed = tail;
+        let (mut ahead, mut confirmed) = (None, tail);
         loop {
+            let is_idle = publisher.waiting() == 0;
             let step = tokio::select! {
                 biased;
-                Some((link, ack)) = window.next() => acknowledged(&link, ack).map(|()| {
+                newest = publisher.acknowledged() => newest.map(|link| {
                     confirmed = link;
                     *progressed = true;
                     metrics::relayed(self.lane, confirmed.position);
@@ -141,15 +144,15 @@ impl Relay {
                 (reader, records) = &mut reading, if ahead.is_none() => records.map(|records| {
                     ahead = Some((reader, records));
                 }),
-                () = tokio::time::sleep(IDLE_CHECK), if window.is_empty() => self.compare(stream, &confirmed).await,
+                () = tokio::time::sleep(IDLE_CHECK), if is_idle => self.compare(stream, &confirmed).await,
             };
             if let Err(error) = step {
                 return error;
             }
-            if window.len() < WINDOW
+            if publisher.waiting() < WINDOW
                 && let Some((reader, records)) = ahead.take()
             {
-                if let Err(error) = self.send(records, &mut window).await {
+                if let Err(error) = self.send(records, &mut publisher).await {
                     return error;
                 }
                 reading.set(read(reader));
@@ -171,18 +174,10 @@ impl Relay {
         Err(Error::Unfit(format!("stream {name} ends at {}, it was filled to {filled}", tail.last)))
     }
 
-    async fn send(&self, records: Vec<Arc<Record>>, window: &mut FuturesOrdered<Ack>) -> Result<(), Error> {
+    async fn send(&self, records: Vec<Arc<Record>>, publisher: &mut Publisher) -> Result<(), Error> {
         for record in records {
             fault::reach("relay.before_publish").await;
-            let link = record.link();
-            let message = stream::encode(&record);
-            let ack: PublishAckFuture = self
-                .bus
-                .publishing()
-                .send_publish(subject::event(&record), message)
-                .await
-                .map_err(Error::bus(format!("publish lane {} position {}", self.lane, link.position)))?;
-            window.push_back(Box::pin(async move { (link, ack.into_future().await) }));
+            publisher.publish(subject::event(&record), &record).await?;
         }
         Ok(())
     }
@@ -192,16 +187,4 @@ impl Relay {
 async fn read(mut reader: Reader) -> (Reader, Result<Vec<Arc<Record>>, Error>) {
     let records = reader.next(WINDOW).await;
     (reader, records)
-}
-
-type Acked = Result<async_nats::jetstream::publish::PublishAck, async_nats::jetstream::context::PublishError>;
-type Ack = futures::future::BoxFuture<'static, (Link, Acked)>;
-
-fn acknowledged(link: &Link, ack: Acked) -> Result<(), Error> {
-    let position = link.position;
-    let ack = ack.map_err(Error::bus(format!("publish position {position}")))?;
-    if ack.sequence == position {
-        return Ok(());
-    }
-    Err(Error::Unfit(format!("position {position} was stored as message {}", ack.sequence)))
 }

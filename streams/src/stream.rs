@@ -3,7 +3,7 @@
 
 use crate::{Error, Hash, Lane, Link, Record, event::CommandKey, feed::Batch, subject, tap::Lost};
 use async_nats::{
-    HeaderMap, Message,
+    HeaderMap, HeaderName, HeaderValue, Message, header,
     jetstream::{
         self, Context,
         consumer::{
@@ -143,29 +143,40 @@ fn event_of(message: &StreamMessage, lane: Lane) -> Option<Record> {
 
 /// The message of an event. Refused by the server unless the stream ends just before it.
 pub fn encode(record: &Record) -> PublishMessage {
-    let mut headers = HeaderMap::new();
-    headers.insert("ce-specversion", "1.0");
-    headers.insert("ce-id", record.event_id.to_string());
-    headers.insert("ce-source", format!("/natter/{}", record.noun));
-    headers.insert("ce-type", format!("natter.{}", record.name()));
-    headers.insert("ce-time", record.time.to_string());
-    headers.insert("ce-subject", record.aggregate_id.to_string());
-    headers.insert("content-type", "application/json");
-    headers.insert("natter-version", record.version.to_string());
-    headers.insert("natter-lane", record.lane.to_string());
-    headers.insert(INCARNATION, record.incarnation.to_string());
-    headers.insert("natter-position", record.position.to_string());
-    headers.insert("natter-sequence", record.sequence.to_string());
-    headers.insert("natter-previous", record.previous.to_string());
-    headers.insert("natter-hash", record.hash.to_string());
-    headers.insert("natter-metadata", &*record.metadata);
-    if let Some(key) = &record.key {
-        headers.insert(FINGERPRINT, hex(&key.fingerprint));
+    PublishMessage::build().payload(payload(record)).headers(headers(record))
+}
+
+/// See [`encode`].
+pub(crate) fn payload(record: &Record) -> bytes::Bytes {
+    bytes::Bytes::from_owner(Payload(record.payload.clone()))
+}
+
+/// See [`encode`]. Names are constants: the client would check and copy each of them for each message.
+pub(crate) fn headers(record: &Record) -> HeaderMap {
+    const fn name(name: &'static str) -> HeaderName {
+        HeaderName::from_static(name)
     }
-    PublishMessage::build()
-        .payload(bytes::Bytes::from_owner(Payload(record.payload.clone())))
-        .headers(headers)
-        .expected_last_sequence(record.position - 1)
+    let mut headers = HeaderMap::new();
+    headers.insert(const { name("ce-specversion") }, "1.0");
+    headers.insert(const { name("ce-id") }, record.event_id.to_string());
+    headers.insert(const { name("ce-source") }, format!("/natter/{}", record.noun));
+    headers.insert(const { name("ce-type") }, format!("natter.{}", record.name()));
+    headers.insert(const { name("ce-time") }, record.time.to_string());
+    headers.insert(const { name("ce-subject") }, record.aggregate_id.to_string());
+    headers.insert(const { name("content-type") }, "application/json");
+    headers.insert(const { name("natter-version") }, record.version.to_string());
+    headers.insert(const { name("natter-lane") }, record.lane.to_string());
+    headers.insert(const { name(INCARNATION) }, record.incarnation.to_string());
+    headers.insert(const { name("natter-position") }, record.position.to_string());
+    headers.insert(const { name("natter-sequence") }, record.sequence.to_string());
+    headers.insert(const { name("natter-previous") }, record.previous.to_string());
+    headers.insert(const { name("natter-hash") }, record.hash.to_string());
+    headers.insert(const { name("natter-metadata") }, &*record.metadata);
+    if let Some(key) = &record.key {
+        headers.insert(const { name(FINGERPRINT) }, hex(&key.fingerprint));
+    }
+    headers.insert(header::NATS_EXPECTED_LAST_SEQUENCE, HeaderValue::from(record.position - 1));
+    headers
 }
 
 /// Lends the record's text to the client without a copy.
@@ -177,13 +188,13 @@ impl AsRef<[u8]> for Payload {
     }
 }
 
-fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name).map(async_nats::HeaderValue::as_str)
 }
 
 /// The event of a message, if it is one of ours and its content matches its hash.
 pub fn decode(headers: &HeaderMap, payload: &[u8], sequence: u64) -> Option<Record> {
-    let field = |name| header(headers, name);
+    let field = |name| text(headers, name);
     let (noun, event_type) = field("ce-type")?.strip_prefix("natter.")?.split_once('.')?;
     let metadata = field("natter-metadata")?;
     let record = Record {

@@ -1,6 +1,7 @@
 //! One connection's task. It carries between the socket, the session (which says what to do), the outbox (what waits
-//! to be sent) and the hub; it decides nothing. Requests are done by tasks of their own, so that a slow read of
-//! history holds up neither heartbeats nor answers; sends are queued here first, in the order of their frames.
+//! to be sent) and the hub; it decides nothing. Reads are done by tasks of their own, so that a slow one holds up
+//! neither heartbeats nor answers; sends are queued here, in the order of their frames, and answered here: a task for
+//! each would be woken only to wake this one.
 
 use super::{
     close::Close,
@@ -19,14 +20,15 @@ use crate::{
     message, metrics,
 };
 use axum::extract::ws::WebSocket;
-use futures::{FutureExt, future::BoxFuture};
-use natter_client::wire::{ReadFrame, ReadOk};
+use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
+use natter_client::wire::{ReadFrame, ReadOk, SentOk};
 use natter_commands::{Caller, Keyed};
 use natter_domain::ConversationId;
 use natter_streams::clock;
 use serde::Serialize;
-use std::{sync::Arc, time::Duration};
-use tokio::time::{Instant, sleep, sleep_until};
+use std::{pin::Pin, sync::Arc, time::Duration};
+use tokio::time::{Instant, Sleep, sleep, sleep_until};
+use tokio_util::sync::WaitForCancellationFutureOwned;
 
 /// How long what is asked may wait at a read side that lags, before it is asked again.
 const CATCH_UP_AGAIN: Duration = Duration::from_millis(200);
@@ -45,6 +47,11 @@ struct Driver {
     seat: Option<Seat>,
     /// Resolves when `ready` may be said.
     starting: Option<BoxFuture<'static, ()>>,
+    /// Messages that were queued, each with its frame's id.
+    sending: FuturesUnordered<BoxFuture<'static, (String, Result<SentOk, Problem>)>>,
+    /// Kept over many waits, as is `stop`: the session's deadline moves with every frame, and is nearly never reached.
+    timer: Pin<Box<Sleep>>,
+    stop: Pin<Box<WaitForCancellationFutureOwned>>,
     stopping: bool,
     end: Option<End>,
     ping: bool,
@@ -65,6 +72,8 @@ impl Driver {
         let rules = Rules { heartbeat: settings.heartbeat, greeting: settings.greeting, drain: settings.drain / 2 };
         let session = Session::new(rules, Instant::now());
         let outbox = Arc::new(Outbox::default());
+        let timer = Box::pin(sleep_until(session.deadline()));
+        let stop = Box::pin(edge.stop.clone().cancelled_owned());
         Self {
             edge,
             session,
@@ -72,6 +81,9 @@ impl Driver {
             caller: None,
             seat: None,
             starting: None,
+            sending: FuturesUnordered::new(),
+            timer,
+            stop,
             stopping: false,
             end: None,
             ping: false,
@@ -124,18 +136,36 @@ impl Driver {
     /// Waits for the next thing to happen.
     async fn wait(&mut self, socket: &mut WebSocket) {
         let reads = self.session.reads();
-        let stop = self.edge.stop.clone();
-        let outbox = self.outbox.clone();
+        if self.session.deadline() < self.timer.deadline() {
+            self.timer.as_mut().reset(self.session.deadline());
+        }
         tokio::select! {
             read = wire::read(socket), if reads => self.read(read),
-            () = outbox.rung() => {}
+            () = self.outbox.rung() => {}
             () = std::future::ready(()), if self.more => {}
+            Some(sent) = self.sending.next(), if !self.sending.is_empty() => self.sent(sent),
             () = started(&mut self.starting) => {
                 self.starting = None;
                 self.step(Input::Ready { server_time: clock::now() });
             }
-            () = stop.cancelled(), if !self.stopping => self.stop(),
-            () = sleep_until(self.session.deadline()) => self.step(Input::Tick),
+            () = &mut self.stop, if !self.stopping => self.stop(),
+            () = &mut self.timer => self.tick(),
+        }
+    }
+
+    fn tick(&mut self) {
+        if self.session.deadline() <= Instant::now() {
+            self.step(Input::Tick);
+        }
+        self.timer.as_mut().reset(self.session.deadline());
+    }
+
+    /// Gives the answer, and those that have come with it: what was committed together is answered in one write.
+    fn sent(&mut self, first: (String, Result<SentOk, Problem>)) {
+        let mut next = Some(first);
+        while let Some((id, outcome)) = next {
+            self.outbox.give(reply(Some(id), outcome), Op::SEND_WEIGHT);
+            next = self.sending.next().now_or_never().flatten();
         }
     }
 
@@ -169,7 +199,7 @@ impl Driver {
             }
             Action::Join(identity) => self.join(identity.caller),
             Action::Do(op) => self.perform(op),
-            Action::Say(frame) => self.outbox.say(frame),
+            Action::Say(frame) => self.outbox.give(frame, 0),
             Action::Flow => self.outbox.flow(),
             Action::Ping => self.ping = true,
             Action::Close(close) => self.end = Some(End::Close { close, readable: true }),
@@ -206,7 +236,8 @@ impl Driver {
         match op {
             Op::Send(frame) => {
                 let queued = message::socket::queue(&inside, caller, &frame);
-                self.answer(frame.id, weight, async { message::socket::sent(queued?).await });
+                let sent = whole(async { message::socket::sent(queued?).await });
+                self.sending.push(async { (frame.id, sent.await) }.boxed());
             }
             Op::List(frame) => {
                 let id = frame.id.clone();
@@ -226,11 +257,7 @@ impl Driver {
         outcome: impl Future<Output = Result<T, Problem>> + Send + 'static,
     ) {
         let outbox = self.outbox.clone();
-        self.edge.sockets.spawn(async move {
-            let outcome = std::panic::AssertUnwindSafe(outcome).catch_unwind().await;
-            let outcome = outcome.unwrap_or_else(|_| Err(Problem::internal("a request panicked")));
-            outbox.answer(reply(Some(id), outcome), weight);
-        });
+        self.edge.sockets.spawn(async move { outbox.answer(reply(Some(id), whole(outcome).await), weight) });
     }
 
     fn flush_cursors(&self) {
@@ -253,6 +280,12 @@ impl Driver {
             }
         }
     }
+}
+
+/// A request that panics is answered too.
+async fn whole<T>(outcome: impl Future<Output = Result<T, Problem>>) -> Result<T, Problem> {
+    let outcome = std::panic::AssertUnwindSafe(outcome).catch_unwind().await;
+    outcome.unwrap_or_else(|_| Err(Problem::internal("a request panicked")))
 }
 
 async fn started(starting: &mut Option<BoxFuture<'static, ()>>) {

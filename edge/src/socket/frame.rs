@@ -56,6 +56,9 @@ impl Op {
         }
     }
 
+    /// The weight of a send's answer.
+    pub const SEND_WEIGHT: usize = 1;
+
     /// For the metrics.
     pub const fn name(&self) -> &'static str {
         match self {
@@ -71,7 +74,7 @@ impl Op {
     pub const fn weight(&self) -> usize {
         match self {
             Self::List(_) => 64,
-            _ => 1,
+            _ => Self::SEND_WEIGHT,
         }
     }
 }

@@ -68,32 +68,29 @@ pub struct Batch {
 }
 
 impl Outbox {
-    /// A notice, or an answer that nobody waited for.
-    pub fn say(&self, frame: Utf8Bytes) {
-        self.answer(frame, 0);
-    }
-
     /// The answer to a request of this weight.
     pub fn answer(&self, frame: Utf8Bytes, weight: usize) {
+        self.give(frame, weight);
+        self.bell.notify_one();
+    }
+
+    /// [`Self::answer`], or a notice of no weight, by the connection's own task: it will look without being rung for.
+    pub fn give(&self, frame: Utf8Bytes, weight: usize) {
         let mut state = self.state();
         state.answered += weight;
         state.answers.push(frame);
         state.overflowed |= state.answers.bytes > ANSWER_BYTES_MAX;
-        drop(state);
-        self.bell.notify_one();
     }
 
-    pub fn push(&self, frame: Utf8Bytes) {
-        if fault::drops("edge.push") {
-            return;
-        }
+    pub fn push(&self, frames: &[Utf8Bytes]) {
         let mut state = self.state();
         if state.stage == Stage::Deaf {
             return;
         }
-        state.pushes.push(frame);
-        if state.pushes.frames.len() > PUSHES_MAX || state.pushes.bytes > PUSH_BYTES_MAX {
-            state.drop_pushes();
+        for frame in frames {
+            if !fault::drops("edge.push") {
+                state.push(frame.clone());
+            }
         }
         drop(state);
         self.bell.notify_one();
@@ -158,6 +155,13 @@ impl Outbox {
 }
 
 impl State {
+    fn push(&mut self, frame: Utf8Bytes) {
+        self.pushes.push(frame);
+        if self.pushes.frames.len() > PUSHES_MAX || self.pushes.bytes > PUSH_BYTES_MAX {
+            self.drop_pushes();
+        }
+    }
+
     fn drop_pushes(&mut self) {
         metrics::pushes_dropped(self.pushes.frames.len() as u64);
         self.pushes = Queue::default();
@@ -223,7 +227,7 @@ mod tests {
     #[test]
     fn answers_go_before_pushes() {
         let outbox = flowing();
-        outbox.push("push".into());
+        outbox.push(&["push".into()]);
         outbox.answer("answer".into(), 3);
         let batch = outbox.take();
         assert_eq!((batch.frames.len(), batch.pushes, batch.answered), (2, 1, 3));
@@ -234,11 +238,11 @@ mod tests {
     #[test]
     fn pushes_before_ready_are_kept_from_the_moment_that_counts() {
         let outbox = Outbox::default();
-        outbox.push("before".into());
+        outbox.push(&["before".into()]);
         outbox.collect();
-        outbox.push("after".into());
+        outbox.push(&["after".into()]);
         assert!(taken(&outbox).is_empty());
-        outbox.say("ready".into());
+        outbox.give("ready".into(), 0);
         outbox.flow();
         assert_eq!(taken(&outbox), ["ready", "after"]);
     }
@@ -247,7 +251,7 @@ mod tests {
     fn too_many_pushes_become_one_resync() {
         let outbox = flowing();
         for number in 0..3 * PUSHES_MAX {
-            outbox.push(number.to_string().into());
+            outbox.push(&[number.to_string().into()]);
         }
         outbox.answer("answer".into(), 1);
         let all = taken(&outbox);
@@ -260,12 +264,12 @@ mod tests {
     #[test]
     fn too_many_bytes_of_pushes_become_one_resync() {
         let outbox = flowing();
-        outbox.push("a".repeat(PUSH_BYTES_MAX).into());
-        outbox.push("b".into());
-        outbox.push("c".into());
+        outbox.push(&["a".repeat(PUSH_BYTES_MAX).into()]);
+        outbox.push(&["b".into()]);
+        outbox.push(&["c".into()]);
         assert_eq!(taken(&outbox), [RESYNC, "c"]);
         for _ in 0..4 * PUSHES_MAX {
-            outbox.push("d".into());
+            outbox.push(&["d".into()]);
             assert!(outbox.state().pushes.frames.len() <= PUSHES_MAX);
         }
     }
@@ -275,7 +279,7 @@ mod tests {
         let outbox = Outbox::default();
         outbox.collect();
         outbox.resync("bus");
-        outbox.say("ready".into());
+        outbox.give("ready".into(), 0);
         outbox.flow();
         assert_eq!(taken(&outbox), ["ready", r#"{"event":"resync","reason":"bus"}"#]);
     }

@@ -1,11 +1,11 @@
-//! One person's subscription, and the connections that it feeds. Frames are taken as they come, copied once out of the
-//! client's read buffer, and handed to every connection of the person.
+//! One person's subscription, and the connections that it feeds. Frames are taken as they come, several of them in one
+//! message, copied once out of the client's read buffer, and handed to every connection of the person.
 
 use super::{deliverers::Deliverers, outbox::Outbox};
 use axum::{body::Bytes, extract::ws::Utf8Bytes};
 use futures::StreamExt;
 use natter_domain::{AccountId, SessionId};
-use natter_projections::delivery::{DELIVERER, MARK, SESSION_ENDED};
+use natter_projections::delivery::{DELIVERER, MARK, SESSION_ENDED, frames_of};
 use natter_streams::{
     bus::{Bus, HeaderMap},
     id, subject,
@@ -130,19 +130,19 @@ impl Person {
         if let Some(mark) = header(MARK) {
             return self.echo(mark, header(DELIVERER));
         }
-        let Ok(text) = std::str::from_utf8(payload) else {
-            return tracing::error!(account = %self.account, "a frame is not UTF-8");
-        };
         match header(SESSION_ENDED).map(str::parse) {
-            None => self.push(text),
-            Some(Ok(session)) => self.end(session, text),
+            None => self.push(payload),
+            Some(Ok(session)) => self.end(session, &String::from_utf8_lossy(payload)),
             Some(Err(_)) => tracing::error!(account = %self.account, "the word of an ended session names none"),
         }
     }
 
-    fn push(&self, text: &str) {
-        let frame = Utf8Bytes::from(text);
-        self.listeners().iter().for_each(|listener| listener.outbox.push(frame.clone()));
+    fn push(&self, payload: &[u8]) {
+        let frames: Result<Vec<_>, _> = frames_of(&Bytes::copy_from_slice(payload)).map(Utf8Bytes::try_from).collect();
+        let Ok(frames) = frames else {
+            return tracing::error!(account = %self.account, "a frame is not UTF-8");
+        };
+        self.listeners().iter().for_each(|listener| listener.outbox.push(&frames));
     }
 
     fn end(&self, session: SessionId, reason: &str) {
@@ -214,6 +214,15 @@ mod tests {
         let (person, outbox) = person();
         person.take(None, br#"{"event":"x"}"#);
         assert_eq!(outbox.take().frames[0].as_str(), r#"{"event":"x"}"#);
+    }
+
+    #[test]
+    fn frames_that_come_together_are_forwarded_one_by_one() {
+        let (person, outbox) = person();
+        person.take(None, b"{\"event\":\"x\"}\n{\"event\":\"y\"}");
+        let frames = outbox.take().frames;
+        let frames: Vec<&str> = frames.iter().map(|frame| frame.as_str()).collect();
+        assert_eq!(frames, [r#"{"event":"x"}"#, r#"{"event":"y"}"#]);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The projection `delivery`: its "view" is the people who are online. Each event becomes at most one frame, encoded
-//! once, published to the subject of every person it concerns; who has no device online has no listener there.
+//! once, published to the subject of every person it concerns; who has no device online has no listener there. Frames
+//! of a batch for one person share messages: [`frames_of`] takes one apart.
 //!
 //! The checkpoint moves when the server has confirmed the batch, so after any failure frames may come again, never be
 //! skipped: clients drop what they have. What an edge loses behind the server it notices itself (`resync`).
@@ -8,6 +9,7 @@
 
 mod facts;
 mod frame;
+mod letters;
 pub(crate) mod mark;
 mod members;
 mod outlet;
@@ -18,7 +20,9 @@ use crate::{
     progress::Progress,
     projector::{Batch, Projector, Step},
 };
+use bytes::Bytes;
 use facts::Facts;
+use letters::Letters;
 use natter_streams::{bus::Bus, keyring::Keyring};
 use outlet::{Connection, Outlet};
 pub use query::Query;
@@ -40,6 +44,11 @@ pub const MARK: &str = "natter-mark";
 
 /// On the echo: the start of the node that sent it.
 pub const DELIVERER: &str = "natter-deliverer";
+
+/// The frames of a message on the subject of a person, as it came. They share its memory.
+pub fn frames_of(payload: &Bytes) -> impl Iterator<Item = Bytes> {
+    payload.split(|byte| *byte == letters::BREAK).map(|frame| payload.slice_ref(frame))
+}
 
 pub(crate) struct Delivery {
     outlet: Outlet,
@@ -65,14 +74,15 @@ impl Delivery {
     async fn publish(&mut self, batch: Batch<'_>) -> Result<(), Error> {
         let happenings = frame::happenings(batch)?;
         self.facts.gather(batch.step().to, &happenings).await?;
-        let (mut frames, mut copies) = (0, 0);
+        let (mut frames, mut copies, mut letters) = (0, 0, Letters::default());
         for happening in happenings {
             for frame in happening.frames(&self.facts, &self.keyring)? {
-                self.outlet.publish(&frame).await?;
+                self.outlet.publish(&frame, &mut letters).await?;
                 frames += 1;
                 copies += frame.to.len();
             }
         }
+        self.outlet.finish(letters).await?;
         metrics::delivered(frames, copies);
         Ok(())
     }

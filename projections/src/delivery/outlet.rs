@@ -5,6 +5,7 @@
 use super::{
     SESSION_ENDED,
     frame::{Content, Frame},
+    letters::Letters,
 };
 use crate::Error;
 use bytes::Bytes;
@@ -57,14 +58,33 @@ impl Outlet {
         self.bus.live().statistics().connects.load(Ordering::Relaxed)
     }
 
-    pub(super) async fn publish(&self, frame: &Frame) -> Result<(), Error> {
+    /// Puts a frame into its letters, and sends those that are full.
+    pub(super) async fn publish(&self, frame: &Frame, letters: &mut Letters) -> Result<(), Error> {
         for &account in &frame.to {
             match &frame.content {
-                Content::Push(json) => self.send(subject::user(account), json.clone()).await?,
-                Content::SessionEnded(session, reason) => self.send_ended(account, *session, reason).await?,
+                Content::Push(json) => self.send_letter(account, letters.add(account, json.clone())).await?,
+                Content::SessionEnded(session, reason) => {
+                    self.send_letter(account, letters.take(account)).await?;
+                    self.send_ended(account, *session, reason).await?;
+                }
             }
         }
         Ok(())
+    }
+
+    /// Sends what is in the letters.
+    pub(super) async fn finish(&self, letters: Letters) -> Result<(), Error> {
+        for (account, letter) in letters.finish() {
+            self.send(subject::user(account), letter).await?;
+        }
+        Ok(())
+    }
+
+    async fn send_letter(&self, account: AccountId, letter: Option<Bytes>) -> Result<(), Error> {
+        match letter {
+            Some(letter) => self.send(subject::user(account), letter).await,
+            None => Ok(()),
+        }
     }
 
     async fn send(&self, subject: String, payload: Bytes) -> Result<(), Error> {

@@ -4,12 +4,13 @@ use crate::{
     proxy::Proxy,
     support::{A_MOMENT, BOUND, World, eventually},
 };
-use futures::{Stream, StreamExt};
+use bytes::Bytes;
+use futures::{Stream, StreamExt, stream};
 use natter_client::wire::Push;
 use natter_domain::{AccountId, ConversationId, FriendshipId, friendship, inbox};
 use natter_projections::{
     Projection,
-    delivery::{MARK, SESSION_ENDED},
+    delivery::{MARK, SESSION_ENDED, frames_of},
 };
 use natter_streams::{
     bus::{Bus, HeaderMap},
@@ -28,7 +29,10 @@ async fn listen(bus: &Bus, account: AccountId) -> impl Stream<Item = Heard> + Un
     let mut echo = client.subscribe(probe.clone()).await.unwrap();
     client.publish(probe, "".into()).await.unwrap();
     echo.next().await.unwrap();
-    subscription.map(|message| Heard { payload: message.payload.to_vec(), headers: message.headers })
+    subscription.flat_map(|message| {
+        let heard = |frame: Bytes| Heard { payload: frame.to_vec(), headers: message.headers.clone() };
+        stream::iter(frames_of(&message.payload).map(heard).collect::<Vec<_>>())
+    })
 }
 
 struct Heard {

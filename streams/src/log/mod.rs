@@ -17,6 +17,7 @@ use natter_domain::Timestamp;
 use sqlx::PgPool;
 use std::{sync::Arc, time::Duration};
 use store::{Reached, Store};
+use tokio::sync::OwnedSemaphorePermit;
 use uuid::Uuid;
 
 /// The server's own limit says nothing when its answer never arrives.
@@ -49,6 +50,9 @@ pub enum Appended {
     /// The outcome is not known until the lane has been taken over again.
     Unknown(sqlx::Error),
 }
+
+/// The right to use one of the connections that append.
+pub struct Turn(#[expect(dead_code, reason = "it is given back when it is dropped")] OwnedSemaphorePermit);
 
 /// The event store: one PostgreSQL server, or several that share the lanes. Each lane has its events and its row on one
 /// of them, so no transaction ever spans two, and the loss of one stops its own lanes only.
@@ -96,6 +100,12 @@ impl Log {
             }
         }
         Ok(())
+    }
+
+    /// Waits until one of the connections that append to the lane's server is free, behind those who wait already.
+    pub fn turn(&self, lane: Lane) -> impl Future<Output = Turn> + Send + use<> {
+        let turns = self.store(lane).turns.clone();
+        async move { Turn(turns.acquire_owned().await.expect("it is never closed")) }
     }
 
     pub fn lanes(&self) -> Lanes {
