@@ -3,7 +3,8 @@
 //!
 //! Reading order: `dispatch` (the way in), `road` (to the lane's owner, here or on another node: `remote`), `lane` and
 //! `worker` (one task per lane decides and commits), `job` (a command on its way), `adapter` and `store` (deciders as
-//! `cqrs_es` aggregates over the log); then a folder per noun with its use cases. Commands never read projections: what a decision needs is folded from the log.
+//! `cqrs_es` aggregates over the log), `snapshot` (what makes long ones short); then a folder per noun with its use cases.
+//! Commands never read projections: what a decision needs is folded from the log.
 
 mod account;
 mod adapter;
@@ -23,6 +24,7 @@ mod password;
 mod remote;
 mod road;
 mod session;
+pub mod snapshot;
 pub mod stock;
 mod store;
 mod worker;
@@ -100,6 +102,7 @@ impl Commands {
         let dispatch = Dispatch::new(roads.clone(), feeds.clone());
         if settings.owns_lanes {
             friendship::reaction::start_all(&log, &feeds, &dispatch, &tasks, stop);
+            tasks.spawn(snapshot::keep(context.clone(), feeds.clone(), stop.clone()));
             tasks.spawn(remote::serve(roads.clone(), bus.clone(), node.clone(), stop.clone()));
             let owner = Owner { log, bus, node, directory, feeds, roads, relays: settings.relays };
             tasks.spawn(lease::keep(context, Share::Lanes, move |lease| owner.clone().serve(lease), stop.clone()));

@@ -1,6 +1,7 @@
 //! Every metric of the write side.
 
-use metrics::{counter, gauge};
+use metrics::{counter, gauge, histogram};
+use natter_domain::Noun;
 use natter_streams::Lane;
 
 /// A command waited longer than its caller.
@@ -42,4 +43,19 @@ pub(crate) fn refused(code: &'static str) {
 pub(crate) fn looked_up(keys: usize) {
     counter!("natter_commands_key_lookups_total").increment(1);
     counter!("natter_commands_keys_looked_up_total").increment(keys as u64);
+}
+
+/// An aggregate was loaded, and so many of its events were read for it.
+pub(crate) fn loaded(noun: Noun, read: u64) {
+    histogram!("natter_commands_load_events", "noun" => noun.as_str()).record(read as f64);
+}
+
+/// A snapshot was stored.
+pub(crate) fn snapshot_made(noun: Noun) {
+    counter!("natter_commands_snapshots_made_total", "noun" => noun.as_str()).increment(1);
+}
+
+/// A snapshot was there and could not be used: the aggregate was replayed from its first event.
+pub(crate) fn snapshot_ignored(noun: Noun, why: &'static str) {
+    counter!("natter_commands_snapshots_ignored_total", "noun" => noun.as_str(), "why" => why).increment(1);
 }

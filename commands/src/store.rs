@@ -1,4 +1,4 @@
-//! Our `cqrs_es::EventStore` over a lane: shared states in memory, loading by `postgres-es`, and a `commit` that
+//! Our `cqrs_es::EventStore` over a lane: shared states in memory, loading from snapshots and the log, and a `commit` that
 //! puts the new state in place and hands the events to the lane's committer by way of an outbox.
 //!
 //! It belongs to one lane worker: nothing else touches it, so its locks are never contended.
@@ -10,6 +10,7 @@ use crate::{
     error::Error,
     job::{Job, Work},
     remote::{Asker, Envelope},
+    snapshot,
 };
 use cqrs_es::{
     AggregateContext, AggregateError, EventEnvelope, EventStore,
@@ -96,12 +97,10 @@ impl<D: Decider> Store<D> {
         lock(&self.cache).contains(id)
     }
 
-    /// Replays an aggregate from the log, beside the lane's work.
+    /// Loads an aggregate from its snapshot and the log, beside the lane's work.
     pub async fn replay(log: &Log, lane: Lane, id: Uuid) -> Result<Replayed<D>, Error> {
-        let store = PersistedEventStore::<_, Adapter<D>>::new_event_store(log.repository(lane));
-        let mut context = store.load_aggregate(&id.to_string()).await.map_err(Error::loading)?;
-        let sequence = context.current_sequence as u64;
-        Ok(Replayed { state: std::mem::take(context.aggregate()).0, sequence })
+        let loaded = snapshot::load::<D>(log, lane, id).await?;
+        Ok(Replayed { state: Arc::new(loaded.state), sequence: loaded.sequence })
     }
 
     pub fn keep(&self, id: Uuid, replayed: Replayed<D>) {

@@ -15,6 +15,7 @@ pub const POSTGRES: &[(i64, &str, &str)] = &[
     (4, "lease", include_str!("../postgres/0004_lease.sql")),
     (5, "stores", include_str!("../postgres/0005_stores.sql")),
     (6, "repair", include_str!("../postgres/0006_repair.sql")),
+    (7, "snapshot", include_str!("../postgres/0007_snapshot.sql")),
 ];
 
 /// Brings the database to the newest shape. Safe to call from many processes: the first takes a lock.

@@ -8,6 +8,7 @@ mod repeat;
 mod replay;
 mod send;
 mod session;
+mod snapshot;
 mod state;
 mod stop;
 mod support;

@@ -179,6 +179,13 @@ impl Log {
     pub fn repository(&self, lane: Lane) -> postgres_es::PostgresEventRepository {
         postgres_es::PostgresEventRepository::new(self.lane_pool(lane).clone())
     }
+
+    /// The same, for aggregates too long to be loaded at once: none of their events is numbered above `until`. The crate
+    /// knows no pages, but it takes any name for its table; PostgreSQL finds the rows by the primary key either way.
+    pub fn repository_until(&self, lane: Lane, until: u64) -> postgres_es::PostgresEventRepository {
+        let page = format!("(SELECT * FROM events WHERE sequence <= {until}) AS page");
+        self.repository(lane).with_tables(&page, "snapshots")
+    }
 }
 
 async fn answered<T>(statement: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
