@@ -4,7 +4,8 @@
 //! Reading order: `dispatch` (the way in), `road` (to the lane's owner, here or on another node: `remote`), `lane` and
 //! `worker` (one task per lane decides and commits), `job` (a command on its way), `adapter` and `store` (deciders as
 //! `cqrs_es` aggregates over the log), `snapshot` (what makes long ones short); then a folder per noun with its use cases.
-//! Commands never read projections: what a decision needs is folded from the log.
+//! `process` and `timer` give commands because of events, `reaction` runs them. Commands never read projections: what a
+//! decision needs is folded from the log.
 
 mod account;
 mod adapter;
@@ -21,12 +22,15 @@ mod lane;
 mod lookup;
 mod metrics;
 mod password;
+mod process;
+mod reaction;
 mod remote;
 mod road;
 mod session;
 pub mod snapshot;
 pub mod stock;
 mod store;
+mod timer;
 mod worker;
 
 pub use conversation::{Conversations, Opened, Sent};
@@ -35,6 +39,7 @@ pub use error::Error;
 pub use friendship::{Accepted, Friendships, Requested};
 pub use inbox::{Advanced, Inboxes};
 pub use password::Cost;
+pub use reaction::{Reaction, Reactions};
 pub use session::{Device, Registration, Sessions, SignedIn};
 
 use dispatch::Dispatch;
@@ -83,7 +88,8 @@ pub struct Commands {
 
 impl Commands {
     /// Opens the roads, and takes this process' share of the lanes where it is to have one. When `stop` is cancelled
-    /// nothing more is taken, what is in hand is answered, and the lanes are handed over; then the tasks end.
+    /// nothing more is taken, what is in hand is answered, and the lanes are handed over; then the tasks end. What
+    /// answers events runs apart: [`Self::reactions`].
     pub fn start(
         context: lease::Context,
         feeds: Feeds,
@@ -101,7 +107,6 @@ impl Commands {
         tasks.spawn(roads.clone().report(stop.clone()));
         let dispatch = Dispatch::new(roads.clone(), feeds.clone());
         if settings.owns_lanes {
-            friendship::reaction::start_all(&log, &feeds, &dispatch, &tasks, stop);
             tasks.spawn(snapshot::keep(context.clone(), feeds.clone(), stop.clone()));
             tasks.spawn(remote::serve(roads.clone(), bus.clone(), node.clone(), stop.clone()));
             let owner = Owner { log, bus, node, directory, feeds, roads, relays: settings.relays };

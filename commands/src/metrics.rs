@@ -9,6 +9,11 @@ pub(crate) fn expired() {
     counter!("natter_commands_expired_total").increment(1);
 }
 
+/// An order of Natter's own, to another noun, came back `accepted`, `refused` or `unanswered`.
+pub(crate) fn ordered(by: &'static str, outcome: &'static str) {
+    counter!("natter_commands_orders_total", "by" => by, "outcome" => outcome).increment(1);
+}
+
 /// A lane, or the process, had no room for a command.
 pub(crate) fn shed(lane: Lane) {
     counter!("natter_commands_shed_total", "lane" => lane.to_string()).increment(1);

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(60 * 60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -29,6 +30,11 @@ pub const REQUEST_BODY_MAX_BYTES: usize = 1024 * 1024;
 /// One WebSocket frame from a client.
 pub const FRAME_MAX_BYTES: usize = 128 * 1024;
 
+/// A registration that is not complete by then is abandoned, and its names are free again.
+pub const REGISTRATION_EXPIRY: Duration = MINUTE.saturating_mul(10);
+/// A registration claims its names within this, or not at all. What lies between this and [`REGISTRATION_EXPIRY`] is
+/// how far the clocks of two nodes may be apart: a claim must not come after its release.
+pub const CLAIM_WINDOW: Duration = MINUTE.saturating_mul(5);
 /// A friend request that nobody answered is closed after this.
 pub const REQUEST_EXPIRY: Duration = DAY.saturating_mul(7);
 /// How long after a person's last request their next one to the same person is refused.

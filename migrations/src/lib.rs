@@ -16,6 +16,7 @@ pub const POSTGRES: &[(i64, &str, &str)] = &[
     (5, "stores", include_str!("../postgres/0005_stores.sql")),
     (6, "repair", include_str!("../postgres/0006_repair.sql")),
     (7, "snapshot", include_str!("../postgres/0007_snapshot.sql")),
+    (8, "timer", include_str!("../postgres/0008_timer.sql")),
 ];
 
 /// Brings the database to the newest shape. Safe to call from many processes: the first takes a lock.

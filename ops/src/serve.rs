@@ -94,15 +94,16 @@ impl Process {
         let owns_lanes = settings.has(Role::Commands);
         let command_settings = natter_commands::Settings { password_cost: settings.argon2, owns_lanes, relays: true };
         let (commands, tasks) =
-            Commands::start(self.leases.clone(), feeds, self.keyring.clone(), &command_settings, stop);
-        self.commands = Some(commands);
-        self.tasks.push(tasks);
+            Commands::start(self.leases.clone(), feeds.clone(), self.keyring.clone(), &command_settings, stop);
+        self.commands = Some(commands.clone());
         if owns_lanes {
+            self.tasks.push(commands.reactions(self.leases.clone(), feeds).keep(stop));
             let Leases { log, directory, .. } = self.leases.clone();
             self.readiness = self.readiness.clone().and("commands", move || {
                 log.lanes().iter().any(|lane| directory.owner(lane).is_none()).then_some("wait for lanes to be taken")
             });
         }
+        self.tasks.push(tasks);
     }
 
     async fn start_projections(

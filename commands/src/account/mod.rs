@@ -1,13 +1,20 @@
 //! An account comes to be: `registration_started` (with its handles), the claims, `registered`. The account's own
 //! stream is the commit point: whatever stops in between, nobody can sign in before `registered`.
+//!
+//! A registration that was begun and not completed is abandoned when its time is over ([`timer`]), and what was
+//! abandoned gives its handles back ([`process`]).
 
-use crate::{Commands, error::Error};
+pub(crate) mod process;
+pub(crate) mod timer;
+
+use crate::{Commands, dispatch::Outcome, error::Error};
 use natter_domain::{
-    AccountId, Code, HandleId, Nickname, Username,
+    AccountId, Code, HandleId, Nickname, Timestamp, Username,
     account::{self, Account},
     handle::{self, Handle},
+    limit,
 };
-use natter_streams::{Positions, id};
+use natter_streams::{Positions, fault, id};
 
 /// The kind of the handle that a user name is.
 pub(crate) const USERNAME: &str = "username";
@@ -28,9 +35,14 @@ pub(crate) async fn register(
         password_hash: commands.passwords.hash(password).await?,
         handles: vec![handle],
     };
-    decide(commands, account_id, start).await?;
-    match claim(commands, account_id, handle).await {
-        Ok(()) => Ok((account_id, decide(commands, account_id, account::Command::CompleteRegistration).await?)),
+    let started = decide(commands, account_id, start).await?;
+    let until = claimed_until(&started)?;
+    match claim(commands, account_id, handle, until).await {
+        Ok(()) => {
+            fault::reach("account.after_claim").await;
+            let completed = decide(commands, account_id, account::Command::CompleteRegistration).await?;
+            Ok((account_id, completed.positions))
+        }
         Err(refused @ Error::Refused { .. }) => {
             decide(commands, account_id, account::Command::AbandonRegistration).await?;
             Err(refused)
@@ -48,13 +60,20 @@ async fn refuse_taken(commands: &Commands, handle: HandleId) -> Result<(), Error
     }
 }
 
-async fn claim(commands: &Commands, by: AccountId, handle: HandleId) -> Result<(), Error> {
-    let claim = handle::Command::Claim { by };
+/// By the clock of the account's lane: a claim that is held up longer is void, for the account may be abandoned by then.
+fn claimed_until(started: &Outcome<Account>) -> Result<Timestamp, Error> {
+    let none = || Error::Failed { what: "start a registration", source: "the decision wrote nothing".into() };
+    let (_, started_at) = started.events.first().ok_or_else(none)?;
+    Ok(*started_at + limit::CLAIM_WINDOW)
+}
+
+async fn claim(commands: &Commands, by: AccountId, handle: HandleId, until: Timestamp) -> Result<(), Error> {
+    let claim = handle::Command::Claim { by, until };
     commands.dispatch.execute::<Handle>(handle::address(handle), None, None, claim).await.map(drop)
 }
 
-async fn decide(commands: &Commands, account: AccountId, command: account::Command) -> Result<Positions, Error> {
-    Ok(commands.dispatch.execute::<Account>(account::address(account), None, None, command).await?.positions)
+async fn decide(commands: &Commands, account: AccountId, command: account::Command) -> Result<Outcome<Account>, Error> {
+    commands.dispatch.execute::<Account>(account::address(account), None, None, command).await
 }
 
 /// The password hash of a registered account that has this user name.

@@ -7,7 +7,7 @@ use crate::{
     keys::Key,
 };
 use natter_domain::{
-    AccountId, Code, ConversationId, FriendshipId, MessageId, Timestamp,
+    AccountId, Address, Code, ConversationId, FriendshipId, MessageId, Timestamp,
     conversation::{self, BodyKind, Conversation, Event},
     friendship::{self, Friendship},
 };
@@ -47,7 +47,7 @@ impl Conversations<'_> {
         let Some(id) = friendship.conversation_id.filter(|_| friendship.friends) else {
             return Err(Error::code(Code::NotFriends, "only friends can open a direct conversation"));
         };
-        let outcome = start_direct(&self.0.dispatch, id, [me, with]).await?;
+        let outcome = start_direct(&self.0.dispatch, None, id, [me, with]).await?;
         Ok(Opened { conversation_id: id, created: !outcome.events.is_empty(), positions: outcome.positions })
     }
 
@@ -95,12 +95,18 @@ fn sent(outcome: &Outcome<Conversation>) -> Result<Sent, Error> {
     }
 }
 
+/// Opens the conversation unless it is open.
 pub(crate) async fn start_direct(
     dispatch: &Dispatch,
+    key: Option<Key>,
     id: ConversationId,
-    mut members: [AccountId; 2],
+    members: [AccountId; 2],
 ) -> Result<Outcome<Conversation>, Error> {
+    let (address, command) = direct(id, members);
+    dispatch.execute::<Conversation>(address, None, key, command).await
+}
+
+pub(crate) fn direct(id: ConversationId, mut members: [AccountId; 2]) -> (Address, conversation::Command) {
     members.sort();
-    let command = conversation::Command::StartDirect { members };
-    dispatch.execute::<Conversation>(conversation::address(id), None, None, command).await
+    (conversation::address(id), conversation::Command::StartDirect { members })
 }

@@ -1,7 +1,7 @@
 //! Becoming friends: request, accept, reject. Accepting opens the pair's one direct conversation; the answer waits
-//! until that is durable too, and should this process die in between, [`reaction`] completes it.
+//! until that is durable too, and should this process die in between, [`process`] completes it.
 
-pub(crate) mod reaction;
+pub(crate) mod process;
 
 use crate::{Commands, Keyed, account, conversation, dispatch::Outcome, error::Error, keys::Key};
 use natter_domain::{
@@ -50,7 +50,8 @@ impl Friendships<'_> {
                 Ok(Requested { request_id: *request_id, made, positions: outcome.positions })
             }
             Some((Event::Accepted { request_id, from, to, conversation_id }, _)) => {
-                let positions = self.open(*conversation_id, [*from, *to], outcome.positions.clone()).await?;
+                let positions =
+                    self.open(*request_id, *conversation_id, [*from, *to], outcome.positions.clone()).await?;
                 Ok(Requested { request_id: *request_id, made: None, positions })
             }
             _ => Err(Error::Failed {
@@ -72,7 +73,7 @@ impl Friendships<'_> {
             Some((Event::Accepted { from, to, conversation_id, .. }, _)) => (*conversation_id, [*from, *to]),
             _ => self.accepted_before(friendship_id, request_id).await?,
         };
-        let positions = self.open(conversation_id, members, outcome.positions).await?;
+        let positions = self.open(request_id, conversation_id, members, outcome.positions).await?;
         Ok(Accepted { conversation_id, positions })
     }
 
@@ -111,11 +112,12 @@ impl Friendships<'_> {
 
     async fn open(
         &self,
+        request_id: RequestId,
         id: ConversationId,
         members: [AccountId; 2],
         mut cause: Positions,
     ) -> Result<Positions, Error> {
-        let effect = conversation::start_direct(&self.0.dispatch, id, members).await?;
+        let effect = conversation::start_direct(&self.0.dispatch, Some(process::key(request_id)), id, members).await?;
         cause.merge(&effect.positions);
         Ok(cause)
     }

@@ -1,10 +1,9 @@
 //! From a request to a conversation.
 
-use crate::support::{Node, appends_failed, code, count_appends, keyed, keyless};
-use natter_commands::Caller;
-use natter_domain::{AccountId, Address, Code, ConversationId, FriendshipId, RequestId, friendship};
-use natter_streams::{Draft, Link, Positions, clock, committer::Committer, id};
-use natter_testkit::{BOUND, Stack, within};
+use crate::support::{Node, appends_failed, code, count_appends, draft, keyed, keyless, wrote_and_died};
+use natter_domain::{AccountId, Code, ConversationId, FriendshipId, friendship};
+use natter_streams::{Positions, id};
+use natter_testkit::Stack;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_accepted_request_opens_the_conversation_before_it_is_answered() {
@@ -112,7 +111,9 @@ async fn a_conversation_whose_acceptor_died_before_opening_it_is_opened_by_the_l
     let requested = node.commands.friendship().request(keyless(alice), bob.account, None).await.unwrap();
     node.stop().await;
     let conversation_id = ConversationId(id::new());
-    accept_and_die(&stack, alice, bob, requested.request_id, conversation_id).await;
+    let (request_id, from, to) = (requested.request_id, alice.account, bob.account);
+    let accepted = friendship::Event::Accepted { request_id, from, to, conversation_id };
+    wrote_and_died(&stack, vec![draft(friendship::address(FriendshipId::of(from, to)), 2, &accepted)]).await;
 
     let node = Node::start(&stack).await;
     let lane = node.lane(conversation_id);
@@ -124,23 +125,6 @@ async fn a_conversation_whose_acceptor_died_before_opening_it_is_opened_by_the_l
     })
     .await;
     assert_eq!(node.sent(bob, conversation_id, "at last").await.seq, 1);
-}
-
-/// Only the acceptance became durable.
-async fn accept_and_die(stack: &Stack, from: Caller, to: Caller, request_id: RequestId, conversation: ConversationId) {
-    let log = natter_streams::Log::connect(stack.database_url(), None).await.expect("open the log");
-    let id = FriendshipId::of(from.account, to.account);
-    let address: Address = friendship::address(id);
-    let lane = log.lanes().of(address.route);
-    let mut committer = Committer::start(log.clone(), lane, "died".into()).await.expect("take the lane over");
-    let event =
-        friendship::Event::Accepted { request_id, from: from.account, to: to.account, conversation_id: conversation };
-    let draft = Draft::encode(&event, address, 2, "{}".into(), clock::now()).expect("it is small");
-    committer.queue(vec![draft], ());
-    within("the acceptance is durable", BOUND, committer.settled()).await;
-    let incarnation = log.incarnation(lane).await.expect("the lane is there");
-    let events = log.read(&Link::start(lane, incarnation), 1_000).await.expect("read the lane");
-    assert_eq!(events.last().map(|event| event.name()).as_deref(), Some("friendship.accepted"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

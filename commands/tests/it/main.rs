@@ -3,6 +3,7 @@
 mod fence;
 mod friendship;
 mod nodes;
+mod process;
 mod redo;
 mod repeat;
 mod replay;
@@ -12,3 +13,4 @@ mod snapshot;
 mod state;
 mod stop;
 mod support;
+mod timer;

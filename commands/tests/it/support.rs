@@ -1,16 +1,17 @@
 //! People without doors: they speak to [`Commands`] directly. And ways to break what lies under it.
 
 use natter_commands::{
-    Accepted, Caller, Commands, Cost, Error, Keyed, Pending, Registration, Sent, Settings, SignedIn,
+    Accepted, Caller, Commands, Cost, Error, Keyed, Pending, Reactions, Registration, Sent, Settings, SignedIn,
 };
 use natter_domain::{
-    AccountId, Code, ConversationId, FriendshipId, MessageId, Password, Username,
+    AccountId, Address, Code, ConversationId, FriendshipId, MessageId, Password, Username,
     conversation::{self, Event},
 };
 use natter_streams::{
-    Lane, Link, Log, Record,
+    Draft, Lane, Link, Log, Record,
     bus::Bus,
     clock,
+    committer::Committer,
     feed::Feeds,
     id,
     keyring::Keyring,
@@ -32,11 +33,13 @@ pub struct Node {
     pub context: lease::Context,
     pub stop: CancellationToken,
     pub tasks: TaskTracker,
+    /// What answers events.
+    pub reactions: TaskTracker,
 }
 
 impl Node {
     pub async fn start(stack: &Stack) -> Self {
-        Self::with_lanes(stack, 2).await
+        Self::with_lanes(stack, LANES).await
     }
 
     pub async fn with_lanes(stack: &Stack, lanes: u16) -> Self {
@@ -45,7 +48,18 @@ impl Node {
 
     /// One of several on a log.
     pub async fn named(stack: &Stack, name: &str, lanes: u16) -> Self {
-        Self::launch(stack, name, lanes, true).await
+        let node = Self::launch(stack, name, lanes, true).await;
+        let reactions = node.reactions().keep(&node.stop);
+        Self { reactions, ..node }
+    }
+
+    /// One in which nothing answers events.
+    pub async fn quiet(stack: &Stack, lanes: u16) -> Self {
+        Self::launch(stack, "quiet", lanes, true).await
+    }
+
+    pub fn reactions(&self) -> Reactions {
+        self.commands.reactions(self.context.clone(), self.feeds.clone())
     }
 
     /// One that owns nothing.
@@ -63,7 +77,9 @@ impl Node {
         let settings = Settings { password_cost: Cost::Cheap, owns_lanes, relays: true };
         let keyring = Arc::new(Keyring::new(&[1; 32]));
         let (commands, tasks) = Commands::start(context.clone(), feeds.clone(), keyring, &settings, &stop);
-        Self { commands, log, feeds, context, stop, tasks }
+        let reactions = TaskTracker::new();
+        reactions.close();
+        Self { commands, log, feeds, context, stop, tasks, reactions }
     }
 
     /// How many lanes are its own, as far as it knows.
@@ -82,6 +98,7 @@ impl Node {
 
     pub async fn stop(self) {
         self.stop.cancel();
+        within("the reactions stop", BOUND, self.reactions.wait()).await;
         within("the write side stops", BOUND, self.tasks.wait()).await;
     }
 
@@ -145,6 +162,45 @@ impl Node {
         let incarnation = self.log.incarnation(lane).await.expect("the lane is there");
         self.log.read(&Link::start(lane, incarnation), 1_000_000).await.expect("read the lane")
     }
+}
+
+/// How many lanes the usual node has.
+pub const LANES: u16 = 2;
+
+/// An event that nobody decided, the aggregate's number `sequence`.
+pub fn draft(address: Address, sequence: u64, event: &impl natter_domain::Event) -> Draft {
+    Draft::encode(event, address, sequence, "{}".into(), clock::now()).expect("it is small")
+}
+
+/// What somebody who died had made durable. No node may run.
+pub async fn wrote_and_died(stack: &Stack, drafts: Vec<Draft>) {
+    let log = Log::connect(stack.database_url(), Some(LANES)).await.expect("open the log");
+    for lane in log.lanes().iter() {
+        let mine: Vec<Draft> =
+            drafts.iter().filter(|draft| log.lanes().of(draft.address.route) == lane).cloned().collect();
+        if mine.is_empty() {
+            continue;
+        }
+        let mut committer = Committer::start(log.clone(), lane, "died".into()).await.expect("take the lane over");
+        let (count, before) = (mine.len() as u64, committer.head().position);
+        committer.queue(mine, ());
+        within("it is durable", BOUND, committer.settled()).await;
+        assert_eq!(committer.head().position, before + count);
+        // Nobody waits for the end of its lease.
+        sql(stack, "UPDATE lanes SET expires_at = '-infinity' WHERE owner = 'died'").await;
+    }
+}
+
+/// Where a reaction's checkpoint stands in the database.
+pub async fn checkpoint(stack: &Stack, name: &str, lane: Lane) -> u64 {
+    let stored: Option<i64> =
+        sqlx::query_scalar("SELECT position FROM checkpoints WHERE projection = $1 AND lane = $2")
+            .bind(name)
+            .bind(lane.number())
+            .fetch_optional(stack.pool())
+            .await
+            .expect("read a checkpoint");
+    stored.unwrap_or_default() as u64
 }
 
 pub async fn open(stack: &Stack, lanes: u16) -> Log {

@@ -15,4 +15,6 @@ pub enum Command {
     CompleteRegistration,
     /// A handle could not be claimed.
     AbandonRegistration,
+    /// Its time is over, whoever was to complete it.
+    ExpireRegistration,
 }

@@ -1,11 +1,13 @@
 //! An account is a person here. It begins with a registration that first names itself, then claims its handles
 //! (user name, later e-mail and phone) one by one, and only then counts: whoever reads the account's stream
-//! knows whether the person exists. Should a handle turn out to be somebody else's, the account is abandoned
-//! before any handle is given back, so that the two can never race.
+//! knows whether the person exists. Should a handle turn out to be somebody else's, or the registration not be
+//! completed in its time, the account is abandoned before any handle is given back, so that the two can never race.
 //!
 //! - ACC-1: a registration starts once; the same one again is silent, another one is refused.
 //! - ACC-2: a registration ends once, registered or abandoned; neither end turns into the other.
 //! - ACC-3: what was never started cannot end.
+//! - ACC-4: an abandoned registration names its handles: that is the order to give them back.
+//! - ACC-5: a registration expires when its time is over, not before, and only while it is not complete.
 //!
 //! That every handle is claimed before `CompleteRegistration` is the promise of who sends it. Sealing is random, so
 //! "the same" means the same sealed bytes: a client's retry is recognised before, by its command key.
@@ -30,7 +32,7 @@ pub fn address(id: AccountId) -> Address {
 
 impl Decider for Account {
     const NOUN: Noun = Noun::Account;
-    const STATE_VERSION: u32 = 1;
+    const STATE_VERSION: u32 = 2;
     type State = State;
     type Command = Command;
     type Event = Event;

@@ -1,7 +1,7 @@
 //! What we remember of an account.
 
 use super::Event;
-use crate::{HandleId, Sealed};
+use crate::{HandleId, Sealed, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::mem;
 
@@ -16,6 +16,7 @@ pub enum State {
         nickname: Sealed,
         password_hash: String,
         handles: Vec<HandleId>,
+        expires_at: Timestamp,
     },
     Registered {
         username: Sealed,
@@ -30,18 +31,19 @@ impl State {
     /// An event that does not fit the state leaves it as it is: `decide` makes none such.
     pub(super) fn evolve(&mut self, event: &Event) {
         *self = match (mem::take(self), event) {
-            (Self::Unknown, Event::RegistrationStarted { username, nickname, password_hash, handles }) => {
+            (Self::Unknown, Event::RegistrationStarted { username, nickname, password_hash, handles, expires_at }) => {
                 Self::Registering {
                     username: username.clone(),
                     nickname: nickname.clone(),
                     password_hash: password_hash.clone(),
                     handles: handles.clone(),
+                    expires_at: *expires_at,
                 }
             }
             (Self::Registering { username, nickname, password_hash, .. }, Event::Registered {}) => {
                 Self::Registered { username, nickname, password_hash }
             }
-            (Self::Unknown | Self::Registering { .. }, Event::RegistrationAbandoned {}) => Self::Abandoned,
+            (Self::Unknown | Self::Registering { .. }, Event::RegistrationAbandoned { .. }) => Self::Abandoned,
             (unmoved, _) => unmoved,
         };
     }

@@ -1,9 +1,12 @@
 //! What may be asked of a handle. Its serde shape is for nodes of one version that ask each other; nothing stores it.
 
-use crate::AccountId;
+use crate::{AccountId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub enum Command {
-    Claim { by: AccountId },
+    /// `until`: a claim decided later is void, for its account may be abandoned by then.
+    Claim { by: AccountId, until: Timestamp },
+    /// The account that claimed it, or wanted to, never came to be.
+    Release { by: AccountId },
 }

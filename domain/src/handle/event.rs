@@ -6,13 +6,20 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Event {
-    Claimed { by: AccountId },
+    Claimed {
+        by: AccountId,
+    },
+    /// Anybody may claim it again.
+    Released {
+        by: AccountId,
+    },
 }
 
 impl crate::Event for Event {
     fn name(&self) -> &'static str {
         match self {
             Self::Claimed { .. } => "claimed",
+            Self::Released { .. } => "released",
         }
     }
 }

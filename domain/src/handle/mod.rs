@@ -4,6 +4,8 @@
 //!
 //! - HDL-1: a handle has one holder at most; who claims first has it.
 //! - HDL-2: the holder may claim again, silently.
+//! - HDL-3: only the holder's own release frees it; any other is silent.
+//! - HDL-4: a claim has its time: one that was held up for longer must not come after its account's release.
 
 mod command;
 mod decide;

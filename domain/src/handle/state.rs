@@ -13,6 +13,7 @@ impl State {
     pub(super) fn evolve(&mut self, event: &Event) {
         match event {
             Event::Claimed { by } => self.holder = Some(*by),
+            Event::Released { by } => self.holder = self.holder.filter(|holder| holder != by),
         }
     }
 }

@@ -1,8 +1,8 @@
-//! Account: ACC-1 to ACC-3.
+//! Account: ACC-1 to ACC-5.
 
 use crate::{
-    laws::{Answer, Lawful, ids, laws, seals, words},
-    scenario::{self, sealed},
+    laws::{Answer, Lawful, any_moments, ids, laws, seals, words},
+    scenario::{self, days, just_before, min, sealed},
 };
 use natter_domain::{
     AccountId, Code, Decider, HandleId, Refusal as _,
@@ -37,7 +37,12 @@ fn started() -> Event {
         nickname: sealed("Alice"),
         password_hash: "$argon2id$".into(),
         handles: vec![NAME],
+        expires_at: min(10),
     }
+}
+
+fn abandoned() -> Event {
+    Event::RegistrationAbandoned { handles: vec![NAME] }
 }
 
 #[test]
@@ -49,7 +54,7 @@ fn a_registration_starts() {
 fn the_same_start_again_is_silent_until_the_registration_is_abandoned() {
     given([started()]).when(start()).silent();
     given([started(), Event::Registered {}]).when(start()).silent();
-    given([started(), Event::RegistrationAbandoned {}]).when(start()).refused(Refusal::Abandoned);
+    given([started(), abandoned()]).when(start()).refused(Refusal::Abandoned);
 }
 
 #[test]
@@ -68,13 +73,28 @@ fn a_started_registration_completes_once() {
 
 #[test]
 fn a_started_registration_is_abandoned_once() {
-    given([started()]).when(Command::AbandonRegistration).then([Event::RegistrationAbandoned {}]);
-    given([started(), Event::RegistrationAbandoned {}]).when(Command::AbandonRegistration).silent();
+    given([started()]).when(Command::AbandonRegistration).then([abandoned()]);
+    given([started(), abandoned()]).when(Command::AbandonRegistration).silent();
+}
+
+#[test]
+fn a_registration_expires_when_its_time_is_over_and_not_before() {
+    let expire = || Command::ExpireRegistration;
+    given([started()]).when(expire()).at(just_before(min(10))).refused(Refusal::NotDue);
+    given([started()]).when(expire()).at(min(10)).then([abandoned()]);
+    given([started(), abandoned()]).when(expire()).at(min(10)).silent();
+    given([started(), Event::Registered {}]).when(expire()).at(min(10)).refused(Refusal::AlreadyRegistered);
+    given([]).when(expire()).refused(Refusal::NotFound);
+}
+
+#[test]
+fn a_registration_that_is_slow_completes_as_long_as_nobody_has_abandoned_it() {
+    given([started()]).when(Command::CompleteRegistration).at(days(1)).then([Event::Registered {}]);
 }
 
 #[test]
 fn an_abandoned_registration_does_not_complete() {
-    given([started(), Event::RegistrationAbandoned {}]).when(Command::CompleteRegistration).refused(Refusal::Abandoned);
+    given([started(), abandoned()]).when(Command::CompleteRegistration).refused(Refusal::Abandoned);
 }
 
 #[test]
@@ -102,9 +122,9 @@ fn a_registered_account_remembers_its_names_and_hash() {
 fn events_that_do_not_fit_change_nothing() {
     for (history, last) in [
         (vec![], Event::Registered {}),
-        (vec![started(), Event::Registered {}], Event::RegistrationAbandoned {}),
-        (vec![started(), Event::RegistrationAbandoned {}], Event::Registered {}),
-        (vec![started(), Event::RegistrationAbandoned {}], started()),
+        (vec![started(), Event::Registered {}], abandoned()),
+        (vec![started(), abandoned()], Event::Registered {}),
+        (vec![started(), abandoned()], started()),
     ] {
         let mut state = State::default();
         history.iter().for_each(|event| Account::evolve(&mut state, event));
@@ -120,6 +140,7 @@ fn its_refusals_have_their_codes() {
     assert_eq!(Refusal::StartedOtherwise.code(), Code::Conflict);
     assert_eq!(Refusal::Abandoned.code(), Code::Conflict);
     assert_eq!(Refusal::AlreadyRegistered.code(), Code::Conflict);
+    assert_eq!(Refusal::NotDue.code(), Code::Unavailable);
 }
 
 #[test]
@@ -133,16 +154,26 @@ impl Lawful for Account {
         let start = (seals(), words(), vec(ids(), 0..2)).prop_map(|(name, password_hash, handles)| {
             Command::StartRegistration { username: name.clone(), nickname: name, password_hash, handles }
         });
-        let command =
-            prop_oneof![4 => start, 1 => Just(Command::CompleteRegistration), 1 => Just(Command::AbandonRegistration)];
+        let command = prop_oneof![
+            4 => start,
+            1 => Just(Command::CompleteRegistration),
+            1 => Just(Command::AbandonRegistration),
+            1 => Just(Command::ExpireRegistration),
+        ];
         command.prop_map(|command| (None, command)).boxed()
     }
 
     fn events() -> BoxedStrategy<Event> {
-        let started = (seals(), words(), vec(ids(), 0..2)).prop_map(|(name, password_hash, handles)| {
-            Event::RegistrationStarted { username: name.clone(), nickname: name, password_hash, handles }
+        let started = (seals(), words(), vec(ids(), 0..2), any_moments());
+        let started = started.prop_map(|(name, password_hash, handles, expires_at)| Event::RegistrationStarted {
+            username: name.clone(),
+            nickname: name,
+            password_hash,
+            handles,
+            expires_at,
         });
-        prop_oneof![started, Just(Event::Registered {}), Just(Event::RegistrationAbandoned {})].boxed()
+        let abandoned = vec(ids(), 0..2).prop_map(|handles| Event::RegistrationAbandoned { handles });
+        prop_oneof![started, Just(Event::Registered {}), abandoned].boxed()
     }
 
     fn again(_: &Command, _: &[Event]) -> Answer<Self> {

@@ -1,11 +1,11 @@
 //! Events are a storage contract: each variant has a file in `domain/tests/golden/<noun>/`, which is read here and
 //! never written or edited. A variant without an example does not compile; one without a file fails, and so does a
-//! file without a variant.
+//! file without a variant. What an older version wrote is read for ever.
 
 use crate::scenario::{ALICE, BOB, CAROL, days, min};
 use natter_domain::{
-    ConversationId, Event, HandleId, KeyId, MessageId, Noun, RequestId, Sealed, account, conversation, friendship,
-    handle, inbox, session,
+    ConversationId, Event, HandleId, KeyId, MessageId, Noun, RequestId, Sealed, Timestamp, account, conversation,
+    friendship, handle, inbox, session,
 };
 use serde_json::Value;
 use std::{
@@ -23,6 +23,7 @@ macro_rules! examples {
     }};
 }
 
+const HANDLE: HandleId = HandleId(uuid!("c1a5e0de-0000-8000-8000-00000000a11c"));
 pub const TALK: ConversationId = ConversationId(uuid!("01890a5d-ac96-774b-bcce-b302099a8057"));
 pub const REQUEST: RequestId = RequestId(uuid!("01890a5d-ac96-7a2b-8f3e-1f0c5d6e7f80"));
 pub const MESSAGE: MessageId = MessageId(uuid!("01890a5d-ac96-7b7c-9d4e-0a1b2c3d4e5f"));
@@ -36,17 +37,31 @@ fn account_events_keep_their_shape() {
                 username: sealed(b"\xfb\xff\xbf"),
                 nickname: sealed(b"nickname"),
                 password_hash: "$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA".into(),
-                handles: vec![HandleId(uuid!("c1a5e0de-0000-8000-8000-00000000a11c"))],
+                handles: vec![HANDLE],
+                expires_at: min(10),
             },
             Registered {},
-            RegistrationAbandoned {},
+            RegistrationAbandoned { handles: vec![HANDLE] },
         ),
+        &[
+            (
+                "registration_started.v1.json",
+                account::Event::RegistrationStarted {
+                    username: sealed(b"\xfb\xff\xbf"),
+                    nickname: sealed(b"nickname"),
+                    password_hash: "$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA".into(),
+                    handles: vec![HANDLE],
+                    expires_at: Timestamp::default(),
+                },
+            ),
+            ("registration_abandoned.v1.json", account::Event::RegistrationAbandoned { handles: vec![] }),
+        ],
     );
 }
 
 #[test]
 fn handle_events_keep_their_shape() {
-    keep_their_shape(Noun::Handle, &examples!(handle: Claimed { by: ALICE }));
+    keep_their_shape(Noun::Handle, &examples!(handle: Claimed { by: ALICE }, Released { by: ALICE }), &[]);
 }
 
 #[test]
@@ -59,6 +74,7 @@ fn session_events_keep_their_shape() {
             Refreshed { account_id: ALICE, generation: 2, refresh_hash: "hash 2".into(), expires_at: days(31) },
             Revoked { account_id: ALICE, reason: session::Reason::RefreshTokenReused },
         ),
+        &[],
     );
 }
 
@@ -71,6 +87,7 @@ fn friendship_events_keep_their_shape() {
             Accepted { request_id: REQUEST, from: ALICE, to: BOB, conversation_id: TALK },
             Rejected { request_id: REQUEST, from: ALICE, to: BOB },
         ),
+        &[],
     );
 }
 
@@ -89,6 +106,7 @@ fn conversation_events_keep_their_shape() {
                 size: 5,
             },
         ),
+        &[],
     );
 }
 
@@ -96,7 +114,7 @@ fn conversation_events_keep_their_shape() {
 fn inbox_events_keep_their_shape() {
     let direct = inbox::Cursor { conversation_id: TALK, seq: 42, peer: Some(BOB) };
     let other = inbox::Cursor { conversation_id: ConversationId(CAROL.0), seq: 1, peer: None };
-    keep_their_shape(Noun::Inbox, &examples!(inbox: CursorsAdvanced { cursors: vec![direct, other] }));
+    keep_their_shape(Noun::Inbox, &examples!(inbox: CursorsAdvanced { cursors: vec![direct, other] }), &[]);
 }
 
 #[test]
@@ -118,10 +136,12 @@ fn a_reason_and_an_absent_value_keep_their_spelling() {
 }
 
 #[track_caller]
-fn keep_their_shape<E: Event>(noun: Noun, examples: &[E]) {
+fn keep_their_shape<E: Event>(noun: Noun, examples: &[E], older: &[(&str, E)]) {
     let folder = golden().join(noun.as_str());
-    let expected: BTreeSet<String> = examples.iter().map(file_name).collect();
-    assert_eq!(expected.len(), examples.len(), "two variants of {noun} share a name");
+    let newest: BTreeSet<String> = examples.iter().map(file_name).collect();
+    assert_eq!(newest.len(), examples.len(), "two variants of {noun} share a name");
+    let older_names = older.iter().map(|(name, _)| (*name).to_owned());
+    let expected = newest.into_iter().chain(older_names).collect();
     // The state's file is looked after in `state.rs`.
     let files: BTreeSet<String> = names_in(&folder).into_iter().filter(|name| !name.starts_with("state.")).collect();
     assert_eq!(files, expected, "files of {noun} on the left, its variants on the right");
@@ -133,6 +153,11 @@ fn keep_their_shape<E: Event>(noun: Noun, examples: &[E]) {
         assert_eq!(&read, example, "{}", path.display());
         assert_eq!(serde_json::to_value(&read).expect("an event is JSON"), json, "{}", path.display());
         assert!(json.get(example.name()).is_some(), "{} is stored under its own name", example.name());
+    }
+    for (name, meaning) in older {
+        let text = fs::read_to_string(folder.join(name)).expect("it was listed");
+        let read: E = serde_json::from_str(&text).unwrap_or_else(|error| panic!("read {name}: {error}"));
+        assert_eq!(&read, meaning, "{name}");
     }
 }
 

@@ -30,12 +30,13 @@ fn an_account_keeps_its_shape() {
         nickname: sealed(b"nickname"),
         password_hash: "$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA".into(),
         handles: vec![HandleId(uuid!("c1a5e0de-0000-8000-8000-00000000a11c"))],
+        expires_at: min(10),
     };
     let states = keeps_its_shape::<account::Account>(&[
         vec![],
         vec![started.clone()],
         vec![started.clone(), account::Event::Registered {}],
-        vec![started, account::Event::RegistrationAbandoned {}],
+        vec![started, account::Event::RegistrationAbandoned { handles: vec![] }],
     ]);
     reach_every_variant!(account: Unknown, Registering, Registered, Abandoned; states);
 }

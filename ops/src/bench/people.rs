@@ -107,6 +107,7 @@ fn account(keyring: &Keyring, id: AccountId, name: &str) -> Result<Vec<Draft>> {
         nickname: sealed,
         password_hash: "nobody signs in with it".to_owned(),
         handles: Vec::new(),
+        expires_at: clock::now() + limit::REGISTRATION_EXPIRY,
     };
     history(account::address(id), &[started, account::Event::Registered {}])
 }

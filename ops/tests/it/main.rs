@@ -11,6 +11,7 @@ mod house_rules;
 mod nodes;
 mod position;
 mod push_loss;
+mod registration;
 mod restart;
 mod restore;
 mod session;

@@ -26,7 +26,7 @@ impl Changes {
                 self.registered.0.push(account);
                 self.registered.1.push(record.time.into());
             }
-            Event::RegistrationAbandoned {} => self.abandoned.push(account),
+            Event::RegistrationAbandoned { .. } => self.abandoned.push(account),
         }
         Ok(())
     }

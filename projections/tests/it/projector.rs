@@ -1,6 +1,6 @@
 //! Laws of the projectors: an event twice ends like once, rebuilt = live, nothing skips what it does not understand.
 
-use crate::support::{A_MOMENT, BOUND, TABLES, World, assert_same, dump, place};
+use crate::support::{A_MOMENT, BOUND, TABLES, World, assert_same, dump, place, registration_started};
 use natter_domain::{AccountId, account, conversation};
 use natter_projections::{Projection, Wait};
 use natter_streams::{Draft, Lane, id};
@@ -104,8 +104,7 @@ async fn an_unknown_event_stops_its_lane_and_nothing_else() {
     let draft = async |account| {
         let address = natter_domain::Address { route, ..account::address(account) };
         let [username, nickname] = ["x", "y"].map(|text| world.sealed(account.0, text));
-        let event =
-            account::Event::RegistrationStarted { username, nickname, password_hash: String::new(), handles: vec![] };
+        let event = registration_started(username, nickname);
         world.draft(address, &event).await
     };
     let good = draft(known).await;

@@ -1,6 +1,6 @@
 //! What people see: cards, requests, friends, conversations, messages; and what they do not.
 
-use crate::support::{Running, World};
+use crate::support::{Running, World, registration_started};
 use natter_client::wire;
 use natter_domain::{AccountId, ConversationId, FriendshipId, MessageId, RequestId, account, friendship, limit};
 use natter_projections::{Error, Page, Projection, Projections, friendship::Direction, message::Range};
@@ -25,11 +25,10 @@ async fn an_account_is_there_once_it_is_registered() {
     let [started, abandoned] = [AccountId(id::new()), AccountId(id::new())];
     for account in [started, abandoned] {
         let [username, nickname] = ["x", "y"].map(|text| world.sealed(account.0, text));
-        let event =
-            account::Event::RegistrationStarted { username, nickname, password_hash: String::new(), handles: vec![] };
+        let event = registration_started(username, nickname);
         world.append(account::address(account), &event).await;
     }
-    world.append(account::address(abandoned), &account::Event::RegistrationAbandoned {}).await;
+    world.append(account::address(abandoned), &account::Event::RegistrationAbandoned { handles: vec![] }).await;
     let (projections, running) = caught_up(&world).await;
     let card = projections.account().card(alice).await.unwrap().unwrap();
     assert_eq!((card.username.as_deref(), card.nickname.as_deref()), (Some("alice"), Some("alice the test")));

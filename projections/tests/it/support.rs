@@ -196,8 +196,7 @@ impl World {
         let account = AccountId(id::new());
         let username = self.sealed(account.0, name);
         let nickname = self.sealed(account.0, &format!("{name} the test"));
-        let started =
-            account::Event::RegistrationStarted { username, nickname, password_hash: String::new(), handles: vec![] };
+        let started = registration_started(username, nickname);
         self.append(account::address(account), &started).await;
         self.append(account::address(account), &account::Event::Registered {}).await;
         account
@@ -320,4 +319,10 @@ pub async fn eventually_within(bound: Duration, what: &str, ask: impl AsyncFn() 
         }
     };
     tokio::time::timeout(bound, asking).await.unwrap_or_else(|_| panic!("never: {what}"));
+}
+
+/// Of a registration that claims no names.
+pub fn registration_started(username: Sealed, nickname: Sealed) -> account::Event {
+    let (password_hash, handles, expires_at) = (String::new(), vec![], clock::now());
+    account::Event::RegistrationStarted { username, nickname, password_hash, handles, expires_at }
 }

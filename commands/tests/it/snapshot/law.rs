@@ -161,22 +161,26 @@ fn moments() -> impl Strategy<Value = Timestamp> {
 
 impl Told for Account {
     fn event() -> BoxedStrategy<account::Event> {
-        let started = (sealed(), sealed(), ".{0,5}", vec(ids::<HandleId>(), 0..3)).prop_map(
-            |(username, nickname, password_hash, handles)| account::Event::RegistrationStarted {
+        let handles = || vec(ids::<HandleId>(), 0..3);
+        let started = (sealed(), sealed(), ".{0,5}", handles(), moments()).prop_map(
+            |(username, nickname, password_hash, handles, expires_at)| account::Event::RegistrationStarted {
                 username,
                 nickname,
                 password_hash,
                 handles,
+                expires_at,
             },
         );
-        let (registered, abandoned) = (account::Event::Registered {}, account::Event::RegistrationAbandoned {});
-        prop_oneof![4 => started, 2 => Just(registered), 1 => Just(abandoned)].boxed()
+        let abandoned = handles().prop_map(|handles| account::Event::RegistrationAbandoned { handles });
+        prop_oneof![4 => started, 2 => Just(account::Event::Registered {}), 1 => abandoned].boxed()
     }
 }
 
 impl Told for Handle {
     fn event() -> BoxedStrategy<handle::Event> {
-        ids().prop_map(|by| handle::Event::Claimed { by }).boxed()
+        let claimed = ids().prop_map(|by| handle::Event::Claimed { by });
+        let released = ids().prop_map(|by| handle::Event::Released { by });
+        prop_oneof![claimed, released].boxed()
     }
 }
 

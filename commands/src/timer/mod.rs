@@ -1,0 +1,98 @@
+//! Timers: what is to be done when a moment has come. A durable row each, through restarts and with many nodes.
+//!
+//! The timers of a lane are a projection of the lane's events: a noun says which events begin one and which end it, and
+//! rows and checkpoint move in one transaction. When a timer is due its command is given, under a key derived from the
+//! timer's id, so that however often and from however many nodes it is given it is done once. The row goes when the
+//! command was answered, accepted or refused. Whether it is really due is decided by the target, whose clock may be
+//! behind ours: it then says *not now*, and is asked again.
+//!
+//! To add one: a variant of [`Due`], and the noun's `timer::change`, called in [`change`].
+
+mod run;
+mod table;
+
+pub(crate) use run::run;
+
+use crate::{
+    account as accounts,
+    process::{self, Order},
+};
+use natter_domain::{
+    AccountId, Noun, Timestamp,
+    account::{self, Account},
+    id::derived,
+};
+use natter_streams::Record;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// The name in checkpoints, keys and metrics.
+pub(crate) const NAME: &str = "timer";
+
+/// What is to be done; stored as it is here.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Due {
+    ExpireRegistration { account: AccountId },
+}
+
+/// Of one kind there is one timer about one thing.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub(crate) struct Subject {
+    pub kind: &'static str,
+    pub id: Uuid,
+}
+
+impl Due {
+    pub fn subject(&self) -> Subject {
+        match self {
+            Self::ExpireRegistration { account } => Subject { kind: "account.expire_registration", id: account.0 },
+        }
+    }
+
+    fn order(&self, timer: Uuid) -> Order {
+        let key = process::key(NAME, timer, 0);
+        match self {
+            Self::ExpireRegistration { account } => {
+                Order::new::<Account>(account::address(*account), key, account::Command::ExpireRegistration)
+            }
+        }
+    }
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct Timer {
+    pub id: Uuid,
+    pub due: Due,
+    pub at: Timestamp,
+}
+
+/// What an event does to the timers.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) enum Change {
+    /// Instead of one with the same subject.
+    Begin(Timer),
+    End(Subject),
+}
+
+impl Change {
+    pub fn begin(event: &Record, due: Due, at: Timestamp) -> Self {
+        let kind = due.subject().kind;
+        let id = derived("natter timer", &[event.event_id.0.as_bytes(), kind.as_bytes()]);
+        Self::Begin(Timer { id, due, at })
+    }
+
+    fn subject(&self) -> Subject {
+        match self {
+            Self::Begin(timer) => timer.due.subject(),
+            Self::End(subject) => *subject,
+        }
+    }
+}
+
+fn change(event: &Record) -> Result<Option<Change>, natter_streams::Error> {
+    match event.noun {
+        Noun::Account => accounts::timer::change(event),
+        Noun::Handle | Noun::Session | Noun::Friendship | Noun::Conversation | Noun::Inbox => Ok(None),
+    }
+}

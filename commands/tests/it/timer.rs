@@ -1,0 +1,326 @@
+//! Timers: due once, not before their time, through restarts and with many at once; and the registrations that they end.
+
+use crate::support::{LANES, Node, PASSWORD, checkpoint, code, draft, eventually, sql, wrote_and_died};
+use natter_commands::Reaction;
+use natter_domain::{AccountId, Code, HandleId, Timestamp, account, handle, limit};
+use natter_streams::{
+    Draft, Lanes, Record,
+    clock::{self, Clock},
+    id,
+    keyring::Keyring,
+};
+use natter_testkit::{BOUND, Stack, within};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// A clock that the test sets, and how often it was looked at.
+#[derive(Clone)]
+struct Dial {
+    millis: Arc<AtomicI64>,
+    looks: Arc<AtomicUsize>,
+}
+
+impl Dial {
+    fn at(moment: Timestamp) -> Self {
+        Self { millis: Arc::new(AtomicI64::new(moment.as_millis())), looks: Arc::default() }
+    }
+
+    fn set(&self, moment: Timestamp) {
+        self.millis.store(moment.as_millis(), Ordering::SeqCst);
+    }
+
+    fn clock(&self) -> Clock {
+        let Self { millis, looks } = self.clone();
+        Clock::new(move || {
+            looks.fetch_add(1, Ordering::SeqCst);
+            Timestamp::from_millis(millis.load(Ordering::SeqCst))
+        })
+    }
+
+    /// Waits until it has been looked at a few times more.
+    async fn is_looked_at(&self) {
+        let goal = self.looks.load(Ordering::SeqCst) + 3;
+        eventually("the clock is looked at", async || {
+            let looks = self.looks.load(Ordering::SeqCst);
+            if looks >= goal { Ok(()) } else { Err(format!("{looks} of {goal} times")) }
+        })
+        .await;
+    }
+}
+
+/// Every lane's timers.
+struct Timers {
+    stop: CancellationToken,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Timers {
+    fn start(node: &Node, dial: &Dial) -> Self {
+        let stop = CancellationToken::new();
+        let run = |lane| node.reactions().with_clock(dial.clock()).run(Reaction::Timers, lane, stop.clone());
+        let tasks = lanes().iter().map(|lane| tokio::spawn(run(lane))).collect();
+        Self { stop, tasks }
+    }
+
+    async fn stop(self) {
+        self.stop.cancel();
+        for task in self.tasks {
+            within("timers stop", BOUND, task).await.expect("they do not panic");
+        }
+    }
+}
+
+/// A registration that died between its claim and its completion.
+struct Unfinished {
+    account: AccountId,
+    handle: HandleId,
+    expires_at: Timestamp,
+}
+
+impl Unfinished {
+    fn of(name: &str, expires_at: Timestamp) -> Self {
+        let handle = keyring().handle("username", name);
+        Self { account: AccountId(id::new()), handle, expires_at }
+    }
+
+    fn drafts(&self) -> Vec<Draft> {
+        let sealed = || keyring().seal(self.account.0, b"x");
+        let started = account::Event::RegistrationStarted {
+            username: sealed(),
+            nickname: sealed(),
+            password_hash: String::new(),
+            handles: vec![self.handle],
+            expires_at: self.expires_at,
+        };
+        let claimed = handle::Event::Claimed { by: self.account };
+        vec![draft(account::address(self.account), 1, &started), draft(handle::address(self.handle), 1, &claimed)]
+    }
+
+    async fn events(&self, node: &Node) -> Vec<String> {
+        let events = node.events(lanes().of(self.account.0)).await;
+        let mine = events.iter().filter(|event| event.aggregate_id == self.account.0);
+        mine.map(|event: &Arc<Record>| event.event_type.to_string()).collect()
+    }
+
+    async fn is_abandoned_once(&self, node: &Node) {
+        eventually("the registration is abandoned", async || match &*self.events(node).await {
+            [_, last] if last == "registration_abandoned" => Ok(()),
+            [_] => Err("it is not".to_owned()),
+            events => panic!("{events:?}"),
+        })
+        .await;
+    }
+}
+
+fn keyring() -> Keyring {
+    Keyring::new(&[1; 32])
+}
+
+fn lanes() -> Lanes {
+    Lanes::new(LANES).expect("a number of lanes")
+}
+
+fn ago(duration: Duration) -> Timestamp {
+    Timestamp::from_millis(clock::now().as_millis() - duration.as_millis() as i64)
+}
+
+async fn rows(stack: &Stack) -> i64 {
+    sqlx::query_scalar("SELECT count(*) FROM timers").fetch_one(stack.pool()).await.expect("count the timers")
+}
+
+async fn are_set(stack: &Stack, count: i64) {
+    eventually("so many timers are set", async || {
+        let rows = rows(stack).await;
+        if rows == count { Ok(()) } else { Err(format!("{rows} are")) }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_timer_fires_when_it_is_due_and_not_before_and_is_gone() {
+    let stack = Stack::new().await;
+    let due = ago(MINUTE);
+    let unfinished = Unfinished::of("alice", due);
+    wrote_and_died(&stack, unfinished.drafts()).await;
+    let node = Node::quiet(&stack, LANES).await;
+    let dial = Dial::at(Timestamp::from_millis(due.as_millis() - 1));
+    let timers = Timers::start(&node, &dial);
+    are_set(&stack, 1).await;
+    dial.is_looked_at().await;
+    assert_eq!(unfinished.events(&node).await, ["registration_started"]);
+    dial.set(due);
+    unfinished.is_abandoned_once(&node).await;
+    are_set(&stack, 0).await;
+    timers.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_timer_outlives_those_who_set_it() {
+    let stack = Stack::new().await;
+    let due = ago(MINUTE);
+    let unfinished = Unfinished::of("alice", due);
+    wrote_and_died(&stack, unfinished.drafts()).await;
+    let dial = Dial::at(ago(10 * MINUTE));
+    for _ in 0..2 {
+        let node = Node::quiet(&stack, LANES).await;
+        let timers = Timers::start(&node, &dial);
+        are_set(&stack, 1).await;
+        dial.is_looked_at().await;
+        timers.stop().await;
+        node.stop().await;
+    }
+    let node = Node::quiet(&stack, LANES).await;
+    let timers = Timers::start(&node, &dial);
+    dial.set(due);
+    unfinished.is_abandoned_once(&node).await;
+    are_set(&stack, 0).await;
+    timers.stop().await;
+}
+
+/// The node that looks is ahead of the one that decides.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_timer_that_its_target_calls_too_early_fires_later() {
+    let stack = Stack::new().await;
+    let unfinished = Unfinished::of("alice", clock::now() + Duration::from_secs(3));
+    wrote_and_died(&stack, unfinished.drafts()).await;
+    let node = Node::quiet(&stack, LANES).await;
+    let timers = Timers::start(&node, &Dial::at(clock::now() + MINUTE));
+    unfinished.is_abandoned_once(&node).await;
+    let events = node.events(lanes().of(unfinished.account.0)).await;
+    let abandoned = events.iter().find(|event| event.event_type == "registration_abandoned").expect("it was");
+    assert!(abandoned.time >= unfinished.expires_at, "not before its time");
+    are_set(&stack, 0).await;
+    timers.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_timer_that_fired_and_was_not_removed_changes_nothing_when_it_fires_again() {
+    let stack = Stack::new().await;
+    let unfinished = Unfinished::of("alice", ago(MINUTE));
+    wrote_and_died(&stack, unfinished.drafts()).await;
+    let node = Node::quiet(&stack, LANES).await;
+    let dial = Dial::at(ago(10 * MINUTE));
+    let timers = Timers::start(&node, &dial);
+    are_set(&stack, 1).await;
+    timers.stop().await;
+    sql(&stack, "CREATE TABLE before AS SELECT * FROM timers").await;
+    dial.set(clock::now());
+    let timers = Timers::start(&node, &dial);
+    unfinished.is_abandoned_once(&node).await;
+    are_set(&stack, 0).await;
+    timers.stop().await;
+
+    sql(&stack, "INSERT INTO timers SELECT * FROM before").await;
+    let timers = Timers::start(&node, &dial);
+    are_set(&stack, 0).await;
+    timers.stop().await;
+    unfinished.is_abandoned_once(&node).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_two_at_once_every_timer_fires_once() {
+    let stack = Stack::new().await;
+    let unfinished: Vec<_> = (0..20).map(|number| Unfinished::of(&format!("alice{number}"), ago(MINUTE))).collect();
+    wrote_and_died(&stack, unfinished.iter().flat_map(Unfinished::drafts).collect()).await;
+    let node = Node::quiet(&stack, LANES).await;
+    let dial = Dial::at(clock::now());
+    let timers = [Timers::start(&node, &dial), Timers::start(&node, &dial)];
+    for unfinished in &unfinished {
+        unfinished.is_abandoned_once(&node).await;
+    }
+    are_set(&stack, 0).await;
+    for timers in timers {
+        timers.stop().await;
+    }
+    for unfinished in &unfinished {
+        unfinished.is_abandoned_once(&node).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_name_of_a_registration_that_died_goes_to_who_wants_it_next() {
+    let stack = Stack::new().await;
+    let unfinished = Unfinished::of("alice", ago(MINUTE));
+    wrote_and_died(&stack, unfinished.drafts()).await;
+    let node = Node::quiet(&stack, LANES).await;
+    assert_eq!(code(node.register("alice").await), Code::NameTaken);
+    node.stop().await;
+
+    let node = Node::start(&stack).await;
+    let alice =
+        eventually("the name is free", async || node.register("alice").await.map_err(|it| it.to_string())).await;
+    assert_ne!(alice.account_id, unfinished.account);
+    let signed_in = node.commands.session().login("alice", PASSWORD, None).await.expect("it is hers");
+    assert_eq!(signed_in.account_id, alice.account_id);
+    unfinished.is_abandoned_once(&node).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registration_that_completes_keeps_its_name() {
+    let stack = Stack::new().await;
+    let node = Node::quiet(&stack, LANES).await;
+    let alice = node.sign_up("alice").await;
+    let dial = Dial::at(clock::now() + 2 * limit::REGISTRATION_EXPIRY);
+    let timers = Timers::start(&node, &dial);
+    let lane = lanes().of(alice.account_id.0);
+    let events = node.events(lane).await;
+    let registered = events.iter().find(|event| event.event_type == "registered").expect("she is").position;
+    eventually("the timers have seen it", async || {
+        let seen = checkpoint(&stack, Reaction::Timers.as_str(), lane).await;
+        if seen >= registered { Ok(()) } else { Err(format!("{seen} of {registered}")) }
+    })
+    .await;
+    assert_eq!(rows(&stack).await, 0);
+    timers.stop().await;
+    let events = node.events(lane).await;
+    assert!(events.iter().all(|event| event.event_type != "registration_abandoned"));
+    assert_eq!(code(node.register("alice").await), Code::NameTaken);
+    let signed_in = node.commands.session().login("alice", PASSWORD, None).await.expect("it is hers");
+    assert_eq!(signed_in.account_id, alice.account_id);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_timer_ends_with_what_it_waited_for() {
+    let stack = Stack::new().await;
+    let slow = Unfinished::of("alice", ago(MINUTE));
+    wrote_and_died(&stack, slow.drafts()).await;
+    let node = Node::quiet(&stack, LANES).await;
+    let early = Dial::at(ago(10 * MINUTE));
+    let timers = Timers::start(&node, &early);
+    are_set(&stack, 1).await;
+    timers.stop().await;
+    node.stop().await;
+
+    let registered = draft(account::address(slow.account), 2, &account::Event::Registered {});
+    wrote_and_died(&stack, vec![registered]).await;
+    let node = Node::quiet(&stack, LANES).await;
+    let timers = Timers::start(&node, &early);
+    are_set(&stack, 0).await;
+    timers.stop().await;
+    assert_eq!(slow.events(&node).await, ["registration_started", "registered"]);
+}
+
+/// Who lost the race for a name gives back nothing of the winner's.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registration_that_was_too_late_for_its_name_releases_nothing() {
+    let stack = Stack::new().await;
+    let node = Node::start(&stack).await;
+    let outcomes = futures::future::join_all((0..8).map(|_| node.register("alice"))).await;
+    assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1);
+    node.stop().await;
+    let node = Node::start(&stack).await;
+    assert_eq!(code(node.register("alice").await), Code::NameTaken);
+    for lane in lanes().iter() {
+        let events = node.events(lane).await;
+        assert!(events.iter().all(|event| event.event_type != "released"), "nothing was theirs to release");
+    }
+}
