@@ -1,4 +1,4 @@
-//! The short form of `natter bench chaos`: some thousand messages, a dozen faults, every kind once at the least. The
+//! The short form of `natter bench chaos`: some thousand messages, a dozen faults and three: every kind once at the least. The
 //! schedule is printed; `NATTER_TEST_CHAOS_SEED` draws another one.
 
 use natter_ops::bench::chaos::{self, Options, Wanted};
@@ -6,7 +6,9 @@ use natter_testkit::{client::new_id, within};
 use std::{path::PathBuf, time::Duration};
 
 const SENDS: u64 = 3_000;
-const FAULTS: usize = 12;
+/// Three ways to hurt PostgreSQL, NATS and each role.
+const FAULTS: usize = 15;
+const NODES: [&str; 6] = ["edge", "edge", "commands", "commands", "projections", "projections"];
 const SEED: u64 = 2_026;
 /// Ten times what it takes on two cores that others use too.
 const BOUND: Duration = Duration::from_secs(900);
@@ -23,7 +25,7 @@ async fn nothing_acknowledged_is_lost_doubled_or_reordered_whatever_is_hurt() {
         seed: variable("NATTER_TEST_CHAOS_SEED").and_then(|seed| seed.parse().ok()).unwrap_or(SEED),
         faults: FAULTS,
         wanted: Wanted::default(),
-        nodes: vec!["all".to_owned()],
+        nodes: NODES.map(str::to_owned).to_vec(),
         pairs: 8,
         settings: chaos::settings(Some(4)),
         bound: Duration::from_secs(120),

@@ -52,8 +52,8 @@ pub struct ChaosArgs {
     /// chaos: which kinds, such as `postgres-kill`, `nats`, `pause` [default: all]
     #[arg(long, value_delimiter = ',')]
     pub faults: Vec<String>,
-    /// chaos: the roles of each node, such as `edge;commands;commands,projections`
-    #[arg(long, value_delimiter = ';', default_value = "all")]
+    /// chaos: the roles of each node; `all` is every one
+    #[arg(long, value_delimiter = ';', default_value = "edge;edge;commands;commands;projections;projections")]
     pub nodes: Vec<String>,
 }
 
@@ -371,7 +371,8 @@ impl Outcome {
         for Recovery { kind, outage, recovery } in &self.recoveries {
             for (what, time) in [("recovery", recovery), ("outage", outage)] {
                 let of_kind = times.entry(format!("{kind}: {what}"));
-                let of_kind = of_kind.or_insert_with(|| Histogram::new(3).expect("three digits are possible"));
+                let bounds = || Histogram::new_with_bounds(1, 3_600_000_000, 3).expect("an hour in three digits");
+                let of_kind = of_kind.or_insert_with(bounds);
                 of_kind.saturating_record(time.as_micros() as u64);
             }
         }
