@@ -221,7 +221,7 @@ mod tests {
         let (person, outbox) = person();
         person.take(None, b"{\"event\":\"x\"}\n{\"event\":\"y\"}");
         let frames = outbox.take().frames;
-        let frames: Vec<&str> = frames.iter().map(|frame| frame.as_str()).collect();
+        let frames: Vec<&str> = frames.iter().map(Utf8Bytes::as_str).collect();
         assert_eq!(frames, [r#"{"event":"x"}"#, r#"{"event":"y"}"#]);
     }
 

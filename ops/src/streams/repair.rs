@@ -65,7 +65,7 @@ async fn import(log: &Log, bus: &Bus, troubled: &[Checked]) -> Result<()> {
         println!("lane {lane}: importing from the stream what the log has lost");
         match repair::import(log, bus, lane).await.with_context(|| format!("import into lane {lane}"))? {
             Some(done) => {
-                println!("lane {lane}: {} events imported, the log ends at {}", done.events, done.head.position)
+                println!("lane {lane}: {} events imported, the log ends at {}", done.events, done.head.position);
             }
             None => println!("lane {lane}: there is nothing to import"),
         }
@@ -91,7 +91,7 @@ async fn declare_loss(log: &Log, bus: &Bus, troubled: &[Checked], even_if_well: 
     for mended in mend(log).await? {
         match mended {
             Mended::BegunAnew { reader } => {
-                println!("{reader}: had seen lost events; emptied, it reads every lane from its start")
+                println!("{reader}: had seen lost events; emptied, it reads every lane from its start");
             }
             Mended::SetBack { reader, lane, position } => {
                 println!("{reader}: had seen lost events of lane {lane}; goes on behind {position}");

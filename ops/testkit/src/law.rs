@@ -96,7 +96,9 @@ impl Stack {
     /// Publishes what is no event to a lane's stream.
     pub async fn intrude(&self, lane: Lane) {
         let subject = subject::lane_events(lane).replace('>', "intruder.said");
-        let sent = self.jetstream().await.publish(subject, "boo".into()).await.expect("publish to a stream");
+        // The answer comes to the context that asked.
+        let context = self.jetstream().await;
+        let sent = context.publish(subject, "boo".into()).await.expect("publish to a stream");
         sent.await.expect("the stream takes it");
     }
 

@@ -3,7 +3,7 @@
 //! nobody notices.
 
 use crate::restart::{Kind, Own, own_dir};
-use natter_testkit::{Node, Person, Stack, client::new_id, client::rest::Answer, eventually, law, wire};
+use natter_testkit::{Node, Options, Person, Stack, client::new_id, client::rest::Answer, eventually, law, wire};
 use std::{
     path::{Path, PathBuf},
     process::{Command, Output},
@@ -33,7 +33,9 @@ impl House {
         let postgres = Own::start(&dir, Kind::Postgres).await;
         let nats = Own::start(&dir, Kind::Nats).await;
         let stack = Stack::on(postgres.url(), nats.url(), &dir.join("stack"));
-        let node = stack.node().await;
+        // A socket that nobody reads for a while is not to be taken for dead.
+        let patient = Options { heartbeat: BOUND, ..Options::default() };
+        let node = stack.node_with(patient).await;
         let (alice, bob) = (node.register("alice").await, node.register("bob").await);
         alice.befriends(&bob).await;
         Self { postgres, nats, stack, node, alice, bob }

@@ -90,9 +90,9 @@ async fn declared() -> (Stack, Log, Bus, Vec<Arc<Record>>, Owner) {
     let (stack, log, bus, context) = published(10).await;
     let lost = whole(&log).await;
     lose(&stack, 6).await;
-    let declared = declare_loss(&log, &bus, LANE, false).await.unwrap().expect("there was a loss");
+    let declared = declare_loss(&log, &bus, LANE, false).await.expect("declare the loss").expect("there was a loss");
     assert_eq!((declared.head.position, declared.stream_ended), (6, 10));
-    assert_eq!(declared.incarnation, log.incarnation(LANE).await.unwrap());
+    assert_eq!(declared.incarnation, log.incarnation(LANE).await.expect("the lane is there"));
     assert_ne!(declared.incarnation, lost[0].incarnation);
     let mut owner = Owner::of(&log).await;
     owner.append(5).await;

@@ -17,7 +17,7 @@ pub async fn published(count: u32) -> (Stack, Log, Bus, Context) {
     let (stack, log) = log().await;
     let mut owner = Owner::of(&log).await;
     owner.append(count).await;
-    let bus = Bus::connect(stack.nats_url()).await.unwrap();
+    let bus = Bus::connect(stack.nats_url()).await.expect("connect to NATS");
     let context = jetstream(&stack).await;
     publish_all(&log, &bus, &context, &owner).await;
     (stack, log, bus, context)
@@ -29,13 +29,13 @@ pub async fn publish_all(log: &Log, bus: &Bus, context: &Context, owner: &Owner)
     let task = tokio::spawn(relay::run(log.clone(), bus.clone(), owner.feeds.clone(), LANE, stop.clone()));
     stream_becomes_log(context, log).await;
     stop.cancel();
-    task.await.unwrap().unwrap();
+    task.await.expect("the task ends").expect("it ends well");
 }
 
 /// Both the glance and the long look say so.
 async fn says(log: &Log, bus: &Bus, seam: Seam) {
-    assert_eq!(inspect(log, bus, LANE).await.unwrap(), seam);
-    let findings = look(log, bus, LANE).await.unwrap();
+    assert_eq!(inspect(log, bus, LANE).await.expect("inspect the lane"), seam);
+    let findings = look(log, bus, LANE).await.expect("look at the lane");
     assert_eq!(findings.seam, seam);
     assert_eq!(findings.head.position, whole(log).await.len() as u64);
 }
@@ -106,7 +106,7 @@ async fn a_stream_of_an_unknown_incarnation_is_refused() {
 }
 
 async fn says_of_another(log: &Log, bus: &Bus, seam: Seam) {
-    assert_eq!(inspect(log, bus, LANE).await.unwrap(), seam);
-    assert_eq!(look(log, bus, LANE).await.unwrap().seam, seam);
+    assert_eq!(inspect(log, bus, LANE).await.expect("inspect the lane"), seam);
+    assert_eq!(look(log, bus, LANE).await.expect("look at the lane").seam, seam);
     assert!(seam.refuses());
 }
