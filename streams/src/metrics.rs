@@ -1,7 +1,7 @@
 //! Every metric of the log.
 
 use crate::Lane;
-use metrics::{counter, gauge, histogram};
+use metrics::{Gauge, counter, gauge, histogram};
 use std::time::Duration;
 
 pub(crate) fn committed(events: usize, jobs: usize, took: Duration) {
@@ -29,8 +29,21 @@ pub(crate) fn refused(lane: Lane, refused: bool) {
     gauge!("natter_log_refused", "lane" => lane.to_string()).set(u8::from(refused));
 }
 
-pub(crate) fn relayed(lane: Lane, position: u64) {
-    gauge!("natter_relay_position", "lane" => lane.to_string()).set(position as f64);
+/// Looked up once: they are set for each window of acknowledgements.
+pub(crate) struct Relayed {
+    pub position: Gauge,
+    /// Events of the log that the stream is not known to hold.
+    pub lag: Gauge,
+}
+
+impl Relayed {
+    pub fn of(lane: Lane) -> Self {
+        let lane = lane.to_string();
+        Self {
+            position: gauge!("natter_relay_position", "lane" => lane.clone()),
+            lag: gauge!("natter_relay_lag_events", "lane" => lane),
+        }
+    }
 }
 
 pub(crate) fn window_lost(lane: Lane) {

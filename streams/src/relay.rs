@@ -48,13 +48,15 @@ pub struct Refused {
 pub async fn run(log: Log, bus: Bus, feeds: Feeds, lane: Lane, stop: CancellationToken) -> Result<(), Refused> {
     let mut pause = PAUSE;
     metrics::refused(lane, false);
+    let mut lag = Lag { feeds: feeds.clone(), lane, gauges: metrics::Relayed::of(lane), confirmed: None };
     loop {
         let relay = Relay { log: log.clone(), bus: bus.clone(), feeds: feeds.clone(), lane };
         let (trouble, progressed) = tokio::select! {
-            ended = relay.window() => ended,
+            ended = relay.window(&mut lag) => ended,
             () = stop.cancelled() => return Ok(()),
         };
         metrics::window_lost(lane);
+        lag.tell();
         let error = match trouble {
             Trouble::Refused(seam) => return Err(refused(lane, seam)),
             Trouble::Passing(error) => error,
@@ -72,6 +74,37 @@ fn refused(lane: Lane, seam: Seam) -> Refused {
     metrics::refused(lane, true);
     tracing::error!(%lane, %seam, "relay: the lane must not be served, see `natter streams check`");
     Refused { lane, seam }
+}
+
+/// How far the stream is behind the log; told while the relay runs.
+struct Lag {
+    feeds: Feeds,
+    lane: Lane,
+    gauges: metrics::Relayed,
+    /// The newest event that the stream is known to hold.
+    confirmed: Option<u64>,
+}
+
+impl Lag {
+    fn confirmed(&mut self, position: u64) {
+        self.confirmed = Some(position);
+        self.gauges.position.set(position as f64);
+        self.tell();
+    }
+
+    fn tell(&self) {
+        if let Some(confirmed) = self.confirmed {
+            let head = self.feeds.lane(self.lane).head().position;
+            self.gauges.lag.set(head.saturating_sub(confirmed) as f64);
+        }
+    }
+}
+
+impl Drop for Lag {
+    /// Whoever runs the lane's relay now says how it does.
+    fn drop(&mut self) {
+        self.gauges.lag.set(0.0);
+    }
 }
 
 struct Relay {
@@ -96,13 +129,15 @@ impl From<Error> for Trouble {
 
 impl Relay {
     /// One window: from the stream's tail on, until something is in doubt. Also tells whether anything was published.
-    async fn window(&self) -> (Trouble, bool) {
-        let mut progressed = false;
-        let trouble = match self.tail().await {
-            Ok((stream, tail)) => self.publish(&stream, tail, &mut progressed).await.into(),
-            Err(trouble) => trouble,
-        };
-        (trouble, progressed)
+    async fn window(&self, lag: &mut Lag) -> (Trouble, bool) {
+        match self.tail().await {
+            Ok((stream, tail)) => {
+                lag.confirmed(tail.position);
+                let error = self.publish(&stream, tail, lag).await;
+                (error.into(), lag.confirmed != Some(tail.position))
+            }
+            Err(trouble) => (trouble, false),
+        }
     }
 
     /// Where the stream ends, once its end has been compared with the log.
@@ -123,7 +158,7 @@ impl Relay {
         }
     }
 
-    async fn publish(&self, stream: &Stream, tail: Link, progressed: &mut bool) -> Error {
+    async fn publish(&self, stream: &Stream, tail: Link, lag: &mut Lag) -> Error {
         let mut publisher = match Publisher::start(&self.bus).await {
             Ok(publisher) => publisher,
             Err(error) => return error,
@@ -138,8 +173,7 @@ impl Relay {
                 biased;
                 newest = publisher.acknowledged() => newest.map(|link| {
                     confirmed = link;
-                    *progressed = true;
-                    metrics::relayed(self.lane, confirmed.position);
+                    lag.confirmed(confirmed.position);
                 }),
                 (reader, records) = &mut reading, if ahead.is_none() => records.map(|records| {
                     ahead = Some((reader, records));
@@ -155,6 +189,7 @@ impl Relay {
                 if let Err(error) = self.send(records, &mut publisher).await {
                     return error;
                 }
+                lag.tell();
                 reading.set(read(reader));
             }
         }

@@ -5,7 +5,7 @@ mod append;
 mod bare;
 pub mod chaos;
 mod compare;
-mod counters;
+pub mod counters;
 mod cpu;
 mod engine;
 mod ids;

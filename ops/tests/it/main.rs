@@ -8,6 +8,7 @@ mod conversation;
 mod crash;
 mod exhausted;
 mod house_rules;
+mod metrics;
 mod nodes;
 mod position;
 mod push_loss;

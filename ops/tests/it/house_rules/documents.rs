@@ -1,6 +1,7 @@
 //! Documents name what exists, and the top of the repository stays a short list.
 
 use super::{assert_none, files, read, root};
+use std::collections::BTreeSet;
 
 /// What lies at the top. A new entry is a decision: it is the first thing a reader sees.
 const TOP: &[&str] = &[
@@ -35,10 +36,30 @@ fn nothing_unexpected_lies_at_the_top() {
 #[test]
 fn paths_in_documents_exist() {
     let files = files();
-    let is_document = |path: &&String| path.ends_with("README.md") || *path == "ARCHITECTURE.md";
+    let is_document =
+        |path: &&String| path.ends_with("README.md") || ["ARCHITECTURE.md", "ops/METRICS.md"].contains(&path.as_str());
     let faults: Vec<String> =
         files.iter().filter(is_document).flat_map(|path| missing(path, &read(path), &exists)).collect();
     assert_none("documents name what is not there:", &faults);
+}
+
+/// Who runs Natter finds every metric explained, and none that there is not.
+#[test]
+fn every_metric_is_explained() {
+    let sources = files().into_iter().filter(|path| path.ends_with("/metrics.rs") && path.contains("/src/"));
+    let made: BTreeSet<String> = sources.flat_map(|path| metrics(&read(&path), '"')).collect();
+    let explained = metrics(&read("ops/METRICS.md"), '`').into_iter().collect();
+    assert!(made.len() > 30, "the names are looked for in the wrong place: {made:?}");
+    assert_none("made, and not in ops/METRICS.md:", &Vec::from_iter(made.difference(&explained).cloned()));
+    assert_none("in ops/METRICS.md, and not made:", &Vec::from_iter(explained.difference(&made).cloned()));
+}
+
+/// Names of metrics between two of these.
+fn metrics(text: &str, quote: char) -> Vec<String> {
+    let is_name = |word: &&str| {
+        word.starts_with("natter_") && word.chars().all(|c| c.is_ascii_lowercase() || c == '_') && word.len() > 8
+    };
+    text.split(quote).filter(is_name).map(str::to_owned).collect()
 }
 
 fn exists(path: &str) -> bool {
