@@ -1,8 +1,8 @@
 //! The committer of a lane: group commit, and the one door through which every answer leaves.
 //!
 //! A job is a command's events (none for a refusal, a repeat or a no-op) and its answer. Whatever is queued when
-//! the last batch has ended, and a connection is free, goes into the next: no timer. Positions and hashes are given
-//! when the batch is built.
+//! the last batch has ended goes into the next: no timer. Positions and hashes are given when the batch is built. What
+//! other lanes have ready at the same time is stored in the same commit (`log::group`).
 //! An answer is given back only once its batch is durable under our epoch; a batch without events asks whether the
 //! epoch is still ours, after the decision. A failed batch ends the lane's *generation*: every job comes back in
 //! order, to be decided anew on what is stored.
@@ -12,16 +12,12 @@
 
 use crate::{
     Draft, Error, Head, Link, Log, Record, fault,
-    log::{Appended, Ownership, Turn, chain},
+    log::{Appended, Ownership, chain},
     metrics,
 };
 use futures::future::BoxFuture;
 use natter_domain::Timestamp;
-use std::{
-    collections::VecDeque,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 /// Bounds of one batch. 1,000 rows a statement is where PostgreSQL's rate stops growing.
 pub const BATCH_EVENTS: usize = 1_000;
@@ -60,7 +56,6 @@ struct InFlight<A> {
     jobs: Vec<(A, usize)>,
     records: Vec<Arc<Record>>,
     append: BoxFuture<'static, (Outcome, Option<(Ownership, Head)>)>,
-    since: Instant,
 }
 
 enum Outcome {
@@ -77,9 +72,6 @@ pub struct Committer<A> {
     /// No event is stamped earlier than this.
     floor: Timestamp,
     queue: VecDeque<Job<A>>,
-    /// Where the next batch stands in line for a connection. It is built when its turn comes: while many lanes are
-    /// busy, jobs come in meanwhile.
-    turn: Option<BoxFuture<'static, Turn>>,
     in_flight: Option<InFlight<A>>,
 }
 
@@ -93,7 +85,7 @@ impl<A> Committer<A> {
     /// Goes on behind `head`, which was read after the lane was taken over.
     pub fn resume(log: Log, owner: Arc<str>, ownership: Ownership, head: Head) -> Self {
         let (head, floor, queue) = (head.link, head.time, VecDeque::new());
-        Self { log, owner, ownership, head, floor, queue, turn: None, in_flight: None }
+        Self { log, owner, ownership, head, floor, queue, in_flight: None }
     }
 
     /// The newest durable event.
@@ -118,7 +110,6 @@ impl<A> Committer<A> {
 
     /// Every job without an answer, in order. What became of the batch in flight is for the next owner to say.
     pub fn abandon(&mut self) -> Vec<A> {
-        self.turn = None;
         let batch = self.in_flight.take().into_iter().flat_map(|batch| batch.jobs).map(|(answer, _)| answer);
         batch.chain(self.queue.drain(..).map(|job| job.answer)).collect()
     }
@@ -129,9 +120,7 @@ impl<A> Committer<A> {
             if self.queue.is_empty() {
                 std::future::pending::<()>().await;
             }
-            let turn = self.turn.get_or_insert_with(|| Box::pin(self.log.turn(self.ownership.lane))).await;
-            self.turn = None;
-            self.in_flight = Some(self.next_batch(turn));
+            self.in_flight = Some(self.next_batch());
         }
         let in_flight = self.in_flight.as_mut().expect("set just above");
         let (outcome, retaken) = in_flight.append.as_mut().await;
@@ -147,7 +136,7 @@ impl<A> Committer<A> {
         }
     }
 
-    fn next_batch(&mut self, turn: Turn) -> InFlight<A> {
+    fn next_batch(&mut self) -> InFlight<A> {
         let (mut jobs, mut drafts, mut bytes) = (Vec::new(), Vec::new(), 0);
         while let Some(job) = self.queue.front() {
             let more: usize = job.drafts.iter().map(|draft| draft.payload.len() + draft.metadata.len()).sum();
@@ -161,14 +150,14 @@ impl<A> Committer<A> {
             drafts.extend(job.drafts);
         }
         let records = chain(&self.head, drafts);
-        let append = store(self.log.clone(), turn, self.owner.clone(), self.ownership, self.head, records.clone());
-        InFlight { jobs, records, append: Box::pin(append), since: Instant::now() }
+        let append = store(self.log.clone(), self.owner.clone(), self.ownership, self.head, records.clone());
+        InFlight { jobs, records, append: Box::pin(append) }
     }
 
     fn committed(&mut self, batch: InFlight<A>) -> Settled<A> {
         if let Some(last) = batch.records.last() {
             self.head = last.link();
-            metrics::committed(batch.records.len(), batch.jobs.len(), batch.since.elapsed());
+            metrics::batch(batch.jobs.len());
         }
         let mut rest = batch.records.as_slice();
         let mut answers = Vec::with_capacity(batch.jobs.len());
@@ -197,17 +186,14 @@ impl<A> Committer<A> {
 /// the orphaned statement or shuts it out.
 async fn store(
     log: Log,
-    turn: Turn,
     owner: Arc<str>,
     ownership: Ownership,
     base: Link,
     records: Vec<Arc<Record>>,
 ) -> (Outcome, Option<(Ownership, Head)>) {
-    // Held for one statement, not while an outcome is settled: other lanes may do better.
-    let Some(last) = records.last() else { return (without_events(&log, turn, &ownership, &base).await, None) };
+    let Some(last) = records.last().cloned() else { return (without_events(&log, &ownership, &base).await, None) };
     fault::reach("committer.before_append").await;
-    let appended = log.append(&ownership, base.position, &records).await;
-    drop(turn);
+    let appended = log.commit(&ownership, base.position, records).await;
     fault::reach("committer.after_append").await;
     match appended {
         Appended::Durable => (Outcome::Durable, None),
@@ -220,17 +206,14 @@ async fn store(
                 // will say no to them too.
                 tokio::time::sleep(SETTLE_PAUSE).await;
             }
-            settle(&log, &owner, &ownership, &base, last).await
+            settle(&log, &owner, &ownership, &base, &last).await
         }
     }
 }
 
-async fn without_events(log: &Log, turn: Turn, ownership: &Ownership, base: &Link) -> Outcome {
-    let mut turn = Some(turn);
+async fn without_events(log: &Log, ownership: &Ownership, base: &Link) -> Outcome {
     loop {
-        let owns = log.still_owns(ownership, base.position).await;
-        turn.take();
-        match owns {
+        match log.still_owns(ownership, base.position).await {
             Ok(true) => return Outcome::Durable,
             Ok(false) => return Outcome::Ended(why_not(log, ownership, base).await),
             Err(error) => {

@@ -4,12 +4,17 @@ use crate::Lane;
 use metrics::{Gauge, counter, gauge, histogram};
 use std::time::Duration;
 
-pub(crate) fn committed(events: usize, jobs: usize, took: Duration) {
+/// One commit, of one lane's events or of several lanes'.
+pub(crate) fn committed(events: usize, took: Duration) {
     counter!("natter_log_events_total").increment(events as u64);
     counter!("natter_log_commits_total").increment(1);
     histogram!("natter_log_events_per_commit").record(events as f64);
-    histogram!("natter_log_jobs_per_commit").record(jobs as f64);
     histogram!("natter_log_commit_seconds").record(took);
+}
+
+/// What a lane had in one commit, answers without events among it.
+pub(crate) fn batch(jobs: usize) {
+    histogram!("natter_log_jobs_per_batch").record(jobs as f64);
 }
 
 pub(crate) fn generation_ended(lane: Lane) {

@@ -158,7 +158,10 @@ impl Import<'_> {
             Appended::Repeated => {
                 Err(unmendable(newest.lane, "a command of these events is in the log already".into()))
             }
-            Appended::Unknown(source) => Err(Error::lane("import events", newest.lane)(source)),
+            Appended::Unknown(source) => {
+                let source = Arc::into_inner(source).unwrap_or(sqlx::Error::WorkerCrashed);
+                Err(Error::lane("import events", newest.lane)(source))
+            }
         }
     }
 

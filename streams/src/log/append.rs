@@ -2,8 +2,10 @@
 
 use super::{Appended, Head, Log, Ownership};
 use crate::{Error, Lane, Record, fault, lease::TERM};
-use sqlx::{Row, types::time::OffsetDateTime};
+use sqlx::{PgPool, Postgres, Row, postgres::PgArguments, query::Query, types::time::OffsetDateTime};
 use std::sync::Arc;
+
+pub(super) type Statement<'q> = Query<'q, Postgres, PgArguments>;
 
 /// What a server says whose disk is full.
 const DISK_FULL: &str =
@@ -63,37 +65,16 @@ impl Log {
             Ok(rows) if rows == batch.len() as u64 => Appended::Durable,
             Ok(_) => Appended::Fenced,
             Err(error) if is_repeated_key(&error) => Appended::Repeated,
-            Err(error) => Appended::Unknown(error),
+            Err(error) => Appended::Unknown(Arc::new(error)),
         }
     }
 
     async fn insert(&self, ownership: &Ownership, base: u64, batch: &[Arc<Record>]) -> Result<u64, sqlx::Error> {
-        fn column<'a, T>(batch: &'a [Arc<Record>], field: impl Fn(&'a Record) -> T) -> Vec<T> {
-            batch.iter().map(|record| field(record)).collect()
-        }
-        if fault::fails("log.append") {
-            sqlx::query(DISK_FULL).execute(self.lane_writers(ownership.lane)).await?;
-        }
-        let result = sqlx::query(APPEND)
-            .bind(ownership.lane.number())
-            .bind(ownership.epoch)
-            .bind(base as i64)
-            .bind(column(batch, |record| record.position as i64))
-            .bind(column(batch, |record| record.event_id.0))
-            .bind(column(batch, |record| record.noun.as_str()))
-            .bind(column(batch, |record| record.aggregate_id.to_string()))
-            .bind(column(batch, |record| record.sequence as i64))
-            .bind(column(batch, |record| &*record.event_type))
-            .bind(column(batch, |record| record.version.to_string()))
-            .bind(column(batch, |record| &*record.payload))
-            .bind(column(batch, |record| &*record.metadata))
-            .bind(column(batch, |record| record.key.map(|key| key.key)))
-            .bind(column(batch, |record| record.key.as_ref().map(|key| &key.fingerprint[..])))
-            .bind(column(batch, |record| OffsetDateTime::from(record.time)))
-            .bind(column(batch, |record| &record.hash.0[..]))
-            .execute(self.lane_writers(ownership.lane))
-            .await?;
-        Ok(result.rows_affected())
+        let records: Vec<&Record> = batch.iter().map(|record| &**record).collect();
+        let writers = self.lane_writers(ownership.lane);
+        refuse_as_told(writers).await?;
+        let append = sqlx::query(APPEND).bind(ownership.lane.number()).bind(ownership.epoch).bind(base as i64);
+        Ok(bind_rows(append, &records).execute(writers).await?.rows_affected())
     }
 
     /// Whether the lane is still ours and ends where we left it. Asked after a decision, it proves that nobody had
@@ -108,6 +89,36 @@ impl Log {
             .fetch_one(self.lane_writers(ownership.lane));
         self.ask(ownership.lane, owns).await
     }
+}
+
+/// A fault point: the server refuses, as one whose disk is full.
+pub(super) async fn refuse_as_told(writers: &PgPool) -> Result<(), sqlx::Error> {
+    if fault::fails("log.append") {
+        sqlx::query(DISK_FULL).execute(writers).await?;
+    }
+    Ok(())
+}
+
+/// The events' rows, a column at a time: position, event_id, aggregate_type, aggregate_id, sequence, event_type,
+/// event_version, payload, metadata, command_key, fingerprint, time, hash.
+pub(super) fn bind_rows<'q>(query: Statement<'q>, records: &[&'q Record]) -> Statement<'q> {
+    fn column<'q, T>(records: &[&'q Record], field: impl Fn(&'q Record) -> T) -> Vec<T> {
+        records.iter().map(|record| field(record)).collect()
+    }
+    query
+        .bind(column(records, |record| record.position as i64))
+        .bind(column(records, |record| record.event_id.0))
+        .bind(column(records, |record| record.noun.as_str()))
+        .bind(column(records, |record| record.aggregate_id.to_string()))
+        .bind(column(records, |record| record.sequence as i64))
+        .bind(column(records, |record| &*record.event_type))
+        .bind(column(records, |record| record.version.to_string()))
+        .bind(column(records, |record| &*record.payload))
+        .bind(column(records, |record| &*record.metadata))
+        .bind(column(records, |record| record.key.map(|key| key.key)))
+        .bind(column(records, |record| record.key.as_ref().map(|key| &key.fingerprint[..])))
+        .bind(column(records, |record| OffsetDateTime::from(record.time)))
+        .bind(column(records, |record| &record.hash.0[..]))
 }
 
 fn is_repeated_key(error: &sqlx::Error) -> bool {

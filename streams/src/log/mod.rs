@@ -5,6 +5,7 @@
 //! is read by the statement *after* the takeover: its own RETURNING would tell of an older snapshot.
 
 mod append;
+mod group;
 mod installation;
 mod keys;
 mod places;
@@ -17,7 +18,6 @@ use natter_domain::Timestamp;
 use sqlx::PgPool;
 use std::{sync::Arc, time::Duration};
 use store::{Reached, Store};
-use tokio::sync::OwnedSemaphorePermit;
 use uuid::Uuid;
 
 /// The server's own limit says nothing when its answer never arrives.
@@ -48,11 +48,8 @@ pub enum Appended {
     /// One command's key is in the log already: nothing was stored.
     Repeated,
     /// The outcome is not known until the lane has been taken over again.
-    Unknown(sqlx::Error),
+    Unknown(Arc<sqlx::Error>),
 }
-
-/// The right to use one of the connections that append.
-pub struct Turn(#[expect(dead_code, reason = "it is given back when it is dropped")] OwnedSemaphorePermit);
 
 /// The event store: one PostgreSQL server, or several that share the lanes. Each lane has its events and its row on one
 /// of them, so no transaction ever spans two, and the loss of one stops its own lanes only.
@@ -100,12 +97,6 @@ impl Log {
             }
         }
         Ok(())
-    }
-
-    /// Waits until one of the connections that append to the lane's server is free, behind those who wait already.
-    pub fn turn(&self, lane: Lane) -> impl Future<Output = Turn> + Send + use<> {
-        let turns = self.store(lane).turns.clone();
-        async move { Turn(turns.acquire_owned().await.expect("it is never closed")) }
     }
 
     pub fn lanes(&self) -> Lanes {

@@ -1,6 +1,6 @@
 //! One PostgreSQL server: its pools, and what every new connection to it demands.
 
-use super::installation::Identity;
+use super::{group::Group, installation::Identity};
 use crate::Error;
 use sqlx::{
     Connection, Executor, PgConnection, PgPool, Row,
@@ -11,7 +11,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
-use tokio::{sync::Semaphore, time::Instant};
+use tokio::time::Instant;
 
 /// Connections that append; PostgreSQL shares one fsync among those that commit together. More make thin batches.
 const WRITERS: u32 = 4;
@@ -52,8 +52,8 @@ pub(super) struct Store {
     pub identity: Identity,
     pub readers: PgPool,
     pub writers: PgPool,
-    /// As many as there are writers: who waits for one before it builds its batch builds a fuller one.
-    pub turns: Arc<Semaphore>,
+    /// What waits for one of them.
+    pub group: Group,
     /// Made when they are first needed: not every process shares lanes.
     pub leases: PgPool,
     options: PgConnectOptions,
@@ -87,8 +87,8 @@ impl Reached {
         let writers = open(WRITERS, "natter writers", false).await?;
         let leasing = options.clone().application_name("natter leases");
         let leases = pool(LEASES, identity).connect_lazy_with(leasing);
-        let turns = Arc::new(Semaphore::new(WRITERS as usize));
-        Ok(Store { name, identity, readers, writers, turns, leases, options, resting: Mutex::default() })
+        let group = Group::new(WRITERS as usize);
+        Ok(Store { name, identity, readers, writers, group, leases, options, resting: Mutex::default() })
     }
 }
 

@@ -4,6 +4,7 @@ mod append;
 mod chain;
 mod committer;
 mod event;
+mod group;
 mod lease;
 mod lease_machine;
 mod lease_race;
