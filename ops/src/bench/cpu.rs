@@ -25,6 +25,8 @@ impl Whose {
             _ if self.natter.contains(&process.pid) => Some("natter"),
             "postgres" if is(self.postgres) || self.postgres == Some(process.parent) => Some("postgresql"),
             "nats-server" if is(self.nats) => Some("nats"),
+            // Ours, and no server: they play the clients.
+            "natter" if process.parent == std::process::id() => Some("load clients"),
             _ => None,
         }
     }
