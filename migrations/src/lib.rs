@@ -17,6 +17,7 @@ pub const POSTGRES: &[(i64, &str, &str)] = &[
     (6, "repair", include_str!("../postgres/0006_repair.sql")),
     (7, "snapshot", include_str!("../postgres/0007_snapshot.sql")),
     (8, "timer", include_str!("../postgres/0008_timer.sql")),
+    (9, "contact", include_str!("../postgres/0009_contact.sql")),
 ];
 
 /// Brings the database to the newest shape. Safe to call from many processes: the first takes a lock.

@@ -99,7 +99,7 @@ impl Process {
         if owns_lanes {
             self.tasks.push(commands.reactions(self.leases.clone(), feeds).keep(stop));
             let Leases { log, directory, .. } = self.leases.clone();
-            self.readiness = self.readiness.clone().and("commands", move || {
+            self.readiness = self.connected("commands").and("commands", move || {
                 log.lanes().iter().any(|lane| directory.owner(lane).is_none()).then_some("wait for lanes to be taken")
             });
         }
@@ -122,11 +122,16 @@ impl Process {
         self.tasks.push(tasks);
         if run {
             self.readiness = self
-                .readiness
-                .clone()
+                .connected("projections")
                 .and("projections", move || (!projections.is_ready()).then_some("have not caught up"));
         }
         Ok(())
+    }
+
+    /// What is ready so far, and that this role reaches the bus.
+    fn connected(&self, role: &'static str) -> Readiness {
+        let bus = self.leases.bus.clone();
+        self.readiness.clone().and(role, move || (!bus.is_connected()).then_some("are not connected to the bus"))
     }
 
     async fn serve(&self, settings: &Settings, listener: TcpListener, stop: CancellationToken) -> Result<()> {

@@ -19,6 +19,10 @@ const ACKS_IN_FLIGHT: usize = 2 * crate::relay::WINDOW * 256;
 /// How long a server may take to answer at the start; once it has, it may come and go.
 const START: Duration = Duration::from_secs(5);
 
+/// A server that vanishes without a word is missed after three of these: soon, for what depends on it changes hands. A
+/// process that stands still asks once when it goes on, so that it finds nothing missing that is there.
+const PING_EVERY: Duration = Duration::from_secs(2);
+
 /// A published event may be this large with its headers; twice [`crate::event::MAX_BYTES`].
 const MAX_PAYLOAD: usize = 2 * crate::event::MAX_BYTES;
 
@@ -92,6 +96,7 @@ async fn connect(url: &str, name: &str, doubts: Option<broadcast::Sender<Doubt>>
     let address: ServerAddr = url.parse().map_err(Error::bus("read the NATS url"))?;
     credentials(&address)
         .name(name)
+        .ping_interval(PING_EVERY)
         .retry_on_initial_connect()
         .reconnect_delay_callback(|attempts| {
             // Jitter of our own: the client reconnects in step with all others otherwise.

@@ -6,7 +6,8 @@
 
 use super::{
     Context, Share,
-    machine::{Row, Taken},
+    contact::Contact,
+    machine::{Candidate, Row, Taken},
 };
 use crate::{Error, Lane, Log, Node, log::ANSWER_TIMEOUT};
 use futures::future::join_all;
@@ -26,7 +27,7 @@ const QUICK: &str = "(SELECT set_config('synchronous_commit', 'off', true) AS du
 /// What a look found.
 pub(super) struct View {
     pub rows: Vec<Row>,
-    pub candidates: Vec<Node>,
+    pub living: Vec<Candidate>,
 }
 
 pub(super) struct Board {
@@ -71,12 +72,12 @@ impl Board {
         arrived.await.map(drop).map_err(Error::database("arrive among those who share lanes"))
     }
 
-    /// Who lives (we do, if we `join`), and who has what. Rows that cannot be read now are left out.
-    pub(super) async fn look(&self, join: bool) -> Result<View, Error> {
-        if join {
-            self.join().await.map_err(Error::database("join those who share lanes"))?;
+    /// Who lives (we do, if we `join`, so connected), and who has what. Rows that cannot be read now are left out.
+    pub(super) async fn look(&self, join: Option<Contact>) -> Result<View, Error> {
+        if let Some(contact) = join {
+            self.join(contact).await.map_err(Error::database("join those who share lanes"))?;
         }
-        let candidates = self.candidates().await.map_err(Error::database("read who shares lanes"))?;
+        let living = self.living().await.map_err(Error::database("read who shares lanes"))?;
         let mut rows = Vec::new();
         for read in join_all(self.pools().into_iter().map(|pool| self.rows(pool))).await {
             match read {
@@ -86,7 +87,7 @@ impl Board {
                 }
             }
         }
-        Ok(View { rows, candidates })
+        Ok(View { rows, living })
     }
 
     /// Makes a free row ours, if its epoch is still the one that was seen. `send` is called when nothing but the
@@ -176,25 +177,29 @@ impl Board {
         left.await.map(drop).map_err(Error::database("leave those who share lanes"))
     }
 
-    async fn join(&self) -> Result<(), sqlx::Error> {
+    async fn join(&self, contact: Contact) -> Result<(), sqlx::Error> {
         let sql = format!(
-            "INSERT INTO candidates (share, owner, expires_at)
-             SELECT $1, $2, now() + make_interval(secs => $3) FROM {QUICK} WHERE quick.durability = 'off'
-             ON CONFLICT (share, owner) DO UPDATE SET expires_at = excluded.expires_at"
+            "INSERT INTO candidates (share, owner, expires_at, contact)
+             SELECT $1, $2, now() + make_interval(secs => $3), $4 FROM {QUICK} WHERE quick.durability = 'off'
+             ON CONFLICT (share, owner) DO UPDATE SET expires_at = excluded.expires_at, contact = excluded.contact"
         );
         let joined = run(self.log.lease_pool(), self.patience, async |connection| {
-            sqlx::query(&sql).bind(self.share.name()).bind(&self.owner).bind(self.term).execute(connection).await
+            let join = sqlx::query(&sql).bind(self.share.name()).bind(&self.owner).bind(self.term);
+            join.bind(contact.as_str()).execute(connection).await
         });
         joined.await.map(drop)
     }
 
-    async fn candidates(&self) -> Result<Vec<Node>, sqlx::Error> {
-        let sql = "SELECT owner FROM candidates WHERE share = $1 AND expires_at > now()";
-        let owners: Vec<String> = run(self.log.lease_pool(), self.patience, async |connection| {
-            sqlx::query_scalar(sql).bind(self.share.name()).fetch_all(connection).await
+    async fn living(&self) -> Result<Vec<Candidate>, sqlx::Error> {
+        let sql = "SELECT owner, contact FROM candidates WHERE share = $1 AND expires_at > now()";
+        let rows: Vec<(String, String)> = run(self.log.lease_pool(), self.patience, async |connection| {
+            sqlx::query_as(sql).bind(self.share.name()).fetch_all(connection).await
         })
         .await?;
-        Ok(owners.iter().filter_map(|owner| Node::parse(owner)).collect())
+        let candidate = |(owner, contact): &(String, String)| {
+            Some(Candidate { node: Node::parse(owner)?, contact: Contact::parse(contact) })
+        };
+        Ok(rows.iter().filter_map(candidate).collect())
     }
 
     async fn rows(&self, pool: &PgPool) -> Result<Vec<Row>, sqlx::Error> {

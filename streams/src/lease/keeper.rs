@@ -5,6 +5,7 @@
 use super::{
     Context, Directory, Lease, Share, Term,
     board::{Board, View},
+    contact::{Contact, Line},
     hint::{self, COALESCE, Hints},
     machine::{Action, Machine, Moment, Taken},
 };
@@ -51,6 +52,8 @@ pub(super) struct Keeper<W> {
     renew_every: Duration,
     board: Arc<Board>,
     machine: Machine,
+    line: Line,
+    contact: Contact,
     /// Where moments begin.
     begin: Instant,
     work: Arc<W>,
@@ -85,6 +88,8 @@ where
             renew_every: settings.renew_every.min(settings.term / 3).max(Duration::from_millis(1)),
             board: Arc::new(Board::new(context, share)),
             machine: Machine::new(node.clone(), log.lanes(), settings.term),
+            line: Line::new(settings.term, Moment::ZERO),
+            contact: Contact::Shaken,
             begin: Instant::now(),
             work: Arc::new(work),
             works: JoinSet::new(),
@@ -192,8 +197,17 @@ where
     /// One at a time. A hint that comes meanwhile makes another: it may tell of what this one did not see.
     fn look(&mut self) {
         (self.looking, self.look_at, self.looked_at) = (true, None, Instant::now());
-        let (board, join) = (self.board.clone(), !self.is_stopping());
+        self.check_contact();
+        let (board, join) = (self.board.clone(), (!self.is_stopping()).then_some(self.contact));
         self.sent.push(async move { Answer::Looked(board.look(join).await) }.boxed());
+    }
+
+    fn check_contact(&mut self) {
+        let before = self.contact;
+        self.contact = self.line.seen(self.now(), self.bus.is_connected());
+        if self.contact == Contact::CutOff && before != Contact::CutOff {
+            tracing::warn!(share = self.share.name(), "cut off from NATS: whoever is not may have our part");
+        }
     }
 
     fn renew(&mut self) {
@@ -304,9 +318,10 @@ where
 
     fn looked(&mut self, view: Result<View, Error>) {
         self.looking = false;
+        let contact = self.contact;
         match view {
             Ok(view) => {
-                self.advance(|machine, now| machine.observed(now, &view.rows, &view.candidates));
+                self.advance(|machine, now| machine.observed(now, &view.rows, &view.living, contact));
                 if !std::mem::replace(&mut self.joined, true) {
                     self.hint();
                 }

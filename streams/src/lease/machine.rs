@@ -8,11 +8,9 @@
 //! Moments are of the node's own monotonic clock. A lease counts from before its renewal was sent and ends a little
 //! before the term does, so it has ended here before it ends in PostgreSQL, whose clock may run at another rate.
 
+use super::contact::Contact;
 use crate::{Lane, Lanes, Node};
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::{collections::BTreeMap, time::Duration};
 use uuid::Uuid;
 
 /// Time since some beginning, by the node's own clock.
@@ -31,6 +29,13 @@ pub struct Row {
     pub owner: Option<Node>,
     pub epoch: i64,
     pub expired: bool,
+}
+
+/// A node that lives and wants a part.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Candidate {
+    pub node: Node,
+    pub contact: Contact,
 }
 
 /// A row that a takeover has made ours.
@@ -97,10 +102,10 @@ impl Machine {
         Self { me, count: lanes.count(), term, fair, stopping: false, lanes: BTreeMap::new() }
     }
 
-    /// All rows that could be read, and the nodes that live.
-    pub fn observed(&mut self, now: Moment, rows: &[Row], candidates: &[Node]) -> Vec<Action> {
+    /// All rows that could be read, the nodes that live, and how we stand with NATS.
+    pub fn observed(&mut self, now: Moment, rows: &[Row], living: &[Candidate], contact: Contact) -> Vec<Action> {
         let mut actions = self.tick(now);
-        self.fair = self.fair_among(candidates);
+        self.fair = self.fair_among(living, contact);
         for row in rows {
             self.compare(row, &mut actions);
         }
@@ -203,12 +208,7 @@ impl Machine {
         let mut actions = self.tick(now);
         self.stopping = true;
         self.lanes.retain(|_, state| !matches!(state, State::Resting { .. }));
-        for (lane, state) in &mut self.lanes {
-            if let State::Held { given_up: given_up @ false, .. } = state {
-                *given_up = true;
-                actions.push(Action::GiveUp(*lane));
-            }
-        }
+        self.give_up_all(&mut actions);
         actions
     }
 
@@ -247,12 +247,23 @@ impl Machine {
         moments.min()
     }
 
-    fn fair_among(&self, candidates: &[Node]) -> Fair {
+    /// Who is cut off from NATS gets nothing, unless nobody is better off: then talk goes on without it as it can.
+    fn fair_among(&self, living: &[Candidate], contact: Contact) -> Fair {
         // By name: an earlier start of a node that lives is not another node. We live, whatever was read.
-        let names: BTreeSet<&str> = candidates.iter().chain([&self.me]).map(|node| &*node.name).collect();
-        let rank = names.iter().take_while(|name| ***name < *self.me.name).count();
-        let quota = self.count / names.len() + usize::from(rank < self.count % names.len());
-        Fair { quota, first: rank * self.count / names.len() }
+        let mut contacts: BTreeMap<&str, Contact> = BTreeMap::new();
+        for Candidate { node, contact } in living {
+            let best = contacts.entry(&node.name).or_insert(*contact);
+            *best = (*best).max(*contact);
+        }
+        contacts.insert(&self.me.name, contact);
+        if contacts.values().any(|contact| *contact == Contact::Steady) {
+            contacts.retain(|_, contact| *contact != Contact::CutOff);
+        }
+        let Some(rank) = contacts.keys().position(|name| **name == *self.me.name) else {
+            return Fair { quota: 0, first: 0 };
+        };
+        let quota = self.count / contacts.len() + usize::from(rank < self.count % contacts.len());
+        Fair { quota, first: rank * self.count / contacts.len() }
     }
 
     /// Learns from a row of a lane that we hold.
@@ -298,6 +309,9 @@ impl Machine {
 
     /// One lane at a time: the others go on working meanwhile.
     fn give_up_surplus(&mut self, actions: &mut Vec<Action>) {
+        if self.fair.quota == 0 {
+            return self.give_up_all(actions);
+        }
         let leaving = |state: &State| matches!(state, State::Held { given_up: true, .. } | State::Releasing { .. });
         if self.stopping || self.mine() <= self.fair.quota || self.lanes.values().any(leaving) {
             return;
@@ -307,6 +321,15 @@ impl Machine {
         if let Some(State::Held { given_up, .. }) = self.lanes.get_mut(&lane) {
             *given_up = true;
             actions.push(Action::GiveUp(lane));
+        }
+    }
+
+    fn give_up_all(&mut self, actions: &mut Vec<Action>) {
+        for (lane, state) in &mut self.lanes {
+            if let State::Held { given_up: given_up @ false, .. } = state {
+                *given_up = true;
+                actions.push(Action::GiveUp(*lane));
+            }
         }
     }
 

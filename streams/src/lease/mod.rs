@@ -9,11 +9,15 @@
 //! Orderly hand-over (another node came, or this one stops) waits for no term: the work finishes what it has in hand,
 //! the row is freed, a hint on NATS makes the others look. Hints may be lost: everybody looks every second anyway.
 //!
+//! A node that NATS has lost, though it reaches PostgreSQL, could renew for ever what nobody can use: it gets no part
+//! while another node is better off (`contact`), and hands over what it has. Where all are cut off, all go on.
+//!
 //! `machine` is the protocol without IO, `board` its rows in PostgreSQL, `keeper` the task between both, `hint` what
 //! is told on NATS, `directory` what everybody else knows of the owners. Left out on purpose: no lane prefers a node
 //! for its load or its nearness, and a node that lives but whose work fails keeps its part.
 
 mod board;
+pub mod contact;
 mod directory;
 mod hint;
 mod keeper;

@@ -4,7 +4,10 @@
 use crate::lease_world::{At, World};
 use natter_streams::{
     Lane, Lanes, Node,
-    lease::machine::{Action, Machine, Row, Taken},
+    lease::{
+        contact::Contact,
+        machine::{Action, Candidate, Machine, Row, Taken},
+    },
 };
 use proptest::prelude::*;
 use std::time::Duration;
@@ -27,6 +30,8 @@ enum Happening {
     Pause(At),
     WorkEnds,
     Retake,
+    /// From NATS.
+    Cut(bool),
     Weather {
         loss: u32,
         delay: At,
@@ -43,6 +48,7 @@ fn happening() -> impl Strategy<Value = (At, usize, Happening)> {
         4 => (100..12_000_u64).prop_map(Pause),
         1 => Just(WorkEnds),
         1 => Just(Retake),
+        3 => any::<bool>().prop_map(Cut),
         3 => (0..60_u32, 5..4_000_u64).prop_map(|(loss, delay)| Weather { loss, delay }),
     ];
     (0..CHAOS, 0..NAMES.len(), what)
@@ -60,6 +66,7 @@ fn happen(world: &mut World, name: &str, what: &Happening) {
         Happening::Pause(pause) => world.pause(name, pause),
         Happening::WorkEnds => world.crash_work(name),
         Happening::Retake => world.retake(name),
+        Happening::Cut(cut) => world.cut(name, cut),
         Happening::Weather { loss, delay } => (world.loss, world.delay) = (loss, delay),
     }
 }
@@ -111,7 +118,6 @@ proptest! {
         world.run_until(CHAOS + QUIET);
         prop_assert!(is_fair(&world, lanes), "shares {:?} of {lanes}", world.shares());
         // And it stays so: nobody gives up or takes any more.
-        let owners = |world: &World| world.rows.iter().map(|row| row.owner.clone()).collect::<Vec<_>>();
         let before = owners(&world);
         world.run_until(CHAOS + QUIET + 2 * TERM);
         prop_assert!(is_fair(&world, lanes) && owners(&world) == before, "shares {:?}", world.shares());
@@ -150,12 +156,73 @@ proptest! {
     }
 }
 
+/// At which moment each of four is hit.
+fn moments(end: At) -> impl Strategy<Value = [At; 4]> {
+    [0..end, 0..end, 0..end, 0..end]
+}
+
+fn owners(world: &World) -> Vec<Option<Node>> {
+    world.rows.iter().map(|row| row.owner.clone()).collect()
+}
+
+/// Each of them is cut off, or no more, at its moment from now on.
+fn cut_all(world: &mut World, moments: &[At; 4], cut: bool) {
+    let begin = world.now;
+    let mut order: Vec<(At, &str)> = moments.iter().copied().zip(NAMES).collect();
+    order.sort_unstable();
+    for (at, name) in order {
+        world.run_until(begin + at);
+        world.cut(name, cut);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(100))]
+
+    #[test]
+    fn who_is_cut_off_from_nats_hands_over_and_takes_its_part_again_later(
+        lanes in 1..8_u16, processes in 2..=4_usize, seed: u64,
+    ) {
+        let mut world = settled(lanes, processes, seed);
+        world.run_until(world.now + 2 * LONG);
+        world.cut(NAMES[0], true);
+        let end = world.now + 2 * LONG;
+        let handed_over = run_until(&mut world, end, |world| is_fair(world, lanes));
+        prop_assert!(handed_over, "shares {:?} of {lanes}", world.shares());
+        world.run_until(end);
+        prop_assert!(is_fair(&world, lanes), "shares {:?} of {lanes}", world.shares());
+        world.cut(NAMES[0], false);
+        let end = world.now + LONG / 3;
+        let shared = run_until(&mut world, end, |world| is_fair(world, lanes));
+        prop_assert!(shared, "shares {:?} of {lanes}", world.shares());
+        prop_assert!(world.faults.is_empty(), "{:#?}", world.faults);
+    }
+
+    /// NATS is away: nobody sees it go or come at the same moment as another.
+    #[test]
+    fn where_all_are_cut_off_nothing_changes_hands(
+        lanes in 1..8_u16, processes in 1..=4_usize, going in moments(LONG / 2), coming in moments(LONG / 2), seed: u64,
+    ) {
+        let mut world = settled(lanes, processes, seed);
+        world.run_until(world.now + 2 * LONG);
+        let before = owners(&world);
+        cut_all(&mut world, &going, true);
+        let end = world.now + 3 * LONG;
+        prop_assert!(!run_until(&mut world, end, |world| owners(world) != before), "{:?}", world.shares());
+        cut_all(&mut world, &coming, false);
+        let end = world.now + 3 * LONG;
+        prop_assert!(!run_until(&mut world, end, |world| owners(world) != before), "{:?}", world.shares());
+        prop_assert!(is_fair(&world, lanes), "shares {:?} of {lanes}", world.shares());
+        prop_assert!(world.faults.is_empty(), "{:#?}", world.faults);
+    }
+}
+
 /// A machine that holds lane 0 of one, at epoch 5, since second 10.
 fn holder() -> Machine {
     let mut machine = Machine::new(node("me"), Lanes::new(1).expect("one is possible"), Duration::from_millis(TERM));
     let ten = Duration::from_secs(10);
     let free = Row { lane: LANE, owner: None, epoch: 4, expired: true };
-    assert_eq!(machine.observed(ten, &[free], &[]), [Action::TakeOver { lane: LANE, epoch: 4 }]);
+    assert_eq!(machine.observed(ten, &[free], &[], Contact::Steady), [Action::TakeOver { lane: LANE, epoch: 4 }]);
     let taken = Taken { lane: LANE, epoch: 5, incarnation: Uuid::nil() };
     assert_eq!(machine.taken(ten, taken, ten), [Action::Start(taken)]);
     machine
@@ -167,15 +234,19 @@ fn node(name: &str) -> Node {
     Node { name: name.into(), start: Uuid::from_u128(1) }
 }
 
+fn candidate(name: &str) -> Candidate {
+    Candidate { node: node(name), contact: Contact::Steady }
+}
+
 #[test]
 fn a_row_read_before_the_takeover_costs_no_lease_and_one_read_after_it_does() {
     let row = |owner, epoch| Row { lane: LANE, owner: Some(node(owner)), epoch, expired: false };
     let (mut machine, now) = (holder(), Duration::from_secs(11));
-    assert_eq!(machine.observed(now, &[row("other", 4)], &[]), []);
-    assert_eq!(machine.observed(now, &[row("me", 7)], &[]), [], "the work has raised its epoch");
+    assert_eq!(machine.observed(now, &[row("other", 4)], &[], Contact::Steady), []);
+    assert_eq!(machine.observed(now, &[row("me", 7)], &[], Contact::Steady), [], "the work has raised its epoch");
     assert_eq!(machine.unrenewed(now, LANE, 5), [], "asked before that was known");
     assert!(machine.is_held(LANE, now));
-    assert_eq!(machine.observed(now, &[row("other", 8)], &[]), [Action::Drop(LANE)]);
+    assert_eq!(machine.observed(now, &[row("other", 8)], &[], Contact::Steady), [Action::Drop(LANE)]);
     assert!(!machine.is_held(LANE, now));
 }
 
@@ -192,16 +263,16 @@ fn a_renewal_that_is_answered_after_the_term_renews_nothing() {
 fn nothing_is_taken_while_the_work_of_a_lost_lease_goes_on() {
     let (mut machine, late) = (holder(), Duration::from_secs(20));
     let free = [Row { lane: LANE, owner: None, epoch: 8, expired: true }];
-    assert_eq!(machine.observed(late, &free, &[]), [Action::Drop(LANE)]);
-    assert_eq!(machine.observed(late, &free, &[]), []);
+    assert_eq!(machine.observed(late, &free, &[], Contact::Steady), [Action::Drop(LANE)]);
+    assert_eq!(machine.observed(late, &free, &[], Contact::Steady), []);
     assert_eq!(machine.ended(late, LANE), []);
-    assert_eq!(machine.observed(late, &free, &[]), [Action::TakeOver { lane: LANE, epoch: 8 }]);
+    assert_eq!(machine.observed(late, &free, &[], Contact::Steady), [Action::TakeOver { lane: LANE, epoch: 8 }]);
 }
 
 #[test]
 fn a_row_of_ours_that_nobody_works_on_is_taken_again_or_released() {
     let mine = |lane| Row { lane: Lane::new(lane), owner: Some(node("me")), epoch: 1, expired: false };
     let mut machine = Machine::new(node("me"), Lanes::new(2).unwrap(), Duration::from_millis(TERM));
-    let actions = machine.observed(Duration::ZERO, &[mine(0), mine(1)], &[node("other")]);
+    let actions = machine.observed(Duration::ZERO, &[mine(0), mine(1)], &[candidate("other")], Contact::Steady);
     assert_eq!(actions, [Action::TakeOver { lane: LANE, epoch: 1 }, Action::Release(Lane::new(1))]);
 }

@@ -3,7 +3,10 @@
 
 use natter_streams::{
     Lane, Lanes, Node,
-    lease::machine::{Action, Machine, Moment, Row, Taken},
+    lease::{
+        contact::{Contact, Line},
+        machine::{Action, Candidate, Machine, Moment, Row, Taken},
+    },
 };
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use std::{
@@ -31,7 +34,7 @@ pub struct World {
     pub loss: u32,
     pub delay: At,
     lanes: Lanes,
-    candidates: HashMap<Node, At>,
+    candidates: HashMap<Node, (At, Contact)>,
     wire: Vec<(At, usize, u64, Packet)>,
     rng: StdRng,
     /// Whom each epoch was given to.
@@ -51,6 +54,10 @@ pub struct Process {
     pub machine: Machine,
     stopping: bool,
     dead: bool,
+    /// NATS has lost it; the board it reaches.
+    cut: bool,
+    line: Line,
+    contact: Contact,
     /// A thousandth is one step of this: clocks differ in rate.
     rate: u64,
     born: At,
@@ -71,7 +78,7 @@ struct Sent {
 
 #[derive(Clone, PartialEq, Debug)]
 enum Ask {
-    Look,
+    Look(Contact),
     TakeOver { lane: Lane, epoch: i64 },
     Renew { lane: Lane, epoch: i64 },
     Release { lane: Lane, retry_until: At },
@@ -80,7 +87,7 @@ enum Ask {
 
 #[derive(Clone, Debug)]
 enum Reply {
-    View(Vec<Row>, Vec<Node>),
+    View(Vec<Row>, Vec<Candidate>),
     /// The epoch, where a row was found.
     Epoch(Option<i64>),
     Done,
@@ -127,6 +134,9 @@ impl World {
             machine,
             stopping: false,
             dead: false,
+            cut: false,
+            line: Line::new(Duration::from_millis(self.term), Duration::ZERO),
+            contact: Contact::Shaken,
             rate: self.rng.random_range(980..=1_020),
             born: self.now,
             paused_until: 0,
@@ -157,6 +167,12 @@ impl World {
     pub fn pause(&mut self, name: &str, pause: At) {
         if let Some(at) = self.living(name) {
             self.processes[at].paused_until = self.now + pause;
+        }
+    }
+
+    pub fn cut(&mut self, name: &str, cut: bool) {
+        if let Some(at) = self.living(name) {
+            self.processes[at].cut = cut;
         }
     }
 
@@ -205,10 +221,14 @@ impl World {
         self.check();
     }
 
-    /// How many lanes each living process works on, under a lease that it believes in and the board agrees with.
+    /// How many lanes each living process works on, under a lease that it believes in and the board agrees with; of
+    /// those that are not cut off, unless all are.
     pub fn shares(&self) -> Vec<usize> {
-        let share = |process: &Process| self.lanes.iter().filter(|lane| self.runs(process, *lane)).count();
-        self.processes.iter().filter(|process| !process.dead).map(share).collect()
+        let share = |process: &&Process| self.lanes.iter().filter(|lane| self.runs(process, *lane)).count();
+        let living = self.processes.iter().filter(|process| !process.dead);
+        let all_are_cut = living.clone().all(|process| process.cut);
+        let sharing = living.filter(|process| all_are_cut || !process.cut);
+        sharing.map(|process| share(&process)).collect()
     }
 
     fn runs(&self, process: &Process, lane: Lane) -> bool {
@@ -250,9 +270,9 @@ impl World {
     fn execute(&mut self, at: usize, id: u64, ask: &Ask) {
         let (node, now, term) = (self.processes[at].node.clone(), self.now, self.term);
         let reply = match *ask {
-            Ask::Look => {
+            Ask::Look(contact) => {
                 if !self.processes[at].stopping {
-                    self.candidates.insert(node, now + term);
+                    self.candidates.insert(node, (now + term, contact));
                 }
                 self.view()
             }
@@ -303,8 +323,10 @@ impl World {
             Row { lane, owner: row.owner.clone(), epoch: row.epoch, expired }
         };
         let rows = self.rows.iter().zip(self.lanes.iter()).map(row).collect();
-        let living = self.candidates.iter().filter(|(_, expires_at)| **expires_at > self.now);
-        Reply::View(rows, living.map(|(node, _)| node.clone()).collect())
+        let living = self.candidates.iter().filter(|(_, (expires_at, _))| *expires_at > self.now);
+        let candidate =
+            |(node, (_, contact)): (&Node, &(At, Contact))| Candidate { node: node.clone(), contact: *contact };
+        Reply::View(rows, living.map(candidate).collect())
     }
 
     fn put(&mut self, process: usize, id: u64, packet: Packet) {
@@ -342,8 +364,9 @@ impl World {
     fn answered(&mut self, at: usize, sent: Sent, reply: Reply) {
         let asked_at = sent.asked_at;
         match (sent.ask, reply) {
-            (Ask::Look, Reply::View(rows, living)) => {
-                self.advance(at, |machine, now| machine.observed(now, &rows, &living));
+            (Ask::Look(_), Reply::View(rows, living)) => {
+                let contact = self.processes[at].contact;
+                self.advance(at, |machine, now| machine.observed(now, &rows, &living, contact));
             }
             (Ask::TakeOver { lane, .. }, Reply::Epoch(Some(epoch))) => {
                 let taken = Taken { lane, epoch, incarnation: Uuid::nil() };
@@ -366,7 +389,7 @@ impl World {
     }
 
     fn hint(&mut self) {
-        for process in &mut self.processes {
+        for process in self.processes.iter_mut().filter(|process| !process.cut) {
             if self.rng.random_range(0..100) >= self.loss {
                 process.look_at = Some(self.now + HINT);
             }
@@ -388,11 +411,12 @@ impl World {
         let process = &mut self.processes[at];
         let beats = process.next_beat <= self.now;
         let looks = beats || process.look_at.is_some_and(|look_at| look_at <= self.now);
-        let is_sent = |ask: &Ask| process.sent.values().any(|sent| sent.ask == *ask);
-        let looks = looks && !is_sent(&Ask::Look);
-        let mut asks: Vec<Ask> = Vec::from_iter(looks.then_some(Ask::Look));
+        let looks = looks && !process.sent.values().any(|sent| matches!(sent.ask, Ask::Look(_)));
+        let mut asks: Vec<Ask> = Vec::new();
         if looks {
             process.look_at = None;
+            process.contact = process.line.seen(process.clock(self.now), !process.cut);
+            asks.push(Ask::Look(process.contact));
         }
         if beats {
             let renew = process.machine.held().into_iter().map(|(lane, epoch)| Ask::Renew { lane, epoch });
