@@ -9,11 +9,14 @@ use super::{
     contact::Contact,
     machine::{Candidate, Row, Taken},
 };
-use crate::{Error, Lane, Log, Node, log::ANSWER_TIMEOUT};
+use crate::{
+    Error, Lane, Log, Node,
+    log::{ANSWER_TIMEOUT, run},
+};
 use futures::future::join_all;
 use sqlx::{PgConnection, PgPool, Row as _, postgres::PgRow};
-use std::{collections::HashMap, io, time::Duration};
-use tokio::{sync::Semaphore, time::timeout};
+use std::{collections::HashMap, time::Duration};
+use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 /// Renewals and takeovers wait for appends to their lane, so a few go side by side on each server; at least one
@@ -101,7 +104,7 @@ impl Board {
             self.table(),
             self.scope(),
         );
-        let _permit = self.permits(lane).takeovers.acquire().await;
+        let permit = self.permits(lane).takeovers.acquire().await;
         send();
         let taken = run(self.pool(lane), ANSWER_TIMEOUT, async |connection| {
             sqlx::query_scalar(&sql)
@@ -115,12 +118,21 @@ impl Board {
                 .await
         });
         let Some(epoch) = taken.await.map_err(Error::lane("take over the lease", lane))? else { return Ok(None) };
+        drop(permit);
+        Ok(Some(Taken { lane, epoch, incarnation: self.incarnation(lane).await? }))
+    }
+
+    /// For those who append. A reader has no use for it, and shall not ask the lane's server, which may be away, for its
+    /// own row, which is elsewhere.
+    async fn incarnation(&self, lane: Lane) -> Result<Uuid, Error> {
+        if self.share != Share::Lanes {
+            return Ok(Uuid::nil());
+        }
         let incarnation = run(self.log.row_pool(lane), ANSWER_TIMEOUT, async |connection| {
             let sql = "SELECT incarnation FROM lanes WHERE lane = $1";
             sqlx::query_scalar(sql).bind(lane.number()).fetch_one(connection).await
         });
-        let incarnation = incarnation.await.map_err(Error::lane("read the incarnation", lane))?;
-        Ok(Some(Taken { lane, epoch, incarnation }))
+        incarnation.await.map_err(Error::lane("read the incarnation", lane))
     }
 
     /// Which of these lanes can go into one statement: a lane's row may wait for an append, and must not be locked
@@ -154,19 +166,24 @@ impl Board {
         Ok(rows.iter().map(|row| (lane(row), row.get("epoch"))).collect())
     }
 
-    /// Gives a row back, if it is ours. Its epoch stays: the next takeover raises it.
+    /// Gives a row back, if it is ours. Its epoch stays: the next takeover raises it. So a release that arrives late, when
+    /// we have taken the row again, finds another epoch than it was read with and frees nothing.
     pub(super) async fn release(&self, lane: Lane) -> Result<(), Error> {
-        let sql = format!(
-            "UPDATE {} SET owner = '', expires_at = '-infinity' FROM {QUICK}
-             WHERE {} AND lane = $2 AND owner = $3 RETURNING quick.durability",
-            self.table(),
-            self.scope(),
+        let (table, scope) = (self.table(), self.scope());
+        let read = format!("SELECT epoch FROM {table} WHERE {scope} AND lane = $2 AND owner = $3");
+        let free = format!(
+            "UPDATE {table} SET owner = '', expires_at = '-infinity' FROM {QUICK}
+             WHERE {scope} AND lane = $2 AND owner = $3 AND epoch = $4 RETURNING quick.durability"
         );
+        let (share, number) = (self.share.name(), lane.number());
         let released = run(self.pool(lane), ANSWER_TIMEOUT, async |connection| {
-            let release = sqlx::query(&sql).bind(self.share.name()).bind(lane.number()).bind(&self.owner);
-            release.fetch_optional(connection).await
+            let read = sqlx::query_scalar(&read).bind(share).bind(number).bind(&self.owner);
+            let Some(epoch) = read.fetch_optional(&mut *connection).await? else { return Ok(()) };
+            let epoch: i64 = epoch;
+            let free = sqlx::query(&free).bind(share).bind(number).bind(&self.owner).bind(epoch);
+            free.fetch_optional(connection).await.map(drop)
         });
-        released.await.map(drop).map_err(Error::lane("release the lease", lane))
+        released.await.map_err(Error::lane("release the lease", lane))
     }
 
     pub(super) async fn leave(&self) -> Result<(), Error> {
@@ -283,22 +300,4 @@ fn row(row: &PgRow) -> Row {
 
 fn lane(row: &PgRow) -> Lane {
     Lane::new(row.get::<i16, _>("lane") as u8)
-}
-
-/// Runs a statement, within bounds. A connection whose answer does not come is closed, so that it keeps no place in
-/// the pool while somebody finds out that its server has vanished.
-pub(super) async fn run<T>(
-    pool: &PgPool,
-    patience: Duration,
-    statement: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error>,
-) -> Result<T, sqlx::Error> {
-    let late = || sqlx::Error::Io(io::ErrorKind::TimedOut.into());
-    let mut connection = timeout(patience, pool.acquire()).await.map_err(|_| late())??;
-    match timeout(patience, statement(&mut connection)).await {
-        Ok(result) => result,
-        Err(_) => {
-            drop(connection.detach());
-            Err(late())
-        }
-    }
 }

@@ -3,10 +3,10 @@
 
 use super::{
     Share,
-    board::run,
     hint::{COALESCE, Hints},
 };
-use crate::{Error, Lane, Log, Node, bus::Bus};
+use crate::{Error, Lane, Log, Node, bus::Bus, log::run};
+use futures::{StreamExt, future::try_join_all, stream::FuturesUnordered};
 use sqlx::{PgPool, Row, postgres::PgRow};
 use std::{sync::Arc, time::Duration};
 use tokio::{
@@ -35,13 +35,22 @@ struct Entry {
     learned: u64,
 }
 
+/// What a server is asked.
+#[derive(Clone, Copy, PartialEq)]
+enum Look {
+    Idle,
+    Once,
+    /// There was news meanwhile, which this look may not see.
+    Again,
+}
+
 impl Directory {
     /// Reads all owners, and goes on until `stop`.
     pub async fn start(log: &Log, bus: &Bus, stop: &CancellationToken) -> Result<Self, Error> {
         let owners = watch::Sender::new(vec![Entry::default(); log.lanes().count()]);
         let directory = Self(Arc::new(Shared { owners, wanted: Notify::new() }));
         let hints = Hints::listen(bus).await;
-        directory.look(log).await?;
+        try_join_all(log.row_pools().into_iter().map(|pool| directory.look(pool))).await?;
         let (follower, log, stop) = (directory.clone(), log.clone(), stop.clone());
         tokio::spawn(async move {
             tokio::select! {
@@ -83,33 +92,48 @@ impl Directory {
         changed.map_or(from.clone(), |owners| owners[lane.index()].owner.clone())
     }
 
+    /// Each server by itself: one that does not answer keeps nobody from hearing of the lanes of another.
     async fn follow(&self, log: &Log, mut hints: Hints) {
+        let pools = log.row_pools();
+        let look = async |server: usize| (server, self.look(pools[server]).await);
+        let mut looking: Vec<Look> = vec![Look::Idle; pools.len()];
+        let mut looks = FuturesUnordered::new();
         let mut looked = Instant::now();
         loop {
             tokio::select! {
                 () = tokio::time::sleep_until(looked + LOOK_EVERY) => {}
                 () = hints.heard(Share::Lanes.name()) => {}
                 () = self.0.wanted.notified() => {}
+                Some((server, result)) = looks.next() => {
+                    if let Err(error) = result {
+                        tracing::warn!(%error, "look up who owns which lane: going on with what was known");
+                    }
+                    if std::mem::replace(&mut looking[server], Look::Idle) == Look::Again {
+                        looking[server] = Look::Once;
+                        looks.push(look(server));
+                    }
+                    continue;
+                }
             }
             // What comes meanwhile is seen by the same look, or makes the next one.
             tokio::time::sleep_until(looked + COALESCE).await;
             looked = Instant::now();
-            if let Err(error) = self.look(log).await {
-                tracing::warn!(%error, "look up who owns which lane: going on with what was known");
+            for (server, state) in looking.iter_mut().enumerate() {
+                if *state == Look::Idle {
+                    *state = Look::Once;
+                    looks.push(look(server));
+                } else {
+                    *state = Look::Again;
+                }
             }
         }
     }
 
-    async fn look(&self, log: &Log) -> Result<(), Error> {
-        let mut looked = Ok(());
-        for pool in log.row_pools() {
-            let before: Vec<u64> = self.0.owners.borrow().iter().map(|entry| entry.learned).collect();
-            match owners(pool).await {
-                Ok(found) => self.found(&found, &before),
-                Err(error) => looked = Err(Error::database("read who owns which lane")(error)),
-            }
-        }
-        looked
+    async fn look(&self, pool: &PgPool) -> Result<(), Error> {
+        let before: Vec<u64> = self.0.owners.borrow().iter().map(|entry| entry.learned).collect();
+        let found = owners(pool).await.map_err(Error::database("read who owns which lane"))?;
+        self.found(&found, &before);
+        Ok(())
     }
 
     fn found(&self, found: &[(Lane, Option<Node>)], before: &[u64]) {

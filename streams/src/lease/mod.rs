@@ -129,6 +129,7 @@ impl Lease {
         self.epoch
     }
 
+    /// Of the lane, where the share is [`Share::Lanes`]; nil for readers.
     pub fn incarnation(&self) -> Uuid {
         self.incarnation
     }

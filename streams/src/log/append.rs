@@ -2,7 +2,7 @@
 
 use super::{Appended, Head, Log, Ownership};
 use crate::{Error, Lane, Record, fault, lease::TERM};
-use sqlx::{PgPool, Postgres, Row, postgres::PgArguments, query::Query, types::time::OffsetDateTime};
+use sqlx::{PgConnection, Postgres, Row, postgres::PgArguments, query::Query, types::time::OffsetDateTime};
 use std::sync::Arc;
 
 pub(super) type Statement<'q> = Query<'q, Postgres, PgArguments>;
@@ -35,9 +35,10 @@ impl Log {
         )
         .bind(lane.number())
         .bind(owner)
-        .bind(TERM.as_secs_f64())
-        .fetch_one(self.lane_writers(lane));
-        let row = self.ask(lane, take).await.map_err(Error::lane("take over the row", lane))?;
+        .bind(TERM.as_secs_f64());
+        let take = async |connection: &mut PgConnection| take.fetch_one(connection).await;
+        let row =
+            self.ask(lane, self.lane_writers(lane), take).await.map_err(Error::lane("take over the row", lane))?;
         let ownership = Ownership { lane, epoch: row.get("epoch"), incarnation: row.get("incarnation") };
         let head = self.head(lane, ownership.incarnation).await?;
         Ok((ownership, head))
@@ -52,16 +53,19 @@ impl Log {
         )
         .bind(before.lane.number())
         .bind(owner)
-        .bind(before.epoch)
-        .fetch_optional(self.lane_writers(before.lane));
-        let epoch = self.ask(before.lane, retake).await.map_err(Error::lane("take over again", before.lane))?;
+        .bind(before.epoch);
+        let retake = async |connection: &mut PgConnection| retake.fetch_optional(connection).await;
+        let writers = self.lane_writers(before.lane);
+        let epoch =
+            self.ask(before.lane, writers, retake).await.map_err(Error::lane("take over again", before.lane))?;
         let Some(epoch) = epoch else { return Ok(None) };
         Ok(Some((Ownership { epoch, ..*before }, self.head(before.lane, before.incarnation).await?)))
     }
 
     /// Stores a batch behind `base`, wholly or not at all, if the epoch is still ours.
     pub async fn append(&self, ownership: &Ownership, base: u64, batch: &[Arc<Record>]) -> Appended {
-        match self.ask(ownership.lane, self.insert(ownership, base, batch)).await {
+        let insert = async |connection: &mut PgConnection| insert(connection, ownership, base, batch).await;
+        match self.ask(ownership.lane, self.lane_writers(ownership.lane), insert).await {
             Ok(rows) if rows == batch.len() as u64 => Appended::Durable,
             Ok(_) => Appended::Fenced,
             Err(error) if is_repeated_key(&error) => Appended::Repeated,
@@ -69,34 +73,35 @@ impl Log {
         }
     }
 
-    async fn insert(&self, ownership: &Ownership, base: u64, batch: &[Arc<Record>]) -> Result<u64, sqlx::Error> {
-        let records: Vec<&Record> = batch.iter().map(|record| &**record).collect();
-        let writers = self.lane_writers(ownership.lane);
-        refuse_as_told(writers).await?;
-        let append = sqlx::query(APPEND).bind(ownership.lane.number()).bind(ownership.epoch).bind(base as i64);
-        Ok(bind_rows(append, &records).execute(writers).await?.rows_affected())
-    }
-
     /// Whether the lane is still ours and ends where we left it. Asked after a decision, it proves that nobody had
     /// written before it, and that what it rests on is still stored.
     pub async fn still_owns(&self, ownership: &Ownership, base: u64) -> Result<bool, sqlx::Error> {
         const STILL: &str = "SELECT EXISTS (SELECT FROM lanes WHERE lane = $1 AND epoch = $2)
             AND (SELECT coalesce(max(position), 0) FROM events WHERE lane = $1) = $3";
-        let owns = sqlx::query_scalar(STILL)
-            .bind(ownership.lane.number())
-            .bind(ownership.epoch)
-            .bind(base as i64)
-            .fetch_one(self.lane_writers(ownership.lane));
-        self.ask(ownership.lane, owns).await
+        let owns = sqlx::query_scalar(STILL).bind(ownership.lane.number()).bind(ownership.epoch).bind(base as i64);
+        let owns = async |connection: &mut PgConnection| owns.fetch_one(connection).await;
+        self.ask(ownership.lane, self.lane_writers(ownership.lane), owns).await
     }
 }
 
 /// A fault point: the server refuses, as one whose disk is full.
-pub(super) async fn refuse_as_told(writers: &PgPool) -> Result<(), sqlx::Error> {
+pub(super) async fn refuse_as_told(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     if fault::fails("log.append") {
-        sqlx::query(DISK_FULL).execute(writers).await?;
+        sqlx::query(DISK_FULL).execute(connection).await?;
     }
     Ok(())
+}
+
+async fn insert(
+    connection: &mut PgConnection,
+    ownership: &Ownership,
+    base: u64,
+    batch: &[Arc<Record>],
+) -> Result<u64, sqlx::Error> {
+    let records: Vec<&Record> = batch.iter().map(|record| &**record).collect();
+    refuse_as_told(connection).await?;
+    let append = sqlx::query(APPEND).bind(ownership.lane.number()).bind(ownership.epoch).bind(base as i64);
+    Ok(bind_rows(append, &records).execute(connection).await?.rows_affected())
 }
 
 /// The events' rows, a column at a time: position, event_id, aggregate_type, aggregate_id, sequence, event_type,

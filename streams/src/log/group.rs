@@ -12,7 +12,7 @@ use super::{
     append::{bind_rows, refuse_as_told},
 };
 use crate::{Lane, Record, metrics};
-use sqlx::Row;
+use sqlx::{PgConnection, Row};
 use std::{
     collections::{BTreeSet, VecDeque},
     sync::{Arc, Mutex, PoisonError},
@@ -181,7 +181,6 @@ impl Log {
     /// The lanes that were stored; the others may not be ours, or their rows are held.
     async fn insert_all(&self, batches: &[Batch]) -> Result<BTreeSet<i16>, sqlx::Error> {
         let lane = batches[0].ownership.lane;
-        let writers = self.lane_writers(lane);
         let records: Vec<&Record> = batches.iter().flat_map(|batch| &batch.records).map(|record| &**record).collect();
         let of_each = |field: fn(&Batch) -> i64| batches.iter().map(field).collect::<Vec<_>>();
         let statement = sqlx::query(APPEND_ALL)
@@ -189,11 +188,12 @@ impl Log {
             .bind(of_each(|batch| batch.ownership.epoch))
             .bind(of_each(|batch| batch.base as i64))
             .bind(records.iter().map(|record| record.lane.number()).collect::<Vec<_>>());
-        let stored = async {
-            refuse_as_told(writers).await?;
-            bind_rows(statement, &records).fetch_all(writers).await
+        let statement = bind_rows(statement, &records);
+        let store = async |connection: &mut PgConnection| {
+            refuse_as_told(connection).await?;
+            statement.fetch_all(connection).await
         };
-        Ok(self.ask(lane, stored).await?.iter().map(|row| row.get(0)).collect())
+        Ok(self.ask(lane, self.lane_writers(lane), store).await?.iter().map(|row| row.get(0)).collect())
     }
 }
 

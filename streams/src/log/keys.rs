@@ -9,11 +9,12 @@
 use super::{
     Log,
     read::{COLUMNS, record},
+    run,
     store::Store,
 };
 use crate::{Error, Lane, Link, Record};
 use futures::future::join_all;
-use sqlx::{Row, postgres::PgRow};
+use sqlx::{PgConnection, Row, postgres::PgRow};
 use std::{collections::HashMap, time::Duration};
 use uuid::Uuid;
 
@@ -27,7 +28,8 @@ impl Log {
         let home = self.store(lane);
         let others = self.stores.iter().filter(|store| store.identity != home.identity);
         let others = join_all(others.map(|store| look_up_elsewhere(store, keys)));
-        let (rows, elsewhere) = tokio::join!(self.ask(lane, look_up(home, keys)), others);
+        let look_up = async |connection: &mut PgConnection| look_up(connection, keys).await;
+        let (rows, elsewhere) = tokio::join!(self.ask(lane, &home.readers, look_up), others);
         let rows = rows.map_err(Error::lane("look up command keys", lane))?;
         // The home's word comes last, over all others'.
         elsewhere.into_iter().flatten().chain(rows).map(|row| found(&row)).collect()
@@ -38,16 +40,16 @@ async fn look_up_elsewhere(store: &Store, keys: &[Uuid]) -> Vec<PgRow> {
     if store.rests() {
         return Vec::new();
     }
-    let rows = tokio::time::timeout(ELSEWHERE, look_up(store, keys)).await;
-    rows.ok().and_then(Result::ok).unwrap_or_else(|| {
+    let rows = run(&store.readers, ELSEWHERE, async |connection| look_up(connection, keys).await).await;
+    rows.unwrap_or_else(|_| {
         store.rest();
         Vec::new()
     })
 }
 
-async fn look_up(store: &Store, keys: &[Uuid]) -> Result<Vec<PgRow>, sqlx::Error> {
+async fn look_up(connection: &mut PgConnection, keys: &[Uuid]) -> Result<Vec<PgRow>, sqlx::Error> {
     let sql = format!("SELECT {COLUMNS} FROM events WHERE command_key = ANY($1)");
-    sqlx::query(&sql).bind(keys).fetch_all(&store.readers).await
+    sqlx::query(&sql).bind(keys).fetch_all(connection).await
 }
 
 fn found(row: &PgRow) -> Result<(Uuid, Record), Error> {

@@ -11,13 +11,16 @@ mod keys;
 mod places;
 mod read;
 mod seams;
+mod statement;
 mod store;
 
 use crate::{Draft, Error, Lane, Lanes, Link, Record, keyring::Keyring, placement::Placement};
 use natter_domain::Timestamp;
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 use std::{sync::Arc, time::Duration};
 use store::{Reached, Store};
+
+pub(crate) use statement::run;
 use uuid::Uuid;
 
 /// The server's own limit says nothing when its answer never arrives.
@@ -158,9 +161,10 @@ impl Log {
     async fn ask<T>(
         &self,
         lane: Lane,
-        statement: impl Future<Output = Result<T, sqlx::Error>>,
+        pool: &PgPool,
+        statement: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error>,
     ) -> Result<T, sqlx::Error> {
-        match answered(statement).await {
+        match run(pool, ANSWER_TIMEOUT, statement).await {
             Err(error) => Err(self.store(lane).explained(error).await),
             done => done,
         }
@@ -177,11 +181,6 @@ impl Log {
         let page = format!("(SELECT * FROM events WHERE sequence <= {until}) AS page");
         self.repository(lane).with_tables(&page, "snapshots")
     }
-}
-
-async fn answered<T>(statement: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
-    let late = |_| Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()));
-    tokio::time::timeout(ANSWER_TIMEOUT, statement).await.unwrap_or_else(late)
 }
 
 /// Decided events, numbered and chained behind `base`.

@@ -3,7 +3,7 @@
 use super::{Head, Log};
 use crate::{Error, Hash, Lane, Link, Record, event::CommandKey};
 use natter_domain::{EventId, Noun, Timestamp};
-use sqlx::{Row, postgres::PgRow, types::time::OffsetDateTime};
+use sqlx::{PgConnection, Row, postgres::PgRow, types::time::OffsetDateTime};
 use std::{borrow::Cow, sync::Arc};
 use uuid::Uuid;
 
@@ -22,9 +22,9 @@ impl Log {
     pub async fn head(&self, lane: Lane, incarnation: Uuid) -> Result<Head, Error> {
         let newest =
             sqlx::query("SELECT position, hash, time FROM events WHERE lane = $1 ORDER BY position DESC LIMIT 1")
-                .bind(lane.number())
-                .fetch_optional(self.lane_pool(lane));
-        let row = self.ask(lane, newest).await.map_err(Error::lane("read the head", lane))?;
+                .bind(lane.number());
+        let newest = async |connection: &mut PgConnection| newest.fetch_optional(connection).await;
+        let row = self.ask(lane, self.lane_pool(lane), newest).await.map_err(Error::lane("read the head", lane))?;
         let Some(row) = row else {
             return Ok(Head { link: Link::start(lane, incarnation), time: Timestamp::default() });
         };
@@ -34,10 +34,9 @@ impl Log {
     }
 
     pub async fn incarnation(&self, lane: Lane) -> Result<Uuid, Error> {
-        let found = sqlx::query_scalar("SELECT incarnation FROM lanes WHERE lane = $1")
-            .bind(lane.number())
-            .fetch_one(self.lane_pool(lane));
-        self.ask(lane, found).await.map_err(Error::lane("read the incarnation", lane))
+        let found = sqlx::query_scalar("SELECT incarnation FROM lanes WHERE lane = $1").bind(lane.number());
+        let found = async |connection: &mut PgConnection| found.fetch_one(connection).await;
+        self.ask(lane, self.lane_pool(lane), found).await.map_err(Error::lane("read the incarnation", lane))
     }
 
     /// The next events behind `after`, at most `limit`, each checked against the chain.
@@ -45,12 +44,12 @@ impl Log {
         let sql = format!(
             "SELECT {COLUMNS}, {INCARNATION} FROM events WHERE lane = $1 AND position > $2 ORDER BY position LIMIT $3"
         );
-        let page = sqlx::query(&sql)
-            .bind(after.lane.number())
-            .bind(after.position as i64)
-            .bind(limit as i64)
-            .fetch_all(self.lane_pool(after.lane));
-        let rows = self.ask(after.lane, page).await.map_err(Error::lane("read events", after.lane))?;
+        let page = sqlx::query(&sql).bind(after.lane.number()).bind(after.position as i64).bind(limit as i64);
+        let page = async |connection: &mut PgConnection| page.fetch_all(connection).await;
+        let rows = self
+            .ask(after.lane, self.lane_pool(after.lane), page)
+            .await
+            .map_err(Error::lane("read events", after.lane))?;
         let mut last = *after;
         rows.iter()
             .map(|row| {
@@ -69,9 +68,9 @@ impl Log {
         }
         let one = sqlx::query("SELECT hash FROM events WHERE lane = $1 AND position = $2")
             .bind(lane.number())
-            .bind(position as i64)
-            .fetch_optional(self.lane_pool(lane));
-        let row = self.ask(lane, one).await.map_err(Error::lane("read one event", lane))?;
+            .bind(position as i64);
+        let one = async |connection: &mut PgConnection| one.fetch_optional(connection).await;
+        let row = self.ask(lane, self.lane_pool(lane), one).await.map_err(Error::lane("read one event", lane))?;
         row.map(|row| Ok(Link { lane, incarnation, position, hash: hash(&row)? })).transpose()
     }
 }

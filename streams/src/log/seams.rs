@@ -3,7 +3,7 @@
 
 use super::{Log, Ownership};
 use crate::{Error, Hash, Lane, Link};
-use sqlx::Row;
+use sqlx::{PgConnection, Row};
 use uuid::Uuid;
 
 /// A lane's row and its head, as of one moment.
@@ -25,9 +25,12 @@ impl Log {
             coalesce((SELECT incarnation FROM seams WHERE seams.lane = lanes.lane AND position <= $2
                       ORDER BY position DESC LIMIT 1), incarnation) AS incarnation
             FROM lanes WHERE lane = $1";
-        let row =
-            sqlx::query(FOUND).bind(link.lane.number()).bind(link.position as i64).fetch_one(self.lane_pool(link.lane));
-        let row = self.ask(link.lane, row).await.map_err(Error::lane("look for one event", link.lane))?;
+        let found = sqlx::query(FOUND).bind(link.lane.number()).bind(link.position as i64);
+        let found = async |connection: &mut PgConnection| found.fetch_one(connection).await;
+        let row = self
+            .ask(link.lane, self.lane_pool(link.lane), found)
+            .await
+            .map_err(Error::lane("look for one event", link.lane))?;
         let stored = row.get::<Option<Vec<u8>>, _>("hash").unwrap_or_default();
         let same = if link.position == 0 { link.hash == Hash::default() } else { stored == link.hash.0 };
         Ok(same.then(|| Link { incarnation: row.get("incarnation"), ..*link }))
@@ -38,8 +41,12 @@ impl Log {
         const STANDING: &str = "SELECT epoch, incarnation, position, hash FROM lanes LEFT JOIN LATERAL
             (SELECT position, hash FROM events WHERE events.lane = lanes.lane ORDER BY position DESC LIMIT 1) AS newest
             ON true WHERE lanes.lane = $1";
-        let row = sqlx::query(STANDING).bind(lane.number()).fetch_optional(self.lane_pool(lane));
-        let row = self.ask(lane, row).await.map_err(Error::lane("read the row and the head", lane))?;
+        let standing = sqlx::query(STANDING).bind(lane.number());
+        let standing = async |connection: &mut PgConnection| standing.fetch_optional(connection).await;
+        let row = self
+            .ask(lane, self.lane_pool(lane), standing)
+            .await
+            .map_err(Error::lane("read the row and the head", lane))?;
         Ok(row.map(|row| {
             let incarnation = row.get("incarnation");
             let position = row.get::<Option<i64>, _>("position").unwrap_or_default() as u64;

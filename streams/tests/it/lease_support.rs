@@ -38,7 +38,7 @@ pub struct Member {
 }
 
 pub async fn connect(stack: &Stack, lanes: u16) -> Log {
-    Log::connect(stack.database_url(), Some(lanes)).await.expect("open the log")
+    Log::open(&stack.placement(), Some(lanes)).await.expect("open the log")
 }
 
 impl Member {

@@ -79,9 +79,24 @@ struct Sent {
 #[derive(Clone, PartialEq, Debug)]
 enum Ask {
     Look(Contact),
-    TakeOver { lane: Lane, epoch: i64 },
-    Renew { lane: Lane, epoch: i64 },
-    Release { lane: Lane, retry_until: At },
+    TakeOver {
+        lane: Lane,
+        epoch: i64,
+    },
+    Renew {
+        lane: Lane,
+        epoch: i64,
+    },
+    /// First the epoch of our row, then the release of just that.
+    Read {
+        lane: Lane,
+        retry_until: At,
+    },
+    Release {
+        lane: Lane,
+        epoch: i64,
+        retry_until: At,
+    },
     Leave,
 }
 
@@ -293,11 +308,14 @@ impl World {
                     row.epoch
                 }))
             }
-            Ask::Release { lane, .. } => {
-                // One whose sender has closed the connection meanwhile, and taken the lane again, would cost the lease.
-                // The epoch keeps that safe; here it does not happen.
+            Ask::Read { lane, .. } => {
+                let row = &self.rows[lane.index()];
+                Reply::Epoch((row.owner.as_ref() == Some(&node)).then_some(row.epoch))
+            }
+            // It may come when its sender has long given it up, and taken the lane again.
+            Ask::Release { lane, epoch, .. } => {
                 let row = &mut self.rows[lane.index()];
-                if row.owner.as_ref() == Some(&node) && self.processes[at].sent.contains_key(&id) {
+                if row.owner.as_ref() == Some(&node) && row.epoch == epoch {
                     (row.owner, row.expires_at) = (None, 0);
                 }
                 Reply::Done
@@ -379,8 +397,15 @@ impl World {
             (Ask::Renew { lane, epoch }, Reply::Epoch(None)) => {
                 self.advance(at, |machine, now| machine.unrenewed(now, lane, epoch));
             }
-            (ask @ Ask::Release { retry_until, .. }, Reply::Failed) if self.now < retry_until => self.send(at, ask),
-            (Ask::Release { lane, .. }, _) => {
+            (Ask::Read { lane, retry_until } | Ask::Release { lane, retry_until, .. }, Reply::Failed)
+                if self.now < retry_until =>
+            {
+                self.send(at, Ask::Read { lane, retry_until });
+            }
+            (Ask::Read { lane, retry_until }, Reply::Epoch(Some(epoch))) => {
+                self.send(at, Ask::Release { lane, epoch, retry_until });
+            }
+            (Ask::Read { lane, .. } | Ask::Release { lane, .. }, _) => {
                 self.advance(at, |machine, now| machine.released(now, lane));
                 self.hint();
             }
@@ -452,7 +477,7 @@ impl World {
                         *work = Some(work.unwrap_or(ends));
                     }
                 }
-                Action::Release(lane) => self.send(at, Ask::Release { lane, retry_until: self.now + self.term }),
+                Action::Release(lane) => self.send(at, Ask::Read { lane, retry_until: self.now + self.term }),
             }
         }
     }
