@@ -6,6 +6,7 @@ mod chaos;
 mod contract;
 mod conversation;
 mod crash;
+mod cut;
 mod exhausted;
 mod house_rules;
 mod metrics;

@@ -1,9 +1,6 @@
 //! Frames as they come on a person's subject.
 
-use crate::{
-    proxy::Proxy,
-    support::{A_MOMENT, BOUND, World, eventually},
-};
+use crate::support::{A_MOMENT, BOUND, World, eventually};
 use bytes::Bytes;
 use futures::{Stream, StreamExt, stream};
 use natter_client::wire::Push;
@@ -16,6 +13,7 @@ use natter_streams::{
     bus::{Bus, HeaderMap},
     clock, id, subject,
 };
+use natter_testkit::Proxy;
 use serde_json::{Value, json};
 use std::time::Duration;
 

@@ -8,7 +8,6 @@ mod history;
 mod interleaving;
 mod projector;
 mod promises;
-mod proxy;
 mod query;
 mod repair;
 mod support;

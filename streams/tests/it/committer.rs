@@ -1,8 +1,7 @@
 //! Group commit: what rides together, when it is answered, and what a failed batch gives back.
 
-use crate::{
-    proxy::Proxy,
-    support::{Holder, LANE, LANES, Owner, blocked, connect, draft, eventually, keyed, log, sql, terminate, whole},
+use crate::support::{
+    Holder, LANE, LANES, Owner, blocked, connect, draft, eventually, keyed, log, sql, terminate, whole,
 };
 use natter_domain::Timestamp;
 use natter_streams::{
@@ -10,7 +9,7 @@ use natter_streams::{
     committer::{BATCH_EVENTS, Ended, Settled},
     id,
 };
-use natter_testkit::Stack;
+use natter_testkit::{Proxy, Stack};
 
 /// Starts what is queued, and leaves it waiting for the lane's row.
 async fn start_blocked(owner: &mut Owner, stack: &Stack) -> Vec<i32> {

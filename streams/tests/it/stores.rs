@@ -1,16 +1,13 @@
 //! One log on several servers. Two databases stand for two servers: nothing that spans databases is possible in
 //! PostgreSQL either.
 
-use crate::{
-    proxy::Proxy,
-    support::{LANE, LANES, eventually, keyed, record_behind, records},
-};
+use crate::support::{LANE, LANES, eventually, keyed, record_behind, records};
 use natter_streams::{
     Error, Head, Lane, Link, Log, Placement, Record, checkpoint, id,
     keyring::Keyring,
     log::{Appended, Ownership, chain},
 };
-use natter_testkit::{BOUND, Stack, within};
+use natter_testkit::{BOUND, Proxy, Stack, within};
 use sqlx::PgPool;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -238,7 +235,7 @@ async fn a_server_that_is_gone_stops_its_own_lanes_only() {
     let (there, other_head) = owned(&log, OTHER).await;
     let waiting = records(&other_head.link, 1);
 
-    proxy.is_gone(true);
+    proxy.gone();
     let mut lost = 0;
     for _ in 0..20 {
         lost += usize::from(matches!(log.append(&there, 0, &waiting).await, Appended::Unknown(_)));
@@ -254,7 +251,7 @@ async fn a_server_that_is_gone_stops_its_own_lanes_only() {
     }
     assert_eq!(lost, 20, "nothing is durable on a server that is gone");
 
-    proxy.is_gone(false);
+    proxy.heal();
     let (there, found) = eventually("the lane is served again", async || {
         log.retake(&there, "owner").await.map_err(|error| error.to_string())?.ok_or("it is lost".to_owned())
     })
