@@ -9,6 +9,7 @@ use natter_streams::{
     Head, Lane, Link, Log, Node,
     bus::Bus,
     committer::Committer,
+    fault,
     feed::Feeds,
     lease::{Directory, Lease},
     log::Ownership,
@@ -41,6 +42,7 @@ impl Owner {
     pub async fn serve(self, lease: Lease) {
         let (lane, ownership) =
             (lease.lane(), Ownership { lane: lease.lane(), epoch: lease.epoch(), incarnation: lease.incarnation() });
+        fault::reach("lease.after_takeover").await;
         let Some(head) = self.head(&lease).await else { return };
         if self.must_refuse(&lease, &head.link).await {
             return self.stay_closed(&lease).await;

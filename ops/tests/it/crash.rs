@@ -73,3 +73,22 @@ async fn before_the_history_is_projected() {
 async fn before_frames_are_delivered() {
     killed_at("projection.delivery.before_apply", 3).await;
 }
+
+/// It dies at its start, with lanes in its name that it has not begun to serve.
+#[tokio::test]
+async fn after_a_takeover_before_the_head_is_read() {
+    const POINT: &str = "lease.after_takeover";
+    let stack = Stack::new().await;
+    let mut node = stack.node().await;
+    let friends = Friends::meet(&stack).await;
+    let crash = async {
+        assert!(node.stop().await.success(), "a graceful stop");
+        node.launch(Options::faults(format!("{POINT}=kill@3"))).await;
+        let status = node.exited().await;
+        assert_eq!(status.signal(), Some(KILLED), "it was killed at {POINT}, not ended: {status}");
+        assert!(node.reached(POINT) >= 3, "{POINT} was reached {} times", node.reached(POINT));
+        node.restart_with(Options::default()).await;
+    };
+    let said = friends.talk_while(EACH, crash).await;
+    friends.nothing_is_missing_doubled_or_out_of_order(&stack, &said).await;
+}

@@ -2,6 +2,7 @@
 //! stopped. What was acknowledged stands, and is done once.
 
 use crate::talk::Friends;
+use natter_streams::lease::TERM;
 use natter_testkit::{BOUND, Node, Options, Stack, eventually, law};
 
 const EACH: usize = 30;
@@ -62,6 +63,35 @@ async fn a_killed_owner_is_replaced_by_another_node() {
     };
     let said = friends.talk_while(EACH, hurt).await;
     friends.nothing_is_missing_doubled_or_out_of_order(&stack, &said).await;
+}
+
+/// Its leases end, and who lives sees it within a second.
+#[tokio::test]
+async fn a_killed_owner_owns_nothing_any_more_after_its_term() {
+    let stack = Stack::new().await;
+    let mut cluster = Cluster::start(&stack).await;
+    let [dying, heir] = cluster.commands.each_mut();
+    eventually("each owns lanes", BOUND, async || match (owned(&stack, dying).await, owned(&stack, heir).await) {
+        (2, 2) => Ok(()),
+        owned => Err(format!("{owned:?}")),
+    })
+    .await;
+    dying.kill().await;
+    eventually("all lanes are of the one that lives", 10 * TERM, async || {
+        match (owned(&stack, dying).await, owned(&stack, heir).await) {
+            (0, 4) => Ok(()),
+            owned => Err(format!("{owned:?}")),
+        }
+    })
+    .await;
+}
+
+/// How many lanes bear its name.
+async fn owned(stack: &Stack, node: &Node) -> i64 {
+    let url = node.base_url();
+    let name = format!("%:{}/%", url.rsplit(':').next().expect("a url with a port"));
+    let count = sqlx::query_scalar("SELECT count(*) FROM lanes WHERE owner LIKE $1");
+    count.bind(name).fetch_one(stack.pool()).await.expect("read who owns the lanes")
 }
 
 #[tokio::test]
