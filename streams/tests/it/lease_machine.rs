@@ -198,6 +198,22 @@ proptest! {
         prop_assert!(world.faults.is_empty(), "{:#?}", world.faults);
     }
 
+    /// What was given up as lost is delivered when the lane has been taken again.
+    #[test]
+    fn a_release_that_arrives_late_frees_nothing_that_is_held(
+        lanes in 1..4_u16, slow_after in prop::collection::vec(20..120_u64, 10), seed: u64,
+    ) {
+        let mut world = settled(lanes, 1, seed);
+        for slow_after in slow_after {
+            world.crash_work(NAMES[0]);
+            for (delay, end) in [(20, slow_after), (LONG / 2, 60), (20, LONG / 2)] {
+                world.delay = delay;
+                world.run_until(world.now + end);
+            }
+        }
+        prop_assert!(world.faults.is_empty(), "{:#?}", world.faults);
+    }
+
     /// NATS is away: nobody sees it go or come at the same moment as another.
     #[test]
     fn where_all_are_cut_off_nothing_changes_hands(

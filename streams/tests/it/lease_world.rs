@@ -317,6 +317,10 @@ impl World {
                 let row = &mut self.rows[lane.index()];
                 if row.owner.as_ref() == Some(&node) && row.epoch == epoch {
                     (row.owner, row.expires_at) = (None, 0);
+                    let process = &self.processes[at];
+                    if process.machine.is_held(lane, process.clock(now)) {
+                        self.faults.push(format!("at {now}: an old release has freed lane {lane}, which {node} holds"));
+                    }
                 }
                 Reply::Done
             }
