@@ -4,14 +4,15 @@
 //! The head is exact while the lane is open here. Of the others it is what the log said within the last second, or what
 //! came back with the answer of a command that ran elsewhere ([`Feeds::note`]). It never goes back within an incarnation
 //! of the lane, and is never ahead of what is durable. Who must not miss what is durable by now asks the log
-//! ([`Feeds::refresh`]).
+//! ([`Feeds::refresh`]), each of its servers for its own lanes. One that does not answer holds up nobody: what its lanes
+//! have gained that nobody here has heard of, nobody here could read either.
 
 use crate::{
     Error, Lane, Link, Log, Positions, Record,
     position::Place,
     tap::{Listener, Tap},
 };
-use sqlx::{PgPool, Row};
+use sqlx::Row;
 use std::{sync::Arc, time::Duration};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -20,8 +21,16 @@ use uuid::Uuid;
 /// How old what is known of a lane that is written elsewhere may be.
 const POLL_EVERY: Duration = Duration::from_secs(1);
 
-/// Between tries where the log does not answer.
+/// A server that has not answered by then is waited for no longer, until it answers again.
+const ANSWER: Duration = Duration::from_secs(2);
+
+/// Between tries.
 const PAUSE: Duration = Duration::from_millis(200);
+
+const READ: &str = "read the heads of the lanes";
+
+/// It has answered whatever anybody may ask: nobody waits for a server that is gone.
+const ALL: u64 = u64::MAX;
 
 pub type Batch = Arc<Vec<Arc<Record>>>;
 
@@ -121,31 +130,49 @@ pub struct Feeds(Arc<Inner>);
 
 struct Inner {
     feeds: Box<[Feed]>,
-    /// How often somebody asked for what the log says now, and up to which of these it has answered.
+    /// How often somebody asked for what the log says now.
     asked: watch::Sender<u64>,
+    /// Who is asked.
+    servers: Box<[Server]>,
+}
+
+/// A server of the log.
+struct Server {
+    lanes: Vec<Lane>,
+    /// Up to which question it has answered.
     answered: watch::Sender<u64>,
-    /// Whether there is somebody to ask.
-    polled: bool,
+}
+
+impl Server {
+    fn new(lanes: Vec<Lane>) -> Self {
+        Self { lanes, answered: watch::Sender::new(0) }
+    }
 }
 
 impl Feeds {
     /// Reads every lane's head from the log, and does so again every second for the lanes that are written elsewhere,
     /// until `stop`.
     pub async fn start(log: &Log, stop: &CancellationToken) -> Result<Self, Error> {
-        let lanes: Vec<Lane> = log.lanes().iter().collect();
-        let feeds = Self::with(heads(log, &lanes).await?, true);
-        tokio::spawn(stop.clone().run_until_cancelled_owned(poll(feeds.clone(), log.clone())));
+        let servers = log.lanes_by_server();
+        let asked = servers.iter().map(|lanes| heads(log, lanes));
+        let mut known = futures::future::try_join_all(asked).await?.concat();
+        known.sort_by_key(|known| known.lane);
+        let feeds = Self::with(known, servers);
+        for server in 0..feeds.0.servers.len() {
+            tokio::spawn(stop.clone().run_until_cancelled_owned(poll(feeds.clone(), log.clone(), server)));
+        }
         Ok(feeds)
     }
 
     /// Feeds that know nothing but what they are told. `heads`: where each lane stands, in the order of the lanes.
     pub fn new(heads: impl IntoIterator<Item = Link>) -> Self {
-        Self::with(heads.into_iter().map(Known::from), false)
+        Self::with(heads.into_iter().map(Known::from), Vec::new())
     }
 
-    fn with(heads: impl IntoIterator<Item = Known>, polled: bool) -> Self {
+    fn with(heads: impl IntoIterator<Item = Known>, servers: Vec<Vec<Lane>>) -> Self {
         let feeds = heads.into_iter().map(Feed::new).collect();
-        Self(Arc::new(Inner { feeds, asked: watch::Sender::new(0), answered: watch::Sender::new(0), polled }))
+        let servers = servers.into_iter().map(Server::new).collect();
+        Self(Arc::new(Inner { feeds, asked: watch::Sender::new(0), servers }))
     }
 
     pub fn lane(&self, lane: Lane) -> &Feed {
@@ -165,11 +192,11 @@ impl Feeds {
         }
     }
 
-    /// Returns once the heads are no older than this call: everything that was durable before is known. Those who ask at
-    /// the same time share one query; nothing is asked where all lanes are open here. While the log does not answer, it
-    /// waits: callers have a bound of their own.
+    /// Returns once the heads are no older than this call: everything that was durable before is known, but for what is
+    /// on a server that does not answer. Those who ask at the same time share one query of each server; nothing is asked
+    /// where all its lanes are open here.
     pub async fn refresh(&self) {
-        if !self.0.polled || self.elsewhere().is_empty() {
+        if self.0.feeds.iter().all(Feed::is_open) {
             return;
         }
         let mut number = 0;
@@ -177,17 +204,20 @@ impl Feeds {
             *asked += 1;
             number = *asked;
         });
-        // The sender is ours: it cannot be gone.
-        let _ = self.0.answered.subscribe().wait_for(|&answered| answered >= number).await;
+        for server in &self.0.servers {
+            // The sender is ours: it cannot be gone.
+            let _ = server.answered.subscribe().wait_for(|&answered| answered >= number).await;
+        }
     }
 
-    fn elsewhere(&self) -> Vec<Lane> {
-        self.0.feeds.iter().filter(|feed| !feed.is_open()).map(|feed| feed.head().lane).collect()
+    /// The server's lanes that are written elsewhere.
+    fn elsewhere(&self, server: &Server) -> Vec<Lane> {
+        server.lanes.iter().copied().filter(|&lane| !self.lane(lane).is_open()).collect()
     }
 
-    /// Resolves where somebody waits for an answer.
-    async fn asked(&self) {
-        let answered = *self.0.answered.borrow();
+    /// Resolves where somebody waits for the server's answer.
+    async fn asked(&self, server: &Server) {
+        let answered = *server.answered.borrow();
         let _ = self.0.asked.subscribe().wait_for(|&asked| asked > answered).await;
     }
 
@@ -202,46 +232,54 @@ impl Feeds {
     }
 }
 
-async fn poll(feeds: Feeds, log: Log) {
+/// Asks one server again and again.
+async fn poll(feeds: Feeds, log: Log, server: usize) {
+    let server = &feeds.0.servers[server];
     loop {
-        let _ = tokio::time::timeout(POLL_EVERY, feeds.asked()).await;
+        let _ = tokio::time::timeout(POLL_EVERY, feeds.asked(server)).await;
         let number = *feeds.0.asked.borrow();
-        let lanes = feeds.elsewhere();
-        match heads(&log, &lanes).await {
+        match heads_in_time(&log, &feeds.elsewhere(server)).await {
             Ok(heads) => {
                 feeds.learn(&heads);
-                feeds.0.answered.send_replace(number);
+                server.answered.send_replace(number);
             }
             Err(error) => {
-                tracing::warn!(%error, "ask for the heads of the lanes");
-                tokio::time::sleep(PAUSE).await;
+                tracing::warn!(lanes = ?server.lanes, %error, "ask a server for the heads of its lanes");
+                server.answered.send_replace(ALL);
             }
         }
     }
 }
 
-/// Each lane's head and incarnation, in the lanes' order; of every server at its own moment.
-async fn heads(log: &Log, lanes: &[Lane]) -> Result<Vec<Known>, Error> {
-    if lanes.is_empty() {
-        return Ok(Vec::new());
-    }
-    let asked = log.readers().map(|readers| heads_of(readers, lanes));
-    let mut known = futures::future::try_join_all(asked).await?.concat();
-    known.sort_by_key(|known| known.lane);
-    Ok(known)
+/// Asks until it is answered or time is over: of a server that was restarted, old connections fail at once.
+async fn heads_in_time(log: &Log, lanes: &[Lane]) -> Result<Vec<Known>, Error> {
+    let mut last = Error::database(READ)(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()));
+    let answered = async {
+        loop {
+            match heads(log, lanes).await {
+                Ok(heads) => return heads,
+                Err(error) => last = error,
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    };
+    let answered = tokio::time::timeout(ANSWER, answered).await;
+    answered.map_err(|_| last)
 }
 
-/// The subquery takes the last entry of an index: it scans nothing.
-async fn heads_of(readers: &PgPool, lanes: &[Lane]) -> Result<Vec<Known>, Error> {
+/// Heads and incarnations of lanes that are on one server. The subquery takes the last entry of an index: it scans
+/// nothing.
+async fn heads(log: &Log, lanes: &[Lane]) -> Result<Vec<Known>, Error> {
+    let Some(&first) = lanes.first() else { return Ok(Vec::new()) };
     let rows = sqlx::query(
         "SELECT lane, incarnation,
                 coalesce((SELECT max(position) FROM events WHERE events.lane = lanes.lane), 0) AS position
          FROM lanes WHERE lane = ANY($1)",
     )
     .bind(lanes.iter().map(|lane| lane.number()).collect::<Vec<_>>())
-    .fetch_all(readers)
+    .fetch_all(log.lane_pool(first))
     .await
-    .map_err(Error::database("read the heads of the lanes"))?;
+    .map_err(Error::database(READ))?;
     let known = |row: &sqlx::postgres::PgRow| Known {
         lane: Lane::new(row.get::<i16, _>("lane") as u8),
         incarnation: row.get("incarnation"),

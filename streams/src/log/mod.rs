@@ -122,9 +122,14 @@ impl Log {
         &self.store(lane).writers
     }
 
-    /// Connections for reading from each server, each to be asked for all of its lanes at once.
-    pub(crate) fn readers(&self) -> impl Iterator<Item = &PgPool> {
-        self.stores.iter().map(|store| &store.readers)
+    /// The lanes of each server that has any: one query of [`Self::lane_pool`] tells of all of them.
+    pub(crate) fn lanes_by_server(&self) -> Vec<Vec<Lane>> {
+        let mut servers = vec![Vec::new(); self.stores.len()];
+        for lane in self.lanes.iter() {
+            servers[self.row_store(lane)].push(lane);
+        }
+        servers.retain(|lanes| !lanes.is_empty());
+        servers
     }
 
     /// Connections for leases that are not a lane's row: to the first server.

@@ -3,13 +3,16 @@
 
 use crate::support::{LANE, LANES, eventually, keyed, record_behind, records};
 use natter_streams::{
-    Error, Head, Lane, Link, Log, Placement, Record, checkpoint, id,
+    Error, Head, Lane, Link, Log, Placement, Record, checkpoint,
+    feed::Feeds,
+    id,
     keyring::Keyring,
     log::{Appended, Ownership, chain},
 };
 use natter_testkit::{BOUND, Proxy, Stack, within};
 use sqlx::PgPool;
 use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 const OTHER: Lane = Lane::new(1);
@@ -259,6 +262,43 @@ async fn a_server_that_is_gone_stops_its_own_lanes_only() {
     assert_eq!(found.link, other_head.link);
     append(&log, &there, &waiting).await;
     assert_eq!(head.link.position, 20);
+}
+
+/// Nobody waits for what nobody could read: each of these would wait until the server is back.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_asks_for_the_heads_does_not_wait_for_a_server_that_is_gone() {
+    let proxy = Proxy::before(&Stack::another_database().await).await;
+    let stack = Stack::new().await.placed(&format!("01={}", proxy.url));
+    let (log, stop) = (open(&stack).await.unwrap(), CancellationToken::new());
+    let elsewhere = open(&stack).await.unwrap();
+    grows(&elsewhere, OTHER, 3).await;
+    let feeds = Feeds::start(&log, &stop).await.unwrap();
+    let head = |lane| feeds.lane(lane).head().position;
+    assert_eq!((head(LANE), head(OTHER)), (0, 3));
+
+    proxy.is_gone(true);
+    for count in 1..=3 {
+        grows(&elsewhere, LANE, 1).await;
+        within("the servers that are there answer", BOUND, feeds.refresh()).await;
+        assert_eq!((head(LANE), head(OTHER)), (count, 3), "what was durable before is known");
+    }
+
+    proxy.is_gone(false);
+    // Without connections of before.
+    let elsewhere = open(&stack).await.unwrap();
+    grows(&elsewhere, OTHER, 2).await;
+    eventually("the server is asked again", async || {
+        let now = head(OTHER);
+        if now == 5 { Ok(()) } else { Err(now.to_string()) }
+    })
+    .await;
+    // From now on it is waited for again: each answer is exact.
+    for count in 6..=9 {
+        grows(&elsewhere, OTHER, 1).await;
+        within("both answer", BOUND, feeds.refresh()).await;
+        assert_eq!(head(OTHER), count);
+    }
+    stop.cancel();
 }
 
 #[tokio::test]
