@@ -4,7 +4,7 @@ use crate::{
     restart::{BETWEEN, Kind, Own, own_dir, progress},
     talk::Friends,
 };
-use natter_testkit::{Node, Stack, law};
+use natter_testkit::{Node, Person, Stack, law};
 use uuid::Uuid;
 
 /// Half of a test's lanes.
@@ -87,6 +87,39 @@ async fn one_of_two_servers_is_killed_and_the_others_conversations_go_on() {
     assert!(held(&two, 0).await > 0 && held(&two, 1).await > 0, "both hold events");
     friends.nothing_is_missing_doubled_or_out_of_order(&two.stack, &said).await;
     two.stop().await;
+}
+
+/// Who comes now is let in, and reads what is said now: also with the position of what another process wrote, of which
+/// the first one has not heard.
+#[tokio::test]
+async fn one_of_two_servers_is_gone_and_who_comes_is_let_in() {
+    let mut two = Two::start().await;
+    let friends = two.friends().await;
+    let mut neighbour = two.stack.node().await;
+    let here = friends.of_alice_and_bob;
+    let (one, other) =
+        if two.is_on_the_other(here).await { (&friends.bob, &friends.carol) } else { (&friends.alice, &friends.bob) };
+    let conversation = one.conversation_with(other);
+    two.other.kill().await;
+    for number in 0..4 {
+        let said = one.says(other, &format!("{number}, without the other server")).await;
+        let position = said.position.clone().expect("a write has a position");
+        for node in [&two.node, &neighbour] {
+            let door = node.raw().with("authorization", &format!("Bearer {}", token(one).await));
+            let mut socket = door.socket().await;
+            socket.event("ready").await;
+            let path = format!("/api/v1/conversations/{conversation}/messages?after_seq={}&limit=1", said.seq - 1);
+            let read = door.with("natter-position", &position).get(&path).await.ok(200);
+            assert!(read.to_string().contains("without the other server"), "{read}");
+        }
+    }
+    two.other.start_again().await;
+    neighbour.stop().await;
+    two.stop().await;
+}
+
+async fn token(person: &Person) -> String {
+    person.client().tokens().await.access_token
 }
 
 #[tokio::test]
