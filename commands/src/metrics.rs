@@ -14,6 +14,17 @@ pub(crate) fn ordered(by: &'static str, outcome: &'static str) {
     counter!("natter_commands_orders_total", "by" => by, "outcome" => outcome).increment(1);
 }
 
+/// Events between the lane's head and what a process or the timers have done.
+pub(crate) fn lag(by: &'static str, lane: Lane, events: u64) {
+    gauge!("natter_commands_reaction_lag_events", "by" => by, "lane" => lane.to_string()).set(events as f64);
+}
+
+/// 1 while a process or the timers wait for somebody on a lane: an event that this binary does not know, a checkpoint of
+/// another log, a broken chain.
+pub(crate) fn stuck(by: &'static str, lane: Lane, stuck: bool) {
+    gauge!("natter_commands_reaction_stuck", "by" => by, "lane" => lane.to_string()).set(f64::from(u8::from(stuck)));
+}
+
 /// A lane, or the process, had no room for a command.
 pub(crate) fn shed(lane: Lane) {
     counter!("natter_commands_shed_total", "lane" => lane.to_string()).increment(1);

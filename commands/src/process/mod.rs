@@ -6,10 +6,11 @@
 //! target; the orders of one target keep their order. The checkpoint never passes an order without an answer.
 //!
 //! Reading order: `order` (what is given), `ledger` and `queue` (how far, and what next: without IO), `flight` (orders
-//! on their way), `follower` (reading), `run` (the loop).
+//! on their way), `follower` (reading), `here` (what it says of itself), `run` (the loop).
 
 mod flight;
 mod follower;
+mod here;
 mod ledger;
 mod order;
 mod queue;
@@ -17,11 +18,12 @@ mod run;
 
 pub(crate) use flight::Flight;
 pub(crate) use follower::Follower;
+pub(crate) use here::Here;
 pub(crate) use order::{Order, Orders, key};
 pub(crate) use run::run;
 
 use crate::{dispatch::Dispatch, error::Error};
-use natter_streams::{Lane, Link, Log, Record, bus::Bus, feed::Feeds, reader::Reader};
+use natter_streams::{Link, Log, Record, bus::Bus, feed::Feeds, reader::Reader};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -52,17 +54,25 @@ impl Around {
     }
 }
 
-/// Says why a reader goes back to its stored checkpoint, and waits a little.
-pub(crate) async fn rest(name: &'static str, lane: Lane, error: Error, stop: &CancellationToken) {
-    report(name, lane, &error);
+/// Says why a reader goes back to its stored checkpoint, and waits: a little, or longer for what only somebody can mend.
+pub(crate) async fn rest(here: &Here, error: Error, stop: &CancellationToken) {
+    let stuck = follower::needs_somebody(&error);
+    if stuck {
+        here.stuck(true);
+    }
+    report(here, &error, stuck);
     drop(error);
     tokio::select! {
-        () = tokio::time::sleep(PAUSE) => {}
+        () = tokio::time::sleep(if stuck { follower::STUCK_PAUSE } else { PAUSE }) => {}
         () = stop.cancelled() => {}
     }
 }
 
-fn report(name: &'static str, lane: Lane, error: &Error) {
-    let cause = std::error::Error::source(error);
-    tracing::warn!(name, %lane, %error, cause, "back to the stored checkpoint");
+fn report(here: &Here, error: &Error, stuck: bool) {
+    let (name, lane, cause) = (here.name(), here.lane(), std::error::Error::source(error));
+    if stuck {
+        tracing::error!(name, %lane, %error, cause, "stuck at the stored checkpoint until somebody mends it");
+    } else {
+        tracing::warn!(name, %lane, %error, cause, "back to the stored checkpoint");
+    }
 }

@@ -1,6 +1,6 @@
 //! One process on one lane: read, give orders, move the checkpoint behind those that were answered.
 
-use super::{Around, Flight, Follower, Orders, Process, ledger::Ledger, rest};
+use super::{Around, Flight, Follower, Here, Orders, Process, ledger::Ledger, rest};
 use crate::error::Error;
 use natter_streams::{Lane, Link, Record, checkpoint, fault};
 use std::{marker::PhantomData, sync::Arc, time::Duration};
@@ -16,21 +16,27 @@ const STRIDE: u64 = 10_000;
 /// Runs until told to stop; then it takes nothing more, waits for the answers to what it has given, and writes how far
 /// it came. Dropped instead, it repeats a little at its next start, without effect.
 pub(crate) async fn run<P: Process>(around: Around, lane: Lane, stop: CancellationToken) {
+    let here = Here::new(P::NAME, lane, around.feeds.clone());
+    here.during(attend::<P>(around, &here, lane, stop)).await;
+}
+
+async fn attend<P: Process>(around: Around, here: &Arc<Here>, lane: Lane, stop: CancellationToken) {
     loop {
         let ended = tokio::select! {
-            started = Running::<P>::start(&around, lane) => match started {
+            started = Running::<P>::start(&around, here, lane) => match started {
                 Ok(running) => running.follow(&stop).await,
                 Err(error) => Err(error),
             },
             () = stop.cancelled() => return,
         };
         let Err(error) = ended else { return };
-        rest(P::NAME, lane, error, &stop).await;
+        rest(here, error, &stop).await;
     }
 }
 
 struct Running<P> {
     around: Around,
+    here: Arc<Here>,
     follower: Follower,
     ledger: Ledger,
     /// Each order by its event's position.
@@ -44,12 +50,14 @@ struct Running<P> {
 }
 
 impl<P: Process> Running<P> {
-    async fn start(around: &Around, lane: Lane) -> Result<Self, Error> {
+    async fn start(around: &Around, here: &Arc<Here>, lane: Lane) -> Result<Self, Error> {
         let stored = checkpoint::load(&around.log, P::NAME, lane).await?;
+        here.stuck(false);
         let lanes = around.log.lanes();
         Ok(Self {
             around: around.clone(),
-            follower: Follower::new(P::NAME, around.clone(), stored),
+            here: here.clone(),
+            follower: Follower::new(P::NAME, around.clone(), here.clone(), stored),
             ledger: Ledger::new(stored),
             flight: Flight::new(P::NAME, "process.before_effect", around.dispatch.clone(), lanes),
             stored,
@@ -61,6 +69,7 @@ impl<P: Process> Running<P> {
 
     async fn follow(mut self, stop: &CancellationToken) -> Result<(), Error> {
         loop {
+            self.here.done(self.ledger.checkpoint().position);
             if self.is_write_due() {
                 self.write().await?;
             }
@@ -69,7 +78,7 @@ impl<P: Process> Running<P> {
                 () = stop.cancelled() => return self.land().await,
                 Some(position) = self.flight.answered() => self.done(position).await,
                 () = tokio::time::sleep_until(self.written + WRITE_EVERY), if self.answered => {}
-                records = self.follower.next(), if !self.flight.is_full() => self.take(&records),
+                records = self.follower.next(), if !self.flight.is_full() => self.take(&records?),
             }
         }
     }
@@ -86,6 +95,7 @@ impl<P: Process> Running<P> {
                 self.flight.put(record.position, order);
             }
         }
+        self.follower.went_on();
     }
 
     async fn done(&mut self, position: u64) {

@@ -3,7 +3,7 @@
 use super::{Change, NAME, Subject, change, table};
 use crate::{
     error::Error,
-    process::{Around, Flight, Follower, rest},
+    process::{Around, Flight, Follower, Here, rest},
 };
 use futures::FutureExt;
 use natter_domain::Timestamp;
@@ -34,21 +34,27 @@ const STRIDE: u64 = 10_000;
 /// Runs until told to stop; then it takes nothing more and waits for the answers to what it has given. Dropped instead,
 /// it repeats a little at its next start, without effect.
 pub(crate) async fn run(around: Around, clock: Clock, lane: Lane, stop: CancellationToken) {
+    let here = Here::new(NAME, lane, around.feeds.clone());
+    here.during(attend(around, clock, &here, lane, stop)).await;
+}
+
+async fn attend(around: Around, clock: Clock, here: &Arc<Here>, lane: Lane, stop: CancellationToken) {
     loop {
         let ended = tokio::select! {
-            started = Running::start(&around, &clock, lane) => match started {
+            started = Running::start(&around, &clock, here, lane) => match started {
                 Ok(running) => running.follow(&stop).await,
                 Err(error) => Err(error),
             },
             () = stop.cancelled() => return,
         };
         let Err(error) = ended else { return };
-        rest(NAME, lane, error, &stop).await;
+        rest(here, error, &stop).await;
     }
 }
 
 struct Running {
     around: Around,
+    here: Arc<Here>,
     clock: Clock,
     lane: Lane,
     follower: Follower,
@@ -66,14 +72,16 @@ struct Running {
 }
 
 impl Running {
-    async fn start(around: &Around, clock: &Clock, lane: Lane) -> Result<Self, Error> {
+    async fn start(around: &Around, clock: &Clock, here: &Arc<Here>, lane: Lane) -> Result<Self, Error> {
         let stored = checkpoint::load(&around.log, NAME, lane).await?;
+        here.stuck(false);
         let lanes = around.log.lanes();
         Ok(Self {
             around: around.clone(),
+            here: here.clone(),
             clock: clock.clone(),
             lane,
-            follower: Follower::new(NAME, around.clone(), stored),
+            follower: Follower::new(NAME, around.clone(), here.clone(), stored),
             stored,
             read: stored,
             changes: BTreeMap::new(),
@@ -86,6 +94,7 @@ impl Running {
 
     async fn follow(mut self, stop: &CancellationToken) -> Result<(), Error> {
         loop {
+            self.here.done(self.read.position);
             if self.is_write_due() {
                 self.write().await?;
             }
@@ -99,7 +108,7 @@ impl Running {
                 Some(id) = self.flight.answered() => self.answered(id).await?,
                 () = tokio::time::sleep_until(self.since + GATHER), if !self.changes.is_empty() => {}
                 () = sleep_until(&self.clock, self.next), if has_room => {}
-                records = self.follower.next() => self.take(&records),
+                records = self.follower.next() => self.take(&records?),
             }
         }
     }
@@ -113,6 +122,7 @@ impl Running {
             }
             self.read = record.link();
         }
+        self.follower.went_on();
     }
 
     fn note(&mut self, change: Change) {

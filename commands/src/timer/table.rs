@@ -4,7 +4,7 @@ use super::{Change, Due, NAME, Subject, Timer};
 use crate::error::Error;
 use natter_domain::Timestamp;
 use natter_streams::{Lane, Link, Log, checkpoint};
-use sqlx::{Executor, PgConnection, Row, types::time::OffsetDateTime};
+use sqlx::{PgConnection, Row, types::time::OffsetDateTime};
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
@@ -12,8 +12,8 @@ use uuid::Uuid;
 pub(super) async fn write(log: &Log, changes: &BTreeMap<Subject, Change>, from: &Link, to: &Link) -> Result<(), Error> {
     let failed = || Error::failed::<sqlx::Error>("write timers");
     let mut transaction = log.pool().begin().await.map_err(failed())?;
-    // A crash takes rows and checkpoint or neither, and the log has it all.
-    transaction.execute("SET LOCAL synchronous_commit = off").await.map_err(failed())?;
+    // On disk when it is committed, unlike views: a crash would take rows and checkpoint back together, but who has read
+    // on would not look again, and nobody misses a timer. They are few, and written ten times a second at the most.
     // First, so that a second one waits here, and is refused before it has written anything.
     checkpoint::advance(&mut transaction, NAME, from, to).await?;
     end(&mut transaction, changes).await.map_err(failed())?;

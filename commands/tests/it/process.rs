@@ -1,6 +1,6 @@
 //! What answers other nouns' events: done once, through every stop, by however many, and around what cannot be reached.
 
-use crate::support::{Holder, LANES, Node, checkpoint, draft, eventually, wrote_and_died};
+use crate::support::{AFTER_A_LOSS, Elsewhere, Holder, LANES, Node, checkpoint, draft, eventually, wrote_and_died};
 use natter_commands::Reaction;
 use natter_domain::{
     AccountId, ConversationId, FriendshipId, HandleId, RequestId, account, conversation, friendship, handle,
@@ -209,6 +209,29 @@ async fn a_refusal_is_done() {
     passed(&stack, OPENS, first(), 2).await;
     runner.stop().await;
     assert_eq!(opened(&node, accepted.conversation_id).await.position, 1, "it is as it was");
+}
+
+/// What it had read is not in the log any more: it begins again where its checkpoint was set.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_goes_on_behind_a_declared_loss_without_a_restart() {
+    let stack = Stack::new().await;
+    let mut lane = Elsewhere::start(&stack, first()).await;
+    let acceptances = std::array::from_fn::<_, 4, _>(|_| Accepted::opening_in(second()));
+    let [kept, lost, more, new] = acceptances.each_ref().map(|accepted| vec![accepted.draft()]);
+    lane.write(kept).await;
+    lane.write([lost, more].concat()).await;
+    let node = Node::quiet(&stack, LANES).await;
+    let runner = Runner::start(&node, OPENS, first());
+    passed(&stack, OPENS, first(), 3).await;
+
+    lane.lose(&stack, 1, OPENS.as_str()).await;
+    lane.write(new).await;
+    natter_testkit::eventually("it goes on", AFTER_A_LOSS, async || {
+        started(&node, acceptances[3].conversation_id).await.map(drop).ok_or_else(|| "it does not".to_owned())
+    })
+    .await;
+    passed(&stack, OPENS, first(), 2).await;
+    runner.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -16,10 +16,11 @@ use natter_streams::{
     id,
     keyring::Keyring,
     lease::{self, Directory},
+    repair::declare_loss,
 };
 use natter_testkit::{BOUND, Stack, within};
 use sqlx::{Connection, Executor, PgConnection};
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
 
@@ -188,6 +189,55 @@ pub async fn wrote_and_died(stack: &Stack, drafts: Vec<Draft>) {
         assert_eq!(committer.head().position, before + count);
         // Nobody waits for the end of its lease.
         sql(stack, "UPDATE lanes SET expires_at = '-infinity' WHERE owner = 'died'").await;
+    }
+}
+
+/// A reader that has noticed a loss looks again after half a minute.
+pub const AFTER_A_LOSS: Duration = Duration::from_secs(90);
+
+/// A lane that somebody else writes, whom no node can ask. Nobody relays it.
+pub struct Elsewhere {
+    log: Log,
+    lane: Lane,
+    committer: Committer<()>,
+}
+
+impl Elsewhere {
+    pub async fn start(stack: &Stack, lane: Lane) -> Self {
+        let log = open(stack, LANES).await;
+        seize(stack, &log, lane).await;
+        let committer = Self::committer(&log, lane).await;
+        Self { log, lane, committer }
+    }
+
+    async fn committer(log: &Log, lane: Lane) -> Committer<()> {
+        Committer::start(log.clone(), lane, "somebody".into()).await.expect("take the lane over")
+    }
+
+    /// The lane's head behind it.
+    pub async fn write(&mut self, drafts: Vec<Draft>) -> u64 {
+        let goal = self.committer.head().position + drafts.len() as u64;
+        self.committer.queue(drafts, ());
+        within("it is durable", BOUND, self.committer.settled()).await;
+        assert_eq!(self.committer.head().position, goal);
+        goal
+    }
+
+    /// PostgreSQL goes back to this event; the loss is declared, and this reader set back to it.
+    pub async fn lose(&mut self, stack: &Stack, behind: u64, reader: &str) {
+        sql(stack, &format!("DELETE FROM events WHERE lane = {} AND position > {behind}", self.lane.number())).await;
+        let bus = Bus::connect(stack.nats_url()).await.expect("connect to NATS");
+        let declared = declare_loss(&self.log, &bus, self.lane, true).await.expect("declare the loss");
+        assert_eq!(declared.expect("it is told to").head.position, behind);
+        let back = format!(
+            "UPDATE checkpoints SET position = {behind},
+                 hash = (SELECT hash FROM events WHERE events.lane = checkpoints.lane AND position = {behind})
+             WHERE projection = '{reader}' AND lane = {}",
+            self.lane.number()
+        );
+        sql(stack, &back).await;
+        seize(stack, &self.log, self.lane).await;
+        self.committer = Self::committer(&self.log, self.lane).await;
     }
 }
 

@@ -1,10 +1,12 @@
 //! Timers: due once, not before their time, through restarts and with many at once; and the registrations that they end.
 
-use crate::support::{LANES, Node, PASSWORD, checkpoint, code, draft, eventually, sql, wrote_and_died};
+use crate::support::{
+    AFTER_A_LOSS, Elsewhere, LANES, Node, PASSWORD, checkpoint, code, draft, eventually, sql, wrote_and_died,
+};
 use natter_commands::Reaction;
 use natter_domain::{AccountId, Code, HandleId, Timestamp, account, handle, limit};
 use natter_streams::{
-    Draft, Lanes, Record,
+    Draft, Lane, Lanes, Record,
     clock::{self, Clock},
     id,
     keyring::Keyring,
@@ -309,18 +311,80 @@ async fn a_timer_ends_with_what_it_waited_for() {
     assert_eq!(slow.events(&node).await, ["registration_started", "registered"]);
 }
 
+/// What they had read is not in the log any more: they begin again where their checkpoint was set.
+#[tokio::test(flavor = "multi_thread")]
+async fn timers_go_on_behind_a_declared_loss_without_a_restart() {
+    let stack = Stack::new().await;
+    let first = Lane::new(0);
+    let mut lane = Elsewhere::start(&stack, first).await;
+    let mut later = std::iter::repeat_with(|| Unfinished::of("alice", clock::now() + 10 * MINUTE))
+        .filter(|unfinished| lanes().of(unfinished.account.0) == first)
+        .map(|unfinished| unfinished.drafts()[..1].to_vec());
+    let mut next = || later.next().expect("there is no end");
+    lane.write([next(), next(), next()].concat()).await;
+    let node = Node::quiet(&stack, LANES).await;
+    let timers = Timers::start(&node, &Dial::at(clock::now()));
+    are_set(&stack, 3).await;
+
+    lane.lose(&stack, 1, Reaction::Timers.as_str()).await;
+    lane.write(next()).await;
+    natter_testkit::eventually("the next one is set", AFTER_A_LOSS, async || match rows(&stack).await {
+        4 => Ok(()),
+        rows => Err(format!("{rows} are set")),
+    })
+    .await;
+    timers.stop().await;
+}
+
 /// Who lost the race for a name gives back nothing of the winner's.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_registration_that_was_too_late_for_its_name_releases_nothing() {
     let stack = Stack::new().await;
+    let (late, winner) = (Unfinished::of("alice", ago(MINUTE)), Unfinished::of("alice", clock::now() + 10 * MINUTE));
+    let mut drafts = winner.drafts();
+    drafts.push(draft(account::address(winner.account), 2, &account::Event::Registered {}));
+    drafts.extend(late.drafts().into_iter().take(1));
+    wrote_and_died(&stack, drafts).await;
     let node = Node::start(&stack).await;
-    let outcomes = futures::future::join_all((0..8).map(|_| node.register("alice"))).await;
-    assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1);
-    node.stop().await;
-    let node = Node::start(&stack).await;
+    late.is_abandoned_once(&node).await;
+    let lane = lanes().of(late.account.0);
+    let events = node.events(lane).await;
+    let abandoned = events.iter().find(|event| event.event_type == "registration_abandoned").expect("it was").position;
+    eventually("its names were to be released", async || {
+        let seen = checkpoint(&stack, Reaction::ReleasesHandles.as_str(), lane).await;
+        if seen >= abandoned { Ok(()) } else { Err(format!("{seen} of {abandoned}")) }
+    })
+    .await;
+    let mut of_the_name = node.events(lanes().of(late.handle.0)).await;
+    of_the_name.retain(|event| event.aggregate_id == late.handle.0);
+    let of_the_name: Vec<handle::Event> = of_the_name.iter().map(|event| event.decode().unwrap()).collect();
+    assert_eq!(of_the_name, [handle::Event::Claimed { by: winner.account }]);
     assert_eq!(code(node.register("alice").await), Code::NameTaken);
-    for lane in lanes().iter() {
-        let events = node.events(lane).await;
-        assert!(events.iter().all(|event| event.event_type != "released"), "nothing was theirs to release");
-    }
+}
+
+/// What a row is for may have passed long ago: one that a crash of PostgreSQL took back would be missed by nobody.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_timer_that_is_written_is_on_disk() {
+    let stack = Stack::new().await;
+    sql(&stack, "CREATE TABLE written AS SELECT current_setting('synchronous_commit') AS how LIMIT 0").await;
+    sql(
+        &stack,
+        "CREATE FUNCTION written() RETURNS trigger LANGUAGE plpgsql AS
+         $$ BEGIN INSERT INTO written SELECT current_setting('synchronous_commit'); RETURN NULL; END $$",
+    )
+    .await;
+    sql(&stack, "CREATE TRIGGER written AFTER INSERT OR DELETE ON timers FOR EACH ROW EXECUTE FUNCTION written()")
+        .await;
+    wrote_and_died(&stack, Unfinished::of("alice", ago(MINUTE)).drafts()).await;
+    let node = Node::quiet(&stack, LANES).await;
+    let timers = Timers::start(&node, &Dial::at(clock::now()));
+    let how =
+        async || sqlx::query_scalar::<_, String>("SELECT how FROM written").fetch_all(stack.pool()).await.unwrap();
+    eventually("it is set and done", async || match how().await.len() {
+        2 => Ok(()),
+        changes => Err(format!("{changes} changes")),
+    })
+    .await;
+    assert_eq!(how().await, ["on", "on"]);
+    timers.stop().await;
 }
