@@ -73,7 +73,7 @@ impl Progress {
         let all = Projection::ALL.into_iter().flat_map(|projection| lanes().map(move |lane| (projection, lane)));
         all.filter(|&(projection, lane)| {
             let spot = self.spot(projection, lane);
-            !spot.is_here() && spot.is_late()
+            !spot.is_here() && spot.is_late(self.now(lane))
         })
         .collect()
     }

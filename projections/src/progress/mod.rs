@@ -79,15 +79,17 @@ impl Spot {
         self.wanted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Somebody waits for what it has not passed.
-    fn is_late(&self) -> bool {
+    /// Somebody waits for what it has not passed. `now`: the lane's incarnation.
+    fn is_late(&self, now: u32) -> bool {
         let passed = *self.passed.borrow();
-        self.wanted().keys().any(|&(incarnation, position)| !has_passed(passed, Place { position, incarnation }))
+        self.wanted().keys().any(|&(incarnation, position)| !has_passed(passed, Place { position, incarnation }, now))
     }
 }
 
-fn has_passed(passed: Place, place: Place) -> bool {
-    let same_log = passed.incarnation == place.incarnation;
+/// Who stands in the lane's newest incarnation has read the log as it is, and with it all that is left of those which a
+/// declared loss has ended. Who stands in one of those says nothing of what came after it.
+fn has_passed(passed: Place, place: Place, now: u32) -> bool {
+    let same_log = passed.incarnation == place.incarnation || passed.incarnation == now;
     place.position == 0 || (same_log && passed.position >= place.position)
 }
 
@@ -176,7 +178,9 @@ impl Progress {
     pub(crate) async fn passed(&self, projection: Projection, lane: Lane, place: Place) {
         let spot = self.spot(projection, lane);
         let mut passed = spot.passed.subscribe();
-        if has_passed(*passed.borrow(), place) {
+        // Asked again and again: the incarnation may end while we wait.
+        let has_passed = |passed| has_passed(passed, place, self.now(lane));
+        if has_passed(*passed.borrow()) {
             return;
         }
         let _wanting = Wanting::new(spot, place);
@@ -186,7 +190,7 @@ impl Progress {
                 spot.hurry.notify_one();
             }
             // An error would mean that the sender is gone, which `self` holds.
-            if timeout(HURRY_AGAIN, passed.wait_for(|&passed| has_passed(passed, place))).await.is_ok() {
+            if timeout(HURRY_AGAIN, passed.wait_for(|&passed| has_passed(passed))).await.is_ok() {
                 return;
             }
         }
@@ -233,6 +237,11 @@ impl Progress {
         timeout(bound, self.all_passed(self.heads(), projections)).await.map_err(|_| Wait::TooLate)
     }
 
+    /// The lane's incarnation, as far as is known here.
+    fn now(&self, lane: Lane) -> u32 {
+        self.feeds.lane(lane).head().place().incarnation
+    }
+
     fn heads(&self) -> impl Iterator<Item = (Lane, Place)> {
         self.feeds.heads().into_iter().map(|head| (head.lane, head.place()))
     }
@@ -252,7 +261,9 @@ impl Progress {
     }
 
     pub(crate) fn is_ready(&self) -> bool {
-        let at = |projection, head: &Known| has_passed(*self.spot(projection, head.lane).passed.borrow(), head.place());
+        let at = |projection, head: &Known| {
+            has_passed(*self.spot(projection, head.lane).passed.borrow(), head.place(), self.now(head.lane))
+        };
         let caught_up =
             || Projection::ALL.iter().all(|&projection| self.first_heads.iter().all(|head| at(projection, head)));
         // Once is for ever: what comes later is lag.
@@ -334,6 +345,16 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn who_stands_in_the_newest_incarnation_has_passed_what_is_left_of_those_before() {
+        let (progress, incarnation) = progress(10);
+        let ended = |position| Place::new(position, Uuid::nil());
+        let passed = async |place| timeout(SOON, progress.passed(Projection::Relations, LANE, place)).await.is_ok();
+        progress.set(Projection::Relations, LANE, Place::new(10, incarnation));
+        assert!(passed(ended(10)).await && passed(ended(9)).await);
+        assert!(!passed(ended(11)).await);
+    }
+
+    #[tokio::test]
     async fn what_cannot_be_is_told_at_once() {
         let (progress, incarnation) = progress(10);
         for token in [Positions::one(LANE, 11, incarnation), Positions::one(LANE, 1, Uuid::nil())] {
@@ -375,12 +396,13 @@ mod tests {
         let spot = progress.spot(Projection::History, LANE);
         let waiting = progress.passed(Projection::History, LANE, Place::new(9, incarnation));
         assert!(timeout(SOON, waiting).await.is_err());
-        assert!(!spot.is_late() && spot.wanted().is_empty(), "it has given up");
+        assert!(!spot.is_late(progress.now(LANE)) && spot.wanted().is_empty(), "it has given up");
         let mut waiting = Box::pin(progress.passed(Projection::History, LANE, Place::new(9, incarnation)));
         assert!(futures::poll!(waiting.as_mut()).is_pending());
-        assert!(spot.is_late());
+        let now = progress.now(LANE);
+        assert!(spot.is_late(now));
         progress.set(Projection::History, LANE, Place::new(9, incarnation));
-        assert!(!spot.is_late());
+        assert!(!spot.is_late(now));
         waiting.await;
         assert!(spot.wanted().is_empty());
     }
