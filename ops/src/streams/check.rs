@@ -100,7 +100,10 @@ impl Checked {
         match self.findings.seam {
             Seam::Ahead { .. } | Seam::OtherIncarnation { .. } => vec![repair("import"), repair("declare-loss")],
             Seam::Diverged { .. } => vec![repair("declare-loss")],
-            _ if !self.beyond.is_empty() => vec![repair("declare-loss")],
+            // It was declared, and the readers are left.
+            Seam::Ended { .. } if !self.beyond.is_empty() => vec![repair("declare-loss")],
+            // The stream does not tell of what was lost: only who says so nevertheless ends the incarnation.
+            _ if !self.beyond.is_empty() => vec![repair("declare-loss --even-if-well")],
             _ => Vec::new(),
         }
     }
@@ -131,5 +134,29 @@ impl Checked {
             "means": self.means(),
             "mend": self.mended_by(),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use natter_streams::{Hash, Link};
+
+    fn mended_by(seam: Seam, readers: &[&str]) -> Vec<String> {
+        let lane = Lane::new(2);
+        let head = Link { lane, incarnation: Default::default(), position: 5, hash: Hash::default() };
+        let beyond = readers.iter().map(|reader| Beyond { reader: (*reader).to_owned(), lane, position: 9 });
+        Checked { lane, findings: Findings { head, stream: None, seam }, beyond: beyond.collect() }.mended_by()
+    }
+
+    #[test]
+    fn a_loss_of_which_only_readers_tell_is_declared_although_the_stream_is_well() {
+        let declared = "natter streams repair --lane 02 --declare-loss";
+        for seam in [Seam::Same, Seam::Behind { last: 3 }] {
+            assert_eq!(mended_by(seam, &["history"]), [format!("{declared} --even-if-well")]);
+            assert!(mended_by(seam, &[]).is_empty());
+        }
+        assert_eq!(mended_by(Seam::Diverged { position: 4 }, &["history"]), [declared]);
+        assert_eq!(mended_by(Seam::Ended { theirs: Default::default() }, &["history"]), [declared]);
     }
 }
