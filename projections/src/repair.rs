@@ -1,12 +1,25 @@
 //! After a lane's loss was declared: readers that have seen more than the log holds now.
 //!
-//! Views in PostgreSQL are begun anew, all lanes of them, for nobody can take single events out of rows again. Delivery
-//! and every other reader, which leave nothing behind that could be wrong, go back to the lane's head: what they have
-//! done once is not done twice. Running readers notice that their checkpoint was moved and go back to it.
+//! Views in PostgreSQL are begun anew, all lanes of them, for nobody can take single events out of rows again. Every
+//! other reader goes back to where the log and what it had read part: whatever was written there since, it has not seen.
+//! Where nobody can say any more where that is, it goes back to the lane's start: what it has done once is not done twice.
+//! Only delivery does not, whose frames from before are of no use: it goes on at the head, and clients read their state
+//! again.
+//!
+//! What lost events made others do stays done: a timer that a lost event began is still there, and its target, which
+//! knows nothing of that event, refuses it when it is due. Running readers notice that their checkpoint was moved and go
+//! back to it.
 
 use crate::{Error, Projection};
 use natter_streams::{Hash, Lane, Link, Log};
 use sqlx::{PgConnection, Row};
+use std::collections::HashMap;
+
+/// More often than projectors can be met half-way: they begin again behind us, where they are refused.
+const TRIES: usize = 20;
+
+/// The last event of a lane that the log and what was declared lost have in common, where it is known.
+pub type Agreed = HashMap<Lane, u64>;
 
 /// A reader that has seen an event which the log does not hold.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -21,7 +34,7 @@ pub struct Beyond {
 pub enum Mended {
     /// Its tables are empty, and it reads every lane from the first event on.
     BegunAnew { reader: String },
-    /// It goes on from the lane's head.
+    /// It goes on behind this event.
     SetBack { reader: String, lane: Lane, position: u64 },
 }
 
@@ -45,7 +58,7 @@ pub async fn beyond(log: &Log) -> Result<Vec<Beyond>, Error> {
 }
 
 /// Brings every reader back into the log.
-pub async fn mend(log: &Log) -> Result<Vec<Mended>, Error> {
+pub async fn mend(log: &Log, agreed: &Agreed) -> Result<Vec<Mended>, Error> {
     let mut mended = Vec::new();
     for Beyond { reader, lane, .. } in beyond(log).await? {
         let anew = Mended::BegunAnew { reader: reader.clone() };
@@ -53,10 +66,10 @@ pub async fn mend(log: &Log) -> Result<Vec<Mended>, Error> {
             continue;
         }
         if let Some(tables) = tables(&reader) {
-            begin_anew(log, &reader, tables).await?;
+            begin_anew_in_time(log, &reader, tables).await?;
             mended.push(anew);
         } else {
-            let position = set_back(log, &reader, lane).await?;
+            let position = set_back(log, &reader, lane, agreed.get(&lane).copied()).await?;
             mended.push(Mended::SetBack { reader, lane, position });
         }
     }
@@ -72,6 +85,24 @@ fn tables(reader: &str) -> Option<&'static str> {
         Projection::History => Some("message"),
         Projection::Delivery => None,
     }
+}
+
+/// A projector at work may hold the lock of a table and wait for its checkpoint, which we hold and wait for the table:
+/// PostgreSQL ends one of the two. No order of locks avoids it, for projectors have two: relations takes the checkpoint
+/// first, history's one statement the table.
+async fn begin_anew_in_time(log: &Log, reader: &str, tables: &str) -> Result<(), Error> {
+    for _ in 1..TRIES {
+        match begin_anew(log, reader, tables).await {
+            Err(error) if is_deadlock(&error) => tracing::info!(reader, "met a projector half-way: trying again"),
+            done => return done,
+        }
+    }
+    begin_anew(log, reader, tables).await
+}
+
+fn is_deadlock(error: &Error) -> bool {
+    let Error::Database { source, .. } = error else { return false };
+    source.as_database_error().and_then(sqlx::error::DatabaseError::code).is_some_and(|code| code == "40P01")
 }
 
 /// Empties the tables and goes back to the start of every lane, in one transaction. Checkpoints are set to the start, not
@@ -91,11 +122,14 @@ async fn begin_anew(log: &Log, reader: &str, tables: &str) -> Result<(), Error> 
     transaction.commit().await.map_err(Error::database("commit an emptied view"))
 }
 
-async fn set_back(log: &Log, reader: &str, lane: Lane) -> Result<u64, Error> {
+async fn set_back(log: &Log, reader: &str, lane: Lane, agreed: Option<u64>) -> Result<u64, Error> {
     let head = log.head(lane, log.incarnation(lane).await?).await?.link;
+    let otherwise = if reader == Projection::Delivery.as_str() { head.position } else { 0 };
+    let position = agreed.unwrap_or(otherwise).min(head.position);
+    let place = log.link_at(lane, head.incarnation, position).await?.unwrap_or(head);
     let mut connection = log.pool().acquire().await.map_err(Error::database("set a checkpoint back"))?;
-    set(&mut connection, reader, &head).await?;
-    Ok(head.position)
+    set(&mut connection, reader, &place).await?;
+    Ok(place.position)
 }
 
 async fn set(connection: &mut PgConnection, reader: &str, link: &Link) -> Result<(), Error> {

@@ -36,6 +36,8 @@ pub struct Declared {
     pub head: Link,
     /// The stream ended there.
     pub stream_ended: u64,
+    /// The last event that both held, where the stream told it.
+    pub agreed: Option<u64>,
     /// From here on.
     pub incarnation: Uuid,
 }
@@ -82,8 +84,18 @@ pub async fn declare_loss(log: &Log, bus: &Bus, lane: Lane, even_if_well: bool) 
     Ok(Some(Declared {
         head: Link { incarnation, ..head },
         stream_ended: examined.findings.stream.map_or(0, |end| end.last),
+        agreed: agreed(examined.findings.seam),
         incarnation,
     }))
+}
+
+/// `None`: the stream has nothing of what was lost, or is not this lane's.
+fn agreed(seam: Seam) -> Option<u64> {
+    match seam {
+        Seam::Ahead { from, .. } => Some(from - 1),
+        Seam::Diverged { position } => Some(position - 1),
+        _ => None,
+    }
 }
 
 async fn examine(log: &Log, bus: &Bus, lane: Lane) -> Result<Examined, Error> {

@@ -3,7 +3,7 @@
 
 use super::check::{self, Checked};
 use anyhow::{Context, Result, bail};
-use natter_projections::repair::{Mended, mend};
+use natter_projections::repair::{Agreed, Mended, mend};
 use natter_streams::{Lane, Log, bus::Bus, repair, seam::Seam, subject};
 use std::process::ExitCode;
 
@@ -74,6 +74,7 @@ async fn import(log: &Log, bus: &Bus, troubled: &[Checked]) -> Result<()> {
 }
 
 async fn declare_loss(log: &Log, bus: &Bus, troubled: &[Checked], even_if_well: bool) -> Result<()> {
+    let mut agreed = Agreed::new();
     for Checked { lane, findings, .. } in troubled {
         if let Seam::Unknown = findings.seam {
             bail!("lane {lane}: NATS does not answer: what is lost is not known");
@@ -81,14 +82,17 @@ async fn declare_loss(log: &Log, bus: &Bus, troubled: &[Checked], even_if_well: 
         println!("lane {lane}: declaring lost what the log does not hold");
         let declared = repair::declare_loss(log, bus, *lane, even_if_well).await;
         match declared.with_context(|| format!("declare the loss of lane {lane}"))? {
-            Some(done) => println!(
-                "lane {lane}: goes on behind {} as incarnation {}; its stream, which ended at {}, is deleted and will be filled from the log",
-                done.head.position, done.incarnation, done.stream_ended
-            ),
+            Some(done) => {
+                agreed.extend(done.agreed.map(|position| (*lane, position)));
+                println!(
+                    "lane {lane}: goes on behind {} as incarnation {}; its stream, which ended at {}, is deleted and will be filled from the log",
+                    done.head.position, done.incarnation, done.stream_ended
+                );
+            }
             None => println!("lane {lane}: its log is not touched"),
         }
     }
-    for mended in mend(log).await? {
+    for mended in mend(log, &agreed).await? {
         match mended {
             Mended::BegunAnew { reader } => {
                 println!("{reader}: had seen lost events; emptied, it reads every lane from its start");

@@ -5,9 +5,9 @@ use crate::support::{TABLES, World, assert_same, dump, eventually_within};
 use natter_domain::conversation;
 use natter_projections::{
     Projection,
-    repair::{Mended, beyond, mend},
+    repair::{Agreed, Mended, beyond, mend},
 };
-use natter_streams::{Lane, id};
+use natter_streams::{Hash, Lane, Link, checkpoint, id, repair::declare_loss};
 use std::time::Duration;
 
 /// A projector that has noticed the loss before it was mended waits for half a minute.
@@ -43,7 +43,7 @@ async fn views_that_have_seen_lost_events_are_built_again_under_running_projecto
     let (_, _, conversation) = world.live_a_little().await;
     at_the_heads(&world).await;
     assert_eq!(beyond(&world.log).await.unwrap(), []);
-    assert_eq!(mend(&world.log).await.unwrap(), [], "nobody is touched while all is well");
+    assert_eq!(mend(&world.log, &Agreed::new()).await.unwrap(), [], "nobody is touched while all is well");
 
     let lane = world.lane(conversation::address(conversation));
     lose(&world, lane, 3).await;
@@ -52,7 +52,7 @@ async fn views_that_have_seen_lost_events_are_built_again_under_running_projecto
         beyond(&world.log).await.unwrap().into_iter().map(|beyond| (beyond.reader, beyond.lane)).collect();
     assert_eq!(seen, ["delivery", "history", "relations"].map(|reader| (reader.to_owned(), lane)));
 
-    let mended = mend(&world.log).await.unwrap();
+    let mended = mend(&world.log, &Agreed::from([(lane, left)])).await.unwrap();
     let anew = |reader: &str| Mended::BegunAnew { reader: reader.to_owned() };
     let back = Mended::SetBack { reader: "delivery".to_owned(), lane, position: left };
     assert_eq!(mended, [back, anew("history"), anew("relations")]);
@@ -69,19 +69,82 @@ async fn views_that_have_seen_lost_events_are_built_again_under_running_projecto
     assert!(live.iter().any(|row| row.starts_with("message ")) && live.iter().any(|row| row.starts_with("account ")));
 }
 
+/// Its records are of the incarnation that ended, while relations, which stands at the seam, is of the new one.
 #[tokio::test]
-async fn readers_without_rows_go_on_at_the_head() {
+async fn delivery_behind_the_seam_does_not_wait_for_an_incarnation_that_has_ended() {
     let world = World::new().await;
-    let (_, _, conversation) = world.live_a_little().await;
+    let (_, running) = world.start().await;
+    let (alice, _, conversation) = world.live_a_little().await;
+    for seq in 21..=23 {
+        world.say(conversation, alice, seq).await;
+    }
+    at_the_heads(&world).await;
+    running.stop().await;
+
     let lane = world.lane(conversation::address(conversation));
-    let now = world.log.incarnation(lane).await.unwrap();
-    let head = world.log.head(lane, now).await.unwrap().link;
-    let start = natter_streams::Link::start(lane, head.incarnation);
-    let mut connection = world.pool.acquire().await.unwrap();
-    natter_streams::checkpoint::advance(&mut connection, "some reaction", &start, &head).await.unwrap();
-    lose(&world, lane, 2).await;
-    let back = Mended::SetBack { reader: "some reaction".to_owned(), lane, position: head.position - 2 };
-    assert_eq!(mend(&world.log).await.unwrap(), [back]);
-    let loaded = natter_streams::checkpoint::load(&world.log, "some reaction", lane).await.unwrap();
-    assert_eq!(loaded.position, head.position - 2);
+    let back = "UPDATE checkpoints SET position = position - 3, hash = (
+                    SELECT hash FROM events WHERE lane = $1 AND events.position = checkpoints.position - 3
+                ) WHERE projection = 'delivery' AND lane = $1";
+    sqlx::query(back).bind(lane.number()).execute(&world.pool).await.unwrap();
+    declare_loss(&world.log, &world.bus, lane, true).await.unwrap().expect("it is told to");
+    let restarted = world.elsewhere("restarted").await;
+    let running = restarted.run(&Projection::ALL);
+    at_the_heads(&world).await;
+    running.stop().await;
+}
+
+/// What was written behind the place where the chains part was read by nobody who stood beyond it.
+#[tokio::test]
+async fn readers_without_rows_go_back_to_where_the_chains_part() {
+    for (told, expected) in [(Some(4), 4), (None, 0)] {
+        let world = World::new().await;
+        let (_, _, conversation) = world.live_a_little().await;
+        let lane = world.lane(conversation::address(conversation));
+        let now = world.log.incarnation(lane).await.unwrap();
+        let head = world.log.head(lane, now).await.unwrap().link;
+        let start = Link::start(lane, head.incarnation);
+        // What it has seen is not what stands there now.
+        let beyond = Link { hash: Hash([7; 32]), ..head };
+        let mut connection = world.pool.acquire().await.unwrap();
+        for reader in ["some reaction", "delivery"] {
+            checkpoint::advance(&mut connection, reader, &start, &beyond).await.unwrap();
+        }
+        let agreed: Agreed = told.map(|position| (lane, position)).into_iter().collect();
+        let back = |reader: &str, position| Mended::SetBack { reader: reader.to_owned(), lane, position };
+        let delivery = told.unwrap_or(head.position);
+        let mended = mend(&world.log, &agreed).await.unwrap();
+        assert_eq!(mended, [back("delivery", delivery), back("some reaction", expected)], "told {told:?}");
+        let loaded = checkpoint::load(&world.log, "some reaction", lane).await.unwrap();
+        assert_eq!(loaded.position, expected);
+    }
+}
+
+/// History takes the lock of its table before it waits for its checkpoint, and mending the other way round.
+#[tokio::test]
+async fn mending_that_meets_a_projector_half_way_is_done_again() {
+    let world = World::new().await;
+    let (_, running) = world.start().await;
+    let (_, _, conversation) = world.live_a_little().await;
+    at_the_heads(&world).await;
+    running.stop().await;
+    let lane = world.lane(conversation::address(conversation));
+    lose(&world, lane, 3).await;
+
+    let mut projector = world.pool.begin().await.unwrap();
+    sqlx::query("LOCK TABLE message IN ROW EXCLUSIVE MODE").execute(&mut *projector).await.unwrap();
+    let log = world.log.clone();
+    let mending = tokio::spawn(async move { mend(&log, &Agreed::new()).await });
+    let waits = "SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND NOT granted
+                 AND relation = 'message'::regclass";
+    eventually_within(LONG, "it waits for the table", async || {
+        sqlx::query_scalar::<_, i64>(waits).fetch_one(&world.pool).await.unwrap() == 1
+    })
+    .await;
+    let moved = "UPDATE checkpoints SET position = position WHERE projection = 'history' AND lane = $1";
+    let moved = sqlx::query(moved).bind(lane.number()).execute(&mut *projector).await;
+    assert!(moved.is_ok(), "who has waited longer gives way: {moved:?}");
+    projector.commit().await.unwrap();
+    let mended = mending.await.unwrap().expect("it is done again");
+    assert!(mended.contains(&Mended::BegunAnew { reader: "history".to_owned() }), "{mended:?}");
+    assert_eq!(beyond(&world.log).await.unwrap(), []);
 }
