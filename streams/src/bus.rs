@@ -13,9 +13,6 @@ use tokio::sync::broadcast;
 /// The headers of a message, for those who publish on [`Bus::live`].
 pub use async_nats::{HeaderMap, HeaderValue};
 
-/// Acks that may be outstanding: more than the windows of 256 lanes can be, since a publish beyond it fails.
-const ACKS_IN_FLIGHT: usize = 2 * crate::relay::WINDOW * 256;
-
 /// How long a server may take to answer at the start; once it has, it may come and go.
 const START: Duration = Duration::from_secs(5);
 
@@ -54,7 +51,7 @@ impl Bus {
         check(&publishing)?;
         let live = connect(url, "natter live", Some(doubts.clone())).await?;
         let consuming = connect(url, "natter consuming", None).await?;
-        Ok(Self { publishing: publishing_context(publishing), live, consuming: jetstream::new(consuming), doubts })
+        Ok(Self { publishing: jetstream::new(publishing), live, consuming: jetstream::new(consuming), doubts })
     }
 
     pub(crate) fn publishing(&self) -> &Context {
@@ -83,13 +80,6 @@ impl Bus {
     pub fn is_connected(&self) -> bool {
         self.live.connection_state() == async_nats::connection::State::Connected
     }
-}
-
-fn publishing_context(client: Client) -> Context {
-    jetstream::context::ContextBuilder::new()
-        .ack_timeout(Duration::from_secs(5))
-        .max_ack_inflight(ACKS_IN_FLIGHT)
-        .build(client)
 }
 
 async fn connect(url: &str, name: &str, doubts: Option<broadcast::Sender<Doubt>>) -> Result<Client, Error> {

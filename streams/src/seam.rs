@@ -17,8 +17,10 @@ use async_nats::{
 use std::{fmt, sync::Arc, time::Duration};
 use uuid::Uuid;
 
-/// How many of a stream's newest messages are compared with the log: more than were ever in flight at once.
-pub(crate) const LOOK_BACK: u64 = 2 * crate::relay::WINDOW as u64;
+/// How many of a stream's newest messages are compared with the log: as many as were ever in flight at once. The relay
+/// sends on while fewer than a window wait, and then all that one read has handed out, to which a whole batch of the
+/// committer's may have come when it lacked one event only.
+pub(crate) const LOOK_BACK: u64 = (2 * (crate::relay::WINDOW - 1) + crate::committer::BATCH_EVENTS) as u64;
 
 /// A lane does not stay closed for longer because NATS is silent.
 const PATIENCE: Duration = Duration::from_secs(3);

@@ -11,7 +11,7 @@ use async_nats::{
             pull::{Ordered, OrderedConfig, OrderedError},
         },
         context::GetStreamErrorKind,
-        message::{PublishMessage, StreamMessage},
+        message::StreamMessage,
         stream::{self, Stream},
     },
 };
@@ -141,18 +141,14 @@ fn event_of(message: &StreamMessage, lane: Lane) -> Option<Record> {
     decode_stored(message).filter(|event| event.lane == lane)
 }
 
-/// The message of an event. Refused by the server unless the stream ends just before it.
-pub fn encode(record: &Record) -> PublishMessage {
-    PublishMessage::build().payload(payload(record)).headers(headers(record))
-}
-
-/// See [`encode`].
-pub(crate) fn payload(record: &Record) -> bytes::Bytes {
+/// What an event's message holds.
+pub fn payload(record: &Record) -> bytes::Bytes {
     bytes::Bytes::from_owner(Payload(record.payload.clone()))
 }
 
-/// See [`encode`]. Names are constants: the client would check and copy each of them for each message.
-pub(crate) fn headers(record: &Record) -> HeaderMap {
+/// The headers of an event's message, which the server refuses unless the stream ends just before it. Names are constants:
+/// the client would check and copy each of them for each message.
+pub fn headers(record: &Record) -> HeaderMap {
     const fn name(name: &'static str) -> HeaderName {
         HeaderName::from_static(name)
     }

@@ -1,7 +1,7 @@
 //! Readers verify, streams merely carry: whatever a source loses, doubles or changes, a reader hands out the log.
 
 use crate::support::{
-    LANE, Owner, draft, jetstream, keyed, log, published, record_behind, records, stream_becomes_log, whole,
+    LANE, Owner, carrier, draft, jetstream, keyed, log, published, record_behind, records, stream_becomes_log, whole,
 };
 use futures::FutureExt;
 use natter_streams::{
@@ -9,7 +9,7 @@ use natter_streams::{
     bus::Bus,
     id,
     reader::{Admission, Reader, admit},
-    relay, stream, subject,
+    relay, subject,
     tap::LANE_BYTES,
 };
 use natter_testkit::{BOUND, Stack, within};
@@ -247,7 +247,7 @@ async fn make_stream(stack: &Stack, events: &[Arc<Record>], first: u64) {
     };
     context.create_stream(config).await.expect("make a stream");
     for event in &events[first as usize - 1..] {
-        let acknowledged = context.send_publish(subject::event(event), stream::encode(event)).await.expect("publish");
+        let acknowledged = context.send_publish(subject::event(event), carrier(event)).await.expect("publish");
         assert_eq!(acknowledged.await.expect("it is stored").sequence, event.position);
     }
 }

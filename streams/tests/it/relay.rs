@@ -1,8 +1,8 @@
 //! Event N of a lane in PostgreSQL is message N of its stream, whatever happens to the stream.
 
 use crate::support::{
-    LANE, Owner, carried, connect, draft, eventually, jetstream, log, message, published, sql, stream_becomes_log,
-    whole,
+    LANE, Owner, carried, carrier, connect, draft, eventually, jetstream, log, message, published, sql,
+    stream_becomes_log, whole,
 };
 use async_nats::jetstream::Context;
 use futures::StreamExt;
@@ -132,7 +132,7 @@ async fn a_stream_that_lost_its_tail_is_filled_up() {
     context.create_stream(config).await.unwrap();
     for event in &whole(&log).await[..4] {
         // The relay may have noticed, and be quicker.
-        let _ = context.send_publish(subject::event(event), stream::encode(event)).await.unwrap().await;
+        let _ = context.send_publish(subject::event(event), carrier(event)).await.unwrap().await;
     }
     stream_becomes_log(&context, &log).await;
 }
@@ -196,7 +196,7 @@ async fn a_window_that_was_half_published_is_finished_by_the_next_owner() {
     let batch = owner.append(40).await;
     // One owner's relay came so far, and not all of it was told to anybody.
     for event in &batch[..17] {
-        let sent = context.send_publish(subject::event(event), stream::encode(event)).await.unwrap();
+        let sent = context.send_publish(subject::event(event), carrier(event)).await.unwrap();
         assert_eq!(sent.await.unwrap().sequence, event.position);
     }
     let made = created(&context).await;

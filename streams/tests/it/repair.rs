@@ -3,7 +3,7 @@
 
 use crate::{
     seam::{publish_all, published},
-    support::{LANE, Owner, carried, commanded, draft, jetstream, log, sql, stream_becomes_log, whole},
+    support::{LANE, Owner, carried, carrier, commanded, draft, jetstream, log, sql, stream_becomes_log, whole},
 };
 use natter_streams::{
     Error, Link, Log, Record,
@@ -204,7 +204,7 @@ async fn a_stream_that_a_declared_loss_left_behind_is_filled_anew() {
     let old = lost[0].incarnation;
     stream::open(&context, &Link::start(LANE, old)).await.unwrap();
     for event in &lost {
-        context.send_publish(subject::event(event), stream::encode(event)).await.unwrap().await.unwrap();
+        context.send_publish(subject::event(event), carrier(event)).await.unwrap().await.unwrap();
     }
     assert_eq!(inspect(&log, &bus, LANE).await.unwrap(), Seam::Ended { theirs: old });
     publish_all(&log, &bus, &context, &owner).await;

@@ -63,9 +63,9 @@ async fn events_that_the_log_has_lost_are_counted() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn more_lost_events_than_are_looked_back_for_are_counted_too() {
-    let (stack, log, bus, _context) = published(2_500).await;
+    let (stack, log, bus, _context) = published(3_500).await;
     sql(&stack, "DELETE FROM events WHERE position > 100").await;
-    says(&log, &bus, Seam::Ahead { from: 101, to: 2_500 }).await;
+    says(&log, &bus, Seam::Ahead { from: 101, to: 3_500 }).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

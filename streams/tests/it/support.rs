@@ -1,6 +1,9 @@
 //! What the tests of this crate share: a log of a test's own, drafts to fill it with, and a look at who waits for whom.
 
-use async_nats::{ConnectOptions, ServerAddr, jetstream};
+use async_nats::{
+    ConnectOptions, ServerAddr,
+    jetstream::{self, message::PublishMessage},
+};
 use natter_domain::{AccountId, ConversationId, MessageId, Sealed, conversation};
 use natter_streams::{
     Draft, Hash, Lane, Link, Log, Record, clock,
@@ -179,6 +182,11 @@ pub async fn stream_becomes_log(context: &jetstream::Context, log: &Log) {
         if carried == events { Ok(()) } else { Err(format!("{} of {} messages", carried.len(), events.len())) }
     })
     .await;
+}
+
+/// The message of an event, as the relay publishes it.
+pub fn carrier(event: &Record) -> PublishMessage {
+    PublishMessage::build().payload(stream::payload(event)).headers(stream::headers(event))
 }
 
 /// As readers of a stream see events whose metadata names no command.
