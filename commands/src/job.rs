@@ -317,7 +317,7 @@ impl<D: Kept> Work for Job<D> {
         match self.waiter {
             Waiter::Here(_) => Some(self),
             Waiter::Afar(asker) => {
-                asker.say(Reply::Moved { owner: owner.map(ToString::to_string) });
+                asker.say(Reply::moved(owner));
                 None
             }
         }

@@ -1,7 +1,7 @@
 //! Natter's write side. A command comes in here, is decided on what its aggregate remembers, and is answered once
 //! what it wrote is durable.
 //!
-//! Reading order: `dispatch` (the way in), `road` (to the lane's owner, here or on another node: `remote`), `lane` and
+//! Reading order: `dispatch` (the way in), `road` (to the lane's owner, here or on another node: `queue`, `remote`, `runs`), `lane` and
 //! `worker` (one task per lane decides and commits), `job` (a command on its way), `adapter` and `store` (deciders as
 //! `cqrs_es` aggregates over the log), `snapshot` (what makes long ones short); then a folder per noun with its use cases.
 //! `process` and `timer` give commands because of events, `reaction` runs them. Commands never read projections: what a
@@ -23,9 +23,11 @@ mod lookup;
 mod metrics;
 mod password;
 mod process;
+mod queue;
 mod reaction;
 mod remote;
 mod road;
+mod runs;
 mod session;
 pub mod snapshot;
 pub mod stock;

@@ -29,6 +29,8 @@ pub(crate) struct Envelope {
     pub command: Option<Box<RawValue>>,
     /// What is left of the caller's patience: a duration, because clocks differ.
     patience_ms: u64,
+    /// The number of the first question that was asked in one go with this: see [`crate::runs`].
+    pub run: u64,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -60,6 +62,7 @@ impl Envelope {
             }),
             command,
             patience_ms: patience.as_millis() as u64,
+            run: 0,
         }
     }
 
@@ -108,6 +111,12 @@ pub(crate) enum Reply {
     },
 }
 
+impl Reply {
+    pub fn moved(owner: Option<&Node>) -> Self {
+        Self::Moved { owner: owner.map(ToString::to_string) }
+    }
+}
+
 impl From<Error> for Reply {
     fn from(error: Error) -> Self {
         match error {
@@ -137,9 +146,10 @@ struct Numbered<T> {
 /// Who asked from afar.
 pub(crate) struct Asker {
     replies: Replies,
-    subject: String,
+    /// Where it hears: nobody else does.
+    pub subject: String,
     lane: u8,
-    number: u64,
+    pub number: u64,
 }
 
 impl Asker {

@@ -7,15 +7,14 @@
 
 use crate::{
     admission::{Admission, Permit},
-    dispatch::DEADLINE,
     job::Work,
     metrics,
+    queue::{Queue, Way},
     remote::{self, Asker, Envelope, Reply},
     store::decode,
 };
 use natter_streams::{Lane, Lanes, Node, bus::Bus, lease::Directory};
 use std::{
-    collections::{BTreeMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -25,142 +24,12 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// An answer that takes longer is taken for lost.
-const ATTEMPT: Duration = Duration::from_secs(1);
-/// After a refusal that names nobody better.
-const PAUSE: Duration = Duration::from_millis(20);
 /// How often deadlines are looked at while something waits.
 const TICK: Duration = Duration::from_millis(50);
 
-type Boxed = Box<dyn Work>;
+pub(crate) type Boxed = Box<dyn Work>;
 pub(crate) type Door = mpsc::UnboundedSender<Boxed>;
 pub(crate) type Inbox = mpsc::UnboundedReceiver<Boxed>;
-
-/// Where commands go now.
-enum Way {
-    Nowhere,
-    Here(Door),
-    There(Node),
-    /// The process ends.
-    Closed,
-}
-
-struct Asked {
-    job: Boxed,
-    since: Instant,
-}
-
-/// What waits or is under way, in order: `refused` goes before `backlog`, and both go only once nothing is `asked`.
-struct Queue {
-    way: Way,
-    backlog: VecDeque<Boxed>,
-    asked: BTreeMap<u64, Asked>,
-    refused: BTreeMap<u64, Boxed>,
-    next: u64,
-    not_before: Instant,
-}
-
-impl Queue {
-    fn new() -> Self {
-        Self {
-            way: Way::Nowhere,
-            backlog: VecDeque::new(),
-            asked: BTreeMap::new(),
-            refused: BTreeMap::new(),
-            next: 0,
-            not_before: Instant::now(),
-        }
-    }
-
-    /// Hands the job to the worker if that is here; else it waits.
-    fn put(&mut self, job: Boxed) {
-        let job = match &self.way {
-            // Where the worker is here, nothing waits.
-            Way::Here(door) => match door.send(job) {
-                Ok(()) => return,
-                Err(returned) => returned.0,
-            },
-            Way::Closed => return job.fail(crate::Error::Unavailable),
-            Way::Nowhere | Way::There(_) => job,
-        };
-        self.backlog.push_back(job);
-    }
-
-    /// Whatever was asked of somebody else and has no answer is to be asked anew, before what came later.
-    fn turn(&mut self) {
-        self.way = Way::Nowhere;
-        let asked = std::mem::take(&mut self.asked).into_iter().map(|(number, asked)| (number, asked.job));
-        self.refused.extend(asked);
-        self.gather();
-    }
-
-    fn gather(&mut self) {
-        for (_, job) in std::mem::take(&mut self.refused).into_iter().rev() {
-            self.backlog.push_front(job);
-        }
-    }
-
-    fn is_idle(&self) -> bool {
-        self.backlog.is_empty() && self.asked.is_empty() && self.refused.is_empty()
-    }
-
-    fn take_expired(&mut self, now: Instant) -> Vec<Boxed> {
-        let (mut expired, kept): (Vec<Boxed>, Vec<Boxed>) =
-            self.backlog.drain(..).partition(|job| job.deadline() <= now);
-        self.backlog = kept.into();
-        expired.extend(self.asked.extract_if(.., |_, asked| asked.job.deadline() <= now).map(|(_, asked)| asked.job));
-        expired.extend(self.refused.extract_if(.., |_, job| job.deadline() <= now).map(|(_, job)| job));
-        expired
-    }
-
-    /// What is to be asked of `owner` now, with its numbers.
-    fn next_asks(&mut self, owner: Option<&Node>, me: &Node, now: Instant) -> Vec<(u64, Envelope)> {
-        if matches!(self.way, Way::Here(_) | Way::Closed) {
-            return Vec::new();
-        }
-        let changed = matches!(&self.way, Way::There(node) if owner != Some(node));
-        let lost = self.asked.values().next().is_some_and(|oldest| oldest.since + ATTEMPT <= now);
-        if changed || lost {
-            self.turn();
-        }
-        if !self.refused.is_empty() && self.asked.is_empty() {
-            self.gather();
-            self.way = Way::Nowhere;
-        }
-        let Some(owner) = owner.filter(|owner| *owner != me) else { return Vec::new() };
-        if !self.refused.is_empty() || now < self.not_before {
-            return Vec::new();
-        }
-        self.way = Way::There(owner.clone());
-        self.send_all(now)
-    }
-
-    fn send_all(&mut self, now: Instant) -> Vec<(u64, Envelope)> {
-        let mut envelopes = Vec::with_capacity(self.backlog.len());
-        for job in std::mem::take(&mut self.backlog) {
-            match job.envelope() {
-                Ok(envelope) => {
-                    self.next += 1;
-                    envelopes.push((self.next, envelope));
-                    self.asked.insert(self.next, Asked { job, since: now });
-                }
-                Err(error) => job.fail(error),
-            }
-        }
-        envelopes
-    }
-
-    /// The job that the reply answers. A late answer of a former owner is as good, while nobody else was asked.
-    fn answered(&mut self, number: u64, moved: bool) -> Option<Boxed> {
-        if moved {
-            let asked = self.asked.remove(&number)?;
-            self.refused.insert(number, asked.job);
-            return None;
-        }
-        let asked = self.asked.remove(&number).map(|asked| asked.job);
-        asked.or_else(|| self.refused.remove(&number))
-    }
-}
 
 /// One lane's road.
 pub(crate) struct Road {
@@ -212,6 +81,7 @@ impl Road {
     pub fn close(&self, held: Vec<Boxed>, inbox: &mut Inbox, owner: Option<&Node>) {
         let mut queue = self.lock();
         let closed = matches!(queue.way, Way::Closed);
+        queue.runs.forget();
         let left = std::iter::from_fn(|| inbox.try_recv().ok());
         let ours: Vec<Boxed> = held.into_iter().chain(left).filter_map(|job| job.give_back(owner)).collect();
         if closed {
@@ -258,18 +128,17 @@ impl Roads {
     pub fn receive(&self, asker: Asker, envelope: &Envelope) {
         let Some(address) = envelope.address() else { return asker.say(Reply::Failed) };
         let road = self.of(address.route);
+        if !road.lock().takes(&asker.subject, envelope.run, asker.number) {
+            metrics::moved(road.lane);
+            return asker.say(Reply::moved(self.directory.owner(road.lane).as_ref()));
+        }
         let size = envelope.command.as_ref().map_or(0, |command| command.get().len());
         let Some(permit) = road.admit(size) else { return asker.say(Reply::Unavailable) };
         let job = match decode(address, envelope, asker, permit) {
             Ok(job) => job,
             Err(asker) => return asker.say(Reply::Failed),
         };
-        let queue = road.lock();
-        let refused = match &queue.way {
-            Way::Here(door) => door.send(job).map_err(|returned| returned.0).err(),
-            Way::Nowhere | Way::There(_) | Way::Closed => Some(job),
-        };
-        drop(queue);
+        let refused = road.lock().hand(job);
         if let Some(job) = refused {
             metrics::moved(road.lane);
             let none = job.give_back(self.directory.owner(road.lane).as_ref());
@@ -283,14 +152,16 @@ impl Roads {
             return;
         }
         let road = self.lane(lane);
-        let moved = matches!(reply, Reply::Moved { .. });
-        let (answered, turning) = {
+        let (answered, due) = {
             let mut queue = road.lock();
-            if moved {
-                queue.not_before = Instant::now() + PAUSE;
-            }
-            let answered = queue.answered(number, moved);
-            (answered, !queue.refused.is_empty() && queue.asked.is_empty())
+            let answered = match reply {
+                Reply::Moved { .. } => {
+                    queue.moved(number, Instant::now());
+                    None
+                }
+                _ => queue.answered(number),
+            };
+            (answered, queue.is_due())
         };
         if let Reply::Moved { owner } = &reply {
             metrics::retried(lane);
@@ -299,7 +170,7 @@ impl Roads {
                 None => self.directory.refresh(),
             }
         }
-        if turning {
+        if due {
             road.wake.notify_one();
         }
         if let Some(job) = answered {
@@ -362,5 +233,3 @@ impl Roads {
         }
     }
 }
-
-const _: () = assert!(ATTEMPT.as_millis() * 2 < DEADLINE.as_millis(), "what is lost is asked again in time");
