@@ -2,7 +2,7 @@
 //! relay, and let go again.
 
 use crate::{
-    road::Roads,
+    road::{Boxed, Inbox, Road, Roads},
     worker::{End, Worker},
 };
 use natter_streams::{
@@ -10,7 +10,7 @@ use natter_streams::{
     bus::Bus,
     committer::Committer,
     fault,
-    feed::Feeds,
+    feed::{Feed, Feeds},
     lease::{Directory, Lease},
     log::Ownership,
     relay,
@@ -24,6 +24,41 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 /// How often the owner of a closed lane looks whether it was mended.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// A lane whose worker is here. It is closed also where that panics, or is ended in the middle: nobody may go on waiting
+/// at its door, nor read what nobody adds to.
+struct Opened<'a> {
+    feed: &'a Feed,
+    road: &'a Road,
+    inbox: Inbox,
+    closed: bool,
+}
+
+impl<'a> Opened<'a> {
+    fn new(feed: &'a Feed, road: &'a Road, head: Link) -> Self {
+        let (door, inbox) = mpsc::unbounded_channel();
+        feed.open(head);
+        road.open(door);
+        Self { feed, road, inbox, closed: false }
+    }
+
+    fn close(mut self, held: Vec<Boxed>, owner: Option<&Node>) {
+        self.give_back(held, owner);
+    }
+
+    fn give_back(&mut self, held: Vec<Boxed>, owner: Option<&Node>) {
+        if !std::mem::replace(&mut self.closed, true) {
+            self.feed.close();
+            self.road.close(held, &mut self.inbox, owner);
+        }
+    }
+}
+
+impl Drop for Opened<'_> {
+    fn drop(&mut self) {
+        self.give_back(Vec::new(), None);
+    }
+}
 
 /// What every lane of this process is served with.
 #[derive(Clone)]
@@ -54,7 +89,7 @@ impl Owner {
         let relaying = CancellationToken::new();
         let _ends_with_us = relaying.clone().drop_guard();
         let (log, bus, feeds) = (self.log.clone(), self.bus.clone(), self.feeds.clone());
-        self.feeds.lane(lane).open(head.link);
+        let mut opened = Opened::new(self.feeds.lane(lane), self.roads.lane(lane), head.link);
         let closing = CancellationToken::new();
         if self.relays {
             let close = closing.clone();
@@ -65,11 +100,9 @@ impl Owner {
             });
         }
 
-        let (door, mut inbox) = mpsc::unbounded_channel();
-        self.roads.lane(lane).open(door);
         let worker = Worker::new(self.log.clone(), committer, self.feeds.clone(), lease.clone(), closing);
-        let (end, held) = worker.run(&mut inbox).await;
-        self.feeds.lane(lane).close();
+        let (end, held) = worker.run(&mut opened.inbox).await;
+        opened.feed.close();
         match end {
             End::GivenUp => tracing::info!(%lane, undone = held.len(), "handing the lane over"),
             End::Lost | End::Fenced => {
@@ -79,7 +112,7 @@ impl Owner {
             End::Restored => tracing::error!(%lane, undone = held.len(), "PostgreSQL went back: the lane is closed"),
         }
         let owner = self.directory.owner(lane).filter(|owner| *owner != self.node);
-        self.roads.lane(lane).close(held, &mut inbox, owner.as_ref());
+        opened.close(held, owner.as_ref());
         if end == End::Restored {
             self.stay_closed(&lease).await;
         }
@@ -144,5 +177,26 @@ impl Owner {
             () = lease.lost() => None,
             () = lease.given_up() => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{admission::Admission, queue::tests::job};
+    use natter_streams::{Lanes, id};
+
+    #[test]
+    fn a_lane_whose_work_dies_is_closed_and_what_lay_at_its_door_waits_for_the_next() {
+        let lane = Lanes::new(1).unwrap().iter().next().unwrap();
+        let head = Link::start(lane, id::new());
+        let (feeds, road) = (Feeds::new([head]), Road::new(lane, Admission::default()));
+        let opened = Opened::new(feeds.lane(lane), &road, head);
+        road.put(job(1));
+        assert!(feeds.lane(lane).is_open() && !road.waits());
+        drop(opened);
+        assert!(!feeds.lane(lane).is_open() && road.waits(), "it waits for the next owner");
+        let next = Opened::new(feeds.lane(lane), &road, head);
+        assert!(feeds.lane(lane).is_open() && !road.waits() && next.inbox.len() == 1);
     }
 }

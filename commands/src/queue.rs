@@ -213,4 +213,4 @@ impl Queue {
 const _: () = assert!(ATTEMPT.as_millis() * 2 < DEADLINE.as_millis(), "what is lost is asked again in time");
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -40,7 +40,7 @@ pub(crate) struct Road {
 }
 
 impl Road {
-    fn new(lane: Lane, admission: Admission) -> Self {
+    pub fn new(lane: Lane, admission: Admission) -> Self {
         Self { lane, queue: Mutex::new(Queue::new()), wake: Notify::new(), admission }
     }
 
@@ -94,6 +94,11 @@ impl Road {
         }
         drop(queue);
         self.wake.notify_one();
+    }
+
+    #[cfg(test)]
+    pub fn waits(&self) -> bool {
+        !self.lock().is_idle()
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue> {

@@ -52,6 +52,11 @@ impl Work for Numbered {
     }
 }
 
+/// Somebody's, who has patience.
+pub(crate) fn job(number: u64) -> Boxed {
+    Box::new(Numbered(number, Arc::default(), Instant::now() + Duration::from_secs(3_600)))
+}
+
 fn job_of(envelope: &Envelope) -> u64 {
     envelope.key().expect("it has one").stored.key.as_u128() as u64
 }
