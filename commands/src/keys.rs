@@ -1,5 +1,6 @@
-//! Which command keys are known to be new. A key that is not is looked up in the log before its command is
-//! decided; one wrongly taken for new is caught by the log's unique key, so this only has to be right nearly always.
+//! Which command keys are known to be new. A key that may be old is looked up in the log before its command is decided.
+//! One that is new unless a clock was ahead is decided at once: where it writes, the log's unique key says if it was done
+//! before; where it does not, it is looked up before anybody is told that there was nothing to do, or that it is refused.
 
 use crate::cache::Cache;
 use natter_domain::Timestamp;
@@ -47,6 +48,8 @@ pub(crate) struct Keys {
 pub(crate) enum Novelty {
     /// Decide at once.
     New,
+    /// New if no clock was ahead: decide at once, but look it up before telling of a decision that writes nothing.
+    Likely,
     /// Its first command waits to be durable.
     InFlight,
     /// Ask the log.
@@ -63,8 +66,12 @@ impl Keys {
         if self.is_in_flight(key) {
             return Novelty::InFlight;
         }
-        let fresh = key.made_at.is_some_and(|made_at| self.since <= made_at && made_at <= now + SKEW);
-        if fresh && !self.recent.contains(&id) { Novelty::New } else { Novelty::Unsure }
+        let Some(made_at) = key.made_at.filter(|made_at| *made_at <= now + SKEW) else { return Novelty::Unsure };
+        if made_at < self.since || self.recent.contains(&id) {
+            return Novelty::Unsure;
+        }
+        // Whoever has such a key was here after `since`, however far ahead its clock is.
+        if self.since + SKEW <= made_at { Novelty::New } else { Novelty::Likely }
     }
 
     pub fn is_in_flight(&self, key: &Key) -> bool {
@@ -105,7 +112,12 @@ mod tests {
     fn only_young_ids_that_were_not_seen_are_new() {
         let now = Timestamp::from_millis(1_000_000);
         let mut keys = Keys::new(now);
-        assert!(matches!(keys.novelty(&key(1, Some(1_000_001)), now), Novelty::New));
+        assert!(matches!(keys.novelty(&key(1, Some(1_000_001)), now), Novelty::Likely));
+        assert!(
+            matches!(keys.novelty(&key(1, Some(1_059_999)), now), Novelty::Likely),
+            "done before, by a clock ahead"
+        );
+        assert!(matches!(keys.novelty(&key(1, Some(1_060_000)), now), Novelty::New));
         assert!(matches!(keys.novelty(&key(1, Some(999_999)), now), Novelty::Unsure), "made before we began");
         assert!(matches!(keys.novelty(&key(1, Some(2_000_000)), now), Novelty::Unsure), "from the future");
         assert!(matches!(keys.novelty(&key(1, None), now), Novelty::Unsure), "says no time");
@@ -113,6 +125,21 @@ mod tests {
         assert!(matches!(keys.novelty(&key(1, Some(1_000_001)), now), Novelty::InFlight));
         keys.durable(Uuid::from_u128(1), now);
         assert!(matches!(keys.novelty(&key(1, Some(1_000_001)), now), Novelty::Unsure));
+    }
+
+    /// Those pushed out within a minute are the same as those from before the start.
+    #[test]
+    fn a_forgotten_key_of_a_clock_ahead_is_not_taken_for_new() {
+        let mut keys = Keys::new(Timestamp::from_millis(0));
+        let ahead = |id: u128| key(id, Some(id as i64 + 60_000));
+        for id in 0..3 * REMEMBERED as u128 {
+            keys.durable(Uuid::from_u128(id), Timestamp::from_millis(id as i64));
+        }
+        let now = Timestamp::from_millis(3 * REMEMBERED as i64);
+        for id in [0, REMEMBERED as u128 / 2, REMEMBERED as u128 - 1, 3 * REMEMBERED as u128 - 1] {
+            assert!(!matches!(keys.novelty(&ahead(id), now), Novelty::New), "{id}");
+        }
+        assert!(matches!(keys.novelty(&key(u128::MAX, Some(now.as_millis() + 60_000)), now), Novelty::New));
     }
 
     #[test]

@@ -163,7 +163,7 @@ impl Worker {
             return true;
         }
         match self.keys.novelty(key, clock::now()) {
-            Novelty::New | Novelty::InFlight => true,
+            Novelty::New | Novelty::Likely | Novelty::InFlight => true,
             Novelty::Unsure if self.lookup.has_stored(id) => true,
             Novelty::Unsure => {
                 self.lookup.want(id);
@@ -200,7 +200,7 @@ impl Worker {
 
     /// Nothing is missing: its aggregate is in memory, and its key was looked up if it had to be.
     async fn go_on(&mut self, mut job: Boxed) {
-        let Some(key) = job.key().copied() else { return self.decide(job).await };
+        let Some(key) = job.key().copied() else { return self.decide(job, true).await };
         if self.keys.is_in_flight(&key) {
             return self.repeats.push(job);
         }
@@ -210,17 +210,34 @@ impl Worker {
                 self.committer.queue(Vec::new(), job);
             }
             Some(Found::Failed) => job.fail(Error::Unavailable),
-            Some(Found::Nothing) | None => self.decide(job).await,
+            Some(Found::Nothing) => self.decide(job, true).await,
+            None => {
+                let is_new = matches!(self.keys.novelty(&key, clock::now()), Novelty::New);
+                self.decide(job, is_new).await;
+            }
         }
     }
 
-    async fn decide(&mut self, mut job: Boxed) {
+    /// `is_new`: no doubt that it was never done. Else it may have changed what it would now be refused for: what writes
+    /// nothing is told only when the log has nothing under its key.
+    async fn decide(&mut self, mut job: Boxed, is_new: bool) {
         let now = self.committer.stamp(clock::now());
         let drafts = job.decide(&self.stores, now).await;
         if let Some(key) = drafts.first().and_then(|first| first.key) {
             self.keys.queued(key.key);
         }
+        if !is_new && drafts.is_empty() {
+            return self.look_up_first(job);
+        }
         self.committer.queue(drafts, job);
+    }
+
+    /// It is decided again when that is answered; those behind it wait.
+    fn look_up_first(&mut self, job: Boxed) {
+        if let Some(key) = job.key() {
+            self.lookup.want(key.stored.key);
+        }
+        self.waiting.entry(job.address()).or_default().jobs.push_front(job);
     }
 
     async fn replayed(&mut self, address: Address, replayed: Result<Keep, Error>) {

@@ -1,8 +1,10 @@
 //! A command that comes again is answered again, and done once.
 
-use crate::support::{Holder, Node, appends_failed, blocked, code, count_appends, made_ahead, message_id, timeless};
+use crate::support::{
+    Holder, Node, appends_failed, blocked, code, count_appends, keyed, keyless, made_ahead, message_id, timeless,
+};
 use futures::future::join_all;
-use natter_domain::Code;
+use natter_domain::{Code, FriendshipId};
 use natter_testkit::{BOUND, Stack, within};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -95,4 +97,22 @@ async fn one_stale_repeat_among_a_thousand_neither_fails_nor_reorders_the_others
     assert_eq!((seqs.remove(500), again.sent_at, again.repeated), (1, first.sent_at, true));
     assert_eq!(seqs, (3..=1_001).collect::<Vec<_>>());
     assert!(appends_failed(&stack).await > 0, "a generation ended");
+}
+
+/// A repeat that would be refused now writes nothing, so no unique key tells that it was done.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_done_is_not_refused_later_because_a_clock_is_ahead() {
+    let stack = Stack::new().await;
+    let node = Node::start(&stack).await;
+    let (alice, bob) = (node.person("alice").await, node.person("bob").await);
+    let (key, id) = (made_ahead(30).0, FriendshipId::of(alice.account, bob.account));
+    let request = async |node: &Node| node.commands.friendship().request(keyed(alice, key), bob.account, None).await;
+    let first = request(&node).await.unwrap();
+    node.commands.friendship().accept(keyless(bob), id, first.request_id).await.unwrap();
+    node.stop().await;
+    let node = Node::start(&stack).await;
+    assert_eq!(request(&node).await.unwrap().request_id, first.request_id, "the first answer");
+    let new = node.commands.friendship().request(keyed(alice, made_ahead(30).0), bob.account, None).await;
+    assert_eq!(code(new), Code::AlreadyFriends, "what is new is refused");
+    node.stop().await;
 }
