@@ -27,6 +27,7 @@ use natter_streams::{
 use std::{
     collections::{HashMap, VecDeque},
     panic::AssertUnwindSafe,
+    time::Duration,
 };
 use tokio::{task::JoinSet, time::Instant};
 use tokio_util::sync::CancellationToken;
@@ -35,6 +36,9 @@ use uuid::Uuid;
 /// Jobs decided between two looks at the committer.
 const BURST: usize = 256;
 
+/// An aggregate that cannot be read for so long will not be: whoever waits for it is told, and the lane can be handed over.
+const REPLAY: Duration = Duration::from_secs(15);
+
 pub(crate) type Boxed = Box<dyn Work>;
 
 /// Jobs of one aggregate that wait, in order: for its state, or for the word whether the first one's key is new.
@@ -42,6 +46,15 @@ pub(crate) type Boxed = Box<dyn Work>;
 struct Queue {
     jobs: VecDeque<Boxed>,
     replaying: bool,
+}
+
+impl Queue {
+    /// A long wait for the aggregate is one wait for all, not one after the other.
+    fn take_expired(&mut self, now: Instant) -> Vec<Boxed> {
+        let (expired, kept): (Vec<Boxed>, Vec<Boxed>) = self.jobs.drain(..).partition(|job| job.deadline() <= now);
+        self.jobs = kept.into();
+        expired
+    }
 }
 
 /// Why a worker ended.
@@ -250,6 +263,10 @@ impl Worker {
                 if let Some(job) = queue.jobs.pop_front() {
                     job.fail(error);
                 }
+                for job in queue.take_expired(Instant::now()) {
+                    metrics::expired();
+                    job.fail(Error::Unavailable);
+                }
             }
         }
         self.pump(address).await;
@@ -329,5 +346,30 @@ fn ask_log(log: Log, lane: Lane) -> impl Fn(Vec<Uuid>) -> BoxFuture<'static, loo
 
 async fn replay(address: Address, replay: BoxFuture<'static, Result<Keep, Error>>) -> (Address, Result<Keep, Error>) {
     let panicked = |_| Err(Error::Failed { what: "read an aggregate", source: "it panicked".into() });
-    (address, AssertUnwindSafe(replay).catch_unwind().await.unwrap_or_else(panicked))
+    let replayed = tokio::time::timeout(REPLAY, AssertUnwindSafe(replay).catch_unwind()).await;
+    (address, replayed.map_or(Err(Error::Unavailable), |replayed| replayed.unwrap_or_else(panicked)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::queue::tests::ADDRESS;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_replay_that_does_not_end_is_ended() {
+        let begun = Instant::now();
+        let (_, replayed) = replay(ADDRESS, Box::pin(std::future::pending())).await;
+        assert!(matches!(replayed, Err(Error::Unavailable)));
+        assert_eq!(begun.elapsed().as_secs(), REPLAY.as_secs());
+    }
+
+    #[test]
+    fn who_has_waited_too_long_goes_with_the_first() {
+        let now = Instant::now();
+        let job = |patience| crate::queue::tests::job_until(now + Duration::from_secs(patience));
+        let mut queue = Queue { jobs: [0, 9, 0, 9].into_iter().map(job).collect(), replaying: false };
+        assert_eq!(queue.take_expired(now).len(), 2);
+        assert_eq!(queue.jobs.len(), 2);
+        assert!(queue.jobs.iter().all(|job| job.deadline() > now));
+    }
 }

@@ -16,7 +16,7 @@ use uuid::Uuid;
 /// Job number so and so of one sender, who reads how it ended.
 struct Numbered(u64, Arc<Mutex<Vec<u64>>>, Instant);
 
-const ADDRESS: Address = Address { noun: Noun::Conversation, id: Uuid::nil(), route: Uuid::nil() };
+pub(crate) const ADDRESS: Address = Address { noun: Noun::Conversation, id: Uuid::nil(), route: Uuid::nil() };
 
 impl Work for Numbered {
     fn address(&self) -> Address {
@@ -55,6 +55,10 @@ impl Work for Numbered {
 /// Somebody's, who has patience.
 pub(crate) fn job(number: u64) -> Boxed {
     Box::new(Numbered(number, Arc::default(), Instant::now() + Duration::from_secs(3_600)))
+}
+
+pub(crate) fn job_until(deadline: Instant) -> Boxed {
+    Box::new(Numbered(0, Arc::default(), deadline))
 }
 
 fn job_of(envelope: &Envelope) -> u64 {
