@@ -6,10 +6,15 @@
 use crate::{Caller, error::Error, keys::Key, road::Roads};
 use futures::StreamExt;
 use natter_domain::{AccountId, Address, Code, Noun, SessionId, Timestamp};
-use natter_streams::{Lane, Node, bus::Bus, event::CommandKey, subject};
+use natter_streams::{
+    Lane, Node,
+    bus::{Bus, Message, StatusCode},
+    event::CommandKey,
+    subject,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use std::time::Duration;
+use std::{fmt::Display, time::Duration};
 use tokio::{sync::mpsc, time::Instant};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -154,36 +159,56 @@ pub(crate) struct Asker {
 
 impl Asker {
     pub fn say(self, content: Reply) {
-        let numbered = Numbered { lane: self.lane, number: self.number, content };
-        match serde_json::to_vec(&numbered) {
-            Ok(bytes) => self.replies.send(self.subject, bytes),
-            Err(error) => tracing::error!(%error, "encode a reply"),
-        }
+        let Self { replies, subject, lane, number } = self;
+        // An error means that the process ends.
+        let _ = replies.0.send(Letter { subject, answer: Numbered { lane, number, content } });
     }
 }
 
-/// Replies leave in order through one task: those who answer must not wait for the bus. As many as there were
-/// admitted commands, so not more than these are bounded to.
+/// An answer on its way.
+struct Letter {
+    subject: String,
+    answer: Numbered<Reply>,
+}
+
+/// Replies leave in order through one task: those who answer must not wait for the bus. Not bounded: what was not admitted
+/// is answered as well, and an answer's room is free again once it lies here.
 #[derive(Clone)]
-struct Replies(mpsc::UnboundedSender<(String, Vec<u8>)>);
+struct Replies(mpsc::UnboundedSender<Letter>);
 
 impl Replies {
     fn start(bus: Bus) -> Self {
-        let (sender, mut receiver) = mpsc::unbounded_channel::<(String, Vec<u8>)>();
+        let (sender, mut receiver) = mpsc::unbounded_channel();
         tokio::spawn(async move {
-            while let Some((subject, bytes)) = receiver.recv().await {
-                if let Err(error) = bus.live().publish(subject, bytes.into()).await {
-                    tracing::warn!(%error, "send a reply");
-                }
+            let client = bus.live().clone();
+            let publish = |subject: String, bytes: Vec<u8>| {
+                let client = client.clone();
+                async move { client.publish(subject, bytes.into()).await }
+            };
+            while let Some(letter) = receiver.recv().await {
+                deliver(letter, &publish).await;
             }
         });
         Self(sender)
     }
+}
 
-    fn send(&self, subject: String, bytes: Vec<u8>) {
-        // An error means that the process ends.
-        let _ = self.0.send((subject, bytes));
+/// An answer that cannot leave, because it is too large, is a failure: asking again would not make it smaller.
+async fn deliver<F, E>(Letter { subject, answer }: Letter, publish: impl Fn(String, Vec<u8>) -> F)
+where
+    F: Future<Output = Result<(), E>>,
+    E: Display,
+{
+    let Err(error) = publish(subject.clone(), encoded(&answer)).await else { return };
+    tracing::error!(%error, "send a reply");
+    let failed = Numbered { content: Reply::Failed, ..answer };
+    if let Err(error) = publish(subject, encoded(&failed)).await {
+        tracing::warn!(%error, "say that a reply could not be sent");
     }
+}
+
+fn encoded(answer: &Numbered<Reply>) -> Vec<u8> {
+    serde_json::to_vec(answer).expect("it holds JSON, strings and numbers only")
 }
 
 /// Sends a command to the node that owns its lane.
@@ -205,22 +230,38 @@ pub(crate) async fn ask(bus: &Bus, me: &Node, to: &Node, lane: Lane, number: u64
 
 /// Hears the replies to what was asked, until `stop`.
 pub(crate) async fn hear(roads: Roads, bus: Bus, me: Node, stop: CancellationToken) {
-    follow(&bus, subject::replies(me.start), &stop, |_, payload| {
-        let Ok(Numbered { lane, number, content }) = serde_json::from_slice::<Numbered<Reply>>(payload) else {
-            tracing::error!("a reply that cannot be read: another version of natter?");
-            return;
-        };
-        roads.hear(Lane::new(lane), number, content);
+    follow(&bus, subject::replies(me.start), &stop, |message| match Heard::of(&message) {
+        Heard::Reply(Numbered { lane, number, content }) => roads.hear(Lane::new(lane), number, content),
+        Heard::Nobody => roads.nobody_there(),
+        Heard::Unreadable => tracing::error!("a reply that cannot be read: another version of natter?"),
     })
     .await;
+}
+
+enum Heard {
+    Reply(Numbered<Reply>),
+    /// NATS itself says that nobody listens where we asked. It does not say which question it was.
+    Nobody,
+    Unreadable,
+}
+
+impl Heard {
+    fn of(message: &Message) -> Self {
+        if message.status == Some(StatusCode::NO_RESPONDERS) {
+            return Self::Nobody;
+        }
+        serde_json::from_slice(&message.payload).map_or(Self::Unreadable, Self::Reply)
+    }
 }
 
 /// Takes the commands that other nodes send here, until `stop`.
 pub(crate) async fn serve(roads: Roads, bus: Bus, me: Node, stop: CancellationToken) {
     let replies = Replies::start(bus.clone());
-    follow(&bus, subject::commands(me.start), &stop, |reply, payload| {
-        let Some(subject) = reply else { return tracing::error!("a command that says not whom to answer") };
-        match serde_json::from_slice::<Numbered<Envelope>>(payload) {
+    follow(&bus, subject::commands(me.start), &stop, |message| {
+        let Some(subject) = message.reply.map(|subject| subject.to_string()) else {
+            return tracing::error!("a command that says not whom to answer");
+        };
+        match serde_json::from_slice::<Numbered<Envelope>>(&message.payload) {
             Ok(Numbered { lane, number, content }) => {
                 roads.receive(Asker { replies: replies.clone(), subject, lane, number }, &content);
             }
@@ -232,13 +273,13 @@ pub(crate) async fn serve(roads: Roads, bus: Bus, me: Node, stop: CancellationTo
 }
 
 /// Every message of a subject, in order. The client renews the subscription after a reconnect.
-async fn follow(bus: &Bus, subject: String, stop: &CancellationToken, mut take: impl FnMut(Option<String>, &[u8])) {
+async fn follow(bus: &Bus, subject: String, stop: &CancellationToken, mut take: impl FnMut(Message)) {
     let followed = async {
         loop {
             match bus.live().subscribe(subject.clone()).await {
                 Ok(mut messages) => {
                     while let Some(message) = messages.next().await {
-                        take(message.reply.map(|subject| subject.to_string()), &message.payload);
+                        take(message);
                     }
                 }
                 Err(error) => tracing::warn!(%error, subject, "subscribe"),
@@ -247,4 +288,46 @@ async fn follow(bus: &Bus, subject: String, stop: &CancellationToken, mut take: 
         }
     };
     stop.run_until_cancelled(followed).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Mutex;
+
+    fn message(payload: &str, status: Option<StatusCode>) -> Message {
+        let (subject, payload) = ("natter.replies.x".into(), payload.to_owned().into());
+        Message { subject, reply: None, payload, headers: None, status, description: None, length: 0 }
+    }
+
+    #[test]
+    fn that_nobody_is_there_is_no_broken_reply() {
+        let nobody = message("", Some(StatusCode::NO_RESPONDERS));
+        assert!(matches!(Heard::of(&nobody), Heard::Nobody));
+        assert!(matches!(Heard::of(&message("", None)), Heard::Unreadable));
+        let reply = message(r#"{"lane":1,"number":2,"content":"Failed"}"#, None);
+        assert!(matches!(Heard::of(&reply), Heard::Reply(Numbered { lane: 1, number: 2, content: Reply::Failed })));
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_is_too_large_is_told_as_a_failure() {
+        let told = Mutex::new(Vec::new());
+        let publish = async |_: String, bytes: Vec<u8>| {
+            if bytes.len() > 100 {
+                return Err("too large");
+            }
+            told.lock().expect("nobody panics").push(bytes);
+            Ok(())
+        };
+        for detail in ["small", &"large".repeat(100)] {
+            let content = Reply::Refused { code: "conflict".to_owned(), detail: detail.to_owned() };
+            let answer = Numbered { lane: 1, number: detail.len() as u64, content };
+            deliver(Letter { subject: "x".to_owned(), answer }, &publish).await;
+        }
+        let told = told.into_inner().unwrap();
+        let read = |bytes: &Vec<u8>| serde_json::from_slice::<Numbered<Reply>>(bytes).unwrap();
+        let [small, large] = &told[..] else { panic!("each is answered once") };
+        assert!(matches!(read(small), Numbered { number: 5, content: Reply::Refused { .. }, .. }));
+        assert!(matches!(read(large), Numbered { lane: 1, number: 500, content: Reply::Failed }));
+    }
 }

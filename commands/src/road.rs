@@ -183,6 +183,11 @@ impl Roads {
         }
     }
 
+    /// Somebody who was asked is gone. What was asked counts as lost when its time has come, or once another is named.
+    pub fn nobody_there(&self) {
+        self.directory.refresh();
+    }
+
     /// Keeps one lane's road moving while its owner is not here.
     pub async fn tend(self, lane: Lane, me: Node, bus: Bus, stop: CancellationToken) {
         let tended = async {

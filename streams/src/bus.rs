@@ -10,8 +10,8 @@ use rand::Rng;
 use std::time::Duration;
 use tokio::sync::broadcast;
 
-/// The headers of a message, for those who publish on [`Bus::live`].
-pub use async_nats::{HeaderMap, HeaderValue};
+/// For those who publish on [`Bus::live`], and who read there.
+pub use async_nats::{HeaderMap, HeaderValue, Message, StatusCode};
 
 /// How long a server may take to answer at the start; once it has, it may come and go.
 const START: Duration = Duration::from_secs(5);
