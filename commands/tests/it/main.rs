@@ -1,5 +1,6 @@
 //! The write side on a real log: what is answered, when, and what survives what.
 
+mod admission;
 mod fence;
 mod friendship;
 mod nodes;

@@ -1,10 +1,11 @@
 //! Several nodes share the lanes; whoever is asked, the owner decides.
 
-use crate::support::{Node, caller, keyless, message_id};
-use futures::future::join_all;
+use crate::support::{Node, caller, code, is_unavailable, keyless, made_ahead, made_before, message_id, timeless};
+use futures::{FutureExt, future::join_all};
 use natter_commands::{Caller, Error, Sent};
-use natter_domain::{ConversationId, FriendshipId};
+use natter_domain::{Code, ConversationId, FriendshipId};
 use natter_testkit::{BOUND, Stack, within};
+use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
 
 const LANES: u16 = 8;
@@ -54,7 +55,7 @@ async fn an_answer_from_afar_is_the_answer() {
     let again = edge.send(alice, conversation, id, "x").await.unwrap();
     assert_eq!((again.seq, again.sent_at, again.repeated), (first.seq, first.sent_at, true));
     for node in [&owner, &edge] {
-        assert_eq!(crate::support::code(node.send(bob, conversation, id, "x").await), natter_domain::Code::Conflict);
+        assert_eq!(code(node.send(bob, conversation, id, "x").await), Code::Conflict);
     }
     assert_eq!(
         edge.feeds.lane(edge.lane(conversation)).head().position,
@@ -62,6 +63,56 @@ async fn an_answer_from_afar_is_the_answer() {
     );
     edge.stop().await;
     owner.stop().await;
+}
+
+/// Nobody has the lanes: who waits in vain is told after five seconds, and who waits long enough is answered.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_without_an_owner_waits_for_one_until_its_deadline() {
+    let stack = Stack::new().await;
+    let edge = Node::edge(&stack, LANES).await;
+    let owner = Node::named(&stack, "owner", LANES).await;
+    let (alice, _, conversation) = edge.friends().await;
+    owner.stop().await;
+    let asked_at = Instant::now();
+    let answer = within("it is told", BOUND, edge.send(alice, conversation, message_id(), "x")).await;
+    assert!(is_unavailable(&answer), "{answer:?}");
+    assert!(asked_at.elapsed() >= Duration::from_secs(4), "it has waited");
+    let mut waits = tokio::spawn(edge.send(alice, conversation, message_id(), "y"));
+    assert!((&mut waits).now_or_never().is_none());
+    let next = Node::named(&stack, "next", LANES).await;
+    assert_eq!(within("it is answered", BOUND, waits).await.unwrap().unwrap().seq, 1);
+    edge.stop().await;
+    next.stop().await;
+}
+
+/// What one owner has done the next one knows, however old the key.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repeat_at_the_next_owner_gets_the_first_answer() {
+    let stack = Stack::new().await;
+    let first = Node::named(&stack, "first", LANES).await;
+    let edge = Node::edge(&stack, LANES).await;
+    let (alice, bob, conversation) = edge.friends().await;
+    let ids = [message_id(), timeless(), made_before(3), made_ahead(30)];
+    let mut answers = Vec::new();
+    for id in ids {
+        answers.push(edge.send(alice, conversation, id, "x").await.unwrap());
+    }
+    first.stop().await;
+    let second = Node::named(&stack, "second", LANES).await;
+    second.owns(LANES.into()).await;
+    for (id, answer) in ids.iter().zip(&answers) {
+        for node in [&edge, &second] {
+            let again = within("a repeat is answered", BOUND, node.send(alice, conversation, *id, "x")).await.unwrap();
+            assert_eq!((again.seq, again.sent_at, again.repeated), (answer.seq, answer.sent_at, true));
+            for (who, text) in [(alice, "other"), (bob, "x")] {
+                let other = within("it is refused", BOUND, node.send(who, conversation, *id, text)).await;
+                assert_eq!(code(other), Code::Conflict);
+            }
+        }
+    }
+    assert_eq!(edge.messages(conversation).await.len(), ids.len());
+    edge.stop().await;
+    second.stop().await;
 }
 
 /// Lanes come and go under constant traffic: nobody sees an error, nothing is out of order.

@@ -1,8 +1,8 @@
 //! A generation ends, and everything is decided again, in order.
 
 use crate::support::{
-    Holder, Node, appends_have_failed, blocked, clash, code, count_appends, cut_writers, eventually, message_id, sql,
-    timeless,
+    Holder, Node, appends_done, appends_have_failed, blocked, clash, code, count_appends, cut_writers, epoch,
+    eventually, is_looking_up, message_id, now, sql, timeless, two_places,
 };
 use futures::future::join_all;
 use natter_commands::Error;
@@ -28,6 +28,62 @@ async fn a_lost_connection_in_the_middle_of_a_burst_changes_no_order() {
     assert_eq!(between, 101);
     assert_eq!(seqs, (1..=301).filter(|&seq| seq != between).collect::<Vec<_>>());
     assert_eq!(node.messages(conversation).await.len(), 301);
+}
+
+/// Nobody waits for the fsync of those before: what came while one batch was under way is the next.
+#[tokio::test(flavor = "multi_thread")]
+async fn five_hundred_behind_one_append_are_a_batch_or_two() {
+    let stack = Stack::new().await;
+    let node = Node::start(&stack).await;
+    let (alice, _, conversation) = node.friends().await;
+    node.sent(alice, conversation, "it is in memory").await;
+    let before = appends_done(&stack).await;
+    let holder = Holder::hold(&stack, node.lane(conversation)).await;
+    let send = |id| tokio::spawn(node.send(alice, conversation, id, "x"));
+    let mut pending = vec![send(message_id())];
+    blocked(&stack).await;
+    let since = now(&stack).await;
+    pending.extend((0..498).map(|_| send(message_id())));
+    // It must be looked up, which is done when all before it are decided.
+    pending.push(send(timeless()));
+    is_looking_up(&stack, &since).await;
+    assert!(pending.iter().all(|send| !send.is_finished()), "nothing is durable yet");
+    holder.release().await;
+    let answers = within("all are answered", BOUND, join_all(pending)).await;
+    let seqs: Vec<u64> = answers.into_iter().map(|answer| answer.unwrap().unwrap().seq).collect();
+    assert_eq!(seqs, (2..=501).collect::<Vec<_>>());
+    let appends = appends_done(&stack).await - before;
+    assert!(appends <= 3, "{appends} appends");
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_that_fails_does_not_disturb_another_lane() {
+    let stack = Stack::new().await;
+    let node = Node::quiet(&stack, 2).await;
+    let ((one, here), (other, there)) = two_places(&node).await;
+    let mut holders = [Holder::hold(&stack, node.lane(here)).await, Holder::hold(&stack, node.lane(there)).await];
+    let epochs = [epoch(&stack, node.lane(here)).await, epoch(&stack, node.lane(there)).await];
+    let send =
+        |who, place| -> Vec<_> { (0..20).map(|_| tokio::spawn(node.send(who, place, message_id(), "x"))).collect() };
+    let (failing, undisturbed) = (send(one, here), send(other, there));
+    let cut = holders[0].blocks(&stack).await;
+    let untouched = holders[1].blocks(&stack).await;
+    sql(&stack, &format!("SELECT pg_terminate_backend({cut})")).await;
+    let [holder, mut other_holder] = holders;
+    holder.release().await;
+    for (answer, seq) in within("the lane goes on", BOUND, join_all(failing)).await.into_iter().zip(1..) {
+        assert_eq!(answer.unwrap().unwrap().seq, seq);
+    }
+    assert!(epoch(&stack, node.lane(here)).await > epochs[0], "its generation has ended");
+    assert_eq!(other_holder.blocks(&stack).await, untouched, "the other lane's append is the same");
+    assert!(undisturbed.iter().all(|send| !send.is_finished()));
+    other_holder.release().await;
+    for (answer, seq) in within("the other lane goes on", BOUND, join_all(undisturbed)).await.into_iter().zip(1..) {
+        assert_eq!(answer.unwrap().unwrap().seq, seq);
+    }
+    assert_eq!(epoch(&stack, node.lane(there)).await, epochs[1]);
+    node.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

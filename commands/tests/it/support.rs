@@ -165,6 +165,19 @@ impl Node {
     }
 }
 
+/// Two conversations, each with one who is in it, in lanes of their own.
+pub async fn two_places(node: &Node) -> ((Caller, ConversationId), (Caller, ConversationId)) {
+    let (alice, _, first) = node.friends().await;
+    for number in 0.. {
+        let (one, other) = (node.person(&format!("one{number}")).await, node.person(&format!("other{number}")).await);
+        let second = node.befriend(one, other).await;
+        if node.lane(second) != node.lane(first) {
+            return ((alice, first), (one, second));
+        }
+    }
+    unreachable!("half of them are in the other lane")
+}
+
 /// How many lanes the usual node has.
 pub const LANES: u16 = 2;
 
@@ -297,6 +310,12 @@ pub fn made_ahead(seconds: u64) -> MessageId {
     MessageId(uuid::Builder::from_unix_timestamp_millis(millis, &id::random()).into_uuid())
 }
 
+/// A message id that a client made days ago, and kept while it was offline.
+pub fn made_before(days: u64) -> MessageId {
+    let millis = clock::now().as_millis() as u64 - days * 86_400_000;
+    MessageId(uuid::Builder::from_unix_timestamp_millis(millis, &id::random()).into_uuid())
+}
+
 pub fn body(text: &str) -> String {
     format!(r#"{{"kind":"text","text":"{text}"}}"#)
 }
@@ -327,6 +346,23 @@ impl Holder {
         let lock = format!("SELECT lane FROM lanes WHERE lane = {} FOR UPDATE", lane.number());
         connection.execute(lock.as_str()).await.expect("lock the lane's row");
         Self(connection)
+    }
+
+    /// Waits until an append waits for this; gives back its backend.
+    pub async fn blocks(&mut self, stack: &Stack) -> i32 {
+        let mine: i32 =
+            sqlx::query_scalar("SELECT pg_backend_pid()").fetch_one(&mut self.0).await.expect("our backend");
+        eventually("an append waits for the lane's row", async || {
+            sqlx::query_scalar(
+                "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND $1 = ANY (pg_blocking_pids(pid))
+                 AND application_name = 'natter writers'",
+            )
+            .bind(mine)
+            .fetch_one(stack.pool())
+            .await
+            .map_err(|error| error.to_string())
+        })
+        .await
     }
 
     pub async fn release(mut self) {
@@ -374,6 +410,42 @@ pub async fn count_appends(stack: &Stack) {
     ] {
         sql(stack, statement).await;
     }
+}
+
+/// How many appends wrote what is in the log.
+pub async fn appends_done(stack: &Stack) -> i64 {
+    let done = "SELECT count(DISTINCT xmin::text) FROM events";
+    sqlx::query_scalar(done).fetch_one(stack.pool()).await.expect("count the appends")
+}
+
+/// Waits until keys were looked up after that time.
+pub async fn is_looking_up(stack: &Stack, since: &str) {
+    eventually("keys are looked up", async || {
+        let asked: i64 = sqlx::query_scalar(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
+             AND query LIKE '%FROM events WHERE command_key = ANY%' AND pid <> pg_backend_pid()
+             AND query_start > $1::timestamptz",
+        )
+        .bind(since)
+        .fetch_one(stack.pool())
+        .await
+        .map_err(|error| error.to_string())?;
+        if asked > 0 { Ok(()) } else { Err("nobody has".to_owned()) }
+    })
+    .await;
+}
+
+/// PostgreSQL's time.
+pub async fn now(stack: &Stack) -> String {
+    sqlx::query_scalar("SELECT clock_timestamp()::text").fetch_one(stack.pool()).await.expect("ask for the time")
+}
+
+pub async fn epoch(stack: &Stack, lane: Lane) -> i64 {
+    sqlx::query_scalar("SELECT epoch FROM lanes WHERE lane = $1")
+        .bind(lane.number())
+        .fetch_one(stack.pool())
+        .await
+        .expect("read the lane's epoch")
 }
 
 /// How many appends failed, each of which ended a generation.
