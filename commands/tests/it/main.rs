@@ -15,3 +15,4 @@ mod state;
 mod stop;
 mod support;
 mod timer;
+mod wire;
