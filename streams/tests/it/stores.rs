@@ -276,14 +276,14 @@ async fn who_asks_for_the_heads_does_not_wait_for_a_server_that_is_gone() {
     let head = |lane| feeds.lane(lane).head().position;
     assert_eq!((head(LANE), head(OTHER)), (0, 3));
 
-    proxy.is_gone(true);
+    proxy.gone();
     for count in 1..=3 {
         grows(&elsewhere, LANE, 1).await;
         within("the servers that are there answer", BOUND, feeds.refresh()).await;
         assert_eq!((head(LANE), head(OTHER)), (count, 3), "what was durable before is known");
     }
 
-    proxy.is_gone(false);
+    proxy.heal();
     // Without connections of before.
     let elsewhere = open(&stack).await.unwrap();
     grows(&elsewhere, OTHER, 2).await;
