@@ -16,13 +16,15 @@ pub struct Positions {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Place {
     pub position: u64,
-    /// The first four bytes of the lane's incarnation: a token from before a restore is told apart.
+    /// The last four bytes of the lane's incarnation, which are random: a token from before a restore is told apart, also
+    /// where two incarnations begin within the same minute.
     pub incarnation: u32,
 }
 
 impl Place {
     pub fn new(position: u64, incarnation: Uuid) -> Self {
-        Self { position, incarnation: incarnation.as_fields().0 }
+        let [.., a, b, c, d] = incarnation.into_bytes();
+        Self { position, incarnation: u32::from_be_bytes([a, b, c, d]) }
     }
 
     /// Of this incarnation of the lane.
@@ -112,6 +114,13 @@ mod tests {
         let text = "03:7:0000beef,0a:1234:0000beef";
         assert_eq!(parse(text).unwrap().to_string(), text);
         assert_eq!(parse("0a:5:1, 0a:9:1").unwrap().to_string(), "0a:9:00000001");
+    }
+
+    #[test]
+    fn incarnations_of_the_same_moment_are_told_apart() {
+        let moment = |random| uuid::Builder::from_unix_timestamp_millis(1_800_000_000_000, &[random; 10]).into_uuid();
+        assert!(Place::new(7, moment(1)).is_of(moment(1)));
+        assert!(!Place::new(7, moment(1)).is_of(moment(2)));
     }
 
     #[test]

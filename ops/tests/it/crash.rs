@@ -92,3 +92,13 @@ async fn after_a_takeover_before_the_head_is_read() {
     let said = friends.talk_while(EACH, crash).await;
     friends.nothing_is_missing_doubled_or_out_of_order(&stack, &said).await;
 }
+
+#[tokio::test]
+async fn after_the_history_is_committed() {
+    killed_at("projection.history.after_commit", 3).await;
+}
+
+#[tokio::test]
+async fn before_it_is_written_down_what_was_delivered() {
+    killed_at("projection.delivery.before_checkpoint", 3).await;
+}

@@ -118,6 +118,7 @@ impl Projector for Delivery {
     async fn settle(&mut self) -> Result<(), Error> {
         let Some(open) = self.unconfirmed.take() else { return Ok(()) };
         self.outlet.confirm(open.connection).await?;
+        natter_streams::fault::reach("projection.delivery.before_checkpoint").await;
         let mut database = self.pool.acquire().await.map_err(Error::database("get a connection for delivery"))?;
         open.step.take(Projection::Delivery, &mut database).await
     }

@@ -6,7 +6,7 @@ use crate::{
     projector::{Batch, PACE, Projector},
 };
 use natter_domain::{ConversationId, Noun, conversation::Event};
-use natter_streams::Record;
+use natter_streams::{Record, fault};
 use std::{sync::Arc, time::Duration};
 
 pub(crate) struct History {
@@ -28,7 +28,9 @@ impl Projector for History {
         for record in batch.records.iter().filter(|record| record.noun == Noun::Conversation) {
             messages.extend(sent(record, record.decode()?));
         }
-        self.store.append(&messages, &batch.step()).await
+        self.store.append(&messages, &batch.step()).await?;
+        fault::reach("projection.history.after_commit").await;
+        Ok(())
     }
 }
 
