@@ -3,6 +3,7 @@
 use crate::support::{Node, appends_failed, code, count_appends, message_id};
 use futures::future::join_all;
 use natter_domain::Code;
+use natter_streams::Positions;
 use natter_testkit::Stack;
 use std::collections::BTreeSet;
 
@@ -44,10 +45,7 @@ async fn an_answer_tells_what_is_stored() {
     let lane = node.lane(conversation);
     let event = node.events(lane).await.into_iter().find(|event| event.event_type == "message_sent").unwrap();
     assert_eq!((sent.message_id, sent.sent_at, sent.repeated), (id, event.time, false));
-    assert_eq!(
-        sent.positions.to_string(),
-        format!("{lane}:{}:{:08x}", event.position, event.incarnation.as_fields().0)
-    );
+    assert_eq!(sent.positions, Positions::one(lane, event.position, event.incarnation));
     assert_eq!(node.feeds.lane(lane).head().position, event.position, "readers of this process hear of it first");
     assert!(event.metadata.contains(&alice.account.to_string()), "{}", event.metadata);
 }
