@@ -260,9 +260,6 @@ impl<D: Kept> Work for Job<D> {
                     drafts
                 }
                 Err(error) => {
-                    if let Error::Refused { code, .. } = &error {
-                        metrics::refused(code.as_str());
-                    }
                     self.decided = Decided::No(error);
                     Vec::new()
                 }
@@ -285,6 +282,9 @@ impl<D: Kept> Work for Job<D> {
         }
         let looks = self.ask.command.is_none();
         let Self { waiter, decided, .. } = *self;
+        if let Decided::No(Error::Refused { code, .. }) = &decided {
+            metrics::refused(code.as_str());
+        }
         match waiter {
             // Nobody listens any more: the caller has given up.
             Waiter::Here(reply) => drop(reply.send(Self::outcome(decided, looks, &events, head))),

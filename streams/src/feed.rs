@@ -296,7 +296,7 @@ mod tests {
     const LANE: Lane = Lane::new(0);
 
     fn link(incarnation: u128, position: u64) -> Link {
-        Link { lane: LANE, incarnation: Uuid::from_u128(incarnation << 96), position, hash: Hash::default() }
+        Link { lane: LANE, incarnation: Uuid::from_u128(incarnation), position, hash: Hash::default() }
     }
 
     fn known(incarnation: u128, position: u64) -> Known {

@@ -153,6 +153,7 @@ impl Relay {
                 tracing::error!(lane = %self.lane, %seam, "filling the stream anew");
                 stream::delete(context, self.lane).await?;
                 metrics::stream_refilled(self.lane);
+                fault::reach("relay.before_create").await;
                 Ok((stream::create(context, &agreed).await?, agreed))
             }
         }

@@ -11,6 +11,7 @@
 use crate::{
     Error, Lane, Link, Log, Record,
     bus::Bus,
+    fault,
     log::{Appended, Ownership},
     seam::{self, Examined, LOOK_BACK, Seam},
     stream,
@@ -75,6 +76,7 @@ pub async fn declare_loss(log: &Log, bus: &Bus, lane: Lane, even_if_well: bool) 
     if !log.begin_incarnation(&ownership, head.position, incarnation).await? {
         return Err(unmendable(lane, "somebody else took the lane meanwhile: try again".to_owned()));
     }
+    fault::reach("repair.before_delete").await;
     let deleted = match examined.stream {
         Some(_) => stream::delete(bus.publishing(), lane).await,
         None => Ok(()),
@@ -164,7 +166,9 @@ impl Import<'_> {
         if newest.incarnation != last.incarnation {
             self.begin(last, newest.incarnation).await?;
         }
-        match self.log.append(&self.ownership, last.position, part).await {
+        let appended = self.log.append(&self.ownership, last.position, part).await;
+        fault::reach("repair.after_append").await;
+        match appended {
             Appended::Durable => Ok(newest),
             Appended::Fenced => Err(unmendable(newest.lane, "somebody else took the lane meanwhile: try again".into())),
             Appended::Repeated => {

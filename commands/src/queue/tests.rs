@@ -1,3 +1,5 @@
+//! The asker and the receiver of a road as a model without IO: what is lost, refused or late, in random schedules.
+
 use super::*;
 use crate::{
     job::{Keep, Work},

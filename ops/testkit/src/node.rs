@@ -180,8 +180,13 @@ impl Node {
 
     /// Another command of the same binary, on the same database and NATS account, to its end.
     pub async fn run(&self, arguments: &[&str]) -> Output {
+        self.run_with(arguments, "").await
+    }
+
+    /// The same, with fault points of its own.
+    pub async fn run_with(&self, arguments: &[&str], faults: &str) -> Output {
         let mut command = command(&self.site);
-        command.args(arguments).stdin(Stdio::null()).kill_on_drop(true);
+        command.args(arguments).env("NATTER_FAULTS", faults).stdin(Stdio::null()).kill_on_drop(true);
         within("a command of natter", BOUND * 3, command.output()).await.expect("run natter")
     }
 

@@ -2,6 +2,7 @@
 //! there exactly once and in order for everybody, and the log is what the streams carry.
 
 use crate::talk::Friends;
+use natter_streams::Lane;
 use natter_testkit::{Options, Stack, law};
 use std::os::unix::process::ExitStatusExt;
 
@@ -72,6 +73,27 @@ async fn before_the_history_is_projected() {
 #[tokio::test]
 async fn before_frames_are_delivered() {
     killed_at("projection.delivery.before_apply", 3).await;
+}
+
+/// Somebody wrote to a stream; the relay has deleted it, and not made it anew.
+#[tokio::test]
+async fn between_a_stream_and_the_next() {
+    const POINT: &str = "relay.before_create";
+    let stack = Stack::new().await;
+    let mut node = stack.node().await;
+    let friends = Friends::meet(&stack).await;
+    law::log_is_stream(&stack).await;
+    assert!(node.stop().await.success(), "a graceful stop");
+    node.restart_with(Options::faults(format!("{POINT}=kill@1"))).await;
+    let crash = async {
+        stack.intrude(Lane::new(0)).await;
+        let status = node.exited().await;
+        assert_eq!(status.signal(), Some(KILLED), "it was killed at {POINT}, not ended: {status}");
+        node.restart_with(Options::default()).await;
+    };
+    let said = friends.talk_while(EACH, crash).await;
+    friends.nothing_is_missing_doubled_or_out_of_order(&stack, &said).await;
+    law::log_is_stream(&stack).await;
 }
 
 /// It dies at its start, with lanes in its name that it has not begun to serve.

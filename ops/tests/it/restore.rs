@@ -5,6 +5,7 @@
 use crate::restart::{Kind, Own, own_dir};
 use natter_testkit::{Node, Options, Person, Stack, client::new_id, client::rest::Answer, eventually, law, wire};
 use std::{
+    os::unix::process::ExitStatusExt,
     path::{Path, PathBuf},
     process::{Command, Output},
     time::Duration,
@@ -89,6 +90,12 @@ impl House {
         let output = self.node.run(&[&["streams"], arguments].concat()).await;
         let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         (output, said)
+    }
+
+    /// The tool is killed when it comes to the point for the first time; what it was doing is to be done again.
+    async fn dies_in(&self, arguments: &[&str], point: &str) {
+        let output = self.node.run_with(&[&["streams"], arguments].concat(), &format!("{point}=kill@1")).await;
+        assert_eq!(output.status.signal(), Some(9), "killed at {point}: {output:?}");
     }
 
     async fn is_well(&self) {
@@ -182,6 +189,7 @@ async fn what_a_restored_postgresql_has_lost_is_imported_when_told() {
     assert_eq!(house.stack.event_count().await, left, "only told, nothing is done");
     house.is_closed().await;
 
+    house.dies_in(&["repair", "--lane", "all", "--import"], "repair.after_append").await;
     let (repaired, words) = house.tool(&["repair", "--lane", "all", "--import"]).await;
     assert!(repaired.status.success(), "{words}");
     assert_eq!(house.stack.log().await, log, "every event, with the key of its command");
@@ -218,6 +226,7 @@ async fn a_loss_with_nats_away_meanwhile_is_refused_and_declared_when_told() {
     house.nats.start_again().await;
     house.is_closed().await;
 
+    house.dies_in(&["repair", "--lane", "all", "--declare-loss"], "repair.before_delete").await;
     let (repaired, words) = house.tool(&["repair", "--lane", "all", "--declare-loss"]).await;
     assert!(repaired.status.success(), "{words}");
     assert!(words.contains("incarnation"), "{words}");

@@ -319,7 +319,7 @@ mod tests {
     const SOON: Duration = Duration::from_millis(20);
 
     fn progress(head: u64) -> (Arc<Progress>, Uuid) {
-        let incarnation = Uuid::from_u128(7 << 96);
+        let incarnation = Uuid::from_u128(7);
         let head = Link { lane: LANE, incarnation, position: head, hash: Hash::default() };
         (Arc::new(Progress::new(Feeds::new([head]))), incarnation)
     }
