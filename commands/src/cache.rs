@@ -46,6 +46,10 @@ impl<K: Eq + Hash + Copy, V> Cache<K, V> {
         full
     }
 
+    pub fn remove(&mut self, key: &K) -> Option<V> {
+        self.young.remove(key).or_else(|| self.old.remove(key))
+    }
+
     pub fn clear(&mut self) {
         self.young.clear();
         self.old.clear();

@@ -273,7 +273,8 @@ async fn heads(log: &Log, lanes: &[Lane]) -> Result<Vec<Known>, Error> {
     let Some(&first) = lanes.first() else { return Ok(Vec::new()) };
     let rows = sqlx::query(
         "SELECT lane, incarnation,
-                coalesce((SELECT max(position) FROM events WHERE events.lane = lanes.lane), 0) AS position
+                coalesce((SELECT position FROM events WHERE events.lane = lanes.lane ORDER BY position DESC LIMIT 1), 0)
+                    AS position
          FROM lanes WHERE lane = ANY($1)",
     )
     .bind(lanes.iter().map(|lane| lane.number()).collect::<Vec<_>>())

@@ -11,6 +11,7 @@
 //!
 //! There is one per aggregate, the newest. The table stands beside the events it was made from (`table`).
 
+mod hot;
 mod load;
 mod projector;
 mod table;

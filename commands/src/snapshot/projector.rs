@@ -1,18 +1,14 @@
 //! The reader of a lane that makes the snapshots. What it does can be done twice, or by two at once, and is the same: it
 //! stops anywhere and begins again at its checkpoint.
 
-use super::{EVERY, load, table};
+use super::{EVERY, hot::Hot, load, table};
 use crate::{error::Error, metrics};
 use natter_domain::{
     Decider, Noun, account::Account, conversation::Conversation, friendship::Friendship, handle::Handle, inbox::Inbox,
     session::Session,
 };
 use natter_streams::{Lane, Link, Log, Record, checkpoint, reader::Reader};
-use std::{
-    collections::HashMap,
-    sync::{Arc, LazyLock},
-    time::Duration,
-};
+use std::{sync::LazyLock, time::Duration};
 
 const BATCH: usize = 1_000;
 const PAUSE: Duration = Duration::from_secs(1);
@@ -66,13 +62,17 @@ impl Projector {
     async fn follow(&self, read: &impl Fn(Link) -> Reader) -> Result<(), Error> {
         let mut done = self.begin().await?;
         let mut reader = read(done);
+        let mut hot = Nouns::default();
         loop {
-            let records = reader.next(BATCH).await?;
-            let due = self.due(&records);
-            for record in due.values() {
-                self.make(record).await?;
+            let mut made = false;
+            for record in reader.next(BATCH).await? {
+                hot.add(&record);
+                if record.sequence.is_multiple_of(self.settings.every) {
+                    self.make(&record, &mut hot).await?;
+                    made = true;
+                }
             }
-            if !due.is_empty() || reader.last().position - done.position >= STRIDE {
+            if made || reader.last().position - done.position >= STRIDE {
                 table::advance(&self.log, self.settings.name, &done, &reader.last()).await?;
                 done = reader.last();
             }
@@ -93,14 +93,8 @@ impl Projector {
         }
     }
 
-    /// Of each aggregate the newest event that a snapshot is to end with.
-    fn due<'a>(&self, records: &'a [Arc<Record>]) -> HashMap<(Noun, uuid::Uuid), &'a Record> {
-        let due = records.iter().filter(|record| record.sequence.is_multiple_of(self.settings.every));
-        due.map(|record| ((record.noun, record.aggregate_id), &**record)).collect()
-    }
-
     /// Nothing, where there is a good one already that knows as much.
-    async fn make_one<D: Decider>(&self, last: &Record) -> Result<(), Error> {
+    async fn make_one<D: Decider>(&self, last: &Record, hot: &mut Hot<D>) -> Result<(), Error> {
         let (id, sequence) = (last.aggregate_id, last.sequence);
         loop {
             let snapshot = table::find(&self.log, self.lane, D::NOUN, id).await?.snapshot;
@@ -108,8 +102,13 @@ impl Projector {
             if begun.sequence >= sequence {
                 return Ok(());
             }
-            let loaded = load::replay(&self.log, self.lane, id, begun, sequence..=sequence).await?;
-            if table::put::<D>(&self.log, last, &loaded.state, snapshot.as_ref()).await? {
+            let loaded = match hot.take(last) {
+                Some(kept) => kept,
+                None => load::replay(&self.log, self.lane, id, begun, sequence..=sequence).await?,
+            };
+            let is_stored = table::put::<D>(&self.log, last, &loaded.state, snapshot.as_ref()).await?;
+            hot.keep(id, loaded);
+            if is_stored {
                 metrics::snapshot_made(D::NOUN);
                 return Ok(());
             }
@@ -119,20 +118,40 @@ impl Projector {
 
 /// Every noun: one that is missing here does not compile.
 macro_rules! nouns {
-    ($($noun:ident),+ $(,)?) => {
+    ($($noun:ident => $field:ident),+ $(,)?) => {
         const VERSIONS: &[(Noun, u32)] = &[$((Noun::$noun, $noun::STATE_VERSION)),+];
 
+        #[derive(Default)]
+        struct Nouns {
+            $($field: Hot<$noun>),+
+        }
+
+        impl Nouns {
+            fn add(&mut self, record: &Record) {
+                match record.noun {
+                    $(Noun::$noun => self.$field.add(record)),+
+                }
+            }
+        }
+
         impl Projector {
-            async fn make(&self, last: &Record) -> Result<(), Error> {
+            async fn make(&self, last: &Record, hot: &mut Nouns) -> Result<(), Error> {
                 match last.noun {
-                    $(Noun::$noun => self.make_one::<$noun>(last).await),+
+                    $(Noun::$noun => self.make_one(last, &mut hot.$field).await),+
                 }
             }
         }
     };
 }
 
-nouns!(Account, Handle, Session, Friendship, Conversation, Inbox);
+nouns! {
+    Account => account,
+    Handle => handle,
+    Session => session,
+    Friendship => friendship,
+    Conversation => conversation,
+    Inbox => inbox,
+}
 
 #[cfg(test)]
 mod tests {

@@ -27,14 +27,16 @@ pub(super) struct Stored {
 
 pub(super) async fn find(log: &Log, lane: Lane, noun: Noun, id: Uuid) -> Result<Found, Error> {
     let row = sqlx::query(
-        "SELECT (SELECT max(sequence) FROM events WHERE aggregate_type = $1 AND aggregate_id = $2) AS newest,
+        // No join, and no max(): a plan that was made while the table was small would read all of the aggregate's events.
+        "SELECT (SELECT sequence FROM events WHERE aggregate_type = $1 AND aggregate_id = $2
+                 ORDER BY sequence DESC LIMIT 1) AS newest,
                 snapshots.sequence, state_version, state::text AS state, checksum, snapshots.xmin::text AS row_version,
-                events.hash
+                (SELECT events.hash FROM events
+                 WHERE aggregate_type = $1 AND aggregate_id = $2 AND events.sequence = snapshots.sequence
+                   AND (events.lane, events.position, events.hash)
+                     = (snapshots.lane, snapshots.position, snapshots.hash)) AS hash
          FROM (VALUES (true)) AS one (row)
-         LEFT JOIN snapshots ON snapshots.aggregate_type = $1 AND snapshots.aggregate_id = $2
-         LEFT JOIN events ON events.aggregate_type = $1 AND events.aggregate_id = $2
-                         AND (events.sequence, events.lane, events.position, events.hash)
-                           = (snapshots.sequence, snapshots.lane, snapshots.position, snapshots.hash)",
+         LEFT JOIN snapshots ON snapshots.aggregate_type = $1 AND snapshots.aggregate_id = $2",
     )
     .bind(noun.as_str())
     .bind(id.to_string())
@@ -67,7 +69,7 @@ impl Stored {
 }
 
 /// Stores what the aggregate of `last` remembers with that event, in the place of the row that was found. False: that row
-/// is not there any more, somebody else has put another one.
+/// is not there any more, somebody else has put another one. Nobody waits for the disk: a snapshot is never needed.
 pub(super) async fn put<D: Decider>(
     log: &Log,
     last: &Record,
@@ -78,7 +80,8 @@ pub(super) async fn put<D: Decider>(
     let done = sqlx::query(
         "INSERT INTO snapshots AS mine (aggregate_type, aggregate_id, sequence, lane, position, hash, state_version, state,
                                         checksum)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8::json, $9)
+         SELECT $1, $2, $3, $4, $5, $6, $7, $8::json, $9
+         FROM (SELECT set_config('synchronous_commit', 'off', true) AS durability) quick
          ON CONFLICT (aggregate_type, aggregate_id) DO UPDATE
          SET sequence = $3, lane = $4, position = $5, hash = $6, state_version = $7, state = $8::json, checksum = $9
          WHERE mine.xmin::text = $10",
@@ -129,8 +132,11 @@ pub(super) async fn forget_checkpoint(log: &Log, name: &str, lane: Lane) -> Resu
 
 /// Moves the checkpoint; it may lag behind the snapshots, for making one twice changes nothing.
 pub(super) async fn advance(log: &Log, name: &'static str, from: &Link, to: &Link) -> Result<(), Error> {
-    let mut connection = log.pool().acquire().await.map_err(failed("move a checkpoint", to.lane))?;
-    Ok(natter_streams::checkpoint::advance(&mut connection, name, from, to).await?)
+    let failed = || failed("move a checkpoint", to.lane);
+    let mut transaction = log.pool().begin().await.map_err(failed())?;
+    sqlx::query("SET LOCAL synchronous_commit = off").execute(&mut *transaction).await.map_err(failed())?;
+    natter_streams::checkpoint::advance(&mut transaction, name, from, to).await?;
+    transaction.commit().await.map_err(failed())
 }
 
 /// As the log says it, so that a server that is gone for a moment is told from one that is broken.

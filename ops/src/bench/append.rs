@@ -28,7 +28,7 @@ const AIM: f64 = 0.7;
 const ROUNDS: u32 = 4;
 const WARM_UP: Duration = Duration::from_secs(2);
 /// Of each person at the most; the same for the bare INSERT, whose batches are the engine's.
-const WINDOW: usize = 16;
+const WINDOW: usize = 32;
 
 pub async fn run(args: &BenchArgs) -> Result<Report> {
     // Before anything counts.

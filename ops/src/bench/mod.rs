@@ -39,7 +39,7 @@ pub struct BenchArgs {
     /// Pairs of people that talk
     #[arg(long, default_value_t = 128)]
     pub pairs: usize,
-    /// Messages that each person has on the way at once [default: 4; append: 16]
+    /// Messages that each person has on the way at once [default: 4; append: 32]
     #[arg(long)]
     pub window: Option<usize>,
     /// Lanes of the log that is measured [default: 16]

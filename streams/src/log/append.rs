@@ -22,7 +22,7 @@ const APPEND: &str = "
                 $12::text[], $13::uuid[], $14::bytea[], $15::timestamptz[], $16::bytea[])
          AS row(position, event_id, aggregate_type, aggregate_id, sequence, event_type, event_version, payload,
                 metadata, command_key, fingerprint, time, hash)
-    WHERE (SELECT coalesce(max(position), 0) FROM events WHERE lane = $1) = $3";
+    WHERE coalesce((SELECT position FROM events WHERE lane = $1 ORDER BY position DESC LIMIT 1), 0) = $3";
 
 impl Log {
     /// Makes `owner` the owner of the lane, whoever has it: for tools and tests; nodes that share lanes take them by
@@ -77,7 +77,7 @@ impl Log {
     /// written before it, and that what it rests on is still stored.
     pub async fn still_owns(&self, ownership: &Ownership, base: u64) -> Result<bool, sqlx::Error> {
         const STILL: &str = "SELECT EXISTS (SELECT FROM lanes WHERE lane = $1 AND epoch = $2)
-            AND (SELECT coalesce(max(position), 0) FROM events WHERE lane = $1) = $3";
+            AND coalesce((SELECT position FROM events WHERE lane = $1 ORDER BY position DESC LIMIT 1), 0) = $3";
         let owns = sqlx::query_scalar(STILL).bind(ownership.lane.number()).bind(ownership.epoch).bind(base as i64);
         let owns = async |connection: &mut PgConnection| owns.fetch_one(connection).await;
         self.ask(ownership.lane, self.lane_writers(ownership.lane), owns).await

@@ -28,7 +28,7 @@ const APPEND_ALL: &str = "
     WITH mine AS (SELECT * FROM UNNEST($1::smallint[], $2::bigint[], $3::bigint[]) AS mine(lane, epoch, base)),
     fence AS (
         SELECT lanes.lane FROM lanes JOIN mine ON lanes.lane = mine.lane AND lanes.epoch = mine.epoch
-        WHERE (SELECT coalesce(max(position), 0) FROM events WHERE events.lane = mine.lane) = mine.base
+        WHERE coalesce((SELECT position FROM events WHERE events.lane = mine.lane ORDER BY position DESC LIMIT 1), 0) = mine.base
         FOR NO KEY UPDATE OF lanes SKIP LOCKED),
     stored AS (
         INSERT INTO events (lane, position, event_id, aggregate_type, aggregate_id, sequence, event_type, event_version,

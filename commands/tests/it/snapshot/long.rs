@@ -1,10 +1,11 @@
 //! A long conversation: loading it reads what came since its snapshot, and no more.
 
 use super::{Scene, folded, somebody, somewhere, talk};
-use crate::support::{Node, sql};
+use crate::support::{Node, eventually, sql};
 use natter_commands::snapshot::{EVERY, Settings};
 use natter_domain::conversation::Conversation;
 use natter_testkit::Stack;
+use sqlx::Row;
 
 const LONG: u64 = 100_000;
 
@@ -26,6 +27,36 @@ async fn a_conversation_of_100_000_events_is_loaded_by_what_came_since() {
     assert_eq!(loaded.state, whole.state);
 }
 
+/// PostgreSQL keeps the plans of a connection, which it made while the table was small.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_that_was_made_for_a_small_table_reads_no_more_of_a_large_one() {
+    const LOADS: i64 = 10;
+    let mut scene = Scene::set().await;
+    let (here, events) = (somewhere().0, talk([somebody(), somebody()], 3_000));
+    scene.append::<Conversation>(here, 1, &events[..5]).await;
+    for _ in 0..LOADS {
+        scene.load::<Conversation>(here).await;
+    }
+    scene.append::<Conversation>(here, 6, &events[5..]).await;
+    scene.make(Settings::default(), here, 3_000).await;
+    let looks = async || {
+        let counted = "SELECT idx_scan, idx_tup_read FROM pg_stat_user_indexes WHERE indexrelname = 'events_pkey'";
+        let row = sqlx::query(counted).fetch_one(scene.stack.pool()).await.expect("read what PostgreSQL counts");
+        (row.get::<i64, _>(0), row.get::<i64, _>(1))
+    };
+    let before = looks().await;
+    // A connection tells what it did when it does something a second later.
+    let after = eventually("the loads are counted", async || {
+        assert_eq!(scene.load::<Conversation>(here).await.read, 0);
+        let (scans, read) = looks().await;
+        if scans >= before.0 + 4 * LOADS { Ok((scans, read)) } else { Err(format!("{scans} from {}", before.0)) }
+    })
+    .await;
+    // What the projector read once may be among them.
+    let read = after.1 - before.1;
+    assert!(read < 3_000 * LOADS, "{read} entries in {} looks", after.0 - before.0);
+}
+
 /// The projector of a process that serves made the snapshot; the next process decides by it.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_stands_in_a_snapshot_is_not_read_again() {
@@ -36,7 +67,7 @@ async fn what_stands_in_a_snapshot_is_not_read_again() {
     for sent in futures::future::join_all(sends).await {
         sent.expect("send");
     }
-    crate::support::eventually("its snapshot is made", async || {
+    eventually("its snapshot is made", async || {
         let made = sqlx::query_scalar::<_, i64>("SELECT sequence FROM snapshots WHERE aggregate_id = $1")
             .bind(conversation.to_string())
             .fetch_optional(stack.pool())
