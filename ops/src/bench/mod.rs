@@ -45,6 +45,9 @@ pub struct BenchArgs {
     /// Lanes of the log that is measured [default: 16]
     #[arg(long)]
     pub lanes: Option<u16>,
+    /// send: the part of the full rate at which times are measured
+    #[arg(long, default_value_t = 0.8)]
+    pub pace: f64,
     #[command(flatten)]
     pub chaos: chaos::ChaosArgs,
     #[command(flatten)]

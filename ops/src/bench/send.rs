@@ -47,8 +47,6 @@ const WINDOW: usize = 4;
 const LOAD_PROCESSES: usize = 2;
 const AIM: f64 = 0.5;
 
-/// The part of the full rate at which times are measured.
-const PACED: f64 = 0.8;
 const PACED_WARM_UP: u64 = 1;
 const PACED_SECONDS: u64 = 10;
 /// Projections that are behind for longer have a fault.
@@ -191,7 +189,7 @@ async fn talk(args: &BenchArgs, dir: &Path, url: &str, whose: &Whose, plans: Vec
     let cpu = cpu::per_operation(&cpu_before, &cpu_after, done.max(1));
     let rate = full.measured as f64 / args.seconds as f64;
     let events_per_commit = after.events_per_commit_since(&before);
-    let paced = pace(url, &mut loads, rate * PACED, &idle).await?;
+    let paced = pace(url, &mut loads, rate * args.pace, &idle).await?;
     for load in loads {
         load.end().await?;
     }
@@ -211,7 +209,7 @@ pub(super) async fn loads(args: &BenchArgs, dir: &Path, url: &str, plans: Vec<Ve
 
 /// The same people at so many messages a second, acknowledged or not.
 async fn pace(url: &str, loads: &mut [Load], rate: f64, idle: &Counters) -> Result<Paced> {
-    println!("paced        {rate:.0} messages/s, {PACED} of what it can");
+    println!("paced        {rate:.0} messages/s");
     let pairs: usize = loads.iter().map(|load| load.pairs).sum();
     for load in loads.iter_mut() {
         let share = rate * load.pairs as f64 / pairs as f64;
