@@ -1,8 +1,8 @@
-//! An append of who had the lease and a takeover by a keeper meet at the lane's row: in both orders one of them sees
-//! the other.
+//! An append of who had the lease, or a release, and a takeover meet at the lane's row: in whatever order one of them
+//! sees the other.
 
 use crate::{
-    lease_support::{Member, STEADY, connect},
+    lease_support::{Member, PATIENT, STEADY, connect},
     support::{Holder, LANE, LANES, blocked_of, records, sql, whole},
 };
 use natter_streams::{
@@ -90,4 +90,30 @@ async fn a_keepers_takeover_behind_a_renewal_takes_nothing() {
         sqlx::query_scalar("SELECT epoch FROM lanes WHERE lane = 0").fetch_one(stack.pool()).await.unwrap();
     assert_eq!(epoch, ownership.epoch);
     new.holds(1).await;
+}
+
+/// It was sent under an epoch that has ended when the row is free for it: by a takeover of another, or of its own node.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_release_behind_a_takeover_frees_nothing() {
+    for taken_by in ["owner", "'another'"] {
+        let stack = Stack::new().await;
+        let node = Member::start(&stack, LANES, Share::Lanes, PATIENT, "node").await;
+        node.holds(LANES.into()).await;
+        let mut holder = Holder::hold(&stack).await;
+        let before = row(&stack).await;
+        let stopping = tokio::spawn(node.stop());
+        blocked_of(&stack, TAKEOVERS, 1).await;
+        holder.run(&format!("UPDATE lanes SET epoch = epoch + 1, owner = {taken_by} WHERE lane = 0")).await;
+        holder.release().await;
+        within("the node stops", BOUND, stopping).await.unwrap();
+        let (epoch, owner, is_held) = row(&stack).await;
+        let expected = if taken_by == "owner" { before.1 } else { "another".to_owned() };
+        assert_eq!((epoch, owner, is_held), (before.0 + 1, expected, true));
+    }
+}
+
+/// Epoch, owner, and whether the lease runs.
+async fn row(stack: &Stack) -> (i64, String, bool) {
+    let row = sqlx::query_as("SELECT epoch, owner, expires_at > now() FROM lanes WHERE lane = 0");
+    row.fetch_one(stack.pool()).await.expect("read the lane's row")
 }

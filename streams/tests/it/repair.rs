@@ -3,7 +3,10 @@
 
 use crate::{
     seam::{publish_all, published},
-    support::{LANE, Owner, carried, carrier, commanded, draft, jetstream, log, sql, stream_becomes_log, whole},
+    support::{
+        Holder, LANE, Owner, blocked, carried, carrier, commanded, draft, jetstream, log, sql, stream_becomes_log,
+        whole,
+    },
 };
 use natter_streams::{
     Error, Link, Log, Record,
@@ -251,4 +254,26 @@ async fn a_stream_of_another_installation_is_not_imported_behind_a_log_of_our_ow
     let refused = import(&log, &bus, LANE).await.unwrap_err();
     assert!(matches!(refused, Error::Unmendable { .. }), "{refused}");
     assert_eq!(whole(&log).await, before);
+}
+
+/// Both wait for the row; who comes second has it when the first one is done, whatever that one still does.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repair_that_was_overtaken_does_not_free_the_lane() {
+    let (stack, log, bus, _context) = published(10).await;
+    lose(&stack, 6).await;
+    let holder = Holder::hold(&stack).await;
+    let importing = tokio::spawn({
+        let log = log.clone();
+        async move { import(&log, &bus, LANE).await }
+    });
+    blocked(&stack, 1).await;
+    let taking = tokio::spawn(async move { log.take_over(LANE, "another").await });
+    blocked(&stack, 2).await;
+    holder.release().await;
+    within("the lane is taken", BOUND, taking).await.unwrap().unwrap();
+    // It may have been quick enough to store what was missing.
+    let _ = within("the import ends", BOUND, importing).await.unwrap();
+    let owner: String =
+        sqlx::query_scalar("SELECT owner FROM lanes WHERE lane = 0").fetch_one(stack.pool()).await.unwrap();
+    assert_eq!(owner, "another");
 }
