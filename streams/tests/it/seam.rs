@@ -1,7 +1,8 @@
 //! How a stream stands to its log is told apart, before anybody serves the lane.
 
-use crate::support::{LANE, Owner, carried, jetstream, log, sql, stream_becomes_log, whole};
+use crate::support::{LANE, Owner, carried, carrier, jetstream, log, sql, stream_becomes_log, whole};
 use async_nats::jetstream::{Context, stream::Config};
+use futures::future::try_join_all;
 use natter_streams::{
     Log,
     bus::Bus,
@@ -88,7 +89,29 @@ async fn a_message_of_somebody_else_is_no_event_that_was_lost() {
     assert!(!Seam::Foreign { position: 11 }.refuses() && !Seam::Foreign { position: 11 }.is_well());
     sql(&stack, "DELETE FROM events WHERE position > 9").await;
     says(&log, &bus, Seam::Ahead { from: 10, to: 11 }).await;
+    // The log went on: what was lost stands before the foreign one, where a glance does not reach.
+    Owner::of(&log).await.append(2).await;
+    says(&log, &bus, Seam::Diverged { position: 10 }).await;
     assert_eq!(carried(&context).await.unwrap().len(), 11, "looking changes nothing");
+}
+
+/// It took the place of the first of all that can be on the way at once: what was sent behind it fitted.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_of_somebody_else_is_found_behind_all_that_was_on_the_way() {
+    const ON_THE_WAY: u32 = 2 * 999 + 1_000;
+    let (_stack, log, bus, context) = published(10).await;
+    let mut owner = Owner::of(&log).await;
+    let batch = owner.append(ON_THE_WAY).await;
+    let intruded = context.publish(subject::event(&batch[0]), "intruder".into()).await.unwrap().await.unwrap();
+    assert_eq!(intruded.sequence, 11);
+    let mut sent = Vec::new();
+    for event in &batch[1..] {
+        sent.push(context.send_publish(subject::event(event), carrier(event)).await.unwrap().into_future());
+    }
+    try_join_all(sent).await.expect("all behind it are taken");
+    assert_eq!(inspect(&log, &bus, LANE).await.unwrap(), Seam::Same, "at a glance all is well");
+    assert_eq!(look(&log, &bus, LANE).await.unwrap().seam, Seam::Foreign { position: 11 });
+    publish_all(&log, &bus, &context, &owner).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
