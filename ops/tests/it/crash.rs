@@ -1,7 +1,7 @@
 //! SIGKILL at each fault point while people talk. After a start without faults everything that was acknowledged is
 //! there exactly once and in order for everybody, and the log is what the streams carry.
 
-use crate::talk::Friends;
+use crate::talk::{Friends, Said};
 use natter_streams::Lane;
 use natter_testkit::{Options, Stack, law};
 use std::os::unix::process::ExitStatusExt;
@@ -27,7 +27,13 @@ async fn killed_at(point: &str, time: usize) {
         node.restart_with(Options::default()).await;
     };
     let said = friends.talk_while(EACH, crash).await;
-    friends.nothing_is_missing_doubled_or_out_of_order(&stack, &said).await;
+    nothing_is_lost_doubled_or_stuck(&stack, &friends, &said).await;
+}
+
+/// A client that reads its state again hides a reader that stands still; its checkpoint does not.
+async fn nothing_is_lost_doubled_or_stuck(stack: &Stack, friends: &Friends, said: &[Said; 4]) {
+    friends.nothing_is_missing_doubled_or_out_of_order(stack, said).await;
+    law::projections_are_at_the_head(stack).await;
 }
 
 #[tokio::test]
@@ -92,8 +98,7 @@ async fn between_a_stream_and_the_next() {
         node.restart_with(Options::default()).await;
     };
     let said = friends.talk_while(EACH, crash).await;
-    friends.nothing_is_missing_doubled_or_out_of_order(&stack, &said).await;
-    law::log_is_stream(&stack).await;
+    nothing_is_lost_doubled_or_stuck(&stack, &friends, &said).await;
 }
 
 /// It dies at its start, with lanes in its name that it has not begun to serve.
@@ -112,7 +117,7 @@ async fn after_a_takeover_before_the_head_is_read() {
         node.restart_with(Options::default()).await;
     };
     let said = friends.talk_while(EACH, crash).await;
-    friends.nothing_is_missing_doubled_or_out_of_order(&stack, &said).await;
+    nothing_is_lost_doubled_or_stuck(&stack, &friends, &said).await;
 }
 
 #[tokio::test]
@@ -123,4 +128,26 @@ async fn after_the_history_is_committed() {
 #[tokio::test]
 async fn before_it_is_written_down_what_was_delivered() {
     killed_at("projection.delivery.before_checkpoint", 3).await;
+}
+
+/// People are connected to a node that lives: they have the frames, and get them again.
+#[tokio::test]
+async fn before_it_is_written_down_what_was_delivered_through_another_node() {
+    const POINT: &str = "projection.delivery.before_checkpoint";
+    let roles = |roles: &str| vec![("NATTER_ROLES", roles.to_owned())];
+    let stack = Stack::new().await;
+    let behind = Options { more: roles("commands,projections"), ..Options::default() };
+    let mut node = stack.node_with(behind.clone()).await;
+    let _doors = stack.node_with(Options { more: roles("edge"), ..Options::default() }).await;
+    let friends = Friends::meet(&stack).await;
+    law::projections_are_at_the_head(&stack).await;
+    assert!(node.stop().await.success(), "a graceful stop");
+    node.restart_with(Options { faults: Some(format!("{POINT}=kill@3")), ..behind.clone() }).await;
+    let crash = async {
+        let status = node.exited().await;
+        assert_eq!(status.signal(), Some(KILLED), "it was killed at {POINT}, not ended: {status}");
+        node.restart_with(behind).await;
+    };
+    let said = friends.talk_while(EACH, crash).await;
+    nothing_is_lost_doubled_or_stuck(&stack, &friends, &said).await;
 }
