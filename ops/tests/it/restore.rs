@@ -3,6 +3,7 @@
 //! nobody notices.
 
 use crate::restart::{Kind, Own, own_dir};
+use natter_streams::Lane;
 use natter_testkit::{Node, Options, Person, Stack, client::new_id, client::rest::Answer, eventually, law, wire};
 use std::{
     os::unix::process::ExitStatusExt,
@@ -250,6 +251,62 @@ async fn a_loss_with_nats_away_meanwhile_is_refused_and_declared_when_told() {
     house.say(1).await;
     house.laws_hold().await;
     house.leave().await;
+}
+
+/// The stream has lost the same events, so that it looks well: only the readers tell, and only who insists ends the
+/// incarnation.
+#[tokio::test]
+async fn a_loss_that_the_stream_says_nothing_of_is_declared_by_who_insists() {
+    let stack = Stack::new().await;
+    let mut node = stack.node().await;
+    let (alice, bob) = (node.register("alice").await, node.register("bob").await);
+    let conversation = alice.befriends(&bob).await;
+    for number in 0..10 {
+        alice.says(&bob, &format!("number {number}")).await;
+    }
+    law::projections_are_at_the_head(&stack).await;
+    law::log_is_stream(&stack).await;
+    assert!(node.stop().await.success());
+    let tool = async |node: &Node, arguments: &[&str]| {
+        let output = node.run(&[&["streams"], arguments].concat()).await;
+        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    let lane = law::lanes(&stack).await.of(conversation);
+    let lose =
+        "DELETE FROM events WHERE lane = $1 AND position > (SELECT max(position) - 3 FROM events WHERE lane = $1)";
+    let lost = sqlx::query(lose).bind(lane.number()).execute(stack.pool()).await.expect("lose events");
+    assert_eq!(lost.rows_affected(), 3);
+    stack.delete_stream(lane).await;
+    let before = incarnations(&stack).await;
+
+    let (code, words) = tool(&node, &["check"]).await;
+    let advice = format!("natter streams repair --lane {lane} --declare-loss --even-if-well");
+    assert!(code == Some(1) && words.contains(&advice) && words.contains("reader history stands at"), "{words}");
+    let (code, words) = tool(&node, &["repair", "--lane", &lane.to_string(), "--declare-loss", "--even-if-well"]).await;
+    assert!(code == Some(0) && words.contains("incarnation"), "{words}");
+    let ended: Vec<Lane> = incarnations(&stack)
+        .await
+        .into_iter()
+        .zip(before)
+        .filter(|(now, before)| now != before)
+        .map(|((lane, _), _)| Lane::new(lane as u8))
+        .collect();
+    assert_eq!(ended, [lane], "of this lane only");
+    let (code, words) = tool(&node, &["check"]).await;
+    assert_eq!(code, Some(0), "{words}");
+
+    node.restart().await;
+    let said = alice.says(&bob, "on we go").await;
+    assert_eq!(said.seq, 8, "numbers go on behind what is left");
+    let position = said.position.as_deref().expect("a write has a position");
+    assert_eq!(alice.history(conversation, position).await.len(), 8);
+    law::projections_are_at_the_head(&stack).await;
+    law::log_is_stream(&stack).await;
+}
+
+async fn incarnations(stack: &Stack) -> Vec<(i16, uuid::Uuid)> {
+    let rows = sqlx::query_as("SELECT lane, incarnation FROM lanes ORDER BY lane").fetch_all(stack.pool()).await;
+    rows.expect("read the lanes")
 }
 
 #[tokio::test]
