@@ -70,6 +70,13 @@ fn message(text: &str) -> Value {
     json!({"message_id": new_id(), "body": {"kind": "text", "text": text}})
 }
 
+/// An id by a clock that is ahead, as far as clocks may be.
+fn made_ahead() -> Uuid {
+    let since = std::time::SystemTime::UNIX_EPOCH.elapsed().expect("it is later than 1970");
+    let millis = u64::try_from(since.as_millis()).expect("it is not so late") + 58_000;
+    uuid::Builder::from_unix_timestamp_millis(millis, &rand::random()).into_uuid()
+}
+
 /// As rows name it.
 fn owner(node: &Node) -> String {
     format!("%:{}/%", node.base_url().rsplit(':').next().expect("a url with a port"))
@@ -117,9 +124,16 @@ async fn a_node_that_postgresql_has_lost_answers_nothing_until_it_is_back() {
     assert_eq!(scene.sends(far, &scene.alice, &sent[0]).await.status, 201);
 
     scene.proxy.silent();
-    lanes_are_of(&scene.stack, near).await;
-    says(far, "the lane is lost").await;
     let [unsure, stranger] = ["while it was cut off", "let me in"].map(message);
+    // New without a doubt, whatever clock it was made by: nothing is looked up before it is refused.
+    let at_once = json!({"message_id": made_ahead(), "body": {"kind": "text", "text": "and now?"}});
+    // Asked while it still believes to hold the lane, which it cannot know any more.
+    let lost = async {
+        lanes_are_of(&scene.stack, near).await;
+        says(far, "the lane is lost").await;
+    };
+    let (refused, ()) = tokio::join!(scene.sends(far, &scene.carol, &at_once), lost);
+    refused.refused(503, "unavailable");
     let (new, repeated, strange) = tokio::join!(
         scene.sends(far, &scene.alice, &unsure),
         scene.sends(far, &scene.alice, &sent[0]),
