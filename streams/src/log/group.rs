@@ -1,6 +1,7 @@
 //! Group commit over lanes: whatever the lanes of one server have ready when a connection is free becomes one statement,
 //! one commit and one wait for the disk. Many lanes would otherwise make many thin commits, each with a round trip and
-//! task switches on both sides.
+//! task switches on both sides. While there is much to do, commits begin a moment apart: without that pace 4,000 messages
+//! a second made 800 commits, kept two cores as busy as 14,000 do, and waited longer for each other than for it.
 //!
 //! Lanes stay apart nevertheless. Each is fenced by its own epoch and base; one whose row somebody holds is skipped, so
 //! that nobody waits for its neighbour's takeover; and where the server says no to the statement (a key that is in the
@@ -16,7 +17,7 @@ use sqlx::{PgConnection, Row};
 use std::{
     collections::{BTreeSet, VecDeque},
     sync::{Arc, Mutex, PoisonError},
-    time::Instant,
+    time::{Duration, Instant},
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
@@ -43,9 +44,15 @@ const APPEND_ALL: &str = "
                     metadata, command_key, fingerprint, time, hash) ON row.lane = fence.lane)
     SELECT lane FROM fence";
 
+/// Between the beginnings of two commits, the first of which had [`MANY`] events: where there is little to do nobody waits.
+const PACE: Duration = Duration::from_millis(2);
+const MANY: usize = 8;
+
 /// The batches of one server's lanes that wait for a connection.
 pub(super) struct Group {
     waiting: Mutex<VecDeque<Batch>>,
+    /// When the next commit may begin.
+    due: Mutex<tokio::time::Instant>,
     /// As many as connections that append.
     writers: Arc<Semaphore>,
 }
@@ -70,7 +77,8 @@ impl Batch {
 
 impl Group {
     pub fn new(writers: usize) -> Self {
-        Self { waiting: Mutex::default(), writers: Arc::new(Semaphore::new(writers)) }
+        let due = Mutex::new(tokio::time::Instant::now());
+        Self { waiting: Mutex::default(), due, writers: Arc::new(Semaphore::new(writers)) }
     }
 
     fn put(&self, batch: Batch) {
@@ -91,6 +99,17 @@ impl Group {
             taken.extend(waiting.pop_front());
         }
         taken
+    }
+
+    async fn due(&self) {
+        let due = *self.due.lock().unwrap_or_else(PoisonError::into_inner);
+        tokio::time::sleep_until(due).await;
+    }
+
+    fn begun(&self, batches: &[Batch]) {
+        if batches.iter().map(|batch| batch.records.len()).sum::<usize>() >= MANY {
+            *self.due.lock().unwrap_or_else(PoisonError::into_inner) = tokio::time::Instant::now() + PACE;
+        }
     }
 
     fn is_empty(&self) -> bool {
@@ -121,8 +140,10 @@ impl Log {
         loop {
             // Lanes that were answered just now have more: they are let in first.
             tokio::task::yield_now().await;
+            group.due().await;
             let batches = group.take();
             if !batches.is_empty() {
+                group.begun(&batches);
                 self.append_all(batches).await;
                 continue;
             }
