@@ -1,7 +1,7 @@
 //! How far each reader of the log has come, kept beside what it wrote: rows and checkpoint move in one
 //! transaction, so an effect happens exactly once.
 
-use crate::{Error, Hash, Lane, Link, Log};
+use crate::{Error, Hash, Lane, Link, Log, statement};
 use sqlx::{PgConnection, Postgres, Row, postgres::PgArguments, query::Query};
 
 /// Where `projection` stands in `lane`; at the start if it never ran.
@@ -10,7 +10,7 @@ pub async fn load(log: &Log, projection: &'static str, lane: Lane) -> Result<Lin
     let row = sqlx::query("SELECT incarnation, position, hash FROM checkpoints WHERE projection = $1 AND lane = $2")
         .bind(projection)
         .bind(lane.number())
-        .fetch_optional(log.pool())
+        .fetch_optional(statement::bounded(log.pool()))
         .await
         .map_err(Error::lane("read a checkpoint", lane))?;
     let Some(row) = row else { return Ok(Link::start(lane, incarnation)) };
@@ -77,7 +77,7 @@ pub async fn rename(log: &Log, projection: &'static str, at: &Link) -> Result<()
     .bind(at.incarnation)
     .bind(at.position as i64)
     .bind(&at.hash.0[..])
-    .execute(log.pool())
+    .execute(statement::bounded(log.pool()))
     .await
     .map(drop)
     .map_err(Error::lane("rename a checkpoint", at.lane))

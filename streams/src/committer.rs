@@ -17,7 +17,11 @@ use crate::{
 };
 use futures::future::BoxFuture;
 use natter_domain::Timestamp;
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{
+    collections::VecDeque,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 /// Bounds of one batch. 1,000 rows a statement is where PostgreSQL's rate stops growing.
 pub const BATCH_EVENTS: usize = 1_000;
@@ -192,6 +196,7 @@ async fn store(
     records: Vec<Arc<Record>>,
 ) -> (Outcome, Option<(Ownership, Head)>) {
     let Some(last) = records.last().cloned() else { return (without_events(&log, &ownership, &base).await, None) };
+    let begun = Instant::now();
     fault::reach("committer.before_append").await;
     let appended = log.commit(&ownership, base.position, records).await;
     fault::reach("committer.after_append").await;
@@ -206,7 +211,11 @@ async fn store(
                 // will say no to them too.
                 tokio::time::sleep(SETTLE_PAUSE).await;
             }
-            settle(&log, &owner, &ownership, &base, &last).await
+            let settled = settle(&log, &owner, &ownership, &base, &last).await;
+            if matches!(settled.0, Outcome::Durable) {
+                metrics::committed((last.position - base.position) as usize, begun.elapsed());
+            }
+            settled
         }
     }
 }
@@ -233,8 +242,9 @@ async fn settle(
 ) -> (Outcome, Option<(Ownership, Head)>) {
     loop {
         match log.retake(before, owner).await {
-            Ok(Some((_, head))) if !head.link.is_same_event(&last.link()) && !head.link.is_same_event(base) => {
-                return (Outcome::Ended(restored(base, &head.link)), None);
+            // Somebody may have taken the lane and appended before the head was read.
+            Ok(Some((now, head))) if !head.link.is_same_event(&last.link()) && !head.link.is_same_event(base) => {
+                return (Outcome::Ended(why_not(log, &now, base).await), None);
             }
             Ok(Some((ownership, head))) => {
                 let stored = head.link.is_same_event(&last.link());

@@ -10,6 +10,7 @@
 use crate::{
     Error, Lane, Link, Log, Positions, Record,
     position::Place,
+    statement,
     tap::{Listener, Tap},
 };
 use sqlx::Row;
@@ -278,7 +279,7 @@ async fn heads(log: &Log, lanes: &[Lane]) -> Result<Vec<Known>, Error> {
          FROM lanes WHERE lane = ANY($1)",
     )
     .bind(lanes.iter().map(|lane| lane.number()).collect::<Vec<_>>())
-    .fetch_all(log.lane_pool(first))
+    .fetch_all(statement::bounded(log.lane_pool(first)))
     .await
     .map_err(Error::database(READ))?;
     let known = |row: &sqlx::postgres::PgRow| Known {

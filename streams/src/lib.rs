@@ -4,7 +4,7 @@
 //! Reading order: `lane` and `event` (what there is), `log` (PostgreSQL: append, takeover, read),
 //! `committer` (group commit), `feed`, `tap` and `reader` (verified reading, whatever the source), `stream` and `relay`
 //! (JetStream), `seam` and `repair` (where log and stream disagree); `node` and `lease` (which process runs which lane).
-//! `keyring` seals what is personal. `subject` is the only place that spells a subject.
+//! `statement` asks a server that may vanish. `keyring` seals what is personal. `subject` is the only place that spells a subject.
 
 pub mod bus;
 pub mod checkpoint;
@@ -29,6 +29,7 @@ pub mod reader;
 pub mod relay;
 pub mod repair;
 pub mod seam;
+pub mod statement;
 pub mod stock;
 pub mod stream;
 pub mod subject;

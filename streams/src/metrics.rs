@@ -29,9 +29,23 @@ pub(crate) fn restored(lane: Lane) {
     counter!("natter_log_restored_total", "lane" => lane.to_string()).increment(1);
 }
 
-/// Whether the lane's stream holds what the log does not.
-pub(crate) fn refused(lane: Lane, refused: bool) {
-    gauge!("natter_log_refused", "lane" => lane.to_string()).set(u8::from(refused));
+/// While this lives, the lane is held and not served, because the log has lost what was durable.
+#[must_use]
+pub struct Refused(Gauge);
+
+impl Refused {
+    pub fn of(lane: Lane) -> Self {
+        let gauge = gauge!("natter_log_refused", "lane" => lane.to_string());
+        gauge.set(1.0);
+        Self(gauge)
+    }
+}
+
+impl Drop for Refused {
+    /// Whoever has the lane now says how it does.
+    fn drop(&mut self) {
+        self.0.set(0.0);
+    }
 }
 
 /// Looked up once: they are set for each window of acknowledgements.

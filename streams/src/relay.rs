@@ -47,8 +47,7 @@ pub struct Refused {
 /// and starts another relay once it has taken a repaired lane.
 pub async fn run(log: Log, bus: Bus, feeds: Feeds, lane: Lane, stop: CancellationToken) -> Result<(), Refused> {
     let mut pause = PAUSE;
-    metrics::refused(lane, false);
-    let mut lag = Lag { feeds: feeds.clone(), lane, gauges: metrics::Relayed::of(lane), confirmed: None };
+    let mut lag = Lag::new(feeds.clone(), lane);
     loop {
         let relay = Relay { log: log.clone(), bus: bus.clone(), feeds: feeds.clone(), lane };
         let (trouble, progressed) = tokio::select! {
@@ -71,7 +70,6 @@ pub async fn run(log: Log, bus: Bus, feeds: Feeds, lane: Lane, stop: Cancellatio
 }
 
 fn refused(lane: Lane, seam: Seam) -> Refused {
-    metrics::refused(lane, true);
     tracing::error!(%lane, %seam, "relay: the lane must not be served, see `natter streams check`");
     Refused { lane, seam }
 }
@@ -81,11 +79,18 @@ struct Lag {
     feeds: Feeds,
     lane: Lane,
     gauges: metrics::Relayed,
+    /// Where the lane ended when the relay began: until the stream has been asked, it lacks at least what came later.
+    begun: u64,
     /// The newest event that the stream is known to hold.
     confirmed: Option<u64>,
 }
 
 impl Lag {
+    fn new(feeds: Feeds, lane: Lane) -> Self {
+        let begun = feeds.lane(lane).head().position;
+        Self { feeds, lane, gauges: metrics::Relayed::of(lane), begun, confirmed: None }
+    }
+
     fn confirmed(&mut self, position: u64) {
         self.confirmed = Some(position);
         self.gauges.position.set(position as f64);
@@ -93,10 +98,8 @@ impl Lag {
     }
 
     fn tell(&self) {
-        if let Some(confirmed) = self.confirmed {
-            let head = self.feeds.lane(self.lane).head().position;
-            self.gauges.lag.set(head.saturating_sub(confirmed) as f64);
-        }
+        let head = self.feeds.lane(self.lane).head().position;
+        self.gauges.lag.set(head.saturating_sub(self.confirmed.unwrap_or(self.begun)) as f64);
     }
 }
 

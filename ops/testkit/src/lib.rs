@@ -11,6 +11,7 @@ mod node;
 mod person;
 mod proxy;
 mod raw;
+mod recorder;
 mod servers;
 mod stack;
 pub mod token;
@@ -20,6 +21,7 @@ pub use node::{Node, Options};
 pub use person::Person;
 pub use proxy::Proxy;
 pub use raw::{Raw, RawSocket, Reply};
+pub use recorder::Recorded;
 pub use servers::binary;
 pub use stack::Stack;
 

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     Error, Lane, Log, Node,
-    log::{ANSWER_TIMEOUT, run},
+    statement::{ANSWER_TIMEOUT, run},
 };
 use futures::future::join_all;
 use sqlx::{PgConnection, PgPool, Row as _, postgres::PgRow};

@@ -5,7 +5,7 @@ use super::{
     Share,
     hint::{COALESCE, Hints},
 };
-use crate::{Error, Lane, Log, Node, bus::Bus, log::run};
+use crate::{Error, Lane, Log, Node, bus::Bus, statement::run};
 use futures::{StreamExt, future::try_join_all, stream::FuturesUnordered};
 use sqlx::{PgPool, Row, postgres::PgRow};
 use std::{sync::Arc, time::Duration};

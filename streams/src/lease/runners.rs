@@ -1,6 +1,6 @@
 //! Who runs a reader, for those who depend on it without running it.
 
-use crate::{Error, Node};
+use crate::{Error, Node, statement};
 use sqlx::PgPool;
 
 /// The nodes that hold a lease of this reader on any lane, as of now. A node whose terms have all passed is none of them:
@@ -10,7 +10,7 @@ pub async fn runners(pool: &PgPool, reader: &'static str) -> Result<Vec<Node>, E
         "SELECT DISTINCT owner FROM readers WHERE reader = $1 AND owner <> '' AND expires_at > now()",
     )
     .bind(reader)
-    .fetch_all(pool)
+    .fetch_all(statement::bounded(pool))
     .await
     .map_err(Error::database("read who runs a reader"))?;
     Ok(owners.iter().filter_map(|owner| Node::parse(owner)).collect())

@@ -5,8 +5,9 @@
 //!
 //! Lanes stay apart nevertheless. Each is fenced by its own epoch and base; one whose row somebody holds is skipped, so
 //! that nobody waits for its neighbour's takeover; and where the server says no to the statement (a key that is in the
-//! log already), each lane is appended alone, as if the others were not there. Only a broken connection leaves all of
-//! them in doubt, and each settles that by itself.
+//! log already), each lane is appended alone, as if the others were not there. What says nothing of the statement itself
+//! leaves all of them in doubt, and each settles that by itself: a connection that broke, a server that ends or has run
+//! out of something.
 
 use super::{
     Appended, Log, Ownership,
@@ -148,8 +149,12 @@ impl Log {
                 continue;
             }
             drop(writer);
-            // Somebody may have come between the look and the drop.
-            match group.free_writer().filter(|_| !group.is_empty()) {
+            // Somebody may have come between the look and the drop. Looked at before a writer is taken: whoever comes
+            // while one is taken for nothing finds none free, and nobody would look again.
+            if group.is_empty() {
+                return;
+            }
+            match group.free_writer() {
                 Some(again) => writer = again,
                 None => return,
             }
@@ -218,10 +223,14 @@ impl Log {
     }
 }
 
-/// Said before anything was stored, of what the statement holds and not of the server.
+/// Nothing was stored, and each lane alone may fare better: it is tried once. Any other error of the server undoes the
+/// statement as well. But who is out of room (class 53) would say so to each, and then each would ask after its lane all
+/// the same: that question waits for room by itself. And a server that ends (57P01) is not asked at once.
 fn is_definite(error: &sqlx::Error) -> bool {
     const UNIQUE_VIOLATION: &str = "23505";
     const DEADLOCK: &str = "40P01";
+    /// Somebody's word, or the statement took too long: it may have waited for what one of the lanes wrote.
+    const CANCELLED: &str = "57014";
     let Some(code) = error.as_database_error().and_then(sqlx::error::DatabaseError::code) else { return false };
-    [UNIQUE_VIOLATION, DEADLOCK].contains(&&*code)
+    [UNIQUE_VIOLATION, DEADLOCK, CANCELLED].contains(&&*code)
 }

@@ -9,10 +9,9 @@
 use super::{
     Log,
     read::{COLUMNS, record},
-    run,
     store::Store,
 };
-use crate::{Error, Lane, Link, Record};
+use crate::{Error, Lane, Link, Record, statement};
 use futures::future::join_all;
 use sqlx::{PgConnection, Row, postgres::PgRow};
 use std::{collections::HashMap, time::Duration};
@@ -40,7 +39,7 @@ async fn look_up_elsewhere(store: &Store, keys: &[Uuid]) -> Vec<PgRow> {
     if store.rests() {
         return Vec::new();
     }
-    let rows = run(&store.readers, ELSEWHERE, async |connection| look_up(connection, keys).await).await;
+    let rows = statement::run(&store.readers, ELSEWHERE, async |connection| look_up(connection, keys).await).await;
     rows.unwrap_or_else(|_| {
         store.rest();
         Vec::new()

@@ -11,20 +11,14 @@ mod keys;
 mod places;
 mod read;
 mod seams;
-mod statement;
 mod store;
 
-use crate::{Draft, Error, Lane, Lanes, Link, Record, keyring::Keyring, placement::Placement};
+use crate::{Draft, Error, Lane, Lanes, Link, Record, keyring::Keyring, placement::Placement, statement};
 use natter_domain::Timestamp;
 use sqlx::{PgConnection, PgPool};
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 use store::{Reached, Store};
-
-pub(crate) use statement::run;
 use uuid::Uuid;
-
-/// The server's own limit says nothing when its answer never arrives.
-pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// The right to append to a lane, until somebody takes it over.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -92,7 +86,7 @@ impl Log {
             let stored: Vec<u8> =
                 sqlx::query_scalar("UPDATE installation SET key_check = coalesce(key_check, $1) RETURNING key_check")
                     .bind(&keyring.check()[..])
-                    .fetch_one(&store.readers)
+                    .fetch_one(statement::bounded(&store.readers))
                     .await
                     .map_err(Error::store("compare the installation's key on", &store.name))?;
             if stored != keyring.check() {
@@ -152,11 +146,6 @@ impl Log {
         self.homes.get(lane.index()).copied().unwrap_or_default()
     }
 
-    /// `host:port/database` of the server that holds the lane.
-    pub fn lane_store(&self, lane: Lane) -> &str {
-        &self.store(lane).name
-    }
-
     fn store(&self, lane: Lane) -> &Store {
         &self.stores[self.row_store(lane)]
     }
@@ -167,9 +156,9 @@ impl Log {
         &self,
         lane: Lane,
         pool: &PgPool,
-        statement: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error>,
+        asked: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error>,
     ) -> Result<T, sqlx::Error> {
-        match run(pool, ANSWER_TIMEOUT, statement).await {
+        match statement::run(pool, statement::ANSWER_TIMEOUT, asked).await {
             Err(error) => Err(self.store(lane).explained(error).await),
             done => done,
         }

@@ -2,7 +2,7 @@
 //! theirs: it is part of their hash. The table `seams` says where each begins.
 
 use super::{Log, Ownership};
-use crate::{Error, Hash, Lane, Link};
+use crate::{Error, Hash, Lane, Link, statement};
 use sqlx::{PgConnection, Row};
 use uuid::Uuid;
 
@@ -63,7 +63,7 @@ impl Log {
              WHERE lane = $1 AND seams.incarnation <> lanes.incarnation",
         )
         .bind(lane.number())
-        .fetch_all(self.lane_pool(lane))
+        .fetch_all(statement::bounded(self.lane_pool(lane)))
         .await
         .map_err(Error::lane("read the seams of", lane))
     }
@@ -88,7 +88,7 @@ impl Log {
             .bind(ownership.epoch)
             .bind(position as i64)
             .bind(incarnation)
-            .execute(self.lane_writers(ownership.lane))
+            .execute(statement::bounded(self.lane_writers(ownership.lane)))
             .await
             .map_err(Error::lane("begin an incarnation", ownership.lane))?;
         Ok(done.rows_affected() == 1)
@@ -103,7 +103,7 @@ impl Log {
         let row = sqlx::query(SEIZE)
             .bind(lane.number())
             .bind(crate::Node::new("repair").to_string())
-            .fetch_one(self.lane_writers(lane))
+            .fetch_one(statement::bounded(self.lane_writers(lane)))
             .await
             .map_err(Error::lane("take over the row for a repair", lane))?;
         Ok(Ownership { lane, epoch: row.get("epoch"), incarnation: row.get("incarnation") })
@@ -114,7 +114,7 @@ impl Log {
         sqlx::query("UPDATE lanes SET expires_at = now() + interval '1 minute' WHERE lane = $1 AND epoch = $2")
             .bind(ownership.lane.number())
             .bind(ownership.epoch)
-            .execute(self.lane_writers(ownership.lane))
+            .execute(statement::bounded(self.lane_writers(ownership.lane)))
             .await
             .map(drop)
             .map_err(Error::lane("keep the row for a repair", ownership.lane))
@@ -125,7 +125,7 @@ impl Log {
         sqlx::query("UPDATE lanes SET owner = '', expires_at = '-infinity' WHERE lane = $1 AND epoch = $2")
             .bind(ownership.lane.number())
             .bind(ownership.epoch)
-            .execute(self.lane_writers(ownership.lane))
+            .execute(statement::bounded(self.lane_writers(ownership.lane)))
             .await
             .map(drop)
             .map_err(Error::lane("give back the row", ownership.lane))

@@ -1,7 +1,7 @@
 //! Group commit: what rides together, when it is answered, and what a failed batch gives back.
 
 use crate::support::{
-    Holder, LANE, LANES, Owner, blocked, connect, draft, eventually, keyed, log, sql, terminate, whole,
+    Holder, LANE, LANES, Owner, blocked, blocked_of, connect, draft, eventually, keyed, log, sql, terminate, whole,
 };
 use natter_domain::Timestamp;
 use natter_streams::{
@@ -9,7 +9,8 @@ use natter_streams::{
     committer::{BATCH_EVENTS, Ended, Settled},
     id,
 };
-use natter_testkit::{Proxy, Stack};
+use natter_testkit::{Proxy, Recorded, Stack};
+use sqlx::{Connection, Executor, PgConnection};
 
 /// Starts what is queued, and leaves it waiting for the lane's row.
 async fn start_blocked(owner: &mut Owner, stack: &Stack) -> Vec<i32> {
@@ -153,8 +154,10 @@ async fn an_append_that_was_killed_before_it_could_land_is_given_back() {
     assert_eq!(whole(&log).await.len(), 3);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_append_that_lands_after_its_connection_was_lost_is_answered_as_stored() {
+#[tokio::test]
+async fn an_append_that_lands_after_its_connection_was_lost_is_answered_as_stored_and_counted() {
+    let recorded = Recorded::default();
+    let _here = recorded.here();
     let stack = Stack::new().await;
     let proxy = Proxy::before(stack.database_url()).await;
     let log = Log::connect(&proxy.url, Some(LANES)).await.unwrap();
@@ -173,6 +176,7 @@ async fn an_append_that_lands_after_its_connection_was_lost_is_answered_as_store
     holder.release().await;
     assert_eq!(answers(owner.settled().await), [(1, 2), (2, 1)]);
     assert_eq!(stack.event_count().await, 3);
+    assert_eq!(recorded.counter("natter_log_events_total"), 3);
     assert_eq!(owner.append(1).await[0].position, 4);
     assert_eq!(whole(&log).await.len(), 4);
 }
@@ -208,6 +212,32 @@ async fn an_unknown_append_of_who_lost_the_lane_meanwhile_is_nobodys() {
     taking.await.unwrap().unwrap();
     assert_eq!(ended(owner.settled().await), (vec![1], Ended::Fenced));
     assert_eq!(stack.event_count().await, 0);
+}
+
+/// It was ours for a moment, and belongs to somebody who has written before its head was read.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lane_that_is_taken_between_its_retaking_and_the_look_at_its_head_has_not_gone_back() {
+    let (stack, log) = log().await;
+    let mut owner = Owner::of(&log).await;
+    owner.append(1).await;
+    let holder = Holder::hold(&stack).await;
+    owner.committer.queue(vec![draft(1)], 1);
+    let backend = start_blocked(&mut owner, &stack).await[0];
+    let mut other = PgConnection::connect(stack.database_url()).await.unwrap();
+    terminate(&stack, backend).await;
+    other.execute("BEGIN; LOCK TABLE events IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    let settled = tokio::spawn(async move { ended(owner.settled().await) });
+    waits_to_retake(&stack).await;
+    holder.release().await;
+    blocked_of(&stack, &["natter readers"], 1).await;
+    let write = "UPDATE lanes SET epoch = epoch + 1, owner = 'new' WHERE lane = 0;
+        INSERT INTO events (lane, position, event_id, aggregate_type, aggregate_id, sequence, event_type, event_version,
+                            payload, metadata, time, hash)
+        SELECT lane, position + 1, gen_random_uuid(), aggregate_type, aggregate_id, sequence + 1, event_type,
+               event_version, payload, metadata, time, decode(repeat('07', 32), 'hex') FROM events WHERE lane = 0;
+        COMMIT";
+    other.execute(write).await.unwrap();
+    assert_eq!(settled.await.unwrap(), (vec![1], Ended::Fenced));
 }
 
 /// PostgreSQL as it was some events ago, under the owner's feet: a backup was restored.

@@ -1,12 +1,13 @@
 //! What several lanes have ready at the same time is one commit, and each lane fares as if it were alone.
 
-use crate::support::{Holder, LANE, eventually, keyed, records};
+use crate::support::{Holder, LANE, blocked, eventually, keyed, records};
 use futures::future::join_all;
 use natter_streams::{
     Head, Lane, Log, Record, id,
     log::{Appended, Ownership, chain},
 };
 use natter_testkit::{BOUND, Stack, within};
+use sqlx::{Connection, Executor, PgConnection};
 use std::sync::Arc;
 
 const LANES: u16 = 8;
@@ -114,6 +115,25 @@ async fn a_lane_whose_row_is_held_is_waited_for_by_nobody_else() {
     assert!(!waiting.is_finished());
     holder.release().await;
     assert!(matches!(within("the held lane is answered", BOUND, waiting).await.unwrap(), Appended::Durable));
+}
+
+/// The server has said that nothing was stored: no lane has to be taken over again for that.
+#[tokio::test]
+async fn a_statement_that_is_cancelled_is_tried_again_lane_by_lane() {
+    let (stack, log, batches) = ready().await;
+    let mut holder = PgConnection::connect(stack.database_url()).await.unwrap();
+    holder.execute("BEGIN; LOCK TABLE events IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    let committing = tokio::spawn({
+        let log = log.clone();
+        async move { commit(&log, &batches).await }
+    });
+    let backend = blocked(&stack, 1).await[0];
+    let cancel = sqlx::query_scalar("SELECT pg_cancel_backend($1)").bind(backend);
+    assert!(cancel.fetch_one(stack.pool()).await.unwrap_or(false));
+    // As many as there are writers: each lane is tried alone.
+    blocked(&stack, 4).await;
+    holder.execute("COMMIT").await.unwrap();
+    assert_eq!(durable(&committing.await.unwrap()), [0, 1, 2, 3, 4, 5, 6, 7]);
 }
 
 #[tokio::test]

@@ -17,7 +17,7 @@ use natter_streams::{
     seam::Seam,
     stream, subject,
 };
-use natter_testkit::{BOUND, Stack, within};
+use natter_testkit::{BOUND, Proxy, Recorded, Stack, within};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -97,6 +97,36 @@ async fn a_message_is_a_cloud_event_that_names_everything_the_chain_covers() {
     }
     let config = &found.cached_info().config;
     assert!(config.deny_delete && config.deny_purge, "nobody takes anything out");
+}
+
+#[tokio::test]
+async fn the_lag_rises_where_nats_was_away_from_the_beginning() {
+    let recorded = Recorded::default();
+    let _here = recorded.here();
+    let (stack, log) = log().await;
+    let mut owner = Owner::of(&log).await;
+    owner.append(2).await;
+    let proxy = Proxy::before(stack.nats_url()).await;
+    let behind = Stack::on(stack.database_url(), &proxy.url, stack.dir());
+    let bus = Bus::connect(behind.nats_url()).await.unwrap();
+    proxy.gone();
+    let stop = CancellationToken::new();
+    let relay = tokio::spawn(relay::run(log.clone(), bus, owner.feeds.clone(), LANE, stop.clone()));
+    tokio::task::yield_now().await;
+    owner.append(3).await;
+    let lags = async |expected: f64| {
+        eventually("the lag is told", async || match recorded.gauge("natter_relay_lag_events") {
+            told if told == expected => Ok(()),
+            other => Err(other.to_string()),
+        })
+        .await;
+    };
+    lags(3.0).await;
+    proxy.heal();
+    lags(0.0).await;
+    stream_becomes_log(&jetstream(&stack).await, &log).await;
+    stop.cancel();
+    within("the relay stops", BOUND, relay).await.unwrap().unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
