@@ -7,6 +7,7 @@
 
 use crate::{Error, Shared, message::Span};
 use natter_domain::{AccountId, ConversationId};
+use natter_streams::statement;
 
 /// One stay in a conversation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -85,7 +86,7 @@ pub(crate) async fn member(
     )
     .bind(conversation.0)
     .bind(viewer.0)
-    .fetch_all(&shared.pool)
+    .fetch_all(statement::bounded(&shared.pool))
     .await
     .map_err(Error::database("ask the gate"))?;
     let last_seq = rows.first().map_or(0, |(_, _, last_seq)| *last_seq as u64);

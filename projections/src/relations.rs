@@ -7,11 +7,11 @@
 use crate::{
     Error, Projection, account, conversation, friendship, inbox,
     projector::{Batch, PACE, Projector},
-    session,
+    session, sql,
 };
 use natter_domain::Noun;
-use natter_streams::{Record, fault};
-use sqlx::{PgConnection, PgPool};
+use natter_streams::{Record, fault, statement};
+use sqlx::{Connection, PgConnection, PgPool};
 use std::time::Duration;
 
 pub(crate) struct Relations {
@@ -30,10 +30,17 @@ impl Projector for Relations {
 
     async fn apply(&mut self, batch: Batch<'_>) -> Result<(), Error> {
         let changes = Changes::of(batch)?;
-        let mut transaction = self.pool.begin().await.map_err(Error::database("begin to write relations"))?;
-        batch.step().take(Projection::Relations, &mut transaction).await?;
-        changes.write(&mut transaction).await?;
-        transaction.commit().await.map_err(Error::database("commit relations"))?;
+        let written = async {
+            let failed = || Error::database("begin to write relations");
+            let mut connection = statement::lend(&self.pool).await.map_err(failed())?;
+            let mut transaction = connection.begin().await.map_err(failed())?;
+            batch.step().take(Projection::Relations, &mut transaction).await?;
+            changes.write(&mut transaction).await?;
+            transaction.commit().await.map_err(Error::database("commit relations"))?;
+            connection.give_back();
+            Ok(())
+        };
+        statement::within(sql::PATIENCE, Error::database("write relations"), written).await?;
         fault::reach("projection.relations.after_commit").await;
         Ok(())
     }

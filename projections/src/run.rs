@@ -18,6 +18,7 @@ use natter_streams::{
 use std::{
     convert::Infallible,
     error::Error as _,
+    pin::pin,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -87,7 +88,9 @@ async fn run<P: Projector>(mut projector: P, place: &Place, stop: &CancellationT
             Err(error) = follow(&mut projector, place, &mut progressed) => Some(error),
             () = stop.cancelled() => None,
         };
-        let Some(error) = ended else { return settle(&mut projector).await };
+        // Also after an error: what is open is measured against a checkpoint that may not be the stored one next time.
+        settle(&mut projector).await;
+        let Some(error) = ended else { return };
         report::<P>(place.lane, &error);
         pause = next_pause(pause, progressed, &error);
         tokio::select! {
@@ -97,7 +100,7 @@ async fn run<P: Projector>(mut projector: P, place: &Place, stop: &CancellationT
     }
 }
 
-/// Before it ends in good order. Should it fail or take too long, the next start repeats a little.
+/// What is left open, once nothing is read any more. Should it fail or take too long, a little is repeated.
 async fn settle<P: Projector>(projector: &mut P) {
     let _ = tokio::time::timeout(LAST_WORDS, projector.settle()).await;
 }
@@ -138,20 +141,30 @@ async fn pace<P: Projector>(place: &Place, applied: Option<tokio::time::Instant>
 
 /// The next events; what the projector left open meanwhile is settled when it is due.
 async fn next<P: Projector>(projector: &mut P, place: &Place, reader: &mut Reader) -> Result<Vec<Arc<Record>>, Error> {
+    let last = reader.last();
+    // Kept over the looks: a page that takes longer than the time between two would be begun anew for ever.
+    let mut reading = pin!(reader.next(BATCH));
     loop {
-        let Some(due) = projector.due() else {
-            tokio::select! {
-                records = reader.next(BATCH) => return Ok(records?),
-                () = tokio::time::sleep(IDLE_CHECK) => {}
-            }
-            stands_where_it_was::<P>(place, reader.last()).await?;
-            continue;
-        };
+        let due = projector.due();
         tokio::select! {
-            records = reader.next(BATCH) => return Ok(records?),
-            () = tokio::time::sleep_until(due) => projector.settle().await?,
+            records = &mut reading => return Ok(records?),
+            () = until(due) => projector.settle().await?,
+            checked = idle_check::<P>(place, last), if due.is_none() => checked?,
         }
     }
+}
+
+/// For ever, where nothing is due.
+async fn until(due: Option<tokio::time::Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn idle_check<P: Projector>(place: &Place, last: Link) -> Result<(), Error> {
+    tokio::time::sleep(IDLE_CHECK).await;
+    stands_where_it_was::<P>(place, last).await
 }
 
 /// With nothing left open, the stored checkpoint is where the reader stands. Should an incarnation begin just behind it,

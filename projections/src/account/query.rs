@@ -3,7 +3,7 @@
 use crate::{Error, Shared};
 use natter_client::wire;
 use natter_domain::{AccountId, Sealed};
-use natter_streams::keyring::Keyring;
+use natter_streams::{keyring::Keyring, statement};
 use std::collections::HashMap;
 use uuid::Uuid;
 
@@ -31,7 +31,7 @@ pub(crate) async fn cards(shared: &Shared, accounts: &[AccountId]) -> Result<Has
         "SELECT account_id, username, nickname FROM account WHERE account_id = ANY($1) AND registered_at IS NOT NULL",
     )
     .bind(ids)
-    .fetch_all(&shared.pool)
+    .fetch_all(statement::bounded(&shared.pool))
     .await
     .map_err(Error::database("read accounts"))?;
     Ok(rows.into_iter().map(|row| (AccountId(row.0), card(&shared.keyring, row))).collect())

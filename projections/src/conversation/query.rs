@@ -13,6 +13,7 @@ use crate::{
 };
 use natter_client::wire;
 use natter_domain::{AccountId, ConversationId};
+use natter_streams::statement;
 use sqlx::{PgPool, types::time::OffsetDateTime};
 use std::collections::HashMap;
 use uuid::Uuid;
@@ -58,7 +59,7 @@ impl Query<'_> {
             .bind(time)
             .bind(id)
             .bind(page.rows())
-            .fetch_all(&self.0.pool)
+            .fetch_all(statement::bounded(&self.0.pool))
             .await
             .map_err(Error::database("list conversations"))?;
         let next_cursor = page.cut(&mut rows, |row| Cursor { time: row.3.into(), id: row.0 });
@@ -74,7 +75,7 @@ impl Query<'_> {
         let rows: Vec<Row> = sqlx::query_as(&format!("{ONE} {DETAILS}"))
             .bind(viewer.0)
             .bind(conversation.0)
-            .fetch_all(&self.0.pool)
+            .fetch_all(statement::bounded(&self.0.pool))
             .await
             .map_err(Error::database("read a conversation"))?;
         Ok(self.shown(viewer, rows).await?.pop())
@@ -172,7 +173,7 @@ pub(crate) async fn members(
         "SELECT conversation_id, account_id, joined_seq, left_seq FROM member WHERE conversation_id = ANY($1)",
     )
     .bind(conversations.iter().map(|id| id.0).collect::<Vec<_>>())
-    .fetch_all(pool)
+    .fetch_all(statement::bounded(pool))
     .await
     .map_err(Error::database("read members"))?;
     let mut members = HashMap::<_, Vec<_>>::new();

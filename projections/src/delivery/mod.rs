@@ -19,11 +19,12 @@ use crate::{
     Error, Projection, metrics,
     progress::Progress,
     projector::{Batch, Projector, Step},
+    sql,
 };
 use bytes::Bytes;
 use facts::Facts;
 use letters::Letters;
-use natter_streams::{bus::Bus, keyring::Keyring};
+use natter_streams::{bus::Bus, keyring::Keyring, statement};
 use outlet::{Connection, Outlet};
 pub use query::Query;
 use sqlx::PgPool;
@@ -94,20 +95,25 @@ impl Projector for Delivery {
     async fn apply(&mut self, batch: Batch<'_>) -> Result<(), Error> {
         let step = batch.step();
         // Where the batch does not continue what is open, an error has led back to the checkpoint.
-        let open = self.unconfirmed.take().filter(|open| open.step.to == step.from);
-        if open.as_ref().is_some_and(|open| !self.outlet.still_has(&open.connection)) {
+        if self.unconfirmed.as_ref().is_some_and(|open| open.step.to != step.from) {
+            self.unconfirmed = None;
+        }
+        if self.unconfirmed.as_ref().is_some_and(|open| !self.outlet.still_has(&open.connection)) {
             // What is open may be lost: it goes out again before anything newer does.
+            self.unconfirmed = None;
             return Err(Error::Unconfirmed);
         }
-        let open = match open {
-            Some(open) => Unconfirmed { step: Step { to: step.to, ..open.step }, ..open },
-            None => {
-                Unconfirmed { step, connection: self.outlet.connection().await?, due: Instant::now() + CONFIRM_EVERY }
-            }
+        let begun = match self.unconfirmed {
+            Some(_) => None,
+            None => Some((self.outlet.connection().await?, Instant::now() + CONFIRM_EVERY)),
         };
+        // What is open stays so, without this batch, where it cannot be published or we are dropped.
         self.publish(batch).await?;
-        let is_due = open.due <= Instant::now();
-        self.unconfirmed = Some(open);
+        match (&mut self.unconfirmed, begun) {
+            (Some(open), _) => open.step.to = step.to,
+            (open, begun) => *open = begun.map(|(connection, due)| Unconfirmed { step, connection, due }),
+        }
+        let is_due = self.unconfirmed.as_ref().is_some_and(|open| open.due <= Instant::now());
         if is_due { self.settle().await } else { Ok(()) }
     }
 
@@ -119,7 +125,13 @@ impl Projector for Delivery {
         let Some(open) = self.unconfirmed.take() else { return Ok(()) };
         self.outlet.confirm(open.connection).await?;
         natter_streams::fault::reach("projection.delivery.before_checkpoint").await;
-        let mut database = self.pool.acquire().await.map_err(Error::database("get a connection for delivery"))?;
-        open.step.take(Projection::Delivery, &mut database).await
+        let failed = || Error::database("move the checkpoint of delivery");
+        let moved = async {
+            let mut database = statement::lend(&self.pool).await.map_err(failed())?;
+            let moved = open.step.take(Projection::Delivery, &mut database).await;
+            database.give_back();
+            moved
+        };
+        statement::within(sql::PATIENCE, failed(), moved).await
     }
 }

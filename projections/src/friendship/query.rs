@@ -3,7 +3,7 @@
 use crate::{Error, Page, Paged, Shared, account, page::Cursor};
 use natter_client::wire;
 use natter_domain::{AccountId, FriendshipId, RequestId, Sealed, Timestamp};
-use natter_streams::{clock, keyring::Keyring};
+use natter_streams::{clock, keyring::Keyring, statement};
 use sqlx::{PgPool, types::time::OffsetDateTime};
 use std::collections::HashMap;
 use uuid::Uuid;
@@ -36,7 +36,7 @@ impl Query<'_> {
             .bind(now())
             .bind(request.0)
             .bind(viewer.0)
-            .fetch_optional(&self.0.pool)
+            .fetch_optional(statement::bounded(&self.0.pool))
             .await
             .map_err(Error::database("read a friend request"))?;
         Ok(row.map(|row| (FriendshipId(row.1), shown(&self.0.keyring, row))))
@@ -68,7 +68,7 @@ impl Query<'_> {
             .bind(time)
             .bind(id)
             .bind(page.rows())
-            .fetch_all(&self.0.pool)
+            .fetch_all(statement::bounded(&self.0.pool))
             .await
             .map_err(Error::database("list friend requests"))?;
         let next_cursor = page.cut(&mut rows, |row| Cursor { time: row.6.into(), id: row.0 });
@@ -87,7 +87,7 @@ impl Query<'_> {
         .bind(time)
         .bind(id)
         .bind(page.rows())
-        .fetch_all(&self.0.pool)
+        .fetch_all(statement::bounded(&self.0.pool))
         .await
         .map_err(Error::database("list friends"))?;
         let next_cursor = page.cut(&mut rows, |row| Cursor { time: row.1.into(), id: row.0 });
@@ -112,7 +112,7 @@ pub(crate) async fn requests(
     let rows: Vec<Row> = sqlx::query_as(&sql)
         .bind(now())
         .bind(ids.iter().map(|id| id.0).collect::<Vec<_>>())
-        .fetch_all(pool)
+        .fetch_all(statement::bounded(pool))
         .await
         .map_err(Error::database("read friend requests"))?;
     Ok(rows.into_iter().map(|row| (RequestId(row.0), shown(keyring, row))).collect())

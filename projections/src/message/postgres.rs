@@ -4,10 +4,11 @@
 use crate::{
     Error, Projection, Step,
     message::{HistoryStore, Message, Order, Span},
+    sql,
 };
 use futures::{FutureExt, future::BoxFuture};
 use natter_domain::{AccountId, ConversationId, MessageId, Sealed};
-use natter_streams::checkpoint::MOVE;
+use natter_streams::{checkpoint::MOVE, statement};
 use sqlx::{PgPool, Row as _, types::time::OffsetDateTime};
 use std::{collections::HashMap, sync::LazyLock};
 use uuid::Uuid;
@@ -53,7 +54,7 @@ impl PostgresHistory {
             .bind(column(messages, |message| message.body.as_ref().map_or_else(String::new, ToString::to_string)))
             .bind(column(messages, |message| OffsetDateTime::from(message.sent_at)))
             .bind(column(messages, |message| message.position as i64))
-            .fetch_one(&self.writing)
+            .fetch_one(statement::bounded(&self.writing).for_at_most(sql::PATIENCE))
             .await
             .map_err(Error::database("write history"))?;
         Ok(step.taken(moved.get::<i64, _>(0) as u64)?)
@@ -83,7 +84,7 @@ impl PostgresHistory {
             .bind(bounds(spans, |span| span.after))
             .bind(bounds(spans, |span| span.until))
             .bind(i64::from(limit))
-            .fetch_all(&self.reading)
+            .fetch_all(statement::bounded(&self.reading))
             .await
             .map_err(Error::database("read a page of messages"))?;
         Ok(rows.into_iter().map(message).collect())
@@ -94,7 +95,7 @@ impl PostgresHistory {
         let row: Option<Row> = sqlx::query_as(&sql)
             .bind(conversation.0)
             .bind(id.0)
-            .fetch_optional(&self.reading)
+            .fetch_optional(statement::bounded(&self.reading))
             .await
             .map_err(Error::database("read a message"))?;
         Ok(row.map(message))
@@ -115,7 +116,7 @@ impl PostgresHistory {
         .bind(bounds(spans, |(_, span)| span.after))
         .bind(bounds(spans, |(_, span)| span.until))
         .bind(viewer.0)
-        .fetch_all(&self.reading)
+        .fetch_all(statement::bounded(&self.reading))
         .await
         .map_err(Error::database("count unread messages"))?;
         let mut unread = HashMap::new();
@@ -136,7 +137,7 @@ impl PostgresHistory {
             .bind(conversations(spans))
             .bind(bounds(spans, |(_, span)| span.after))
             .bind(bounds(spans, |(_, span)| span.until))
-            .fetch_all(&self.reading)
+            .fetch_all(statement::bounded(&self.reading))
             .await
             .map_err(Error::database("read the newest messages"))?;
         // Of a conversation with several spans the last one stays, which has the highest seq.

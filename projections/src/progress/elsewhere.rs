@@ -5,7 +5,7 @@
 use super::Progress;
 use crate::{Error, Projection};
 use futures::StreamExt;
-use natter_streams::{Lane, bus::Bus, position::Place, subject};
+use natter_streams::{Lane, bus::Bus, position::Place, statement, subject};
 use sqlx::{PgPool, Row};
 use std::{
     sync::{Arc, atomic::Ordering},
@@ -98,7 +98,7 @@ async fn read(pool: &PgPool, wanted: &[Spot]) -> Result<Vec<(Spot, Place)>, Erro
     )
     .bind(wanted.iter().map(|(projection, _)| projection.as_str()).collect::<Vec<_>>())
     .bind(wanted.iter().map(|(_, lane)| lane.number()).collect::<Vec<_>>())
-    .fetch_all(pool)
+    .fetch_all(statement::bounded(pool))
     .await
     .map_err(Error::database("read checkpoints"))?;
     let place = |row: &sqlx::postgres::PgRow| Place::new(row.get::<i64, _>("position") as u64, row.get("incarnation"));

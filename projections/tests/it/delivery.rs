@@ -1,15 +1,16 @@
 //! Frames as they come on a person's subject.
 
-use crate::support::{A_MOMENT, BOUND, World, eventually};
+use crate::support::{A_MOMENT, BOUND, World, eventually, place};
 use bytes::Bytes;
 use futures::{Stream, StreamExt, stream};
 use natter_client::wire::Push;
-use natter_domain::{AccountId, ConversationId, FriendshipId, friendship, inbox};
+use natter_domain::{AccountId, ConversationId, FriendshipId, conversation, friendship, inbox};
 use natter_projections::{
     Projection,
     delivery::{MARK, SESSION_ENDED, frames_of},
 };
 use natter_streams::{
+    Draft,
     bus::{Bus, HeaderMap},
     clock, id, subject,
 };
@@ -53,6 +54,26 @@ async fn frame(heard: &mut (impl Stream<Item = Heard> + Unpin)) -> Value {
 async fn nothing(heard: &mut (impl Stream<Item = Heard> + Unpin)) {
     let came = tokio::time::timeout(A_MOMENT, heard.next()).await;
     assert!(came.is_err(), "a frame came: {:?}", came.unwrap().map(|heard| String::from_utf8(heard.payload)));
+}
+
+/// The next try is half a minute away: what was published by then does not come again.
+#[tokio::test]
+async fn what_was_published_before_an_event_that_cannot_be_read_is_confirmed() {
+    let world = World::new().await;
+    let (alice, _, conversation) = world.pair().await;
+    let (_, running) = world.start().await;
+    let address = conversation::address(conversation);
+    let good = world.draft(address, &world.message(conversation, alice, 1)).await;
+    let unknown = Draft { event_id: id::event(), event_type: "knighted", sequence: good.sequence + 1, ..good.clone() };
+    let unknown = Draft { payload: r#"{"knighted":{}}"#.into(), ..unknown };
+    let (lane, last) = place(&world.commit(vec![good, unknown]).await);
+    let confirmed = "SELECT position FROM checkpoints WHERE projection = 'delivery' AND lane = $1";
+    eventually("the message is confirmed", async || {
+        let found = sqlx::query_scalar::<_, i64>(confirmed).bind(lane.number()).fetch_one(&world.pool).await;
+        found.unwrap() as u64 == last.position - 1
+    })
+    .await;
+    running.stop().await;
 }
 
 #[tokio::test]

@@ -11,4 +11,5 @@ mod promises;
 mod query;
 mod repair;
 mod support;
+mod vanish;
 mod wait;

@@ -126,11 +126,16 @@ impl World {
 
     /// Another process, which owns no lanes, with the read side open and nothing running.
     pub async fn elsewhere(&self, name: &str) -> Elsewhere {
-        let log = Log::connect(&self.url, None).await.expect("open the log");
+        self.reaching(&self.url, name).await
+    }
+
+    /// The same, with another way to PostgreSQL.
+    pub async fn reaching(&self, url: &str, name: &str) -> Elsewhere {
+        let log = Log::connect(url, None).await.expect("open the log");
         let bus = Bus::connect(&self.nats_url).await.expect("connect to the test's NATS");
         let feeds = Feeds::start(&log, &self.stop).await.expect("read the heads");
         let directory = Directory::start(&log, &bus, &self.stop).await.expect("read who owns the lanes");
-        let settings = Settings { database_url: self.url.clone() };
+        let settings = Settings { database_url: url.to_owned() };
         let opened = Projections::open(settings, &bus, feeds, self.keyring.clone(), &self.stop).await;
         let projections = opened.expect("open the read side");
         let context = Context { log, bus, node: Node::new(name), settings: lease::Settings::default(), directory };
