@@ -19,12 +19,14 @@ const SKEW: Duration = Duration::from_secs(60);
 pub(crate) struct Key {
     pub stored: CommandKey,
     pub made_at: Option<Timestamp>,
+    /// By this process, for one command, with the clock that says how long a lane has been here.
+    pub is_ours: bool,
 }
 
 impl Key {
     /// Of a command whose sender gave none; nobody else has it.
     pub fn fresh(id: Uuid) -> Self {
-        Self::new(id, CommandKey { key: id, fingerprint: [0; 16] })
+        Self { is_ours: true, ..Self::new(id, CommandKey { key: id, fingerprint: [0; 16] }) }
     }
 
     pub fn new(id: Uuid, stored: CommandKey) -> Self {
@@ -32,7 +34,7 @@ impl Key {
             let (seconds, nanos) = made.to_unix();
             Timestamp::from_millis(seconds as i64 * 1_000 + i64::from(nanos) / 1_000_000)
         });
-        Self { stored, made_at }
+        Self { stored, made_at, is_ours: false }
     }
 }
 
@@ -70,8 +72,9 @@ impl Keys {
         if made_at < self.since || self.recent.contains(&id) {
             return Novelty::Unsure;
         }
-        // Whoever has such a key was here after `since`, however far ahead its clock is.
-        if self.since + SKEW <= made_at { Novelty::New } else { Novelty::Likely }
+        // A client's key proves nothing: its clock may have been further ahead than `SKEW` when the last owner stored it,
+        // and looked it up before that. Of our own clock no more is asked than that it is not set back by as much.
+        if key.is_ours && self.since + SKEW <= made_at { Novelty::New } else { Novelty::Likely }
     }
 
     pub fn is_in_flight(&self, key: &Key) -> bool {
@@ -105,7 +108,11 @@ mod tests {
 
     fn key(id: u128, made_at: Option<i64>) -> Key {
         let stored = CommandKey { key: Uuid::from_u128(id), fingerprint: [0; 16] };
-        Key { stored, made_at: made_at.map(Timestamp::from_millis) }
+        Key { stored, made_at: made_at.map(Timestamp::from_millis), is_ours: false }
+    }
+
+    fn ours(id: u128, made_at: i64) -> Key {
+        Key { is_ours: true, ..key(id, Some(made_at)) }
     }
 
     #[test]
@@ -117,7 +124,8 @@ mod tests {
             matches!(keys.novelty(&key(1, Some(1_059_999)), now), Novelty::Likely),
             "done before, by a clock ahead"
         );
-        assert!(matches!(keys.novelty(&key(1, Some(1_060_000)), now), Novelty::New));
+        assert!(matches!(keys.novelty(&ours(1, 1_060_000), now), Novelty::New));
+        assert!(matches!(keys.novelty(&ours(1, 1_059_999), now), Novelty::Likely), "our clock may have been set back");
         assert!(matches!(keys.novelty(&key(1, Some(999_999)), now), Novelty::Unsure), "made before we began");
         assert!(matches!(keys.novelty(&key(1, Some(2_000_000)), now), Novelty::Unsure), "from the future");
         assert!(matches!(keys.novelty(&key(1, None), now), Novelty::Unsure), "says no time");
@@ -139,7 +147,18 @@ mod tests {
         for id in [0, REMEMBERED as u128 / 2, REMEMBERED as u128 - 1, 3 * REMEMBERED as u128 - 1] {
             assert!(!matches!(keys.novelty(&ahead(id), now), Novelty::New), "{id}");
         }
-        assert!(matches!(keys.novelty(&key(u128::MAX, Some(now.as_millis() + 60_000)), now), Novelty::New));
+        assert!(matches!(keys.novelty(&ours(u128::MAX, now.as_millis() + 60_000), now), Novelty::New));
+    }
+
+    /// It came to the last owner from a clock two minutes ahead: looked up there, and stored.
+    #[test]
+    fn a_key_that_the_last_owner_took_from_far_ahead_is_not_taken_for_new_by_the_next() {
+        let keys = Keys::new(Timestamp::from_millis(1_010_000));
+        let stored = key(1, Some(1_120_000));
+        for now in [1_010_000, 1_059_999, 1_060_000, 1_120_000, 2_000_000] {
+            let novelty = keys.novelty(&stored, Timestamp::from_millis(now));
+            assert!(matches!(novelty, Novelty::Unsure | Novelty::Likely), "at {now}");
+        }
     }
 
     #[test]

@@ -13,7 +13,7 @@ use natter_streams::{
     feed::{Feed, Feeds},
     lease::{Directory, Lease},
     log::Ownership,
-    relay,
+    metrics, relay,
     seam::{self, Seam},
 };
 use std::{sync::Arc, time::Duration};
@@ -92,17 +92,11 @@ impl Owner {
         let mut opened = Opened::new(self.feeds.lane(lane), self.roads.lane(lane), head.link);
         let closing = CancellationToken::new();
         if self.relays {
-            let close = closing.clone();
-            tokio::spawn(async move {
-                if relay::run(log, bus, feeds, lane, relaying).await.is_err() {
-                    close.cancel();
-                }
-            });
+            tokio::spawn(closing_unless_well(relay::run(log, bus, feeds, lane, relaying), closing.clone()));
         }
 
         let worker = Worker::new(self.log.clone(), committer, self.feeds.clone(), lease.clone(), closing);
         let (end, held) = worker.run(&mut opened.inbox).await;
-        opened.feed.close();
         match end {
             End::GivenUp => tracing::info!(%lane, undone = held.len(), "handing the lane over"),
             End::Lost | End::Fenced => {
@@ -143,6 +137,7 @@ impl Owner {
     /// Holds the lane without serving it, so that nobody else does, until it is mended or goes: commands wait for their
     /// deadlines.
     async fn stay_closed(&self, lease: &Lease) {
+        let _refused = metrics::Refused::of(lease.lane());
         let mended = async {
             while !self.is_mended(lease.lane()).await.unwrap_or(false) {
                 tokio::time::sleep(LOOK_AGAIN).await;
@@ -180,10 +175,19 @@ impl Owner {
     }
 }
 
+/// A relay that ends otherwise than it was told to, by panic too, closes the lane: nobody else would fill its stream.
+async fn closing_unless_well<E>(relaying: impl Future<Output = Result<(), E>>, closing: CancellationToken) {
+    let close = closing.drop_guard();
+    if relaying.await.is_ok() {
+        close.disarm();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::{admission::Admission, queue::tests::job};
+    use futures::future::BoxFuture;
     use natter_streams::{Lanes, id};
 
     #[test]
@@ -198,5 +202,17 @@ mod tests {
         assert!(!feeds.lane(lane).is_open() && road.waits(), "it waits for the next owner");
         let next = Opened::new(feeds.lane(lane), &road, head);
         assert!(feeds.lane(lane).is_open() && !road.waits() && next.inbox.len() == 1);
+    }
+
+    #[tokio::test]
+    async fn a_relay_that_dies_closes_the_lane_and_one_that_was_told_to_end_does_not() {
+        let ended = async |relaying: BoxFuture<'static, Result<(), ()>>| {
+            let closing = CancellationToken::new();
+            let _ = tokio::spawn(closing_unless_well(relaying, closing.clone())).await;
+            closing.is_cancelled()
+        };
+        assert!(!ended(Box::pin(async { Ok(()) })).await);
+        assert!(ended(Box::pin(async { Err(()) })).await);
+        assert!(ended(Box::pin(async { panic!("a fault of the relay") })).await);
     }
 }

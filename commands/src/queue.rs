@@ -15,8 +15,10 @@ use std::{
 };
 use tokio::time::Instant;
 
-/// An answer that takes longer is taken for lost.
+/// An answer that takes longer is taken for lost; twice as long after each that was, while the same node is named: one
+/// that is slow has taken the question, and holds room for each copy of it.
 const ATTEMPT: Duration = Duration::from_secs(1);
+const LONGEST_ATTEMPT: Duration = Duration::from_secs(4);
 /// After a refusal; twice as long after each that follows, while the same node is named.
 const PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
@@ -32,19 +34,32 @@ pub(crate) enum Way {
     Closed,
 }
 
+/// A job on its way.
+pub(crate) struct Waiting {
+    pub job: Boxed,
+    /// Its numbers in questions that nobody has answered: should an answer come after all, it is as good.
+    before: Vec<u64>,
+}
+
+impl From<Boxed> for Waiting {
+    fn from(job: Boxed) -> Self {
+        Self { job, before: Vec::new() }
+    }
+}
+
 struct Asked {
-    job: Boxed,
+    waiting: Waiting,
     since: Instant,
 }
 
 /// What waits or is under way, in order: `refused` goes before `backlog`, and both go only once nothing is `asked`.
 pub(crate) struct Queue {
     pub way: Way,
-    pub backlog: VecDeque<Boxed>,
+    pub backlog: VecDeque<Waiting>,
     /// What other nodes ask of the worker here.
     pub runs: Runs,
     asked: BTreeMap<u64, Asked>,
-    refused: BTreeMap<u64, Boxed>,
+    refused: BTreeMap<u64, Waiting>,
     last: u64,
     /// The first number of what was asked in one go: the owner takes nothing behind a gap in it.
     run: Option<u64>,
@@ -54,6 +69,8 @@ pub(crate) struct Queue {
     named: Option<Node>,
     not_before: Instant,
     pause: Duration,
+    /// For how long the node that is named may be silent.
+    attempt: Duration,
 }
 
 impl Queue {
@@ -70,6 +87,7 @@ impl Queue {
             named: None,
             not_before: Instant::now(),
             pause: PAUSE,
+            attempt: ATTEMPT,
         }
     }
 
@@ -77,7 +95,7 @@ impl Queue {
     pub fn put(&mut self, job: Boxed) {
         match self.hand(job) {
             Some(job) if matches!(self.way, Way::Closed) => job.fail(Error::Unavailable),
-            Some(job) => self.backlog.push_back(job),
+            Some(job) => self.backlog.push_back(job.into()),
             None => {}
         }
     }
@@ -99,14 +117,16 @@ impl Queue {
 
     /// Whatever was asked of somebody else and has no answer is to be asked anew, before what came later.
     pub fn turn(&mut self) {
-        let asked = std::mem::take(&mut self.asked).into_iter().map(|(number, asked)| (number, asked.job));
-        self.refused.extend(asked);
+        for (number, Asked { mut waiting, .. }) in std::mem::take(&mut self.asked) {
+            waiting.before.push(number);
+            self.refused.insert(number, waiting);
+        }
         self.gather();
     }
 
     fn gather(&mut self) {
-        for (_, job) in std::mem::take(&mut self.refused).into_iter().rev() {
-            self.backlog.push_front(job);
+        for (_, waiting) in std::mem::take(&mut self.refused).into_iter().rev() {
+            self.backlog.push_front(waiting);
         }
         self.way = Way::Nowhere;
         self.run = None;
@@ -122,12 +142,13 @@ impl Queue {
     }
 
     pub fn take_expired(&mut self, now: Instant) -> Vec<Boxed> {
-        let (mut expired, kept): (Vec<Boxed>, Vec<Boxed>) =
-            self.backlog.drain(..).partition(|job| job.deadline() <= now);
+        let is_expired = |waiting: &Waiting| waiting.job.deadline() <= now;
+        let (mut expired, kept): (Vec<Waiting>, Vec<Waiting>) = self.backlog.drain(..).partition(is_expired);
         self.backlog = kept.into();
-        expired.extend(self.asked.extract_if(.., |_, asked| asked.job.deadline() <= now).map(|(_, asked)| asked.job));
-        expired.extend(self.refused.extract_if(.., |_, job| job.deadline() <= now).map(|(_, job)| job));
-        expired
+        let asked = self.asked.extract_if(.., |_, asked| is_expired(&asked.waiting));
+        expired.extend(asked.map(|(_, asked)| asked.waiting));
+        expired.extend(self.refused.extract_if(.., |_, waiting| is_expired(waiting)).map(|(_, waiting)| waiting));
+        expired.into_iter().map(|waiting| waiting.job).collect()
     }
 
     /// What is to be asked of `owner` now, with its numbers.
@@ -136,7 +157,10 @@ impl Queue {
             return Vec::new();
         }
         let changed = matches!(&self.way, Way::There(node) if owner != Some(node));
-        let lost = self.oldest_since().is_some_and(|since| since + ATTEMPT <= now);
+        let lost = self.oldest_since().is_some_and(|since| since + self.attempt <= now);
+        if lost {
+            self.attempt = (self.attempt * 2).min(LONGEST_ATTEMPT);
+        }
         if changed || lost {
             self.turn();
         } else if !self.refused.is_empty() && self.asked.is_empty() {
@@ -163,7 +187,7 @@ impl Queue {
     fn name(&mut self, owner: &Node, now: Instant) {
         if self.named.as_ref() != Some(owner) {
             self.named = Some(owner.clone());
-            self.pause = PAUSE;
+            (self.pause, self.attempt) = (PAUSE, ATTEMPT);
             self.not_before = self.not_before.min(now + PAUSE);
         }
     }
@@ -173,29 +197,47 @@ impl Queue {
         let count = if self.probing { 1 } else { self.backlog.len() };
         let mut envelopes = Vec::with_capacity(count);
         while envelopes.len() < count {
-            let Some(job) = self.backlog.pop_front() else { break };
-            match job.envelope() {
+            let Some(waiting) = self.backlog.pop_front() else { break };
+            match waiting.job.envelope() {
                 Ok(mut envelope) => {
                     self.last += 1;
                     envelope.run = *self.run.get_or_insert(self.last);
                     envelopes.push((self.last, envelope));
-                    self.asked.insert(self.last, Asked { job, since: now });
+                    self.asked.insert(self.last, Asked { waiting, since: now });
                 }
-                Err(error) => job.fail(error),
+                Err(error) => waiting.job.fail(error),
             }
         }
         envelopes
     }
 
-    /// The job that a reply answers. A late answer of a former owner is as good, while nobody else was asked.
+    /// The job that a reply answers. A late answer is as good, of a former owner too.
     pub fn answered(&mut self, number: u64) -> Option<Boxed> {
         if let Some(asked) = self.asked.remove(&number) {
             if self.refused.is_empty() {
                 (self.probing, self.pause) = (false, PAUSE);
             }
-            return Some(asked.job);
+            if self.asked.is_empty() {
+                self.attempt = ATTEMPT;
+            }
+            return Some(asked.waiting.job);
         }
-        self.refused.remove(&number)
+        self.refused.remove(&number).or_else(|| self.asked_before(number)).map(|waiting| waiting.job)
+    }
+
+    /// Seldom: only what was taken for lost was asked before.
+    fn asked_before(&mut self, number: u64) -> Option<Waiting> {
+        let was_it = |waiting: &Waiting| waiting.before.contains(&number);
+        let asked = self.asked.iter().find(|(_, asked)| was_it(&asked.waiting)).map(|(&now, _)| now);
+        if let Some(now) = asked {
+            return self.asked.remove(&now).map(|asked| asked.waiting);
+        }
+        let refused = self.refused.iter().find(|(_, waiting)| was_it(waiting)).map(|(&now, _)| now);
+        if let Some(now) = refused {
+            return self.refused.remove(&now);
+        }
+        let place = self.backlog.iter().position(was_it)?;
+        self.backlog.remove(place)
     }
 
     /// It was not taken: it goes again, from the oldest on, and not at once.
@@ -205,7 +247,7 @@ impl Queue {
             self.not_before = now + self.pause;
             self.pause = (self.pause * 2).min(LONGEST_PAUSE);
         }
-        self.refused.insert(number, asked.job);
+        self.refused.insert(number, asked.waiting);
         self.probing = true;
     }
 }

@@ -83,6 +83,7 @@ impl Envelope {
         self.key.as_ref().map(|key| Key {
             stored: CommandKey { key: key.key, fingerprint: key.fingerprint.into_bytes() },
             made_at: key.made_at.map(Timestamp::from_millis),
+            is_ours: false,
         })
     }
 

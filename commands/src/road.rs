@@ -71,8 +71,8 @@ impl Road {
         }
         queue.turn();
         queue.way = Way::Here(door);
-        for job in std::mem::take(&mut queue.backlog) {
-            queue.put(job);
+        for waiting in std::mem::take(&mut queue.backlog) {
+            queue.put(waiting.job);
         }
     }
 
@@ -90,7 +90,7 @@ impl Road {
         metrics::given_back(self.lane, ours.len());
         queue.way = Way::Nowhere;
         for job in ours.into_iter().rev() {
-            queue.backlog.push_front(job);
+            queue.backlog.push_front(job.into());
         }
         drop(queue);
         self.wake.notify_one();
@@ -229,8 +229,8 @@ impl Roads {
         let mut queue = self.lane(lane).lock();
         queue.turn();
         queue.way = Way::Closed;
-        for job in std::mem::take(&mut queue.backlog) {
-            job.fail(crate::Error::Unavailable);
+        for waiting in std::mem::take(&mut queue.backlog) {
+            waiting.job.fail(crate::Error::Unavailable);
         }
     }
 

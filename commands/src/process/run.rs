@@ -2,7 +2,10 @@
 
 use super::{Around, Flight, Follower, Here, Orders, Process, ledger::Ledger, rest};
 use crate::error::Error;
-use natter_streams::{Lane, Link, Record, checkpoint, fault};
+use natter_streams::{
+    Lane, Link, Record, checkpoint, fault,
+    statement::{self, ANSWER_TIMEOUT},
+};
 use std::{marker::PhantomData, sync::Arc, time::Duration};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -127,8 +130,13 @@ impl<P: Process> Running<P> {
             return Ok(());
         }
         let failed = |source| natter_streams::Error::Database { what: "connect to move a checkpoint", source };
-        let mut connection = self.around.log.pool().acquire().await.map_err(failed)?;
-        checkpoint::advance(&mut connection, P::NAME, &self.stored, to).await
+        let moved = async {
+            let mut connection = statement::lend(self.around.log.pool()).await.map_err(failed)?;
+            let moved = checkpoint::advance(&mut connection, P::NAME, &self.stored, to).await;
+            connection.give_back();
+            moved
+        };
+        statement::within(ANSWER_TIMEOUT, failed, moved).await
     }
 
     async fn land(mut self) -> Result<(), Error> {

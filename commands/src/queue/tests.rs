@@ -46,7 +46,7 @@ impl Work for Numbered {
     }
     fn envelope(&self) -> Result<Envelope, Error> {
         let stored = CommandKey { key: Uuid::from_u128(self.0.into()), fingerprint: [0; 16] };
-        Ok(Envelope::new(ADDRESS, None, Some(Key { stored, made_at: None }), None, self.2))
+        Ok(Envelope::new(ADDRESS, None, Some(Key { stored, made_at: None, is_ours: false }), None, self.2))
     }
     fn hear(self: Box<Self>, _: Reply, _: Lanes) {}
     fn give_back(self: Box<Self>, _: Option<&Node>) -> Option<Boxed> {
@@ -261,6 +261,46 @@ fn a_door_with_nobody_behind_it_is_no_way() {
     scene.put();
     assert!(matches!(scene.asker.way, Way::Nowhere) && !scene.asker.is_idle());
     assert_eq!(scene.ask(), 1, "it goes to whom the directory names");
+}
+
+/// It has taken the question, and only takes its time: whoever asks again makes it slower.
+#[test]
+fn a_slow_owner_is_asked_again_less_often_and_its_late_answer_counts() {
+    let mut scene = Scene::set();
+    scene.open(0);
+    scene.put();
+    assert_eq!(scene.ask(), 1);
+    scene.arrive();
+    let mut asked = Vec::new();
+    for passed in 1..=160 {
+        scene.pass(50);
+        asked.extend((scene.ask() > 0).then_some(passed * 50));
+    }
+    assert_eq!(asked, [1_000, 3_000, 7_000]);
+    scene.put();
+    assert_eq!(scene.ask(), 1, "what comes later does not wait for it");
+    scene.reply();
+    assert!(scene.asker.asked.len() == 1, "the first answer is to the first question");
+    scene.settle();
+    assert_eq!(scene.order(), [1, 2]);
+    scene.put();
+    scene.ask();
+    scene.pass(1_000);
+    assert_eq!(scene.ask(), 1, "it has answered all: soon again");
+}
+
+#[test]
+fn a_late_answer_of_a_former_owner_counts_when_the_next_was_asked() {
+    let mut scene = Scene::set();
+    scene.open(0);
+    (0..2).for_each(|_| scene.put());
+    scene.ask();
+    (0..2).for_each(|_| scene.arrive());
+    scene.named = 1;
+    assert_eq!(scene.ask(), 2, "the next is asked at once");
+    scene.reply();
+    scene.reply();
+    assert!(scene.asker.is_idle());
 }
 
 #[derive(Clone, Debug)]

@@ -2,8 +2,11 @@
 
 use crate::error::Error;
 use natter_domain::{Decider, Noun};
-use natter_streams::{Hash, Lane, Link, Log, Record};
-use sqlx::Row;
+use natter_streams::{
+    Hash, Lane, Link, Log, Record,
+    statement::{self, ANSWER_TIMEOUT},
+};
+use sqlx::{Connection, Row};
 use uuid::Uuid;
 
 /// What is stored of an aggregate.
@@ -40,7 +43,7 @@ pub(super) async fn find(log: &Log, lane: Lane, noun: Noun, id: Uuid) -> Result<
     )
     .bind(noun.as_str())
     .bind(id.to_string())
-    .fetch_one(log.lane_pool(lane))
+    .fetch_one(statement::bounded(log.lane_pool(lane)))
     .await
     .map_err(failed("look for a snapshot", lane))?;
     let snapshot = row.get::<Option<i64>, _>("sequence").map(|sequence| Stored {
@@ -96,7 +99,7 @@ pub(super) async fn put<D: Decider>(
     .bind(&state)
     .bind(checksum(&last.hash, &state))
     .bind(replaced.map(|stored| &*stored.row_version))
-    .execute(log.lane_pool(last.lane))
+    .execute(statement::bounded(log.lane_pool(last.lane)))
     .await
     .map_err(failed("store a snapshot", last.lane))?;
     Ok(done.rows_affected() == 1)
@@ -114,7 +117,7 @@ pub(super) async fn forget_checkpoints_but(log: &Log, name: &str, lane: Lane) ->
     sqlx::query("DELETE FROM checkpoints WHERE projection LIKE 'snapshot.%' AND projection <> $1 AND lane = $2")
         .bind(name)
         .bind(lane.number())
-        .execute(log.pool())
+        .execute(statement::bounded(log.pool()))
         .await
         .map_err(failed("remove old checkpoints of snapshots", lane))?;
     Ok(())
@@ -124,7 +127,7 @@ pub(super) async fn forget_checkpoint(log: &Log, name: &str, lane: Lane) -> Resu
     sqlx::query("DELETE FROM checkpoints WHERE projection = $1 AND lane = $2")
         .bind(name)
         .bind(lane.number())
-        .execute(log.pool())
+        .execute(statement::bounded(log.pool()))
         .await
         .map_err(failed("remove a checkpoint of snapshots", lane))?;
     Ok(())
@@ -133,10 +136,16 @@ pub(super) async fn forget_checkpoint(log: &Log, name: &str, lane: Lane) -> Resu
 /// Moves the checkpoint; it may lag behind the snapshots, for making one twice changes nothing.
 pub(super) async fn advance(log: &Log, name: &'static str, from: &Link, to: &Link) -> Result<(), Error> {
     let failed = || failed("move a checkpoint", to.lane);
-    let mut transaction = log.pool().begin().await.map_err(failed())?;
-    sqlx::query("SET LOCAL synchronous_commit = off").execute(&mut *transaction).await.map_err(failed())?;
-    natter_streams::checkpoint::advance(&mut transaction, name, from, to).await?;
-    transaction.commit().await.map_err(failed())
+    let moved = async {
+        let mut connection = statement::lend(log.pool()).await.map_err(failed())?;
+        let mut transaction = connection.begin().await.map_err(failed())?;
+        sqlx::query("SET LOCAL synchronous_commit = off").execute(&mut *transaction).await.map_err(failed())?;
+        natter_streams::checkpoint::advance(&mut transaction, name, from, to).await?;
+        transaction.commit().await.map_err(failed())?;
+        connection.give_back();
+        Ok(())
+    };
+    statement::within(ANSWER_TIMEOUT, failed(), moved).await
 }
 
 /// As the log says it, so that a server that is gone for a moment is told from one that is broken.

@@ -3,22 +3,31 @@
 use super::{Change, Due, NAME, Subject, Timer};
 use crate::error::Error;
 use natter_domain::Timestamp;
-use natter_streams::{Lane, Link, Log, checkpoint};
-use sqlx::{PgConnection, Row, types::time::OffsetDateTime};
+use natter_streams::{
+    Lane, Link, Log, checkpoint,
+    statement::{self, ANSWER_TIMEOUT},
+};
+use sqlx::{Connection, PgConnection, Row, types::time::OffsetDateTime};
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
 /// What a lane's events change, and the checkpoint with it.
 pub(super) async fn write(log: &Log, changes: &BTreeMap<Subject, Change>, from: &Link, to: &Link) -> Result<(), Error> {
     let failed = || Error::failed::<sqlx::Error>("write timers");
-    let mut transaction = log.pool().begin().await.map_err(failed())?;
-    // On disk when it is committed, unlike views: a crash would take rows and checkpoint back together, but who has read
-    // on would not look again, and nobody misses a timer. They are few, and written ten times a second at the most.
-    // First, so that a second one waits here, and is refused before it has written anything.
-    checkpoint::advance(&mut transaction, NAME, from, to).await?;
-    end(&mut transaction, changes).await.map_err(failed())?;
-    begin(&mut transaction, to.lane, changes).await?;
-    transaction.commit().await.map_err(failed())
+    let written = async {
+        let mut connection = statement::lend(log.pool()).await.map_err(failed())?;
+        let mut transaction = connection.begin().await.map_err(failed())?;
+        // On disk when it is committed, unlike views: a crash would take rows and checkpoint back together, but who has read
+        // on would not look again, and nobody misses a timer. They are few, and written ten times a second at the most.
+        // First, so that a second one waits here, and is refused before it has written anything.
+        checkpoint::advance(&mut transaction, NAME, from, to).await?;
+        end(&mut transaction, changes).await.map_err(failed())?;
+        begin(&mut transaction, to.lane, changes).await?;
+        transaction.commit().await.map_err(failed())?;
+        connection.give_back();
+        Ok(())
+    };
+    statement::within(ANSWER_TIMEOUT, failed(), written).await
 }
 
 async fn end(connection: &mut PgConnection, changes: &BTreeMap<Subject, Change>) -> Result<(), sqlx::Error> {
@@ -84,7 +93,7 @@ pub(super) async fn due(
     .bind(OffsetDateTime::from(now))
     .bind(without)
     .bind(limit as i64)
-    .fetch_all(log.pool())
+    .fetch_all(statement::bounded(log.pool()))
     .await
     .map_err(Error::failed("look what is due"))?;
     Ok(rows.iter().map(|row| (row.get("id"), serde_json::from_str(row.get("payload")).ok())).collect())
@@ -96,13 +105,14 @@ pub(super) async fn next(log: &Log, lane: Lane, without: &[Uuid]) -> Result<Opti
         sqlx::query_scalar("SELECT min(due_at) FROM timers WHERE lane = $1 AND id <> ALL($2)")
             .bind(lane.number())
             .bind(without)
-            .fetch_one(log.pool())
+            .fetch_one(statement::bounded(log.pool()))
             .await
             .map_err(Error::failed("look what is due next"))?;
     Ok(next.map(Timestamp::from))
 }
 
 pub(super) async fn delete(log: &Log, ids: &[Uuid]) -> Result<(), Error> {
-    let deleted = sqlx::query("DELETE FROM timers WHERE id = ANY($1)").bind(ids).execute(log.pool()).await;
+    let deleted =
+        sqlx::query("DELETE FROM timers WHERE id = ANY($1)").bind(ids).execute(statement::bounded(log.pool())).await;
     deleted.map(drop).map_err(Error::failed("remove a timer"))
 }
