@@ -10,6 +10,7 @@ mod projector;
 mod promises;
 mod query;
 mod repair;
+mod slow;
 mod support;
 mod vanish;
 mod wait;

@@ -1,8 +1,6 @@
 //! Laws of the projectors: an event twice ends like once, rebuilt = live, nothing skips what it does not understand.
 
-use crate::support::{
-    A_MOMENT, BOUND, TABLES, World, assert_same, dump, eventually_within, place, registration_started,
-};
+use crate::support::{A_MOMENT, BOUND, TABLES, World, assert_same, dump, place, registration_started};
 use natter_domain::{AccountId, account, conversation};
 use natter_projections::{Projection, Wait};
 use natter_streams::{Draft, Lane, id};
@@ -50,24 +48,6 @@ async fn set_back(world: &World, position: &str) {
          FROM target WHERE checkpoints.projection = target.projection AND checkpoints.lane = target.lane"
     );
     sqlx::query(&sql).execute(&world.pool).await.unwrap();
-}
-
-/// Longer than the time between two looks at the checkpoint.
-#[tokio::test]
-async fn a_page_that_takes_long_is_not_begun_anew_for_ever() {
-    let world = World::new().await;
-    world.register("alice").await;
-    let slow = "ALTER TABLE events RENAME TO kept;
-        CREATE VIEW events AS SELECT kept.* FROM (SELECT pg_sleep(4)) AS slow, kept";
-    sqlx::raw_sql(slow).execute(&world.pool).await.unwrap();
-    let projections = world.open().await;
-    let running = world.run(&projections, &[Projection::Relations]);
-    eventually_within(3 * BOUND, "it is projected", async || {
-        let accounts: i64 = sqlx::query_scalar("SELECT count(*) FROM account").fetch_one(&world.pool).await.unwrap();
-        accounts == 1
-    })
-    .await;
-    running.stop().await;
 }
 
 #[tokio::test]

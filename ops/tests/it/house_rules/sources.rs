@@ -7,7 +7,10 @@ const SUBJECT_FILE: &str = "streams/src/subject.rs";
 const SUBJECTS: &[&str] = &[concat!("natter", ".events"), concat!("natter", ".users")];
 
 /// Tests that may sleep, each with its reason.
-const SLEEPERS: &[(&str, &str)] = &[("projections/tests/it/support.rs", "asks again and again, with a bound")];
+const SLEEPERS: &[(&str, &str)] = &[
+    ("projections/tests/it/support.rs", "asks again and again, with a bound"),
+    ("projections/tests/it/slow.rs", "the server is made slow: nobody waits by it"),
+];
 /// These files quote what they look for.
 const RULES: &str = "ops/tests/it/house_rules";
 
