@@ -171,12 +171,14 @@ fn report(cells: &[Cell], machine: machine::Machine, took: Duration) -> Report {
         let name = format!("{} nodes, {} lanes", cell.owners, cell.lanes);
         parts.push(Part::of(&name, cell.rate, "messages/s", cell.bare));
         parts.push(Part::alone(format!("{name}: batches"), cell.events_per_commit, "events per commit"));
+        if !held(&cell.seen) {
+            parts.extend(broken(&name, &cell.seen));
+        }
     }
     let most =
         |owners: usize| cells.iter().filter(|cell| cell.owners == owners).map(|cell| cell.rate).fold(0.0, f64::max);
     let one = cells.iter().map(|cell| cell.owners).min().unwrap_or(1);
     let many = cells.iter().map(|cell| cell.owners).max().unwrap_or(1);
-    let held = |seen: &Seen| seen.received == seen.acknowledged && seen.out_of_order == 0 && seen.errors == 0;
     Report {
         scenario: "scale",
         value: most(many),
@@ -193,4 +195,19 @@ fn report(cells: &[Cell], machine: machine::Machine, took: Duration) -> Report {
         commit: machine::commit(),
         law: Some(cells.iter().all(|cell| held(&cell.seen))),
     }
+}
+
+fn held(seen: &Seen) -> bool {
+    seen.received == seen.acknowledged && seen.out_of_order == 0 && seen.errors == 0
+}
+
+/// What did not hold.
+fn broken(name: &str, seen: &Seen) -> [Part; 4] {
+    let part = |what: &str, count: u64, unit| Part::alone(format!("{name}: {what}"), count as f64, unit);
+    [
+        part("acknowledged", seen.acknowledged, "messages"),
+        part("received", seen.received, "messages"),
+        part("out of order", seen.out_of_order, "messages"),
+        part("errors", seen.errors, "answers"),
+    ]
 }
