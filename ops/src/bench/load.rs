@@ -5,6 +5,7 @@
 //! message as soon as one is acknowledged) or `paced WARM_UP SECONDS RATE` (so many a second in all, acknowledged or
 //! not). A line per second (`acknowledged so far`) and each phase's result as JSON go to standard output.
 
+use super::report::Part;
 use anyhow::{Context, Result};
 use clap::Args;
 use hdrhistogram::Histogram;
@@ -14,11 +15,12 @@ use natter_client::{
 };
 use serde::{Deserialize, Serialize};
 use std::{
-    collections::HashMap,
+    cmp::Ordering,
+    collections::{BTreeMap, HashMap},
     path::PathBuf,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, Ordering::Relaxed},
     },
     time::{Duration, Instant},
 };
@@ -55,11 +57,55 @@ pub struct Seen {
     pub acknowledged: u64,
     /// Of those, pushed to the other person.
     pub received: u64,
-    /// Messages that came out of order, twice, or with a gap at the other person.
-    pub out_of_order: u64,
-    pub errors: u64,
+    /// Acknowledged and not pushed to a person who was told, by `resync`, that pushes may be missing.
+    pub missed: u64,
+    /// Pushes that came again, as they may after a fail-over.
+    pub repeated: u64,
+    /// Pushes that came before one with a lower number, with no `resync` between.
+    pub gaps: u64,
+    pub resyncs: u64,
+    /// Answers by their code.
+    pub errors: BTreeMap<String, u64>,
     pub ack_us: Vec<(u64, u64)>,
     pub receive_us: Vec<(u64, u64)>,
+}
+
+impl Seen {
+    /// Nothing was refused, and nothing was lost or out of order without a word.
+    pub fn held(&self) -> bool {
+        self.received + self.missed == self.acknowledged && self.gaps == 0 && self.errors.is_empty()
+    }
+
+    /// Sums; times are put beside each other.
+    pub fn add(&mut self, other: Self) {
+        self.measured += other.measured;
+        self.acknowledged += other.acknowledged;
+        self.received += other.received;
+        self.missed += other.missed;
+        self.repeated += other.repeated;
+        self.gaps += other.gaps;
+        self.resyncs += other.resyncs;
+        for (code, count) in other.errors {
+            *self.errors.entry(code).or_default() += count;
+        }
+        self.ack_us.extend(other.ack_us);
+        self.receive_us.extend(other.receive_us);
+    }
+
+    /// What became of the messages, each line's name behind `name`.
+    pub fn parts(&self, name: &str) -> Vec<Part> {
+        let part = |what: &str, count: u64, unit| Part::alone(format!("{name}{what}"), count as f64, unit);
+        let mut parts = vec![
+            part("acknowledged in all", self.acknowledged, "messages"),
+            part("received by the other person", self.received, "messages"),
+            part("not received by who was told to read again", self.missed, "messages"),
+            part("told to read again", self.resyncs, "times"),
+            part("received again", self.repeated, "messages"),
+            part("received too early", self.gaps, "messages"),
+        ];
+        parts.extend(self.errors.iter().map(|(code, count)| part(&format!("refused: {code}"), *count, "answers")));
+        parts
+    }
 }
 
 /// One phase, as its order tells it.
@@ -120,7 +166,7 @@ pub async fn load(args: LoadArgs) -> Result<()> {
         for task in tasks {
             let (pair, tally) = task.await??;
             pairs.push(pair);
-            seen.add(&tally)?;
+            seen.add(tally)?;
         }
         speaking.abort();
         println!("{}", serde_json::to_string(&seen.finish())?);
@@ -131,7 +177,7 @@ pub async fn load(args: LoadArgs) -> Result<()> {
 async fn speak(done: Arc<AtomicU64>, phase: Arc<Phase>) {
     while Instant::now() < phase.end {
         tokio::time::sleep(Duration::from_secs(1)).await;
-        println!("{}", done.load(Ordering::Relaxed));
+        println!("{}", done.load(Relaxed));
     }
 }
 
@@ -139,9 +185,14 @@ async fn speak(done: Arc<AtomicU64>, phase: Arc<Phase>) {
 #[derive(Deserialize)]
 struct Said {
     ok: Option<Acknowledged>,
-    error: Option<serde_json::Value>,
+    error: Option<Refused>,
     event: Option<String>,
     message: Option<Pushed>,
+}
+
+#[derive(Deserialize)]
+struct Refused {
+    code: String,
 }
 
 #[derive(Deserialize)]
@@ -185,7 +236,8 @@ impl Pair {
     }
 
     async fn talk(mut self, plan: Arc<Plan>, phase: Arc<Phase>, done: Arc<AtomicU64>) -> Result<(Self, Tally)> {
-        let mut talk = Talk { under_way: HashMap::new(), next_seq: self.next_seq, tally: Tally::new()? };
+        let next_seq = self.next_seq;
+        let mut talk = Talk { under_way: HashMap::new(), next_seq, resynced: [false; 2], tally: Tally::new()? };
         let mut due = phase.first(self.number);
         let (mut turn, in_window) = (0, if due.is_none() { plan.window } else { 0 });
         for side in 0..2 {
@@ -219,6 +271,7 @@ impl Pair {
             }
         }
         self.next_seq = talk.next_seq;
+        talk.count_missed();
         Ok((self, talk.tally))
     }
 }
@@ -234,6 +287,8 @@ struct UnderWay {
 struct Talk {
     under_way: HashMap<Uuid, UnderWay>,
     next_seq: [Option<u64>; 2],
+    /// Who was told that pushes may be missing.
+    resynced: [bool; 2],
     tally: Tally,
 }
 
@@ -251,16 +306,18 @@ impl Talk {
     /// True where this was the acknowledgement of a message.
     fn heard(&mut self, side: usize, text: &str, phase: &Phase, done: &AtomicU64) -> Result<bool> {
         let said: Said = serde_json::from_str(text).context("read a frame")?;
-        if said.error.is_some() {
-            self.tally.seen.errors += 1;
+        if let Some(Refused { code }) = said.error {
+            *self.tally.seen.errors.entry(code).or_default() += 1;
             return Ok(true);
         }
         if let Some(Acknowledged { message_id }) = said.ok {
             self.acknowledged(message_id, phase, done)?;
             return Ok(true);
         }
-        if let (Some("message.sent"), Some(pushed)) = (said.event.as_deref(), said.message) {
-            self.pushed(side, &pushed, phase)?;
+        match (said.event.as_deref(), said.message) {
+            (Some("message.sent"), Some(pushed)) => self.pushed(side, &pushed, phase)?,
+            (Some("resync"), _) => self.resynced(side),
+            _ => {}
         }
         Ok(false)
     }
@@ -273,7 +330,7 @@ impl Talk {
         if phase.begin <= now && now < phase.end {
             self.tally.seen.measured += 1;
             self.tally.ack.record(micros(now - message.since))?;
-            done.fetch_add(1, Ordering::Relaxed);
+            done.fetch_add(1, Relaxed);
         }
         self.settle(id);
         Ok(())
@@ -281,10 +338,13 @@ impl Talk {
 
     /// Each side sees every message, its own too; only the other's counts as received.
     fn pushed(&mut self, side: usize, pushed: &Pushed, phase: &Phase) -> Result<()> {
-        let expected = self.next_seq[side].replace(pushed.seq + 1);
-        if expected.is_some_and(|expected| expected != pushed.seq) {
-            self.tally.seen.out_of_order += 1;
+        let expected = self.next_seq[side].unwrap_or(pushed.seq);
+        match pushed.seq.cmp(&expected) {
+            Ordering::Less => self.tally.seen.repeated += 1,
+            Ordering::Equal => {}
+            Ordering::Greater => self.tally.seen.gaps += 1,
         }
+        self.next_seq[side] = Some(expected.max(pushed.seq + 1));
         let now = Instant::now();
         let Some(message) = self.under_way.get_mut(&pushed.message_id) else { return Ok(()) };
         if message.by == side {
@@ -299,6 +359,18 @@ impl Talk {
         }
         self.settle(pushed.message_id);
         Ok(())
+    }
+
+    /// What comes next may leave something out.
+    fn resynced(&mut self, side: usize) {
+        self.next_seq[side] = None;
+        self.resynced[side] = true;
+        self.tally.seen.resyncs += 1;
+    }
+
+    fn count_missed(&mut self) {
+        let is_missed = |one: &&UnderWay| one.acknowledged && !one.received && self.resynced[1 - one.by];
+        self.tally.seen.missed += self.under_way.values().filter(is_missed).count() as u64;
     }
 
     fn settle(&mut self, id: Uuid) {
@@ -318,12 +390,8 @@ impl Tally {
         Ok(Self { seen: Seen::default(), ack: histogram()?, receive: histogram()? })
     }
 
-    fn add(&mut self, other: &Self) -> Result<()> {
-        self.seen.measured += other.seen.measured;
-        self.seen.acknowledged += other.seen.acknowledged;
-        self.seen.received += other.seen.received;
-        self.seen.out_of_order += other.seen.out_of_order;
-        self.seen.errors += other.seen.errors;
+    fn add(&mut self, other: Self) -> Result<()> {
+        self.seen.add(other.seen);
         self.ack.add(&other.ack)?;
         Ok(self.receive.add(&other.receive)?)
     }

@@ -65,8 +65,13 @@ pub async fn run(args: &BenchArgs) -> Result<Report> {
     let cells = cells(args, &dir, &servers).await;
     let machine = machine::describe(&dir);
     servers.stop(&|_| ()).await?;
-    servers::remove(&dir, &|_| ()).await?;
-    Ok(report(&cells?, machine, begin.elapsed()))
+    let cells = cells?;
+    if cells.iter().all(|cell| cell.seen.held()) {
+        servers::remove(&dir, &|_| ()).await?;
+    } else {
+        println!("scale        kept what the nodes said: {}", dir.display());
+    }
+    Ok(report(&cells, machine, begin.elapsed()))
 }
 
 async fn cells(args: &BenchArgs, dir: &Path, servers: &Servers) -> Result<Vec<Cell>> {
@@ -171,8 +176,8 @@ fn report(cells: &[Cell], machine: machine::Machine, took: Duration) -> Report {
         let name = format!("{} nodes, {} lanes", cell.owners, cell.lanes);
         parts.push(Part::of(&name, cell.rate, "messages/s", cell.bare));
         parts.push(Part::alone(format!("{name}: batches"), cell.events_per_commit, "events per commit"));
-        if !held(&cell.seen) {
-            parts.extend(broken(&name, &cell.seen));
+        if !cell.seen.held() {
+            parts.extend(cell.seen.parts(&format!("{name}: ")));
         }
     }
     let most =
@@ -193,21 +198,6 @@ fn report(cells: &[Cell], machine: machine::Machine, took: Duration) -> Report {
         duration_s: took.as_secs_f64(),
         machine,
         commit: machine::commit(),
-        law: Some(cells.iter().all(|cell| held(&cell.seen))),
+        law: Some(cells.iter().all(|cell| cell.seen.held())),
     }
-}
-
-fn held(seen: &Seen) -> bool {
-    seen.received == seen.acknowledged && seen.out_of_order == 0 && seen.errors == 0
-}
-
-/// What did not hold.
-fn broken(name: &str, seen: &Seen) -> [Part; 4] {
-    let part = |what: &str, count: u64, unit| Part::alone(format!("{name}: {what}"), count as f64, unit);
-    [
-        part("acknowledged", seen.acknowledged, "messages"),
-        part("received", seen.received, "messages"),
-        part("out of order", seen.out_of_order, "messages"),
-        part("errors", seen.errors, "answers"),
-    ]
 }

@@ -254,7 +254,7 @@ async fn drained(url: &str, idle: &Counters) -> Result<Duration> {
 pub(super) async fn finish(loads: &mut [Load]) -> Result<Seen> {
     let mut seen = Seen::default();
     for load in loads {
-        add(&mut seen, load.seen.recv().await.context("a load process ended without a result")?);
+        seen.add(load.seen.recv().await.context("a load process ended without a result")?);
     }
     Ok(seen)
 }
@@ -263,16 +263,6 @@ fn progress_bar(seconds: u64) -> ProgressBar {
     let style =
         ProgressStyle::with_template("{bar:30} {pos}/{len} s  {msg}").unwrap_or_else(|_| ProgressStyle::default_bar());
     ProgressBar::new(seconds).with_style(style)
-}
-
-fn add(all: &mut Seen, one: Seen) {
-    all.measured += one.measured;
-    all.acknowledged += one.acknowledged;
-    all.received += one.received;
-    all.out_of_order += one.out_of_order;
-    all.errors += one.errors;
-    all.ack_us.extend(one.ack_us);
-    all.receive_us.extend(one.receive_us);
 }
 
 /// A load process.
@@ -337,8 +327,6 @@ fn percentiles(counts: &[(u64, u64)]) -> Percentiles {
 
 fn report(live: &Live, raw: &Raw, commit: &Histogram<u64>, dir: &Path, took: Duration) -> Report {
     let (seen, paced) = (&live.full, &live.paced);
-    let held = |seen: &Seen| seen.received == seen.acknowledged && seen.out_of_order == 0 && seen.errors == 0;
-    let count = |of: fn(&Seen) -> u64| (of(seen) + of(&paced.seen)) as f64;
     let mut parts = vec![
         Part::of("messages", live.rate, "messages/s", raw.together),
         Part::alone("raw: event insert alone", raw.insert_alone, "rows/s"),
@@ -346,12 +334,8 @@ fn report(live: &Live, raw: &Raw, commit: &Histogram<u64>, dir: &Path, took: Dur
         Part::alone("drained after the last (aim 2)", live.drain.as_secs_f64(), "s"),
     ];
     parts.extend(paced_parts(paced, commit));
-    parts.extend([
-        Part::alone("acknowledged in all", count(|seen| seen.acknowledged), "messages"),
-        Part::alone("received by the other person", count(|seen| seen.received), "messages"),
-        Part::alone("out of order", count(|seen| seen.out_of_order), "messages"),
-        Part::alone("errors", count(|seen| seen.errors), "answers"),
-    ]);
+    parts.extend(seen.parts(""));
+    parts.extend(paced.seen.parts("paced: "));
     Report {
         scenario: "send",
         value: live.rate,
@@ -372,7 +356,7 @@ fn report(live: &Live, raw: &Raw, commit: &Histogram<u64>, dir: &Path, took: Dur
         duration_s: took.as_secs_f64(),
         machine: machine::describe(dir),
         commit: machine::commit(),
-        law: Some(held(seen) && held(&paced.seen)),
+        law: Some(seen.held() && paced.seen.held()),
     }
 }
 
