@@ -15,6 +15,8 @@ pub struct Interval {
     pub joined_seq: u64,
     /// `None` while the member is in.
     pub left_seq: Option<u64>,
+    /// The lane position at which the stay ended: what changed behind it is not seen.
+    pub left_position: Option<u64>,
 }
 
 impl Interval {
@@ -24,7 +26,11 @@ impl Interval {
     }
 
     fn span(&self, last_seq: u64) -> Span {
-        Span { after: self.joined_seq, until: self.left_seq.unwrap_or(last_seq) }
+        Span {
+            after: self.joined_seq,
+            until: self.left_seq.unwrap_or(last_seq),
+            as_of: self.left_position.unwrap_or(u64::MAX),
+        }
     }
 }
 
@@ -69,7 +75,7 @@ impl Membership {
 
     /// All that the viewer may see behind `after` and up to `until`.
     pub(crate) fn visible(&self, after: u64, until: u64) -> Vec<Span> {
-        let within = Span { after, until };
+        let within = Span::now(after, until);
         self.intervals.iter().filter_map(|interval| interval.span(self.last_seq).intersection(within)).collect()
     }
 }
@@ -80,8 +86,8 @@ pub(crate) async fn member(
     viewer: AccountId,
     conversation: ConversationId,
 ) -> Result<Option<Membership>, Error> {
-    let rows: Vec<(i64, Option<i64>, i64)> = sqlx::query_as(
-        "SELECT joined_seq, left_seq, last_seq FROM member JOIN conversation USING (conversation_id)
+    let rows: Vec<(i64, Option<i64>, Option<i64>, i64)> = sqlx::query_as(
+        "SELECT joined_seq, left_seq, left_position, last_seq FROM member JOIN conversation USING (conversation_id)
          WHERE conversation_id = $1 AND account_id = $2 ORDER BY joined_seq",
     )
     .bind(conversation.0)
@@ -89,14 +95,20 @@ pub(crate) async fn member(
     .fetch_all(statement::bounded(&shared.pool))
     .await
     .map_err(Error::database("ask the gate"))?;
-    let last_seq = rows.first().map_or(0, |(_, _, last_seq)| *last_seq as u64);
-    let intervals = rows.into_iter().map(|(joined_seq, left_seq, _)| interval(joined_seq, left_seq)).collect();
+    let last_seq = rows.first().map_or(0, |(.., last_seq)| *last_seq as u64);
+    let intervals =
+        rows.into_iter().map(|(joined, left, left_position, _)| interval(joined, left, left_position)).collect();
     Ok(Membership::new(viewer, conversation, intervals, last_seq))
 }
 
 /// A row's columns.
-pub(crate) fn interval(joined_seq: i64, left_seq: Option<i64>) -> Interval {
-    Interval { joined_seq: joined_seq as u64, left_seq: left_seq.map(|seq| seq as u64) }
+pub(crate) fn interval(joined_seq: i64, left_seq: Option<i64>, left_position: Option<i64>) -> Interval {
+    let unsigned = |number: i64| number as u64;
+    Interval {
+        joined_seq: joined_seq as u64,
+        left_seq: left_seq.map(unsigned),
+        left_position: left_position.map(unsigned),
+    }
 }
 
 #[cfg(test)]
@@ -110,7 +122,11 @@ mod tests {
     type Stay = (u64, Option<u64>);
 
     fn membership(intervals: &[Stay]) -> Option<Membership> {
-        let intervals = intervals.iter().map(|&(joined_seq, left_seq)| Interval { joined_seq, left_seq }).collect();
+        let stay = |&(joined_seq, left_seq): &Stay| {
+            let left_position = left_seq.map(|seq| seq + 100);
+            Interval { joined_seq, left_seq, left_position }
+        };
+        let intervals = intervals.iter().map(stay).collect();
         Membership::new(AccountId(Uuid::nil()), ConversationId(Uuid::nil()), intervals, LAST)
     }
 
@@ -142,7 +158,8 @@ mod tests {
     #[test]
     fn spans_keep_to_what_is_asked_for() {
         let membership = membership(&[(0, Some(5)), (10, None)]).unwrap();
-        assert_eq!(membership.visible(3, 12), [Span { after: 3, until: 5 }, Span { after: 10, until: 12 }]);
+        let left = Span { after: 3, until: 5, as_of: 105 };
+        assert_eq!(membership.visible(3, 12), [left, Span::now(10, 12)], "as it stood when they left");
         assert_eq!(membership.visible(5, 10), []);
     }
 }

@@ -82,7 +82,7 @@ fn tables(reader: &str) -> Option<&'static str> {
     let projection = Projection::ALL.into_iter().find(|projection| projection.as_str() == reader)?;
     match projection {
         Projection::Relations => Some(RELATIONS),
-        Projection::History => Some("message"),
+        Projection::History => Some("message, message_change, reaction"),
         Projection::Delivery => None,
     }
 }

@@ -8,7 +8,7 @@ use indicatif::ProgressBar;
 use natter_domain::{AccountId, ConversationId, MessageId, conversation};
 use natter_projections::{
     Step,
-    message::{HistoryStore, Message, PostgresHistory},
+    message::{Body, Change, HistoryStore, PostgresHistory, What},
 };
 use natter_streams::{
     Draft, Hash, Lane, Link, Log, Record,
@@ -82,7 +82,7 @@ struct Prepared {
     records: Vec<Arc<Record>>,
     /// The same events as a young lane would publish them.
     published: Vec<Arc<Record>>,
-    messages: Vec<Vec<Message>>,
+    messages: Vec<Vec<Change>>,
 }
 
 async fn prepare(log: &Log, text: &str, heads: &[Link]) -> Result<Vec<Arc<Prepared>>> {
@@ -93,21 +93,21 @@ async fn prepare(log: &Log, text: &str, heads: &[Link]) -> Result<Vec<Arc<Prepar
         ensure!(heads.is_empty() || heads.contains(&head.link), "somebody else writes to the raw limit's log");
         let begin = Link::start(lane, ownership.incarnation);
         let drafts = (0..BATCH * BATCHES).map(|number| draft(&keyring, lane, number, &head.link, text));
-        let drafts: Vec<(Draft, Message)> = drafts.collect::<Result<_>>()?;
-        let (drafts, messages): (Vec<Draft>, Vec<Message>) = drafts.into_iter().unzip();
+        let drafts: Vec<(Draft, Change)> = drafts.collect::<Result<_>>()?;
+        let (drafts, messages): (Vec<Draft>, Vec<Change>) = drafts.into_iter().unzip();
         lanes.push(Arc::new(Prepared {
             ownership,
             base: head.link,
             records: natter_streams::log::chain(&head.link, drafts.iter().cloned()),
             published: natter_streams::log::chain(&begin, drafts),
-            messages: messages.chunks(BATCH).map(<[Message]>::to_vec).collect(),
+            messages: messages.chunks(BATCH).map(<[Change]>::to_vec).collect(),
         }));
     }
     Ok(lanes)
 }
 
 /// A message as the pipeline would write it, and its row in history.
-pub(super) fn draft(keyring: &Keyring, lane: Lane, number: usize, head: &Link, text: &str) -> Result<(Draft, Message)> {
+pub(super) fn draft(keyring: &Keyring, lane: Lane, number: usize, head: &Link, text: &str) -> Result<(Draft, Change)> {
     let (round, place) = (number as u128 / PEOPLE, number as u128 % PEOPLE);
     let conversation_id = ConversationId(uuid::Uuid::from_u128((lane.index() as u128) << 64 | place));
     let (message_id, sender) = (MessageId(id::new()), AccountId(uuid::Uuid::from_u128(place)));
@@ -119,8 +119,8 @@ pub(super) fn draft(keyring: &Keyring, lane: Lane, number: usize, head: &Link, t
     let now = clock::now();
     let mut draft = Draft::encode(&event, conversation::address(conversation_id), seq, metadata.into(), now)?;
     draft.key = Some(natter_streams::event::CommandKey { key: id::new(), fingerprint: id::random() });
-    let message = Message { conversation_id, seq, message_id, sender, body: Some(body), sent_at: now, position: seq };
-    Ok((draft, message))
+    let what = What::Sent { message_id, sender: Some(sender), body: Body::Sealed(body) };
+    Ok((draft, Change { conversation_id, seq, position: seq, at: now, what }))
 }
 
 async fn insert_all(log: &Log, lanes: &[Arc<Prepared>]) -> Result<Duration> {

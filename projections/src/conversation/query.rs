@@ -20,8 +20,8 @@ use uuid::Uuid;
 
 pub struct Query<'a>(pub(crate) &'a Shared);
 
-/// A conversation with the viewer's own intervals (two arrays, as PostgreSQL has no list of pairs) and cursor.
-type Row = (Uuid, String, i64, OffsetDateTime, Vec<i64>, Vec<Option<i64>>, i64, i64, Vec<Uuid>);
+/// A conversation with the viewer's own intervals (three arrays, as PostgreSQL has no list of tuples) and cursor.
+type Row = (Uuid, String, i64, OffsetDateTime, Vec<i64>, Vec<Option<i64>>, Vec<Option<i64>>, i64, i64, Vec<Uuid>);
 
 /// Everything about the rows of `page`, which are cut to their number before this is looked up. `$1` is the viewer.
 const DETAILS: &str = "
@@ -29,6 +29,8 @@ const DETAILS: &str = "
            ARRAY(SELECT joined_seq FROM member WHERE member.conversation_id = page.conversation_id
                  AND account_id = $1 ORDER BY joined_seq),
            ARRAY(SELECT left_seq FROM member WHERE member.conversation_id = page.conversation_id
+                 AND account_id = $1 ORDER BY joined_seq),
+           ARRAY(SELECT left_position FROM member WHERE member.conversation_id = page.conversation_id
                  AND account_id = $1 ORDER BY joined_seq),
            coalesce((SELECT read_seq FROM inbox_cursor WHERE inbox_cursor.conversation_id = page.conversation_id
                      AND account_id = $1), 0),
@@ -109,8 +111,9 @@ struct Own {
 
 impl Own {
     fn of(viewer: AccountId, row: Row) -> Option<Self> {
-        let (id, kind, last_seq, _, joined, left, cursor, member_count, account_ids) = row;
-        let intervals = joined.into_iter().zip(left).map(|(joined, left)| gate::interval(joined, left)).collect();
+        let (id, kind, last_seq, _, joined, left, left_at, cursor, member_count, account_ids) = row;
+        let intervals = joined.into_iter().zip(left).zip(left_at);
+        let intervals = intervals.map(|((joined, left), left_at)| gate::interval(joined, left, left_at)).collect();
         let membership = Membership::new(viewer, ConversationId(id), intervals, last_seq as u64)?;
         Some(Self { membership, kind, cursor: cursor as u64, member_count: member_count as u64, account_ids })
     }
@@ -169,17 +172,19 @@ pub(crate) async fn members(
     pool: &PgPool,
     conversations: &[ConversationId],
 ) -> Result<HashMap<ConversationId, Vec<(AccountId, gate::Interval)>>, Error> {
-    let rows: Vec<(Uuid, Uuid, i64, Option<i64>)> = sqlx::query_as(
-        "SELECT conversation_id, account_id, joined_seq, left_seq FROM member WHERE conversation_id = ANY($1)",
+    type Stay = (Uuid, Uuid, i64, Option<i64>, Option<i64>);
+    let rows: Vec<Stay> = sqlx::query_as(
+        "SELECT conversation_id, account_id, joined_seq, left_seq, left_position FROM member
+         WHERE conversation_id = ANY($1)",
     )
     .bind(conversations.iter().map(|id| id.0).collect::<Vec<_>>())
     .fetch_all(statement::bounded(pool))
     .await
     .map_err(Error::database("read members"))?;
     let mut members = HashMap::<_, Vec<_>>::new();
-    for (conversation, account, joined, left) in rows {
+    for (conversation, account, joined, left, left_at) in rows {
         let of = members.entry(ConversationId(conversation)).or_default();
-        of.push((AccountId(account), gate::interval(joined, left)));
+        of.push((AccountId(account), gate::interval(joined, left, left_at)));
     }
     Ok(members)
 }

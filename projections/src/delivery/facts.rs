@@ -101,5 +101,6 @@ impl Facts {
 }
 
 fn from_the_start(members: &[AccountId]) -> Members {
-    members.iter().map(|account| (*account, Interval { joined_seq: 0, left_seq: None })).collect()
+    let stay = Interval { joined_seq: 0, left_seq: None, left_position: None };
+    members.iter().map(|account| (*account, stay)).collect()
 }

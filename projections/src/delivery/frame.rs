@@ -96,7 +96,8 @@ fn started(record: &Record, kind: Kind, members: Vec<AccountId>) -> Result<Frame
 }
 
 fn sent(record: &Record, event: Conversation, facts: &Facts, keyring: &Keyring) -> Result<Frame, Error> {
-    let message = message::project::sent(record, event).expect("the caller has looked: it is a message");
+    let sent = message::project::sent(record, event);
+    let message = sent.and_then(|sent| sent.birth()).expect("the caller has looked: it is a message");
     let to = facts.seeing(message.conversation_id, message.seq)?;
     push(to, &Push::MessageSent { message: message::shown(keyring, &message), position: position(record) })
 }

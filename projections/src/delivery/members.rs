@@ -60,7 +60,7 @@ mod tests {
     #[test]
     fn a_message_goes_to_those_whose_stay_holds_its_seq() {
         let account = |number| AccountId(Uuid::from_u128(number));
-        let stay = |joined_seq, left_seq| Interval { joined_seq, left_seq };
+        let stay = |joined_seq, left_seq| Interval { joined_seq, left_seq, left_position: None };
         let mut cache = Cache::default();
         let members = [(account(1), stay(0, None)), (account(2), stay(0, Some(4))), (account(3), stay(4, None))];
         cache.insert(conversation(0), Arc::new(members));

@@ -1,11 +1,13 @@
 //! Messages: the history store behind one trait, what the projection `history` writes to it, and how they are read.
 
+mod change;
 mod postgres;
 pub(crate) mod project;
 mod query;
 mod store;
 
+pub use change::{Body, Change, Message, What};
 pub use postgres::PostgresHistory;
 pub(crate) use query::shown;
 pub use query::{Query, Range};
-pub use store::{HistoryStore, Message, Order, Span};
+pub use store::{HistoryStore, Order, Span};

@@ -1,8 +1,8 @@
-//! The projection `history`: every sent message to the store, with the checkpoint.
+//! The projection `history`: what events do to messages to the store, with the checkpoint.
 
 use crate::{
     Error, Projection,
-    message::{HistoryStore, Message},
+    message::{Body, Change, HistoryStore, What},
     projector::{Batch, PACE, Projector},
 };
 use natter_domain::{ConversationId, Noun, conversation::Event};
@@ -24,26 +24,28 @@ impl Projector for History {
     const PACE: Option<Duration> = Some(PACE);
 
     async fn apply(&mut self, batch: Batch<'_>) -> Result<(), Error> {
-        let mut messages = Vec::new();
-        for record in batch.records.iter().filter(|record| record.noun == Noun::Conversation) {
-            messages.extend(sent(record, record.decode()?));
+        let mut changes = Vec::new();
+        for record in batch.records {
+            changes.extend(change(record)?);
         }
-        self.store.append(&messages, &batch.step()).await?;
+        self.store.append(&changes, &batch.step()).await?;
         fault::reach("projection.history.after_commit").await;
         Ok(())
     }
 }
 
-/// The message that the event tells of, if it is one that was sent.
-pub(crate) fn sent(record: &Record, event: Event) -> Option<Message> {
-    let Event::MessageSent { message_id, seq, sender, body, .. } = event else { return None };
-    Some(Message {
-        conversation_id: ConversationId(record.aggregate_id),
-        seq,
-        message_id,
-        sender,
-        body: Some(body),
-        sent_at: record.time,
-        position: record.position,
+/// What the record does to history, if it does anything.
+fn change(record: &Record) -> Result<Option<Change>, Error> {
+    Ok(match record.noun {
+        Noun::Conversation => sent(record, record.decode()?),
+        _ => None,
     })
+}
+
+/// The message that the event tells of, if it is one that was sent.
+pub(crate) fn sent(record: &Record, event: Event) -> Option<Change> {
+    let Event::MessageSent { message_id, seq, sender, body, .. } = event else { return None };
+    let what = What::Sent { message_id, sender: Some(sender), body: Body::Sealed(body) };
+    let conversation_id = ConversationId(record.aggregate_id);
+    Some(Change { conversation_id, seq, position: record.position, at: record.time, what })
 }

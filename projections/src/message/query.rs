@@ -3,7 +3,7 @@
 use crate::{
     Error, Shared,
     gate::{self, Membership},
-    message::{Message, Order},
+    message::{Body, Message, Order},
 };
 use natter_client::wire;
 use natter_domain::{AccountId, ConversationId, MessageId, limit};
@@ -49,25 +49,41 @@ impl Query<'_> {
         message: MessageId,
     ) -> Result<Option<wire::Message>, Error> {
         let Some(membership) = gate::member(self.0, viewer, conversation).await? else { return Ok(None) };
-        let message = self.0.history.one(membership.conversation(), message).await?;
-        let seen = message.filter(|message| membership.sees(message.seq));
-        Ok(seen.map(|message| shown(&self.0.keyring, &message)))
+        let found = self.0.history.by_ids(membership.conversation(), &[message]).await?;
+        let Some(message) = found.into_iter().find(|message| membership.sees(message.seq)) else { return Ok(None) };
+        let as_seen = self.as_seen(&membership, message).await?;
+        Ok(as_seen.map(|message| shown(&self.0.keyring, &message)))
+    }
+
+    /// A message that the viewer may see, as it stood when their stay ended.
+    async fn as_seen(&self, membership: &Membership, message: Message) -> Result<Option<Message>, Error> {
+        let spans = membership.visible(message.seq - 1, message.seq);
+        if spans.iter().all(|span| message.changed <= span.as_of) {
+            return Ok(Some(message));
+        }
+        let page = self.0.history.page(membership.conversation(), &spans, Order::OldestFirst, 1).await?;
+        Ok(page.into_iter().next())
     }
 }
 
 /// As everybody who may see it sees it. The body is null where its key is gone, and where it is of a kind that this
 /// binary does not know.
 pub(crate) fn shown(keyring: &Keyring, message: &Message) -> wire::Message {
-    let conversation = message.conversation_id.0;
-    let body = message.body.as_ref().and_then(|sealed| keyring.open(conversation, sealed));
     wire::Message {
-        conversation_id: conversation,
+        conversation_id: message.conversation_id.0,
         message_id: message.message_id.0,
         seq: message.seq,
-        sender: Some(message.sender.0),
-        body: body.and_then(|json| serde_json::from_slice(&json).ok()),
+        sender: message.sender.map(|sender| sender.0),
+        body: message.body.as_ref().and_then(|body| opened(keyring, message.conversation_id, body)),
         sent_at: message.sent_at.to_string(),
-        edited_at: None,
-        recalled_at: None,
+        edited_at: message.edited_at.map(|at| at.to_string()),
+        recalled_at: message.recalled_at.map(|at| at.to_string()),
+    }
+}
+
+fn opened(keyring: &Keyring, conversation: ConversationId, body: &Body) -> Option<wire::Body> {
+    match body {
+        Body::Sealed(sealed) => serde_json::from_slice(&keyring.open(conversation.0, sealed)?).ok(),
+        Body::System(json) => serde_json::from_str(json).ok(),
     }
 }

@@ -1,40 +1,36 @@
 //! What a home for message history promises. The tests hold the promises, written once; every implementation keeps
 //! them. Who may see what is not known here: callers pass the spans that the gate gave them.
 
-use crate::{Error, Step};
+use crate::{
+    Error, Step,
+    message::{Change, Message},
+};
 use futures::future::BoxFuture;
-use natter_domain::{AccountId, ConversationId, MessageId, Sealed, Timestamp};
+use natter_domain::{AccountId, ConversationId, MessageId};
 use std::collections::HashMap;
 
-/// A message as it is kept: sealed.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Message {
-    pub conversation_id: ConversationId,
-    pub seq: u64,
-    pub message_id: MessageId,
-    pub sender: AccountId,
-    /// `None`: sealed in a way that this binary does not know.
-    pub body: Option<Sealed>,
-    pub sent_at: Timestamp,
-    /// The event's position in the conversation's lane.
-    pub position: u64,
-}
-
-/// The seqs `after < seq <= until`.
+/// The seqs `after < seq <= until`, as they stood at a position.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Span {
     pub after: u64,
     pub until: u64,
+    /// In the conversation's lane; `u64::MAX`: now. Recalls always apply, whatever this says.
+    pub as_of: u64,
 }
 
 impl Span {
+    /// The seqs as they are now.
+    pub fn now(after: u64, until: u64) -> Self {
+        Self { after, until, as_of: u64::MAX }
+    }
+
     pub fn contains(&self, seq: u64) -> bool {
         self.after < seq && seq <= self.until
     }
 
     pub fn intersection(self, other: Self) -> Option<Self> {
-        let span = Self { after: self.after.max(other.after), until: self.until.min(other.until) };
-        (span.after < span.until).then_some(span)
+        let (after, until) = (self.after.max(other.after), self.until.min(other.until));
+        (after < until).then(|| Self { after, until, as_of: self.as_of.min(other.as_of) })
     }
 }
 
@@ -46,10 +42,11 @@ pub enum Order {
 
 /// Where messages are kept.
 pub trait HistoryStore: Send + Sync + 'static {
-    /// Stores the messages and moves history's checkpoint over the batch they came from, which may hold none. A store
-    /// with transactions does both in one; one without writes the messages first, so that a crash between the two
-    /// only brings them again. A message that is there already stays as it is.
-    fn append<'a>(&'a self, messages: &'a [Message], step: &'a Step) -> BoxFuture<'a, Result<(), Error>>;
+    /// Applies the changes, which are of one lane in rising positions, and moves history's checkpoint over the batch they
+    /// came from, which may hold none. A store with transactions does both in one; one without writes the changes first,
+    /// so that a crash between the two only brings them again. Applying again, or an older change after a newer one,
+    /// changes nothing.
+    fn append<'a>(&'a self, changes: &'a [Change], step: &'a Step) -> BoxFuture<'a, Result<(), Error>>;
 
     /// The first `limit` messages of the spans in that order. The spans do not overlap and rise.
     fn page<'a>(
@@ -60,20 +57,45 @@ pub trait HistoryStore: Send + Sync + 'static {
         limit: u32,
     ) -> BoxFuture<'a, Result<Vec<Message>, Error>>;
 
-    fn one(&self, conversation: ConversationId, message: MessageId) -> BoxFuture<'_, Result<Option<Message>, Error>>;
+    /// Those of the ids that exist, as they are now, in any order. Who may see them, and as of when, the caller asks the
+    /// gate by their seqs.
+    fn by_ids<'a>(
+        &'a self,
+        conversation: ConversationId,
+        ids: &'a [MessageId],
+    ) -> BoxFuture<'a, Result<Vec<Message>, Error>>;
 
-    /// How many messages of others each conversation has in its spans; one with none may be left out. One query.
+    /// How many messages of others each conversation has in its spans, system and recalled ones left out; one with none
+    /// may be left out. One query.
     fn unread<'a>(
         &'a self,
         viewer: AccountId,
         spans: &'a [(ConversationId, Span)],
     ) -> BoxFuture<'a, Result<HashMap<ConversationId, u64>, Error>>;
 
-    /// The newest message of each conversation in its spans. One query.
+    /// The newest message of each conversation in its spans.
     fn last<'a>(
         &'a self,
         spans: &'a [(ConversationId, Span)],
     ) -> BoxFuture<'a, Result<HashMap<ConversationId, Message>, Error>>;
+
+    /// Messages born at or before the position `after` whose newest change lies behind it and not behind `until`; whole,
+    /// as they are now, by rising `changed`, at most `limit`.
+    fn changed(
+        &self,
+        conversation: ConversationId,
+        after: u64,
+        until: u64,
+        limit: u32,
+    ) -> BoxFuture<'_, Result<Vec<Message>, Error>>;
+
+    /// Which emojis the viewer has on which of these seqs now, each list sorted; a seq with none may be left out.
+    fn mine<'a>(
+        &'a self,
+        viewer: AccountId,
+        conversation: ConversationId,
+        seqs: &'a [u64],
+    ) -> BoxFuture<'a, Result<HashMap<u64, Vec<String>>, Error>>;
 }
 
 #[cfg(test)]
@@ -82,7 +104,7 @@ mod tests {
 
     #[test]
     fn spans_meet_in_what_both_hold() {
-        let span = |after, until| Span { after, until };
+        let span = |after, until| Span { after, until, as_of: until };
         assert_eq!(span(0, 5).intersection(span(3, 9)), Some(span(3, 5)));
         assert_eq!(span(0, 5).intersection(span(5, 9)), None);
         assert_eq!([0, 1, 5, 6].map(|seq| span(0, 5).contains(seq)), [false, true, true, false]);

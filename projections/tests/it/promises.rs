@@ -1,19 +1,22 @@
 //! What every home of message history promises, written once. A store runs it all by handing in itself, empty, with
 //! its checkpoint at the begin of a lane.
 
+mod later;
+
 use natter_domain::{AccountId, ConversationId, KeyId, MessageId, Sealed, Timestamp};
 use natter_projections::{
     Error, Step,
-    message::{HistoryStore, Message, Order, Span},
+    message::{Body, Change, HistoryStore, Message, Order, Span, What},
 };
 use natter_streams::{Error as LogError, Hash, Lane, Link};
+use std::collections::BTreeMap;
 use uuid::Uuid;
 
 const ALICE: AccountId = AccountId(Uuid::from_u128(0xa));
 const BOB: AccountId = AccountId(Uuid::from_u128(0xb));
 const ONE: ConversationId = ConversationId(Uuid::from_u128(1));
 const OTHER: ConversationId = ConversationId(Uuid::from_u128(2));
-const ALL: Span = Span { after: 0, until: u64::MAX };
+const ALL: Span = Span { after: 0, until: u64::MAX, as_of: u64::MAX };
 
 /// A store under test; it is filled once, each promise reads.
 pub async fn hold(store: &dyn HistoryStore) {
@@ -26,7 +29,8 @@ pub async fn hold(store: &dyn HistoryStore) {
     one_message_is_found_in_its_conversation_only(store).await;
     unread_counts_others_within_spans(store).await;
     the_newest_of_each_conversation_in_one_query(store).await;
-    a_body_comes_back_sealed_as_it_went(store).await;
+    a_body_comes_back_as_it_went(store).await;
+    later::hold(store).await;
 }
 
 fn at(position: u64) -> Link {
@@ -34,45 +38,83 @@ fn at(position: u64) -> Link {
     Link { lane: Lane::new(0), incarnation: Uuid::from_u128(9), position, hash }
 }
 
+fn sealed(byte: u64) -> Body {
+    Body::Sealed(Sealed { key: KeyId::Installation, bytes: vec![byte as u8; 40] })
+}
+
+fn system(seq: u64) -> Body {
+    Body::System(format!(r#"{{"kind":"system","code":"test","text":"number {seq}"}}"#))
+}
+
 /// Of every three the third is Bob's.
+fn sent(conversation_id: ConversationId, seq: u64) -> Change {
+    let what = What::Sent { message_id: id(seq), sender: Some(sender(seq)), body: sealed(seq) };
+    Change { conversation_id, seq, position: 100 + seq, at: time(seq), what }
+}
+
+fn sender(seq: u64) -> AccountId {
+    if seq.is_multiple_of(3) { BOB } else { ALICE }
+}
+
+fn id(seq: u64) -> MessageId {
+    MessageId(Uuid::from_u128(u128::from(seq)))
+}
+
+fn time(position: u64) -> Timestamp {
+    Timestamp::from_millis(1_700_000_000_123 + position as i64)
+}
+
 fn message(conversation_id: ConversationId, seq: u64) -> Message {
     Message {
         conversation_id,
         seq,
-        message_id: MessageId(Uuid::from_u128(u128::from(seq))),
-        sender: if seq.is_multiple_of(3) { BOB } else { ALICE },
-        body: Some(Sealed { key: KeyId::Installation, bytes: vec![seq as u8; 40] }),
-        sent_at: Timestamp::from_millis(1_700_000_000_123 + seq as i64),
+        message_id: id(seq),
+        sender: Some(sender(seq)),
+        body: Some(sealed(seq)),
+        sent_at: time(seq),
+        edited_at: None,
+        recalled_at: None,
+        pinned_at: None,
+        reactions: BTreeMap::new(),
         position: 100 + seq,
+        changed: 100 + seq,
     }
+}
+
+fn sends(conversation: ConversationId, seqs: impl IntoIterator<Item = u64>) -> Vec<Change> {
+    seqs.into_iter().map(|seq| sent(conversation, seq)).collect()
 }
 
 fn messages(conversation: ConversationId, seqs: impl IntoIterator<Item = u64>) -> Vec<Message> {
     seqs.into_iter().map(|seq| message(conversation, seq)).collect()
 }
 
+async fn all(store: &dyn HistoryStore, conversation: ConversationId) -> Vec<Message> {
+    store.page(conversation, &[ALL], Order::OldestFirst, 100).await.unwrap()
+}
+
 /// Ten messages in one conversation, two in another, interleaved, in two batches.
 async fn it_takes_batches(store: &dyn HistoryStore) -> Step {
     let start = Link { position: 0, hash: Hash::default(), ..at(0) };
-    let first = [messages(ONE, 1..=4), messages(OTHER, 1..=2)].concat();
+    let first = [sends(ONE, 1..=4), sends(OTHER, 1..=2)].concat();
     store.append(&first, &Step { from: start, to: at(6) }).await.unwrap();
     let step = Step { from: at(6), to: at(12) };
-    store.append(&messages(ONE, 5..=10), &step).await.unwrap();
+    store.append(&sends(ONE, 5..=10), &step).await.unwrap();
     step
 }
 
 async fn it_refuses_a_step_from_elsewhere(store: &dyn HistoryStore, step: &Step) {
-    let refused = store.append(&messages(ONE, [11]), step).await;
-    assert!(matches!(refused, Err(Error::Log(LogError::Overtaken { .. }))), "{refused:?}");
-    assert_eq!(store.one(ONE, MessageId(Uuid::from_u128(11))).await.unwrap(), None, "refused, but written");
+    for changes in [sends(ONE, [11]), vec![later::edited(5, 120)]] {
+        let refused = store.append(&changes, step).await;
+        assert!(matches!(refused, Err(Error::Log(LogError::Overtaken { .. }))), "{refused:?}");
+    }
+    assert_eq!(all(store, ONE).await, messages(ONE, 1..=10), "refused, but written");
 }
 
 async fn a_batch_that_comes_again_changes_nothing(store: &dyn HistoryStore, step: &Step) {
-    let other_sender = Message { sender: BOB, ..message(ONE, 5) };
     let step = Step { from: step.to, to: at(13) };
-    store.append(&[messages(ONE, 6..=10), vec![other_sender]].concat(), &step).await.unwrap();
-    let stored = store.page(ONE, &[ALL], Order::OldestFirst, 100).await.unwrap();
-    assert_eq!(stored, messages(ONE, 1..=10));
+    store.append(&sends(ONE, 6..=10), &step).await.unwrap();
+    assert_eq!(all(store, ONE).await, messages(ONE, 1..=10));
 }
 
 async fn a_batch_without_messages_moves_the_checkpoint(store: &dyn HistoryStore, _: &Step) {
@@ -83,27 +125,30 @@ async fn a_batch_without_messages_moves_the_checkpoint(store: &dyn HistoryStore,
 async fn pages_go_both_ways_and_end(store: &dyn HistoryStore) {
     let newest = store.page(ONE, &[ALL], Order::NewestFirst, 3).await.unwrap();
     assert_eq!(newest, messages(ONE, [10, 9, 8]));
-    let behind = [Span { after: 8, until: u64::MAX }];
+    let behind = [Span::now(8, u64::MAX)];
     assert_eq!(store.page(ONE, &behind, Order::OldestFirst, 3).await.unwrap(), messages(ONE, [9, 10]));
-    let beyond = [Span { after: 10, until: u64::MAX }];
+    let beyond = [Span::now(10, u64::MAX)];
     assert_eq!(store.page(ONE, &beyond, Order::OldestFirst, 3).await.unwrap(), []);
 }
 
 async fn pages_keep_to_their_spans(store: &dyn HistoryStore) {
-    let spans = [Span { after: 0, until: 2 }, Span { after: 7, until: 9 }];
+    let spans = [Span::now(0, 2), Span::now(7, 9)];
     assert_eq!(store.page(ONE, &spans, Order::NewestFirst, 100).await.unwrap(), messages(ONE, [9, 8, 2, 1]));
     assert_eq!(store.page(ONE, &spans, Order::OldestFirst, 3).await.unwrap(), messages(ONE, [1, 2, 8]));
     assert_eq!(store.page(ONE, &[], Order::OldestFirst, 3).await.unwrap(), []);
 }
 
 async fn one_message_is_found_in_its_conversation_only(store: &dyn HistoryStore) {
-    let id = MessageId(Uuid::from_u128(7));
-    assert_eq!(store.one(ONE, id).await.unwrap(), Some(message(ONE, 7)));
-    assert_eq!(store.one(OTHER, id).await.unwrap(), None);
+    assert_eq!(store.by_ids(ONE, &[id(7)]).await.unwrap(), messages(ONE, [7]));
+    assert_eq!(store.by_ids(OTHER, &[id(7)]).await.unwrap(), []);
+    let mut several = store.by_ids(ONE, &[id(9), id(77), id(2)]).await.unwrap();
+    several.sort_by_key(|message| message.seq);
+    assert_eq!(several, messages(ONE, [2, 9]));
+    assert_eq!(store.by_ids(ONE, &[]).await.unwrap(), []);
 }
 
 async fn unread_counts_others_within_spans(store: &dyn HistoryStore) {
-    let spans = [(ONE, Span { after: 2, until: 6 }), (ONE, Span { after: 8, until: 10 }), (OTHER, ALL)];
+    let spans = [(ONE, Span::now(2, 6)), (ONE, Span::now(8, 10)), (OTHER, ALL)];
     let of_bob = store.unread(BOB, &spans).await.unwrap();
     // 4, 5, 10 (3, 6 and 9 are his own); 1, 2
     assert_eq!((of_bob[&ONE], of_bob[&OTHER]), (3, 2));
@@ -113,15 +158,24 @@ async fn unread_counts_others_within_spans(store: &dyn HistoryStore) {
 }
 
 async fn the_newest_of_each_conversation_in_one_query(store: &dyn HistoryStore) {
-    let spans = [(ONE, Span { after: 0, until: 2 }), (ONE, Span { after: 4, until: 8 }), (OTHER, ALL)];
+    let spans = [(ONE, Span::now(0, 2)), (ONE, Span::now(4, 8)), (OTHER, ALL)];
     let last = store.last(&spans).await.unwrap();
     assert_eq!((&last[&ONE], &last[&OTHER]), (&message(ONE, 8), &message(OTHER, 2)));
-    let none = store.last(&[(OTHER, Span { after: 2, until: 9 })]).await.unwrap();
+    let none = store.last(&[(OTHER, Span::now(2, 9))]).await.unwrap();
     assert!(none.is_empty());
 }
 
-async fn a_body_comes_back_sealed_as_it_went(store: &dyn HistoryStore) {
-    let stored = store.one(ONE, MessageId(Uuid::from_u128(3))).await.unwrap().unwrap();
-    assert_eq!(stored.body, message(ONE, 3).body);
-    assert_eq!(stored.sent_at, message(ONE, 3).sent_at);
+/// A system message comes as the eleventh of one conversation, and the third of the other.
+async fn a_body_comes_back_as_it_went(store: &dyn HistoryStore) {
+    let born = |conversation, seq| {
+        let what = What::Sent { message_id: id(seq), sender: None, body: system(seq) };
+        Change { what, ..sent(conversation, seq) }
+    };
+    store.append(&[born(ONE, 11), born(OTHER, 3)], &Step { from: at(21), to: at(22) }).await.unwrap();
+    let stored = all(store, ONE).await;
+    assert_eq!(stored[2], message(ONE, 3));
+    assert_eq!(stored[10], Message { sender: None, body: Some(system(11)), ..message(ONE, 11) });
+    // Nobody has to read what nobody has said.
+    let unread = store.unread(BOB, &[(OTHER, ALL)]).await.unwrap();
+    assert_eq!(unread[&OTHER], 2);
 }

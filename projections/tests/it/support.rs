@@ -304,8 +304,18 @@ pub fn assert_same(found: &[String], expected: &[String], when: &str) {
     assert!(found == expected, "{when}, missing: {missing:#?}\nadded: {added:#?}");
 }
 
-pub const TABLES: [&str; 8] =
-    ["account", "session", "friend_request", "friendship", "conversation", "member", "inbox_cursor", "message"];
+pub const TABLES: [&str; 10] = [
+    "account",
+    "session",
+    "friend_request",
+    "friendship",
+    "conversation",
+    "member",
+    "inbox_cursor",
+    "message",
+    "message_change",
+    "reaction",
+];
 
 /// The position that a token of one lane names.
 pub fn place(positions: &Positions) -> (Lane, Place) {

@@ -1,0 +1,155 @@
+//! A message as it is kept, and what events do to it. A message at a position is the fold of its changes up to there:
+//! [`Change::birth`], then [`Message::apply`].
+
+use natter_domain::{AccountId, ConversationId, MessageId, Sealed, Timestamp};
+use std::{collections::BTreeMap, fmt};
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Message {
+    pub conversation_id: ConversationId,
+    pub seq: u64,
+    pub message_id: MessageId,
+    /// `None`: a system message.
+    pub sender: Option<AccountId>,
+    /// `None`: recalled, or sealed in a way that this binary does not know.
+    pub body: Option<Body>,
+    pub sent_at: Timestamp,
+    pub edited_at: Option<Timestamp>,
+    pub recalled_at: Option<Timestamp>,
+    pub pinned_at: Option<Timestamp>,
+    /// Emoji -> how many; never 0.
+    pub reactions: BTreeMap<String, u64>,
+    /// Of its birth, in the conversation's lane.
+    pub position: u64,
+    /// Of its newest change; `position` where there was none.
+    pub changed: u64,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Body {
+    Sealed(Sealed),
+    /// The body's JSON: ids only, nothing personal.
+    System(String),
+}
+
+impl Body {
+    /// The text form in stores, read. JSON begins with a brace, nothing sealed does.
+    pub fn parse(text: &str) -> Option<Self> {
+        if text.starts_with('{') { Some(Self::System(text.to_owned())) } else { Sealed::parse(text).map(Self::Sealed) }
+    }
+}
+
+/// The text form in stores.
+impl fmt::Display for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sealed(sealed) => sealed.fmt(f),
+            Self::System(json) => f.write_str(json),
+        }
+    }
+}
+
+/// What an event does to history.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Change {
+    pub conversation_id: ConversationId,
+    pub seq: u64,
+    /// The event's, in the conversation's lane.
+    pub position: u64,
+    pub at: Timestamp,
+    pub what: What,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum What {
+    Sent {
+        message_id: MessageId,
+        sender: Option<AccountId>,
+        body: Body,
+    },
+    Edited {
+        body: Body,
+    },
+    /// Both bodies go; all else stays as it was.
+    Recalled,
+    /// `count`: of that emoji on that message, with this one.
+    Reacted {
+        account: AccountId,
+        emoji: String,
+        count: u64,
+    },
+    Unreacted {
+        account: AccountId,
+        emoji: String,
+        count: u64,
+    },
+    Pinned,
+    Unpinned,
+}
+
+impl Change {
+    /// The message that the change brings into being, if it does.
+    pub fn birth(&self) -> Option<Message> {
+        let What::Sent { message_id, sender, body } = &self.what else { return None };
+        Some(Message {
+            conversation_id: self.conversation_id,
+            seq: self.seq,
+            message_id: *message_id,
+            sender: *sender,
+            body: Some(body.clone()),
+            sent_at: self.at,
+            edited_at: None,
+            recalled_at: None,
+            pinned_at: None,
+            reactions: BTreeMap::new(),
+            position: self.position,
+            changed: self.position,
+        })
+    }
+}
+
+impl Message {
+    /// Changes of one message in rising positions; one that is not newer changes nothing.
+    pub fn apply(&mut self, change: &Change) {
+        if change.position <= self.changed {
+            return;
+        }
+        self.changed = change.position;
+        match &change.what {
+            What::Sent { .. } => {}
+            What::Edited { body } => {
+                self.body = self.recalled_at.is_none().then(|| body.clone());
+                self.edited_at = Some(change.at);
+            }
+            What::Recalled => {
+                self.body = None;
+                self.recalled_at = Some(change.at);
+            }
+            What::Reacted { emoji, count, .. } | What::Unreacted { emoji, count, .. } => {
+                if *count == 0 {
+                    self.reactions.remove(emoji);
+                } else {
+                    self.reactions.insert(emoji.clone(), *count);
+                }
+            }
+            What::Pinned => self.pinned_at = Some(change.at),
+            What::Unpinned => self.pinned_at = None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use natter_domain::KeyId;
+
+    #[test]
+    fn bodies_come_back_from_their_text() {
+        let sealed = Body::Sealed(Sealed { key: KeyId::Installation, bytes: vec![1, 2, 3] });
+        let system = Body::System(r#"{"kind":"system"}"#.to_owned());
+        for body in [sealed, system] {
+            assert_eq!(Body::parse(&body.to_string()), Some(body));
+        }
+        assert_eq!(Body::parse("unknown.AQID"), None);
+    }
+}

@@ -1,0 +1,73 @@
+//! What the later changes of a batch come to, message by message: one row each, however often it changed.
+
+use crate::message::{Body, Change, What};
+use natter_domain::{AccountId, Timestamp};
+use std::collections::BTreeMap;
+use uuid::Uuid;
+
+/// In the order of their keys, so that two batches never wait for each other's rows crosswise.
+#[derive(Default)]
+pub(super) struct Patches<'a> {
+    /// By conversation and seq.
+    pub messages: BTreeMap<(Uuid, u64), Patch<'a>>,
+    /// Whether it stands.
+    pub votes: BTreeMap<Vote<'a>, bool>,
+}
+
+/// `None`: the batch leaves it as it is.
+#[derive(Default)]
+pub(super) struct Patch<'a> {
+    pub newest: u64,
+    pub edited: Option<(&'a Body, Timestamp)>,
+    pub recalled_at: Option<Timestamp>,
+    pub pinned_at: Option<Option<Timestamp>>,
+    counts: BTreeMap<&'a str, Option<u64>>,
+}
+
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Vote<'a> {
+    pub conversation: Uuid,
+    pub seq: u64,
+    pub account: AccountId,
+    pub emoji: &'a str,
+}
+
+impl<'a> Patches<'a> {
+    /// Of changes in rising positions, none of them `Sent`.
+    pub fn of(changes: &[&'a Change]) -> Self {
+        let mut patches = Self::default();
+        for change in changes {
+            patches.note(change);
+        }
+        patches
+    }
+
+    fn note(&mut self, change: &'a Change) {
+        let (conversation, seq) = (change.conversation_id.0, change.seq);
+        let patch = self.messages.entry((conversation, seq)).or_default();
+        patch.newest = change.position;
+        match &change.what {
+            What::Sent { .. } => debug_assert!(false, "it is a row of its own"),
+            What::Edited { body } => patch.edited = Some((body, change.at)),
+            What::Recalled => patch.recalled_at = Some(change.at),
+            What::Reacted { account, emoji, count } | What::Unreacted { account, emoji, count } => {
+                patch.counts.insert(emoji, (*count > 0).then_some(*count));
+                let vote = Vote { conversation, seq, account: *account, emoji };
+                self.votes.insert(vote, matches!(change.what, What::Reacted { .. }));
+            }
+            What::Pinned => patch.pinned_at = Some(Some(change.at)),
+            What::Unpinned => patch.pinned_at = Some(None),
+        }
+    }
+
+    pub fn recalled(&self) -> impl Iterator<Item = (Uuid, u64)> {
+        self.messages.iter().filter(|(_, patch)| patch.recalled_at.is_some()).map(|(key, _)| *key)
+    }
+}
+
+impl Patch<'_> {
+    /// The changed counts as JSON; null where none is left.
+    pub fn reactions(&self) -> String {
+        serde_json::to_string(&self.counts).expect("strings and numbers are JSON")
+    }
+}

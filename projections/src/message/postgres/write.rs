@@ -1,0 +1,219 @@
+//! Writing. A batch of nothing but sent messages is one statement with its checkpoint: as a transaction of four it took
+//! four round trips, which cost more than the rows. What happens to messages later is rarer, and takes a transaction.
+
+use super::{
+    number,
+    patch::{Patch, Patches},
+};
+use crate::{
+    Error, Projection, Step,
+    message::{Body, Change, What},
+    sql,
+};
+use natter_domain::{AccountId, MessageId, Timestamp};
+use natter_streams::{checkpoint::MOVE, statement};
+use sqlx::{
+    Connection, PgConnection, PgPool, Postgres, Row as _, postgres::PgArguments, query::Query,
+    types::time::OffsetDateTime,
+};
+use std::sync::LazyLock;
+use uuid::Uuid;
+
+/// The rows are read through the move: where the checkpoint is elsewhere, there are none, and none is written.
+static APPEND: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "WITH moved AS ({MOVE} RETURNING 1), written AS (
+             INSERT INTO message (conversation_id, seq, message_id, sender, body, sent_at, position)
+             SELECT row.* FROM moved, UNNEST($7::uuid[], $8::bigint[], $9::uuid[], $10::uuid[], $11::text[],
+                                             $12::timestamptz[], $13::bigint[]) AS row
+             ON CONFLICT (conversation_id, seq) DO NOTHING)
+         SELECT count(*) FROM moved"
+    )
+});
+
+const CHANGES: &str = "
+    INSERT INTO message_change (conversation_id, seq, position, at, what, body, account_id, emoji, count)
+    SELECT * FROM UNNEST($1::uuid[], $2::bigint[], $3::bigint[], $4::timestamptz[], $5::text[], $6::text[], $7::uuid[],
+                         $8::text[], $9::bigint[])
+    ON CONFLICT DO NOTHING";
+
+/// A patch holds what the changes of a batch come to, so it is taken whole or, where the row has seen its newest change,
+/// not at all. Reactions follow the rows that took it. A count of nothing comes as null, which is stripped.
+const PATCH: &str = "
+    WITH patch AS (
+        SELECT * FROM UNNEST($1::uuid[], $2::bigint[], $3::bigint[], $4::text[], $5::timestamptz[], $6::timestamptz[],
+                             $7::boolean[], $8::timestamptz[], $9::text[])
+            AS patch(conversation_id, seq, newest, edited_body, edited_at, recalled_at, pins, pinned_at, reactions)
+    ), patched AS (
+        UPDATE message SET
+            body = CASE WHEN patch.recalled_at IS NULL THEN message.body END,
+            edited_body = CASE WHEN coalesce(message.recalled_at, patch.recalled_at) IS NULL
+                          THEN coalesce(patch.edited_body, message.edited_body) END,
+            edited_at = coalesce(patch.edited_at, message.edited_at),
+            recalled_at = coalesce(patch.recalled_at, message.recalled_at),
+            pinned_at = CASE WHEN patch.pins IS NULL THEN message.pinned_at ELSE patch.pinned_at END,
+            reactions = nullif(jsonb_strip_nulls(coalesce(message.reactions, '{}') || patch.reactions::jsonb), '{}'),
+            changed = patch.newest
+        FROM patch
+        WHERE message.conversation_id = patch.conversation_id AND message.seq = patch.seq
+              AND coalesce(message.changed, 0) < patch.newest
+        RETURNING message.conversation_id, message.seq
+    ), reacted AS (
+        SELECT vote.* FROM patched JOIN UNNEST($10::uuid[], $11::bigint[], $12::uuid[], $13::text[], $14::boolean[])
+            AS vote(conversation_id, seq, account_id, emoji, stands) USING (conversation_id, seq)
+    ), gone AS (
+        DELETE FROM reaction USING reacted
+        WHERE reaction.conversation_id = reacted.conversation_id AND reaction.account_id = reacted.account_id
+              AND reaction.seq = reacted.seq AND reaction.emoji = reacted.emoji AND NOT reacted.stands
+    )
+    INSERT INTO reaction (conversation_id, account_id, seq, emoji)
+    SELECT conversation_id, account_id, seq, emoji FROM reacted WHERE stands ON CONFLICT DO NOTHING";
+
+const FORGET: &str = "
+    UPDATE message_change SET body = NULL FROM UNNEST($1::uuid[], $2::bigint[]) AS recalled(conversation_id, seq)
+    WHERE message_change.conversation_id = recalled.conversation_id AND message_change.seq = recalled.seq
+          AND body IS NOT NULL";
+
+pub(super) async fn append(pool: &PgPool, changes: &[Change], step: &Step) -> Result<(), Error> {
+    let sent: Vec<Sent<'_>> = changes.iter().filter_map(Sent::of).collect();
+    if sent.len() < changes.len() {
+        let written = transaction(pool, &sent, changes, step);
+        return statement::within(sql::PATIENCE, Error::database("write history"), written).await;
+    }
+    let step = step.of(Projection::History);
+    let moved = appending(step.bind(&APPEND), &sent)
+        .fetch_one(statement::bounded(pool).for_at_most(sql::PATIENCE))
+        .await
+        .map_err(Error::database("write history"))?;
+    Ok(step.taken(moved.get::<i64, _>(0) as u64)?)
+}
+
+async fn transaction(pool: &PgPool, sent: &[Sent<'_>], changes: &[Change], step: &Step) -> Result<(), Error> {
+    let failed = || Error::database("begin to write history");
+    let mut connection = statement::lend(pool).await.map_err(failed())?;
+    let mut transaction = connection.begin().await.map_err(failed())?;
+    let step = step.of(Projection::History);
+    let moved = appending(step.bind(&APPEND), sent).fetch_one(&mut *transaction).await;
+    step.taken(moved.map_err(Error::database("write sent messages"))?.get::<i64, _>(0) as u64)?;
+    let later: Vec<&Change> = changes.iter().filter(|change| !matches!(change.what, What::Sent { .. })).collect();
+    write_changes(&mut transaction, &later).await?;
+    let patches = Patches::of(&later);
+    write_patches(&mut transaction, &patches).await?;
+    forget(&mut transaction, &patches).await?;
+    transaction.commit().await.map_err(Error::database("commit history"))?;
+    connection.give_back();
+    Ok(())
+}
+
+/// A message that was sent.
+struct Sent<'a> {
+    change: &'a Change,
+    message_id: MessageId,
+    sender: Option<AccountId>,
+    body: &'a Body,
+}
+
+impl<'a> Sent<'a> {
+    fn of(change: &'a Change) -> Option<Self> {
+        let What::Sent { message_id, sender, body } = &change.what else { return None };
+        Some(Self { change, message_id: *message_id, sender: *sender, body })
+    }
+}
+
+type Statement<'q> = Query<'q, Postgres, PgArguments>;
+
+fn appending<'q>(query: Statement<'q>, sent: &[Sent<'_>]) -> Statement<'q> {
+    query
+        .bind(column(sent, |sent| sent.change.conversation_id.0))
+        .bind(column(sent, |sent| number(sent.change.seq)))
+        .bind(column(sent, |sent| sent.message_id.0))
+        .bind(column(sent, |sent| sent.sender.map(|sender| sender.0)))
+        .bind(column(sent, |sent| sent.body.to_string()))
+        .bind(column(sent, |sent| OffsetDateTime::from(sent.change.at)))
+        .bind(column(sent, |sent| number(sent.change.position)))
+}
+
+async fn write_changes(connection: &mut PgConnection, changes: &[&Change]) -> Result<(), Error> {
+    sqlx::query(CHANGES)
+        .bind(column(changes, |change| change.conversation_id.0))
+        .bind(column(changes, |change| number(change.seq)))
+        .bind(column(changes, |change| number(change.position)))
+        .bind(column(changes, |change| OffsetDateTime::from(change.at)))
+        .bind(column(changes, |change| name(&change.what)))
+        .bind(column(changes, |change| match &change.what {
+            What::Edited { body } => Some(body.to_string()),
+            _ => None,
+        }))
+        .bind(column(changes, |change| vote(&change.what).map(|(account, ..)| account.0)))
+        .bind(column(changes, |change| vote(&change.what).map(|(_, emoji, _)| emoji)))
+        .bind(column(changes, |change| vote(&change.what).map(|(.., count)| number(count))))
+        .execute(connection)
+        .await
+        .map(drop)
+        .map_err(Error::database("write changes of messages"))
+}
+
+async fn write_patches(connection: &mut PgConnection, Patches { messages, votes }: &Patches<'_>) -> Result<(), Error> {
+    let moment = |moment: Timestamp| OffsetDateTime::from(moment);
+    let messages: Vec<(&(Uuid, u64), &Patch<'_>)> = messages.iter().collect();
+    let votes: Vec<_> = votes.iter().collect();
+    sqlx::query(PATCH)
+        .bind(column(&messages, |((conversation, _), _)| *conversation))
+        .bind(column(&messages, |((_, seq), _)| number(*seq)))
+        .bind(column(&messages, |(_, patch)| number(patch.newest)))
+        .bind(column(&messages, |(_, patch)| patch.edited.map(|(body, _)| body.to_string())))
+        .bind(column(&messages, |(_, patch)| patch.edited.map(|(_, at)| moment(at))))
+        .bind(column(&messages, |(_, patch)| patch.recalled_at.map(moment)))
+        .bind(column(&messages, |(_, patch)| patch.pinned_at.map(|pinned_at| pinned_at.is_some())))
+        .bind(column(&messages, |(_, patch)| patch.pinned_at.flatten().map(moment)))
+        .bind(column(&messages, |(_, patch)| patch.reactions()))
+        .bind(column(&votes, |(vote, _)| vote.conversation))
+        .bind(column(&votes, |(vote, _)| number(vote.seq)))
+        .bind(column(&votes, |(vote, _)| vote.account.0))
+        .bind(column(&votes, |(vote, _)| vote.emoji))
+        .bind(column(&votes, |(_, stands)| **stands))
+        .execute(connection)
+        .await
+        .map(drop)
+        .map_err(Error::database("write what became of messages"))
+}
+
+/// What was recalled is not kept anywhere.
+async fn forget(connection: &mut PgConnection, patches: &Patches<'_>) -> Result<(), Error> {
+    let recalled: Vec<(Uuid, u64)> = patches.recalled().collect();
+    if recalled.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(FORGET)
+        .bind(column(&recalled, |(conversation, _)| *conversation))
+        .bind(column(&recalled, |(_, seq)| number(*seq)))
+        .execute(connection)
+        .await
+        .map(drop)
+        .map_err(Error::database("forget recalled messages"))
+}
+
+fn name(what: &What) -> &'static str {
+    match what {
+        What::Sent { .. } => "sent",
+        What::Edited { .. } => "edited",
+        What::Recalled => "recalled",
+        What::Reacted { .. } => "reacted",
+        What::Unreacted { .. } => "unreacted",
+        What::Pinned => "pinned",
+        What::Unpinned => "unpinned",
+    }
+}
+
+fn vote(what: &What) -> Option<(AccountId, &str, u64)> {
+    match what {
+        What::Reacted { account, emoji, count } | What::Unreacted { account, emoji, count } => {
+            Some((*account, emoji, *count))
+        }
+        _ => None,
+    }
+}
+
+fn column<'a, R, T>(rows: &'a [R], field: impl Fn(&'a R) -> T) -> Vec<T> {
+    rows.iter().map(field).collect()
+}

@@ -1,0 +1,172 @@
+//! What happens to messages after they were sent.
+
+use super::*;
+
+const THUMB: &str = "\u{1f44d}";
+const ODD: &str = "\"%/";
+
+pub fn change(seq: u64, position: u64) -> Change {
+    Change { conversation_id: ONE, seq, position, at: time(position), what: What::Recalled }
+}
+
+pub fn edited(seq: u64, position: u64) -> Change {
+    Change { what: What::Edited { body: sealed(position) }, ..change(seq, position) }
+}
+
+fn reacted(seq: u64, position: u64, account: AccountId, emoji: &str, count: u64) -> Change {
+    Change { what: What::Reacted { account, emoji: emoji.to_owned(), count }, ..change(seq, position) }
+}
+
+fn unreacted(seq: u64, position: u64, account: AccountId, emoji: &str, count: u64) -> Change {
+    Change { what: What::Unreacted { account, emoji: emoji.to_owned(), count }, ..change(seq, position) }
+}
+
+/// In one batch with a message that is sent between them.
+fn first() -> Vec<Change> {
+    vec![
+        edited(5, 201),
+        reacted(5, 202, BOB, THUMB, 1),
+        Change { what: What::Pinned, ..change(5, 203) },
+        Change { position: 204, ..sent(ONE, 12) },
+        reacted(12, 205, BOB, ODD, 1),
+        edited(7, 206),
+        edited(7, 207),
+    ]
+}
+
+fn second() -> Vec<Change> {
+    vec![
+        reacted(5, 208, ALICE, THUMB, 2),
+        reacted(5, 209, ALICE, "z", 1),
+        unreacted(12, 210, BOB, ODD, 0),
+        edited(5, 211),
+        change(7, 212),
+        change(9, 213),
+        unreacted(5, 214, BOB, THUMB, 1),
+        Change { what: What::Unpinned, ..change(5, 215) },
+    ]
+}
+
+pub async fn hold(store: &dyn HistoryStore) {
+    store.append(&first(), &Step { from: at(22), to: at(30) }).await.unwrap();
+    after_the_first(store).await;
+    store.append(&second(), &Step { from: at(30), to: at(40) }).await.unwrap();
+    after_the_second(store).await;
+    applying_again_changes_nothing(store).await;
+    who_left_sees_what_it_was(store).await;
+    recalled_ones_are_not_unread(store).await;
+    what_changed_comes_in_its_order(store).await;
+    everybody_finds_their_own_reactions(store).await;
+}
+
+fn counts(counts: &[(&str, u64)]) -> BTreeMap<String, u64> {
+    counts.iter().map(|(emoji, count)| ((*emoji).to_owned(), *count)).collect()
+}
+
+/// The fifth as the first batch leaves it.
+fn fifth() -> Message {
+    Message {
+        body: Some(sealed(201)),
+        edited_at: Some(time(201)),
+        pinned_at: Some(time(203)),
+        reactions: counts(&[(THUMB, 1)]),
+        changed: 203,
+        ..message(ONE, 5)
+    }
+}
+
+async fn after_the_first(store: &dyn HistoryStore) {
+    let stored = all(store, ONE).await;
+    assert_eq!(stored[4], fifth());
+    let seventh = Message { body: Some(sealed(207)), edited_at: Some(time(207)), changed: 207, ..message(ONE, 7) };
+    assert_eq!(stored[6], seventh, "the later edit counts");
+    assert_eq!(stored[11], Message { position: 204, reactions: counts(&[(ODD, 1)]), changed: 205, ..message(ONE, 12) });
+    assert_eq!(stored[5], message(ONE, 6), "others stay as they were");
+}
+
+fn expected() -> Vec<Message> {
+    let mut expected = messages(ONE, 1..=12);
+    expected[4] = Message {
+        body: Some(sealed(211)),
+        edited_at: Some(time(211)),
+        reactions: counts(&[(THUMB, 1), ("z", 1)]),
+        changed: 215,
+        ..message(ONE, 5)
+    };
+    let recalled = |seq, position| Message {
+        body: None,
+        recalled_at: Some(time(position)),
+        changed: position,
+        ..message(ONE, seq)
+    };
+    expected[6] = Message { edited_at: Some(time(207)), ..recalled(7, 212) };
+    expected[8] = recalled(9, 213);
+    expected[10] = Message { sender: None, body: Some(system(11)), ..message(ONE, 11) };
+    expected[11] = Message { position: 204, changed: 210, ..message(ONE, 12) };
+    expected
+}
+
+async fn after_the_second(store: &dyn HistoryStore) {
+    assert_eq!(all(store, ONE).await, expected());
+    assert_eq!(store.by_ids(ONE, &[id(7)]).await.unwrap(), [expected()[6].clone()]);
+    assert_eq!(all(store, OTHER).await[..2], messages(OTHER, 1..=2), "the other conversation has the same ids");
+}
+
+/// Both batches, parts of them, and one that lies across.
+async fn applying_again_changes_nothing(store: &dyn HistoryStore) {
+    let both = [first(), second()].concat();
+    let mut from = at(40);
+    for (number, part) in [&both[..], &both[..7], &both[2..5], &both[4..10], &both[7..]].into_iter().enumerate() {
+        let to = at(41 + number as u64);
+        store.append(part, &Step { from, to }).await.unwrap();
+        assert_eq!(all(store, ONE).await, expected(), "after part {number}");
+        from = to;
+    }
+}
+
+async fn who_left_sees_what_it_was(store: &dyn HistoryStore) {
+    let one = async |as_of: u64, seq: usize| {
+        store.page(ONE, &[Span { as_of, ..ALL }], Order::OldestFirst, 100).await.unwrap()[seq - 1].clone()
+    };
+    assert_eq!(one(200, 5).await, message(ONE, 5), "before anything happened to it");
+    assert_eq!(one(203, 5).await, fifth());
+    let reactions = counts(&[(THUMB, 2), ("z", 1)]);
+    assert_eq!(one(210, 5).await, Message { reactions, changed: 209, ..fifth() });
+    assert_eq!(one(215, 5).await, expected()[4]);
+    assert_eq!(one(200, 9).await, expected()[8], "recalls always apply");
+    let seventh = one(206, 7).await;
+    assert_eq!((seventh.body, seventh.recalled_at), (None, Some(time(212))));
+    let spans = [Span { after: 4, until: 5, as_of: 203 }, Span { after: 11, until: 12, as_of: 205 }];
+    let paged = store.page(ONE, &spans, Order::NewestFirst, 10).await.unwrap();
+    assert_eq!((paged[0].changed, &paged[1]), (205, &fifth()), "each span has its own");
+    let last = store.last(&[(ONE, Span { after: 0, until: 5, as_of: 203 })]).await.unwrap();
+    assert_eq!(last[&ONE], fifth());
+}
+
+async fn recalled_ones_are_not_unread(store: &dyn HistoryStore) {
+    let spans = [(ONE, Span::now(0, 12))];
+    // Alice's own and the eleventh do not count: 3, 6, 12; the ninth is recalled.
+    assert_eq!(store.unread(ALICE, &spans).await.unwrap()[&ONE], 3);
+    // 1, 2, 4, 5, 8, 10; the seventh is recalled.
+    assert_eq!(store.unread(BOB, &spans).await.unwrap()[&ONE], 6);
+}
+
+async fn what_changed_comes_in_its_order(store: &dyn HistoryStore) {
+    let changed = async |after, until, limit| -> Vec<u64> {
+        let changed = store.changed(ONE, after, until, limit).await.unwrap();
+        changed.into_iter().inspect(|message| assert!(expected().contains(message))).map(|it| it.seq).collect()
+    };
+    assert_eq!(changed(204, 1_000, 100).await, [12, 7, 9, 5]);
+    assert_eq!(changed(203, 1_000, 100).await, [7, 9, 5], "the twelfth came later");
+    assert_eq!(changed(204, 213, 100).await, [12, 7, 9], "the fifth changed again");
+    assert_eq!(changed(204, 1_000, 2).await, [12, 7]);
+    assert_eq!(changed(215, 1_000, 100).await, [0; 0]);
+}
+
+async fn everybody_finds_their_own_reactions(store: &dyn HistoryStore) {
+    let mine = async |viewer| store.mine(viewer, ONE, &[5, 7, 12]).await.unwrap();
+    assert_eq!(mine(ALICE).await.get(&5), Some(&vec!["z".to_owned(), THUMB.to_owned()]));
+    assert_eq!(mine(BOB).await.values().flatten().count(), 0);
+    assert!(store.mine(ALICE, ONE, &[6]).await.unwrap().values().all(Vec::is_empty));
+    assert!(store.mine(ALICE, OTHER, &[5]).await.unwrap().values().all(Vec::is_empty));
+}
