@@ -29,7 +29,7 @@ pub use decider::{Context, Decider, Event, Refusal};
 pub use id::{AccountId, ConversationId, EventId, FriendshipId, HandleId, MessageId, RequestId, SessionId};
 pub use sealed::{KeyId, Sealed};
 pub use timestamp::Timestamp;
-pub use value::{GivenText, Nickname, Password, RequestMessage, Username};
+pub use value::{GivenText, GroupName, Nickname, Password, RequestMessage, Username};
 
 pub mod limit {
     //! Every length and count that the rules bound; see `limits.rs`.

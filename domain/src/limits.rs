@@ -13,12 +13,18 @@ pub const PASSWORD_MIN: usize = 8;
 pub const PASSWORD_MAX: usize = 256;
 pub const NICKNAME_MIN: usize = 1;
 pub const NICKNAME_MAX: usize = 64;
+pub const GROUP_NAME_MIN: usize = 1;
+pub const GROUP_NAME_MAX: usize = 100;
 pub const REQUEST_MESSAGE_MAX: usize = 200;
 pub const TEXT_MIN_BYTES: usize = 1;
 pub const TEXT_MAX_BYTES: usize = 16_384;
 
 /// Cursors in one inbox event, so that it stays well below the largest event a lane takes (512 KiB).
 pub const CURSORS_PER_EVENT: usize = 1_000;
+/// People in a group at one time.
+pub const GROUP_MEMBERS_MAX: usize = 500;
+/// Ids of members in one call.
+pub const MEMBERS_PER_CALL_MAX: usize = 1_000;
 /// Ids in one lookup.
 pub const LOOKUP_IDS_MAX: usize = 100;
 /// Items of a page when the caller names no number.

@@ -1,12 +1,12 @@
 //! What people give us, parsed once into types that prove it. `parse` answers with the value or with what is
 //! wrong, in words for the person who typed it. None of these is an event's shape: events hold the sealed form.
 
-mod nickname;
+mod name;
 mod password;
 mod text;
 mod username;
 
-pub use nickname::Nickname;
+pub use name::{GroupName, Nickname};
 pub use password::Password;
 pub use text::{GivenText, RequestMessage};
 pub use username::Username;

@@ -1,7 +1,9 @@
 //! What people may give us: tables of good and bad inputs.
 
 use crate::laws::check;
-use natter_domain::{GivenText, KeyId, Nickname, Password, RequestMessage, Sealed, Timestamp, Username, limit};
+use natter_domain::{
+    GivenText, GroupName, KeyId, Nickname, Password, RequestMessage, Sealed, Timestamp, Username, limit,
+};
 use proptest::prelude::*;
 use std::time::Duration;
 
@@ -185,6 +187,15 @@ fn nicknames_can_be_seen() {
         "\u{2028}",
     ];
     all_fail(Nickname::parse, "must hold a visible character", &inputs);
+}
+
+#[test]
+fn group_names_are_nicknames_of_1_to_100_characters() {
+    all_pass(GroupName::parse, &["a", "Höhlenforscher 🦇", &"ü".repeat(100)]);
+    all_fail(GroupName::parse, "must have 1 to 100 characters", &["", &"a".repeat(101)]);
+    all_fail(GroupName::parse, "must not hold control characters", &["a\0", "a\nb"]);
+    all_fail(GroupName::parse, "must not hold characters that override the direction of text", &["a\u{202e}b"]);
+    all_fail(GroupName::parse, "must hold a visible character", &[" ", "\u{200b}"]);
 }
 
 #[test]
