@@ -120,6 +120,16 @@ impl Track {
         next
     }
 
+    /// Takes the next message of a range that was read behind `last`: what is missing before it is not to be seen, for
+    /// numbers between two stays are no gap.
+    fn take_next(&mut self, message: wire::Message) -> Vec<wire::Message> {
+        if message.seq > self.last {
+            self.last = message.seq - 1;
+            self.held = self.held.split_off(&message.seq);
+        }
+        self.take(message)
+    }
+
     fn is_behind(&self) -> bool {
         self.last < self.heard
     }
@@ -263,7 +273,7 @@ impl Run {
             let messages = person.messages(conversation, range).await?;
             let found = !messages.is_empty();
             for message in messages {
-                let next = self.track(conversation).take(message);
+                let next = self.track(conversation).take_next(message);
                 self.hand_on(next).await?;
             }
             if !found {
@@ -377,6 +387,18 @@ mod tests {
         assert!(taken(&mut track, [7, 6]).is_empty());
         assert!(track.is_behind());
         assert_eq!(taken(&mut track, [5]), [5, 6, 7]);
+        assert!(!track.is_behind());
+    }
+
+    #[test]
+    fn what_lies_between_two_stays_is_no_gap() {
+        let mut track = Track::after(4);
+        assert!(taken(&mut track, [9, 12]).is_empty());
+        let mut read = |seq| track.take_next(message(seq)).iter().map(|message| message.seq).collect::<Vec<_>>();
+        assert_eq!(read(9), [9]);
+        assert_eq!(read(10), [10]);
+        assert_eq!(read(11), [11, 12]);
+        assert_eq!(read(12), [0; 0]);
         assert!(!track.is_behind());
     }
 
