@@ -9,6 +9,12 @@ pub enum Error {
     /// The domain's answer is no. Nothing was written.
     #[error("{code}: {detail}")]
     Refused { code: Code, detail: String },
+    /// One of the accounts that the command names does not exist. Nothing was written.
+    #[error("number {index} of the accounts that were named does not exist")]
+    UnknownAccount {
+        /// Its place in the list, from 0.
+        index: usize,
+    },
     /// Nobody could answer in time; whether it was done is not known. To be sent again under the same key.
     #[error("no answer in time")]
     Unavailable,

@@ -35,7 +35,7 @@ mod store;
 mod timer;
 mod worker;
 
-pub use conversation::{Conversations, Opened, Sent};
+pub use conversation::{Conversations, Joined, Opened, Sent, Started};
 pub use dispatch::Pending;
 pub use error::Error;
 pub use friendship::{Accepted, Friendships, Requested};

@@ -128,6 +128,8 @@ impl From<Error> for Reply {
         match error {
             Error::Refused { code, detail } => Self::Refused { code: code.as_str().to_owned(), detail },
             Error::Unavailable => Self::Unavailable,
+            // Found before a lane is asked, never by one.
+            Error::UnknownAccount { .. } => Self::Failed,
             Error::Failed { .. } => Self::Failed,
         }
     }

@@ -116,12 +116,15 @@ fn told(push: &wire::Push) -> String {
         wire::Push::MessageSent { message, .. } => {
             let wire::Message { seq, body, .. } = message;
             let text = match body {
-                Some(wire::Body::Text { text }) => text.as_str(),
+                Some(wire::Body::Text { text } | wire::Body::System { text, .. }) => text.as_str(),
                 None => "(erased)",
             };
             format!("message {seq}: {text}")
         }
         wire::Push::ConversationStarted { conversation, .. } => format!("conversation {} started", conversation.id),
+        wire::Push::ConversationUpdated { conversation, .. } => format!("conversation {} changed", conversation.id),
+        wire::Push::MemberJoined { account_ids, .. } => format!("{} joined", account_ids.len()),
+        wire::Push::MemberLeft { account_ids, .. } => format!("{} left", account_ids.len()),
         wire::Push::ConversationRead { seq, .. } => format!("read up to message {seq}"),
         wire::Push::FriendRequested { .. } => "a friend request".to_owned(),
         wire::Push::FriendAccepted { .. } => "the friend request accepted".to_owned(),
@@ -196,7 +199,7 @@ async fn show_history(bob: &Person, conversation: Uuid) -> Result<()> {
     println!("\nthe history, as read back by Bob:");
     for message in bob.signed.messages(conversation, Range::default()).await?.iter().rev() {
         let text = match &message.body {
-            Some(wire::Body::Text { text }) => text,
+            Some(wire::Body::Text { text } | wire::Body::System { text, .. }) => text,
             None => "(erased)",
         };
         println!("  {:>3}  {}  {text}", message.seq, message.sent_at);

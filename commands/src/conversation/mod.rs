@@ -1,4 +1,6 @@
-//! Talking: opening the direct conversation of two friends, and sending.
+//! Talking: opening the direct conversation of two friends, and sending. Groups: [`group`].
+
+mod group;
 
 use crate::{
     Caller, Commands, Keyed, Pending, account,
@@ -12,6 +14,8 @@ use natter_domain::{
     friendship::{self, Friendship},
 };
 use natter_streams::{Positions, event::CommandKey};
+
+pub use group::{Joined, Started};
 
 pub struct Opened {
     pub conversation_id: ConversationId,
@@ -61,6 +65,11 @@ impl Conversations<'_> {
         body: &str,
         size: u32,
     ) -> Pending<Sent> {
+        if conversation::system_message_seq(conversation_id, message_id).is_some() {
+            // CNV-8: it is, or will be, somebody else's.
+            let taken = Error::code(Code::Conflict, "this id is a system message's");
+            return Pending::new(std::future::ready(Err(taken)));
+        }
         let command = conversation::Command::Send {
             message_id,
             body: self.0.keyring.seal(conversation_id.0, body.as_bytes()),

@@ -44,7 +44,10 @@ impl Inboxes<'_> {
         let state: Arc<conversation::State> =
             self.0.dispatch.inspect::<Conversation>(conversation::address(conversation_id)).await?;
         let Some(membership) = state.members.get(&me) else {
-            return Err(Error::code(Code::NotFound, "there is no such conversation"));
+            return Err(match state.former.contains_key(&me) {
+                true => Error::code(Code::NotAMember, "you are not in this conversation any more"),
+                false => Error::code(Code::NotFound, "there is no such conversation"),
+            });
         };
         let is_direct = state.kind == Some(Kind::Direct);
         let peer = state.members.keys().copied().find(|&member| is_direct && member != me);

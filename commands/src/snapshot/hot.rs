@@ -47,7 +47,7 @@ mod tests {
     use super::*;
     use natter_domain::{
         AccountId, Address, Timestamp,
-        conversation::{Conversation, Event, Kind},
+        conversation::{Conversation, Event},
     };
     use natter_streams::{Draft, Lanes, Link, log::chain};
     use std::sync::Arc;
@@ -62,7 +62,7 @@ mod tests {
     }
 
     fn started() -> Event {
-        Event::Started { kind: Kind::Direct, members: vec![AccountId(Uuid::from_u128(1))] }
+        Event::started_direct([1, 2].map(|id| AccountId(Uuid::from_u128(id))))
     }
 
     fn kept() -> Hot<Conversation> {
@@ -76,7 +76,7 @@ mod tests {
         let (mut hot, next) = (kept(), record(3, &started()));
         hot.add(&next);
         let loaded = hot.take(&next).unwrap();
-        assert_eq!((loaded.sequence, loaded.state.members.len()), (3, 1));
+        assert_eq!((loaded.sequence, loaded.state.members.len()), (3, 2));
     }
 
     #[test]

@@ -200,8 +200,7 @@ async fn a_lane_that_cannot_be_reached_holds_back_only_its_own_and_the_checkpoin
 async fn a_refusal_is_done() {
     let stack = Stack::new().await;
     let accepted = Accepted::opening_in(first());
-    let others = vec![AccountId(id::new()), AccountId(id::new())];
-    let taken = conversation::Event::Started { kind: conversation::Kind::Direct, members: others };
+    let taken = conversation::Event::started_direct([AccountId(id::new()), AccountId(id::new())]);
     let taken = draft(conversation::address(accepted.conversation_id), 1, &taken);
     wrote_and_died(&stack, vec![taken, accepted.draft()]).await;
     let node = Node::quiet(&stack, LANES).await;

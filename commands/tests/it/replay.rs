@@ -46,6 +46,7 @@ impl Aggregate for Counted {
         match event {
             Event::Started { members, .. } => self.members = members.len(),
             Event::MessageSent { seq, .. } => self.messages = seq,
+            other => panic!("a direct conversation has no {other:?}"),
         }
     }
 }

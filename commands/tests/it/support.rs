@@ -153,7 +153,7 @@ impl Node {
         let mine = events.iter().filter(|record| record.aggregate_id == conversation.0);
         let message = |record: &Arc<Record>| match record.decode().expect("an event of a conversation") {
             Event::MessageSent { message_id, seq, .. } => Some((message_id, seq)),
-            Event::Started { .. } => None,
+            _ => None,
         };
         mine.filter_map(message).collect()
     }

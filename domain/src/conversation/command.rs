@@ -7,7 +7,35 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub enum Command {
     /// Two friends begin to talk. Natter itself asks, in answer to an accepted request.
-    StartDirect { members: [AccountId; 2] },
+    StartDirect {
+        members: [AccountId; 2],
+    },
+    /// The actor begins a group with friends of theirs, and owns it.
+    StartGroup {
+        name: Sealed,
+        members: Vec<AccountId>,
+        /// Those of the members who are no friends of the actor, as was asked of the friendships just before. It rides in
+        /// the command so that a repeat, which is not decided, is not refused for what has changed since.
+        strangers: Vec<AccountId>,
+    },
+    /// The actor adds friends of theirs.
+    AddMembers {
+        accounts: Vec<AccountId>,
+        /// As in [`Self::StartGroup`].
+        strangers: Vec<AccountId>,
+    },
+    /// The actor leaves, or the owner removes somebody.
+    RemoveMember {
+        account: AccountId,
+    },
+    Rename {
+        name: Sealed,
+    },
     /// The actor of the context sends.
-    Send { message_id: MessageId, body: Sealed, body_kind: BodyKind, size: u32 },
+    Send {
+        message_id: MessageId,
+        body: Sealed,
+        body_kind: BodyKind,
+        size: u32,
+    },
 }

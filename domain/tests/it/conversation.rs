@@ -1,4 +1,4 @@
-//! Conversation: CNV-1 to CNV-3.
+//! Conversation: CNV-1 to CNV-3, and what holds for all of them. Groups: `group.rs`.
 
 use crate::{
     laws::{Answer, HELLO, HERE, Lawful, check, counts, histories, ids, laws, people, seals},
@@ -6,9 +6,11 @@ use crate::{
 };
 use natter_domain::{
     AccountId, Code, Decider, Refusal as _,
-    conversation::{BodyKind, Command, Conversation, Event, Kind, Membership, Refusal, State, address},
+    conversation::{
+        BodyKind, Card, Command, Conversation, Event, Kind, Membership, Refusal, State, SystemMessage, address,
+    },
 };
-use proptest::{array::uniform2, collection::vec, option, prelude::*};
+use proptest::{array::uniform2, collection::vec, option, prelude::*, sample::select};
 use std::sync::Arc;
 
 fn given<const N: usize>(history: [Event; N]) -> scenario::Given<Conversation> {
@@ -20,7 +22,7 @@ fn start(members: [AccountId; 2]) -> Command {
 }
 
 fn started() -> Event {
-    Event::Started { kind: Kind::Direct, members: vec![ALICE, BOB] }
+    Event::Started { kind: Kind::Direct, members: vec![ALICE, BOB], name: None, owner: None }
 }
 
 fn send() -> Command {
@@ -79,7 +81,8 @@ fn its_state_remembers_members_and_the_newest_number() {
     }
     let joined = Membership { joined_seq: 0 };
     let members = Arc::new([(ALICE, joined), (BOB, joined)].into());
-    assert_eq!(state, State { kind: Some(Kind::Direct), members, last_seq: 2 });
+    let (former, card) = (imbl::HashMap::new(), Arc::new(Card::default()));
+    assert_eq!(state, State { kind: Some(Kind::Direct), members, former, card, last_seq: 2 });
 }
 
 #[test]
@@ -89,6 +92,7 @@ fn a_send_shares_the_members_with_the_state_before() {
     let before = state.clone();
     Conversation::evolve(&mut state, &sent(1, ALICE));
     assert!(Arc::ptr_eq(&before.members, &state.members));
+    assert!(Arc::ptr_eq(&before.card, &state.card));
 }
 
 #[test]
@@ -98,7 +102,10 @@ fn numbers_have_no_gaps() {
         for (context, command) in history {
             for event in Conversation::decide(&state, &context, &command).unwrap_or_default() {
                 Conversation::evolve(&mut state, &event);
-                seqs.extend(if let Event::MessageSent { seq, .. } = event { Some(seq) } else { None });
+                seqs.extend(match &event {
+                    Event::MessageSent { seq, .. } => Some(*seq),
+                    event => SystemMessage::of(event).map(|message| message.seq),
+                });
             }
         }
         prop_assert!(seqs.iter().copied().eq(1..=state.last_seq), "{seqs:?}");
@@ -108,9 +115,20 @@ fn numbers_have_no_gaps() {
 
 #[test]
 fn its_refusals_have_their_codes() {
-    assert_eq!(Refusal::NotFound.code(), Code::NotFound);
-    assert_eq!(Refusal::WithOneself.code(), Code::SelfNotAllowed);
-    assert_eq!(Refusal::StartedOtherwise.code(), Code::Conflict);
+    for (refusal, code) in [
+        (Refusal::NotFound, Code::NotFound),
+        (Refusal::NobodyOfThisId, Code::NotFound),
+        (Refusal::NotAMember, Code::NotAMember),
+        (Refusal::WithOneself, Code::SelfNotAllowed),
+        (Refusal::StartedOtherwise, Code::Conflict),
+        (Refusal::NotAGroup, Code::Forbidden),
+        (Refusal::NotFriends, Code::NotFriends),
+        (Refusal::GroupFull, Code::GroupFull),
+        (Refusal::NotTheOwner, Code::NotAllowed),
+        (Refusal::OwnerMustStay, Code::OwnerMustStay),
+    ] {
+        assert_eq!(refusal.code(), code, "{refusal:?}");
+    }
 }
 
 #[test]
@@ -128,16 +146,35 @@ impl Lawful for Conversation {
             body_kind: BodyKind::Text,
             size,
         });
-        (option::of(people()), prop_oneof![1 => start, 4 => send]).boxed()
+        let some = || vec(people(), 0..4);
+        let group = (seals(), some(), vec(people(), 0..2)).prop_map(|(name, members, strangers)| Command::StartGroup {
+            name,
+            members,
+            strangers,
+        });
+        let add =
+            (some(), vec(people(), 0..2)).prop_map(|(accounts, strangers)| Command::AddMembers { accounts, strangers });
+        let remove = people().prop_map(|account| Command::RemoveMember { account });
+        let rename = seals().prop_map(|name| Command::Rename { name });
+        let any = prop_oneof![1 => start, 2 => group, 4 => send, 3 => add, 3 => remove, 1 => rename];
+        (option::of(people()), any).boxed()
     }
 
     fn events() -> BoxedStrategy<Event> {
-        let started = vec(people(), 0..4).prop_map(|members| Event::Started { kind: Kind::Direct, members });
+        let started = (select(vec![Kind::Direct, Kind::Group]), vec(people(), 0..4), option::of(seals()))
+            .prop_flat_map(|(kind, members, name)| (Just((kind, members, name)), option::of(people())))
+            .prop_map(|((kind, members, name), owner)| Event::Started { kind, members, name, owner });
+        let joined = (counts(), vec(people(), 0..4), people())
+            .prop_map(|(seq, account_ids, by)| Event::MembersJoined { seq, account_ids, by });
+        let left = (counts(), people(), people(), counts())
+            .prop_map(|(seq, account_id, by, joined_seq)| Event::MemberLeft { seq, account_id, by, joined_seq });
+        let renamed =
+            (seals(), people(), counts()).prop_map(|(name, by, last_seq)| Event::Renamed { name, by, last_seq });
         let sent =
             (ids(), counts(), people(), seals(), any::<u32>()).prop_map(|(message_id, seq, sender, body, size)| {
                 Event::MessageSent { message_id, seq, sender, body, body_kind: BodyKind::Text, size }
             });
-        prop_oneof![started, sent].boxed()
+        prop_oneof![started, sent, joined, left, renamed].boxed()
     }
 
     /// A message id that comes again is recognised outside, by the command key: here it is the next message.

@@ -96,7 +96,12 @@ fn conversation_events_keep_their_shape() {
     keep_their_shape(
         Noun::Conversation,
         &examples!(conversation:
-            Started { kind: conversation::Kind::Direct, members: vec![ALICE, BOB] },
+            Started {
+                kind: conversation::Kind::Group,
+                members: vec![ALICE, BOB],
+                name: Some(sealed(b"name")),
+                owner: Some(ALICE),
+            },
             MessageSent {
                 message_id: MESSAGE,
                 seq: 42,
@@ -105,8 +110,19 @@ fn conversation_events_keep_their_shape() {
                 body_kind: conversation::BodyKind::Text,
                 size: 5,
             },
+            MembersJoined { seq: 42, account_ids: vec![BOB, CAROL], by: ALICE },
+            MemberLeft { seq: 43, account_id: CAROL, by: ALICE, joined_seq: 41 },
+            Renamed { name: sealed(b"name"), by: ALICE, last_seq: 43 },
         ),
-        &[],
+        &[(
+            "started.v1.json",
+            conversation::Event::Started {
+                kind: conversation::Kind::Direct,
+                members: vec![ALICE, BOB],
+                name: None,
+                owner: None,
+            },
+        )],
     );
 }
 

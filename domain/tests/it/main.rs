@@ -5,6 +5,7 @@ mod account;
 mod conversation;
 mod friendship;
 mod golden;
+mod group;
 mod handle;
 mod inbox;
 mod laws;

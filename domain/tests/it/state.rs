@@ -91,7 +91,12 @@ fn a_friendship_keeps_its_shape() {
 
 #[test]
 fn a_conversation_keeps_its_shape() {
-    let started = conversation::Event::Started { kind: conversation::Kind::Direct, members: vec![ALICE, BOB] };
+    let started = |kind, name, owner| conversation::Event::Started { kind, members: vec![ALICE, BOB], name, owner };
+    let direct = started(conversation::Kind::Direct, None, None);
+    let group = started(conversation::Kind::Group, Some(sealed(b"name")), Some(ALICE));
+    let left = |seq, account_id| conversation::Event::MemberLeft { seq, account_id, by: ALICE, joined_seq: 0 };
+    let joined = |seq, account_ids| conversation::Event::MembersJoined { seq, account_ids, by: ALICE };
+    let renamed = conversation::Event::Renamed { name: sealed(b"other"), by: ALICE, last_seq: 4 };
     let sent = conversation::Event::MessageSent {
         message_id: MESSAGE,
         seq: 42,
@@ -100,7 +105,11 @@ fn a_conversation_keeps_its_shape() {
         body_kind: conversation::BodyKind::Text,
         size: 5,
     };
-    keeps_its_shape::<conversation::Conversation>(&[vec![], vec![started, sent]]);
+    keeps_its_shape::<conversation::Conversation>(&[
+        vec![],
+        vec![direct, sent],
+        vec![group, joined(1, vec![CAROL]), left(2, BOB), left(3, CAROL), joined(4, vec![BOB]), renamed],
+    ]);
 }
 
 #[test]

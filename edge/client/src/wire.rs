@@ -102,10 +102,27 @@ request! {
     }
 }
 request! {
+    /// With whom depends on the kind: `with` of a direct one, `name` and `members` of a group.
     ConversationNew {
-        /// `direct`.
+        /// `direct` or `group`.
         kind: String,
-        with: Uuid,
+        #[serde(default)] with: Option<Uuid>,
+        /// 1-100 characters.
+        #[serde(default)] name: Option<String>,
+        /// Friends of the caller, at most 1,000 ids; oneself and repeats are ignored.
+        #[serde(default)] members: Option<Vec<Uuid>>,
+    }
+}
+request! {
+    ConversationChange {
+        /// 1-100 characters.
+        name: String,
+    }
+}
+request! {
+    MembersNew {
+        /// Friends of the caller, at most 1,000; oneself, repeats and who is in already are ignored.
+        account_ids: Vec<Uuid>,
     }
 }
 request! {
@@ -126,6 +143,19 @@ request! {
 pub enum Body {
     /// 1-16,384 bytes of UTF-8.
     Text { text: String },
+    /// What happened to the conversation; only the server writes these.
+    System {
+        /// `group.created`, `member.joined`, `member.left`: stable, what programs switch on.
+        code: String,
+        /// A plain rendering without names.
+        text: String,
+        /// Whom it concerns.
+        #[serde(default)]
+        account_ids: Vec<Uuid>,
+        /// Who did it.
+        #[serde(default)]
+        by: Option<Uuid>,
+    },
 }
 
 answer! {
@@ -197,7 +227,7 @@ answer! {
     /// A conversation as everybody in it sees it.
     Conversation {
         id: Uuid,
-        /// `direct`
+        /// `direct`, `group`
         kind: String,
         /// `open`
         state: String,
@@ -238,6 +268,26 @@ answer! {
     }
 }
 answer! {
+    /// Somebody who is in a conversation.
+    Member {
+        account_id: Uuid,
+        /// `owner`, `member`
+        role: String,
+        nickname: Option<String>,
+        joined_at: String,
+        muted_until: Option<String>,
+    }
+}
+answer! {
+    /// What came of adding people.
+    MembersAdded {
+        /// Those who were not in before.
+        joined: Vec<Uuid>,
+        /// Those who were asked first.
+        invited: Vec<Uuid>,
+    }
+}
+answer! {
     MessageSent { message_id: Uuid, seq: u64, sent_at: String }
 }
 answer! {
@@ -273,6 +323,12 @@ pub enum Push {
     MessageSent { message: Message, position: String },
     #[serde(rename = "conversation.started")]
     ConversationStarted { conversation: Conversation, position: String },
+    #[serde(rename = "conversation.updated")]
+    ConversationUpdated { conversation: Conversation, position: String },
+    #[serde(rename = "member.joined")]
+    MemberJoined { conversation_id: Uuid, account_ids: Vec<Uuid>, by: Uuid, position: String },
+    #[serde(rename = "member.left")]
+    MemberLeft { conversation_id: Uuid, account_ids: Vec<Uuid>, by: Uuid, position: String },
     #[serde(rename = "conversation.read")]
     ConversationRead { conversation_id: Uuid, account_id: Uuid, seq: u64, position: String },
     #[serde(rename = "friend.requested")]

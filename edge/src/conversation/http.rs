@@ -1,6 +1,9 @@
 //! `/conversations` and `/conversations/{id}`.
 
-use super::SHOWN_BY;
+use super::{
+    SHOWN_BY,
+    given::{New, group_name},
+};
 use crate::{
     auth::gate::{Viewer, Writer},
     edge::{Door, Inside},
@@ -16,21 +19,24 @@ use crate::{
 };
 use axum::Json;
 use natter_client::wire;
-use natter_domain::{AccountId, ConversationId};
+use natter_commands::{Keyed, Started};
+use natter_domain::{AccountId, ConversationId, GroupName, conversation::system_message_id};
+use natter_projections::message::system_body;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
 pub fn routes() -> Routes {
-    Routes::new().routes(routes!(open, list)).routes(routes!(one))
+    Routes::new().routes(routes!(open, list)).routes(routes!(one, change))
 }
 
-/// The one conversation of two friends.
+/// The one conversation of two friends, or a group of the caller and friends of theirs.
 #[utoipa::path(post, path = "/api/v1/conversations", operation_id = "conversation_open", tag = "conversations",
     request_body = wire::ConversationNew, responses(
         (status = 201, body = wire::OwnConversation),
         (status = 200, body = wire::OwnConversation, description = "It was there."),
         (status = 403, description = "`not_friends`"),
         (status = 404, description = "`not_found`: there is no such account"),
+        (status = 409, description = "`group_full`, `conflict`"),
         (status = 422, description = "`invalid_input`, `self_not_allowed`"),
     ))]
 async fn open(
@@ -38,14 +44,83 @@ async fn open(
     door: Door,
     json::Json(given): json::Json<wire::ConversationNew>,
 ) -> Result<Written<wire::OwnConversation>, Problem> {
-    if given.kind != "direct" {
-        return Err(Problem::invalid("/kind", "must be direct"));
+    match New::try_from(given)? {
+        New::Direct { with } => open_direct(&door.open()?, by, with).await,
+        New::Group { name, members } => start_group(&door.open()?, by, &name, &members).await,
     }
-    let inside = door.open()?;
-    let opened = inside.commands.conversation().open_direct(by, AccountId(given.with)).await?;
-    position::wait(&inside, &opened.positions, SHOWN_BY).await?;
-    let thing = get(&inside, by.caller.account, opened.conversation_id).await?;
+}
+
+async fn open_direct(inside: &Inside, by: Keyed, with: AccountId) -> Result<Written<wire::OwnConversation>, Problem> {
+    let opened = inside.commands.conversation().open_direct(by, with).await?;
+    position::wait(inside, &opened.positions, SHOWN_BY).await?;
+    let thing = get(inside, by.caller.account, opened.conversation_id).await?;
     Ok(Written::new(opened.created, opened.positions, thing))
+}
+
+/// Answered from the decision alone: what was written is answered, however far the read side lags.
+async fn start_group(
+    inside: &Inside,
+    by: Keyed,
+    name: &GroupName,
+    members: &[AccountId],
+) -> Result<Written<wire::OwnConversation>, Problem> {
+    let started = inside.commands.conversation().start_group(by, name, members).await;
+    let started = started.map_err(|error| Problem::naming(error, "/members"))?;
+    Ok(Written::new(true, started.positions.clone(), begun(&started, name)))
+}
+
+/// As who began it sees it.
+fn begun(started: &Started, name: &GroupName) -> wire::OwnConversation {
+    let (id, message) = (started.conversation_id, &started.message);
+    wire::OwnConversation {
+        conversation: wire::Conversation {
+            id: id.0,
+            kind: "group".to_owned(),
+            state: "open".to_owned(),
+            name: Some(name.as_str().to_owned()),
+            avatar: None,
+            member_count: started.members.len() as u64,
+            account_ids: Vec::new(),
+            last_seq: message.seq,
+        },
+        peer: None,
+        read_seq: 0,
+        unread: 0,
+        last_message: Some(wire::Message {
+            conversation_id: id.0,
+            message_id: system_message_id(id, message.seq).0,
+            seq: message.seq,
+            sender: None,
+            body: Some(system_body(message)),
+            sent_at: started.at.to_string(),
+            edited_at: None,
+            recalled_at: None,
+        }),
+        joined_seq: 0,
+        left_seq: None,
+    }
+}
+
+/// Renames a group.
+#[utoipa::path(patch, path = "/api/v1/conversations/{id}", operation_id = "conversation_change", tag = "conversations",
+    params(("id" = Uuid, Path)), request_body = wire::ConversationChange, responses(
+        (status = 200, body = wire::OwnConversation),
+        (status = 403, description = "`not_a_member`; `forbidden`: it is no group"),
+        (status = 404, description = "`not_found`"),
+        (status = 409, description = "`conflict`"),
+        (status = 422, description = "`invalid_input`"),
+    ))]
+async fn change(
+    Writer(by): Writer,
+    door: Door,
+    Ids(id): Ids<Uuid>,
+    json::Json(given): json::Json<wire::ConversationChange>,
+) -> Result<Written<wire::OwnConversation>, Problem> {
+    let (name, inside, id) = (group_name(&given.name)?, door.open()?, ConversationId(id));
+    let positions = inside.commands.conversation().rename(by, id, &name).await?;
+    position::wait(&inside, &positions, SHOWN_BY).await?;
+    let thing = get(&inside, by.caller.account, id).await?;
+    Ok(Written::ok(positions, thing))
 }
 
 /// The caller's conversations, by last activity, newest first.

@@ -1,6 +1,8 @@
 //! Conversations as their members see them.
 
+mod given;
 pub mod http;
+pub mod members;
 
 use natter_projections::Projection;
 

@@ -28,6 +28,23 @@ impl<S: Send + Sync> FromRequestParts<S> for Ids<(Uuid, Uuid)> {
     }
 }
 
+/// Somebody named in a path: by their id, or `me`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Who {
+    Me,
+    Account(Uuid),
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Ids<(Uuid, Who)> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let (id, who) = taken::<(String, String), S>(parts, state).await?;
+        let who = if who == "me" { Who::Me } else { Who::Account(parse(&who)?) };
+        Ok(Self((parse(&id)?, who)))
+    }
+}
+
 async fn taken<T, S>(parts: &mut Parts, state: &S) -> Result<T, Problem>
 where
     T: for<'de> Deserialize<'de> + Send + 'static,

@@ -25,11 +25,14 @@ pub const fn status(code: Code) -> (StatusCode, &'static str) {
         Code::NotFriends => (StatusCode::FORBIDDEN, "Not friends"),
         Code::ConversationClosed => (StatusCode::FORBIDDEN, "The conversation is closed"),
         Code::NotAMember => (StatusCode::FORBIDDEN, "Not a member"),
+        Code::NotAllowed => (StatusCode::FORBIDDEN, "Not allowed in this role"),
         Code::NotFound => (StatusCode::NOT_FOUND, "Not found"),
         Code::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "Method not allowed"),
         Code::Conflict => (StatusCode::CONFLICT, "Used before with other content"),
         Code::NameTaken => (StatusCode::CONFLICT, "The name is taken"),
         Code::AlreadyFriends => (StatusCode::CONFLICT, "Already friends"),
+        Code::GroupFull => (StatusCode::CONFLICT, "The group is full"),
+        Code::OwnerMustStay => (StatusCode::CONFLICT, "The owner must stay"),
         Code::RequestRepeated => (StatusCode::CONFLICT, "Requested before"),
         Code::RequestClosed => (StatusCode::CONFLICT, "The request is closed"),
         Code::PayloadTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "Too large"),
@@ -63,6 +66,19 @@ impl Problem {
     pub fn invalid(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
         let error = FieldError { pointer: pointer.into(), detail: detail.into() };
         Self { code: Code::InvalidInput, detail: "a field is not as it must be".to_owned(), errors: vec![error] }
+    }
+
+    /// One of the accounts in a list does not exist.
+    pub fn unknown_account(list: &str, index: usize) -> Self {
+        Self::invalid(format!("{list}/{index}"), "there is no such account")
+    }
+
+    /// An error of a command that names accounts by this list.
+    pub fn naming(error: natter_commands::Error, list: &str) -> Self {
+        match error {
+            natter_commands::Error::UnknownAccount { index } => Self::unknown_account(list, index),
+            error => error.into(),
+        }
     }
 
     pub fn not_found() -> Self {
@@ -164,6 +180,8 @@ impl From<natter_commands::Error> for Problem {
         match error {
             natter_commands::Error::Refused { code, detail } => Self::new(code, detail),
             natter_commands::Error::Unavailable => Self::unavailable(),
+            // Who knows what the list is called says so more exactly.
+            natter_commands::Error::UnknownAccount { index } => Self::unknown_account("", index),
             failed => Self::internal(chain(&failed)),
         }
     }

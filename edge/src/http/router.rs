@@ -58,6 +58,7 @@ fn private() -> Routes {
         .merge(account::http::routes())
         .merge(friendship::http::routes())
         .merge(conversation::http::routes())
+        .merge(conversation::members::routes())
         .merge(message::http::routes())
         .merge(inbox::http::routes())
 }

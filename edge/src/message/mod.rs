@@ -21,7 +21,9 @@ pub struct Checked {
 
 impl Checked {
     pub fn new(body: &Body) -> Result<Self, Problem> {
-        let Body::Text { text } = body;
+        let Body::Text { text } = body else {
+            return Err(Problem::invalid("/body/kind", "only the server writes messages of this kind"));
+        };
         let text = GivenText::parse(text).map_err(|wrong| Problem::invalid("/body/text", wrong))?;
         let json = serde_json::to_string(body).map_err(Problem::internal)?;
         Ok(Self { json, size: text.as_str().len() as u32 })
@@ -63,6 +65,8 @@ mod tests {
         let check = |text: &str| Checked::new(&Body::Text { text: text.to_owned() }).map(|body| body.size);
         assert_eq!(check("\u{1f600}").unwrap(), 4);
         assert_eq!(check(&"a".repeat(16_384)).unwrap(), 16_384);
+        let system = Body::System { code: "x".into(), text: "x".into(), account_ids: vec![], by: None };
+        assert_eq!(Checked::new(&system).map(|_| ()).unwrap_err().errors[0].pointer, "/body/kind");
         for bad in ["", "a\0b", &"a".repeat(16_385)] {
             assert_eq!(check(bad).unwrap_err().errors[0].pointer, "/body/text");
         }

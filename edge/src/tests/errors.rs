@@ -83,8 +83,24 @@ async fn what_people_give_is_checked_with_pointers() {
     }
     let long = serde_json::json!({"to": ID, "message": "x".repeat(201)}).to_string();
     is(&signed_in("POST /api/v1/friends/requests", &long).await, 422, "invalid_input", &["/message"]);
-    let group = serde_json::json!({"kind": "group", "with": ID}).to_string();
-    is(&signed_in("POST /api/v1/conversations", &group).await, 422, "invalid_input", &["/kind"]);
+    for (body, pointer) in [
+        (serde_json::json!({"kind": "choir", "with": ID}), "/kind"),
+        (serde_json::json!({"kind": "direct"}), "/with"),
+        (serde_json::json!({"kind": "group", "with": ID}), "/with"),
+        (serde_json::json!({"kind": "group", "name": "a\nb", "members": []}), "/name"),
+        (serde_json::json!({"kind": "group", "name": "a", "members": vec![ID; 1_001]}), "/members"),
+        (serde_json::json!({"kind": "group", "name": "a", "members": ["x"]}), "/members/0"),
+    ] {
+        is(&signed_in("POST /api/v1/conversations", &body.to_string()).await, 422, "invalid_input", &[pointer]);
+    }
+    for name in ["", " ", "a\u{202e}", &"a".repeat(101)] {
+        let body = serde_json::json!({"name": name}).to_string();
+        let answer = signed_in(&format!("PATCH /api/v1/conversations/{ID}"), &body).await;
+        is(&answer, 422, "invalid_input", &["/name"]);
+    }
+    let crowd = serde_json::json!({"account_ids": vec![ID; 1_001]}).to_string();
+    let members = format!("POST /api/v1/conversations/{ID}/members");
+    is(&signed_in(&members, &crowd).await, 422, "invalid_input", &["/account_ids"]);
     let messages = format!("POST /api/v1/conversations/{ID}/messages");
     for (body, pointer) in [
         (serde_json::json!({"message_id": ID, "body": {"kind": "text", "text": ""}}), "/body/text"),
@@ -93,6 +109,7 @@ async fn what_people_give_is_checked_with_pointers() {
         (serde_json::json!({"message_id": "*", "body": {"kind": "text", "text": "a"}}), "/message_id"),
         (serde_json::json!({"message_id": ID, "body": {"kind": "text"}}), "/body/text"),
         (serde_json::json!({"message_id": ID, "body": {"kind": "dance"}}), "/body/kind"),
+        (serde_json::json!({"message_id": ID, "body": {"kind": "system", "code": "a", "text": "b"}}), "/body/kind"),
         (serde_json::json!({"message_id": ID, "body": {"kind": "text", "text": "a"}, "seq": 1}), "/seq"),
     ] {
         is(&signed_in(&messages, &body.to_string()).await, 422, "invalid_input", &[pointer]);
@@ -131,6 +148,7 @@ async fn ids_keys_and_positions_that_cannot_be_read_are_malformed() {
         "GET /api/v1/conversations/0197b2a46d1e7c3a8f5e2b9d4c6a8e10",
         "GET /api/v1/conversations/*/messages",
         "POST /api/v1/friends/requests/x/accept",
+        "DELETE /api/v1/conversations/0197b2a4-6d1e-7c3a-8f5e-2b9d4c6a8e10/members/you",
     ] {
         is(&signed_in(line, "").await, 400, "malformed", &[]);
     }

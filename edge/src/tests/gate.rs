@@ -20,17 +20,21 @@ const PUBLIC: &[&str] = &[
 
 /// Whoever has an access token that works.
 const SIGNED_IN: &[&str] = &[
+    "DELETE /api/v1/conversations/{id}/members/{account_id}",
     "GET /api/v1/accounts/me",
     "GET /api/v1/accounts/{id}",
     "GET /api/v1/conversations",
     "GET /api/v1/conversations/{id}",
+    "GET /api/v1/conversations/{id}/members",
     "GET /api/v1/conversations/{id}/messages",
     "GET /api/v1/conversations/{id}/messages/{message_id}",
     "GET /api/v1/friends",
     "GET /api/v1/friends/requests",
+    "PATCH /api/v1/conversations/{id}",
     "POST /api/v1/accounts/lookup",
     "POST /api/v1/auth/logout",
     "POST /api/v1/conversations",
+    "POST /api/v1/conversations/{id}/members",
     "POST /api/v1/conversations/{id}/messages",
     "POST /api/v1/friends/requests",
     "POST /api/v1/friends/requests/{id}/accept",
@@ -49,7 +53,9 @@ fn described() -> BTreeSet<String> {
 }
 
 fn filled(line: &str) -> String {
-    line.replace("{id}", &Uuid::from_u128(3).to_string()).replace("{message_id}", &Uuid::from_u128(4).to_string())
+    line.replace("{id}", &Uuid::from_u128(3).to_string())
+        .replace("{message_id}", &Uuid::from_u128(4).to_string())
+        .replace("{account_id}", "me")
 }
 
 #[test]

@@ -95,7 +95,7 @@ fn pair(keyring: &Keyring, number: usize) -> Result<(Pair, Vec<Vec<Draft>>)> {
     }
     let accounts = people.map(|person| person.account);
     histories.push(friends(accounts, conversation)?);
-    let started = conversation::Event::Started { kind: conversation::Kind::Direct, members: accounts.to_vec() };
+    let started = conversation::Event::started_direct(accounts);
     histories.push(history(conversation::address(conversation), &[started])?);
     Ok((Pair { people, conversation }, histories))
 }

@@ -255,6 +255,7 @@ fn text_body(text: &str) -> wire::Body {
 fn text_of(message: &wire::Message) -> String {
     match &message.body {
         Some(wire::Body::Text { text }) => text.clone(),
+        Some(wire::Body::System { code, .. }) => format!("({code})"),
         None => "(nothing)".to_owned(),
     }
 }

@@ -3,4 +3,4 @@
 pub(crate) mod project;
 pub(crate) mod query;
 
-pub use query::Query;
+pub use query::{Members, Query};

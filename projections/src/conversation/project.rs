@@ -3,20 +3,33 @@
 
 use crate::Error;
 use natter_domain::{
-    AccountId, Timestamp,
-    conversation::{Event, Kind},
+    AccountId, Sealed, Timestamp,
+    conversation::{Event, Kind, SystemMessage},
 };
-use natter_streams::Record;
+use natter_streams::{Lane, Record};
 use sqlx::{PgConnection, types::time::OffsetDateTime};
 use std::collections::HashMap;
 use uuid::Uuid;
 
 #[derive(Default)]
 pub(crate) struct Changes {
-    started: Vec<(Uuid, Kind, Timestamp)>,
+    started: Vec<Started>,
     joined: Vec<Joined>,
+    left: Vec<Left>,
+    /// The newest name.
+    renamed: HashMap<Uuid, Sealed>,
     /// The newest message's number and time.
     active: HashMap<Uuid, (u64, Timestamp)>,
+    /// The lane, and the newest event's position.
+    changed: HashMap<Uuid, (Lane, u64)>,
+}
+
+struct Started {
+    conversation: Uuid,
+    kind: Kind,
+    name: Option<Sealed>,
+    owner: Option<AccountId>,
+    time: Timestamp,
 }
 
 struct Joined {
@@ -24,27 +37,55 @@ struct Joined {
     account: AccountId,
     joined_seq: u64,
     position: u64,
+    time: Timestamp,
+}
+
+struct Left {
+    conversation: Uuid,
+    account: AccountId,
+    joined_seq: u64,
+    left_seq: u64,
+    position: u64,
 }
 
 impl Changes {
     pub(crate) fn note(&mut self, record: &Record) -> Result<(), Error> {
-        let conversation = record.aggregate_id;
-        match record.decode()? {
-            Event::Started { kind, members } => {
-                self.started.push((conversation, kind, record.time));
-                let joined = |account| Joined { conversation, account, joined_seq: 0, position: record.position };
-                self.joined.extend(members.into_iter().map(joined));
+        let (conversation, time) = (record.aggregate_id, record.time);
+        let event: Event = record.decode()?;
+        self.changed.insert(conversation, (record.lane, record.position));
+        if let Some(message) = SystemMessage::of(&event) {
+            self.active.insert(conversation, (message.seq, time));
+        }
+        match event {
+            Event::Started { kind, members, name, owner } => {
+                self.started.push(Started { conversation, kind, name, owner, time });
+                self.join(record, members, 0);
             }
             Event::MessageSent { seq, .. } => {
-                self.active.insert(conversation, (seq, record.time));
+                self.active.insert(conversation, (seq, time));
+            }
+            Event::MembersJoined { seq, account_ids, .. } => self.join(record, account_ids, seq.saturating_sub(1)),
+            Event::MemberLeft { seq, account_id: account, joined_seq, .. } => {
+                self.left.push(Left { conversation, account, joined_seq, left_seq: seq, position: record.position });
+            }
+            Event::Renamed { name, .. } => {
+                self.renamed.insert(conversation, name);
             }
         }
         Ok(())
     }
 
+    fn join(&mut self, record: &Record, accounts: Vec<AccountId>, joined_seq: u64) {
+        let (conversation, position, time) = (record.aggregate_id, record.position, record.time);
+        let joined = |account| Joined { conversation, account, joined_seq, position, time };
+        self.joined.extend(accounts.into_iter().map(joined));
+    }
+
     pub(crate) async fn write(self, connection: &mut PgConnection) -> Result<(), Error> {
         self.write_started(connection).await?;
         self.write_joined(connection).await?;
+        self.write_left(connection).await?;
+        self.write_renamed(connection).await?;
         self.write_active(connection).await
     }
 
@@ -53,13 +94,17 @@ impl Changes {
             return Ok(());
         }
         sqlx::query(
-            "INSERT INTO conversation (conversation_id, kind, last_seq, last_activity)
-             SELECT id, kind, 0, time FROM UNNEST($1::uuid[], $2::text[], $3::timestamptz[]) AS change(id, kind, time)
+            "INSERT INTO conversation (conversation_id, kind, name, owner, last_seq, last_activity)
+             SELECT id, kind, name, owner, 0, time
+             FROM UNNEST($1::uuid[], $2::text[], $3::text[], $4::uuid[], $5::timestamptz[])
+                  AS change(id, kind, name, owner, time)
              ON CONFLICT DO NOTHING",
         )
-        .bind(self.started.iter().map(|(id, ..)| *id).collect::<Vec<_>>())
-        .bind(self.started.iter().map(|(_, kind, _)| kind.as_str()).collect::<Vec<_>>())
-        .bind(self.started.iter().map(|&(_, _, time)| time.into()).collect::<Vec<OffsetDateTime>>())
+        .bind(column(&self.started, |row| row.conversation))
+        .bind(column(&self.started, |row| row.kind.as_str()))
+        .bind(column(&self.started, |row| row.name.as_ref().map(ToString::to_string)))
+        .bind(column(&self.started, |row| row.owner.map(|owner| owner.0)))
+        .bind(column(&self.started, |row| OffsetDateTime::from(row.time)))
         .execute(connection)
         .await
         .map_err(Error::database("write started conversations"))?;
@@ -71,34 +116,87 @@ impl Changes {
             return Ok(());
         }
         sqlx::query(
-            "INSERT INTO member (conversation_id, account_id, joined_seq, joined_position)
-             SELECT * FROM UNNEST($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[]) ON CONFLICT DO NOTHING",
+            "INSERT INTO member (conversation_id, account_id, joined_seq, joined_position, joined_at)
+             SELECT * FROM UNNEST($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[], $5::timestamptz[])
+             ON CONFLICT DO NOTHING",
         )
-        .bind(self.joined.iter().map(|row| row.conversation).collect::<Vec<_>>())
-        .bind(self.joined.iter().map(|row| row.account.0).collect::<Vec<_>>())
-        .bind(self.joined.iter().map(|row| row.joined_seq as i64).collect::<Vec<_>>())
-        .bind(self.joined.iter().map(|row| row.position as i64).collect::<Vec<_>>())
+        .bind(column(&self.joined, |row| row.conversation))
+        .bind(column(&self.joined, |row| row.account.0))
+        .bind(column(&self.joined, |row| row.joined_seq as i64))
+        .bind(column(&self.joined, |row| row.position as i64))
+        .bind(column(&self.joined, |row| OffsetDateTime::from(row.time)))
         .execute(connection)
         .await
         .map_err(Error::database("write members"))?;
         Ok(())
     }
 
-    async fn write_active(&self, connection: &mut PgConnection) -> Result<(), Error> {
-        if self.active.is_empty() {
+    /// A stay is named by its beginning: the same batch may hold several of one person.
+    async fn write_left(&self, connection: &mut PgConnection) -> Result<(), Error> {
+        if self.left.is_empty() {
             return Ok(());
         }
         sqlx::query(
-            "UPDATE conversation SET last_seq = change.seq, last_activity = change.time
-             FROM UNNEST($1::uuid[], $2::bigint[], $3::timestamptz[]) AS change(id, seq, time)
+            "UPDATE member SET left_seq = change.left_seq, left_position = change.position
+             FROM UNNEST($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[], $5::bigint[])
+                  AS change(conversation_id, account_id, joined_seq, left_seq, position)
+             WHERE member.conversation_id = change.conversation_id AND member.account_id = change.account_id
+             AND member.joined_seq = change.joined_seq",
+        )
+        .bind(column(&self.left, |row| row.conversation))
+        .bind(column(&self.left, |row| row.account.0))
+        .bind(column(&self.left, |row| row.joined_seq as i64))
+        .bind(column(&self.left, |row| row.left_seq as i64))
+        .bind(column(&self.left, |row| row.position as i64))
+        .execute(connection)
+        .await
+        .map_err(Error::database("write who left"))?;
+        Ok(())
+    }
+
+    async fn write_renamed(&self, connection: &mut PgConnection) -> Result<(), Error> {
+        if self.renamed.is_empty() {
+            return Ok(());
+        }
+        sqlx::query(
+            "UPDATE conversation SET name = change.name FROM UNNEST($1::uuid[], $2::text[]) AS change(id, name)
              WHERE conversation_id = change.id",
         )
-        .bind(self.active.keys().copied().collect::<Vec<_>>())
-        .bind(self.active.values().map(|(seq, _)| *seq as i64).collect::<Vec<_>>())
-        .bind(self.active.values().map(|&(_, time)| time.into()).collect::<Vec<OffsetDateTime>>())
+        .bind(self.renamed.keys().copied().collect::<Vec<_>>())
+        .bind(self.renamed.values().map(ToString::to_string).collect::<Vec<_>>())
+        .execute(connection)
+        .await
+        .map_err(Error::database("write names of groups"))?;
+        Ok(())
+    }
+
+    /// What changed without a message keeps its activity.
+    async fn write_active(&self, connection: &mut PgConnection) -> Result<(), Error> {
+        if self.changed.is_empty() {
+            return Ok(());
+        }
+        let changed: Vec<(Uuid, Lane, u64)> =
+            self.changed.iter().map(|(&id, &(lane, position))| (id, lane, position)).collect();
+        let active = |id: &Uuid| self.active.get(id);
+        sqlx::query(
+            "UPDATE conversation SET last_seq = coalesce(change.seq, last_seq),
+                 last_activity = coalesce(change.time, last_activity), lane = change.lane, changed = change.position
+             FROM UNNEST($1::uuid[], $2::bigint[], $3::timestamptz[], $4::smallint[], $5::bigint[])
+                  AS change(id, seq, time, lane, position)
+             WHERE conversation_id = change.id",
+        )
+        .bind(column(&changed, |(id, ..)| *id))
+        .bind(column(&changed, |(id, ..)| active(id).map(|(seq, _)| *seq as i64)))
+        .bind(column(&changed, |(id, ..)| active(id).map(|&(_, time)| OffsetDateTime::from(time))))
+        .bind(column(&changed, |(_, lane, _)| lane.number()))
+        .bind(column(&changed, |(_, _, position)| *position as i64))
         .execute(connection)
         .await
         .map_err(Error::database("write conversations' activity"))?;
         Ok(())
     }
+}
+
+fn column<R, T>(rows: &[R], field: impl Fn(&R) -> T) -> Vec<T> {
+    rows.iter().map(field).collect()
 }

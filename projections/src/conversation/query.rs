@@ -7,12 +7,13 @@
 
 use crate::{
     Error, Page, Paged, Shared, account,
+    delivery::members::Known,
     gate::{self, Membership},
     message::{self, Message, Span},
     page::Cursor,
 };
 use natter_client::wire;
-use natter_domain::{AccountId, ConversationId};
+use natter_domain::{AccountId, ConversationId, Sealed, Timestamp};
 use natter_streams::statement;
 use sqlx::{PgPool, types::time::OffsetDateTime};
 use std::collections::HashMap;
@@ -20,12 +21,25 @@ use uuid::Uuid;
 
 pub struct Query<'a>(pub(crate) &'a Shared);
 
-/// A conversation with the viewer's own intervals (three arrays, as PostgreSQL has no list of tuples) and cursor.
-type Row = (Uuid, String, i64, OffsetDateTime, Vec<i64>, Vec<Option<i64>>, Vec<Option<i64>>, i64, i64, Vec<Uuid>);
+/// Id, kind, name, last seq and last activity; the viewer's own intervals (three arrays, as PostgreSQL has no list of
+/// tuples) and cursor; how many are in, and of a direct one who.
+type Row = (
+    Uuid,
+    String,
+    Option<String>,
+    i64,
+    OffsetDateTime,
+    Vec<i64>,
+    Vec<Option<i64>>,
+    Vec<Option<i64>>,
+    i64,
+    i64,
+    Vec<Uuid>,
+);
 
 /// Everything about the rows of `page`, which are cut to their number before this is looked up. `$1` is the viewer.
 const DETAILS: &str = "
-    SELECT conversation_id, kind, last_seq, last_activity,
+    SELECT conversation_id, kind, name, last_seq, last_activity,
            ARRAY(SELECT joined_seq FROM member WHERE member.conversation_id = page.conversation_id
                  AND account_id = $1 ORDER BY joined_seq),
            ARRAY(SELECT left_seq FROM member WHERE member.conversation_id = page.conversation_id
@@ -44,13 +58,13 @@ const DETAILS: &str = "
 const MINE: &str = "
     WITH mine AS (SELECT DISTINCT conversation_id FROM member WHERE account_id = $1),
     page AS (
-        SELECT conversation_id, kind, last_seq, last_activity FROM mine JOIN conversation USING (conversation_id)
+        SELECT conversation_id, kind, name, last_seq, last_activity FROM mine JOIN conversation USING (conversation_id)
         WHERE $2::timestamptz IS NULL OR (last_activity, conversation_id) < ($2, $3::uuid)
         ORDER BY last_activity DESC, conversation_id DESC LIMIT $4
     )";
 
 const ONE: &str = "
-    WITH page AS (SELECT conversation_id, kind, last_seq, last_activity FROM conversation WHERE conversation_id = $2)";
+    WITH page AS (SELECT conversation_id, kind, name, last_seq, last_activity FROM conversation WHERE conversation_id = $2)";
 
 impl Query<'_> {
     /// The viewer's conversations, those that were left included, by last activity.
@@ -64,7 +78,7 @@ impl Query<'_> {
             .fetch_all(statement::bounded(&self.0.pool))
             .await
             .map_err(Error::database("list conversations"))?;
-        let next_cursor = page.cut(&mut rows, |row| Cursor { time: row.3.into(), id: row.0 });
+        let next_cursor = page.cut(&mut rows, |row| Cursor { time: row.4.into(), id: row.0 });
         Ok(Paged { items: self.shown(viewer, rows).await?, next_cursor })
     }
 
@@ -83,6 +97,36 @@ impl Query<'_> {
         Ok(self.shown(viewer, rows).await?.pop())
     }
 
+    /// Who is in, the newest first.
+    pub async fn members(
+        &self,
+        viewer: AccountId,
+        conversation: ConversationId,
+        page: &Page,
+    ) -> Result<Members, Error> {
+        let (time, id) = page.after()?;
+        let Some(membership) = gate::member(self.0, viewer, conversation).await? else { return Ok(Members::Unknown) };
+        if membership.latest().left_seq.is_some() {
+            return Ok(Members::Left);
+        }
+        let mut rows: Vec<MemberRow> = sqlx::query_as(
+            "SELECT account_id, joined_at, account_id IS NOT DISTINCT FROM owner
+             FROM member JOIN conversation USING (conversation_id)
+             WHERE conversation_id = $1 AND left_seq IS NULL
+             AND ($2::timestamptz IS NULL OR (joined_at, account_id) < ($2, $3::uuid))
+             ORDER BY joined_at DESC, account_id DESC LIMIT $4",
+        )
+        .bind(conversation.0)
+        .bind(time)
+        .bind(id)
+        .bind(page.rows())
+        .fetch_all(statement::bounded(&self.0.pool))
+        .await
+        .map_err(Error::database("list members"))?;
+        let next_cursor = page.cut(&mut rows, |row| Cursor { time: row.1.into(), id: row.0 });
+        Ok(Members::Are(Paged { items: rows.into_iter().map(member).collect(), next_cursor }))
+    }
+
     /// A handful of queries, however many rows.
     async fn shown(&self, viewer: AccountId, rows: Vec<Row>) -> Result<Vec<wire::OwnConversation>, Error> {
         let rows: Vec<Own> = rows.into_iter().filter_map(|row| Own::of(viewer, row)).collect();
@@ -96,6 +140,28 @@ impl Query<'_> {
     }
 }
 
+/// Who is in, as somebody sees it.
+pub enum Members {
+    /// The conversation does not exist for them.
+    Unknown,
+    /// They were in and are not: it is no matter of theirs any more.
+    Left,
+    Are(Paged<wire::Member>),
+}
+
+/// Account, since when, whether they own the conversation.
+type MemberRow = (Uuid, OffsetDateTime, bool);
+
+fn member((account_id, joined_at, is_owner): MemberRow) -> wire::Member {
+    wire::Member {
+        account_id,
+        role: if is_owner { "owner" } else { "member" }.to_owned(),
+        nickname: None,
+        joined_at: Timestamp::from(joined_at).to_string(),
+        muted_until: None,
+    }
+}
+
 fn spans(rows: &[Own], of: impl Fn(&Own) -> Vec<Span>) -> Vec<(ConversationId, Span)> {
     rows.iter().flat_map(|row| of(row).into_iter().map(|span| (row.id(), span))).collect()
 }
@@ -104,6 +170,8 @@ fn spans(rows: &[Own], of: impl Fn(&Own) -> Vec<Span>) -> Vec<(ConversationId, S
 struct Own {
     membership: Membership,
     kind: String,
+    /// Sealed.
+    name: Option<String>,
     cursor: u64,
     member_count: u64,
     account_ids: Vec<Uuid>,
@@ -111,11 +179,11 @@ struct Own {
 
 impl Own {
     fn of(viewer: AccountId, row: Row) -> Option<Self> {
-        let (id, kind, last_seq, _, joined, left, left_at, cursor, member_count, account_ids) = row;
+        let (id, kind, name, last_seq, _, joined, left, left_at, cursor, member_count, account_ids) = row;
         let intervals = joined.into_iter().zip(left).zip(left_at);
         let intervals = intervals.map(|((joined, left), left_at)| gate::interval(joined, left, left_at)).collect();
         let membership = Membership::new(viewer, ConversationId(id), intervals, last_seq as u64)?;
-        Some(Self { membership, kind, cursor: cursor as u64, member_count: member_count as u64, account_ids })
+        Some(Self { membership, kind, name, cursor: cursor as u64, member_count: member_count as u64, account_ids })
     }
 
     fn id(&self) -> ConversationId {
@@ -145,6 +213,8 @@ impl Facts {
         let interval = row.membership.latest();
         let last = self.last.get(&row.id());
         let last_seq = last.map_or(0, |message| message.seq).max(interval.joined_seq);
+        let sealed = row.name.as_deref().and_then(Sealed::parse);
+        let name = sealed.and_then(|sealed| shared.keyring.open_text(row.id().0, &sealed));
         let card = |peer| self.cards.get(&peer).cloned().unwrap_or_else(|| account::unknown(peer));
         wire::OwnConversation {
             peer: row.peer().map(card),
@@ -157,7 +227,7 @@ impl Facts {
                 id: row.id().0,
                 kind: row.kind,
                 state: "open".to_owned(),
-                name: None,
+                name,
                 avatar: None,
                 member_count: row.member_count,
                 account_ids: row.account_ids,
@@ -167,24 +237,26 @@ impl Facts {
     }
 }
 
-/// Everybody who is or was in these conversations, with each stay; for delivery, which applies the rule itself.
-pub(crate) async fn members(
+/// What delivery has to know of these conversations.
+pub(crate) async fn known(
     pool: &PgPool,
     conversations: &[ConversationId],
-) -> Result<HashMap<ConversationId, Vec<(AccountId, gate::Interval)>>, Error> {
-    type Stay = (Uuid, Uuid, i64, Option<i64>, Option<i64>);
+) -> Result<HashMap<ConversationId, Known>, Error> {
+    type Stay = (Uuid, String, Option<String>, Uuid, i64, Option<i64>, Option<i64>);
     let rows: Vec<Stay> = sqlx::query_as(
-        "SELECT conversation_id, account_id, joined_seq, left_seq, left_position FROM member
-         WHERE conversation_id = ANY($1)",
+        "SELECT conversation_id, kind, name, account_id, joined_seq, left_seq, left_position
+         FROM member JOIN conversation USING (conversation_id) WHERE conversation_id = ANY($1)",
     )
     .bind(conversations.iter().map(|id| id.0).collect::<Vec<_>>())
     .fetch_all(statement::bounded(pool))
     .await
     .map_err(Error::database("read members"))?;
-    let mut members = HashMap::<_, Vec<_>>::new();
-    for (conversation, account, joined, left, left_at) in rows {
-        let of = members.entry(ConversationId(conversation)).or_default();
-        of.push((AccountId(account), gate::interval(joined, left, left_at)));
+    let mut all = HashMap::<_, Known>::new();
+    for (conversation, kind, name, account, joined, left, left_at) in rows {
+        let known = all.entry(ConversationId(conversation)).or_default();
+        known.kind = kind;
+        known.name = name.as_deref().and_then(Sealed::parse);
+        known.stays.push((AccountId(account), gate::interval(joined, left, left_at)));
     }
-    Ok(members)
+    Ok(all)
 }

@@ -5,13 +5,11 @@
 
 use super::{
     frame::{Happening, What},
-    members::{Cache, Members},
+    members::{Cache, Known},
 };
-use crate::{Error, Projection, conversation, friendship, gate::Interval, progress::Progress};
+use crate::{Error, Projection, conversation, friendship, progress::Progress};
 use natter_client::wire;
-use natter_domain::{
-    AccountId, ConversationId, RequestId, conversation::Event as Conversation, friendship::Event as Friendship,
-};
+use natter_domain::{ConversationId, RequestId, friendship::Event as Friendship};
 use natter_streams::{Link, keyring::Keyring, position::Place};
 use sqlx::PgPool;
 use std::{
@@ -57,11 +55,8 @@ impl Facts {
 
     fn note(&mut self, happening: &Happening, wanted: &mut Wanted) {
         match &happening.what {
-            What::Conversation(Conversation::Started { members, .. }) => {
-                self.members.insert(happening.conversation(), from_the_start(members));
-            }
-            What::Conversation(Conversation::MessageSent { .. }) => {
-                if !self.members.keep(happening.conversation()) {
+            What::Conversation(event) => {
+                if !self.members.fold(happening.conversation(), event) {
                     wanted.conversations.insert(happening.conversation());
                 }
             }
@@ -77,8 +72,8 @@ impl Facts {
         if ids.is_empty() {
             return Ok(());
         }
-        for (conversation, members) in conversation::query::members(&self.pool, &ids).await? {
-            self.members.insert(conversation, members.into());
+        for (conversation, known) in conversation::query::known(&self.pool, &ids).await? {
+            self.members.insert(conversation, known);
         }
         Ok(())
     }
@@ -91,16 +86,11 @@ impl Facts {
         Ok(())
     }
 
-    pub(super) fn seeing(&self, conversation: ConversationId, seq: u64) -> Result<Vec<AccountId>, Error> {
-        self.members.seeing(conversation, seq).ok_or(Error::NobodyIn(conversation))
+    pub(super) fn known(&self, conversation: ConversationId) -> Result<&Known, Error> {
+        self.members.get(conversation).ok_or(Error::NobodyIn(conversation))
     }
 
     pub(super) fn request(&self, request: RequestId) -> Result<wire::FriendRequest, Error> {
         self.requests.get(&request).cloned().ok_or(Error::NoRequest(request))
     }
-}
-
-fn from_the_start(members: &[AccountId]) -> Members {
-    let stay = Interval { joined_seq: 0, left_seq: None, left_position: None };
-    members.iter().map(|account| (*account, stay)).collect()
 }

@@ -1,12 +1,12 @@
 //! From events to frames: what is told, and to whom. This is the table of PROTOCOL.md's pushes.
 
-use super::facts::Facts;
-use crate::{Error, friendship::project::status, message, projector::Batch};
+use super::{conversation, facts::Facts};
+use crate::{Error, friendship::project::status, projector::Batch};
 use bytes::Bytes;
 use natter_client::wire::{self, Push};
 use natter_domain::{
     AccountId, ConversationId, Noun, RequestId, SessionId,
-    conversation::{Event as Conversation, Kind},
+    conversation::Event as Conversation,
     friendship::{Event as Friendship, Outcome},
     inbox::{Cursor, Event as Inbox},
     session::Event as Session,
@@ -64,42 +64,12 @@ impl Happening {
     pub(super) fn frames(self, facts: &Facts, keyring: &Keyring) -> Result<Vec<Frame>, Error> {
         let record = &*self.record;
         match self.what {
-            What::Conversation(event) => Ok(vec![of_conversation(record, event, facts, keyring)?]),
+            What::Conversation(event) => conversation::frames(record, event, facts, keyring),
             What::Friendship(event) => Ok(vec![of_friendship(record, event, facts, keyring)?]),
             What::Inbox(Inbox::CursorsAdvanced { cursors }) => cursors.iter().map(|it| read(record, it)).collect(),
             What::Session(event) => Ok(ended(record, &event).into_iter().collect()),
         }
     }
-}
-
-fn of_conversation(record: &Record, event: Conversation, facts: &Facts, keyring: &Keyring) -> Result<Frame, Error> {
-    match event {
-        Conversation::Started { kind, members } => started(record, kind, members),
-        Conversation::MessageSent { .. } => sent(record, event, facts, keyring),
-    }
-}
-
-fn started(record: &Record, kind: Kind, members: Vec<AccountId>) -> Result<Frame, Error> {
-    let mut account_ids: Vec<_> = members.iter().map(|member| member.0).collect();
-    account_ids.sort_unstable();
-    let conversation = wire::Conversation {
-        id: record.aggregate_id,
-        kind: kind.as_str().to_owned(),
-        state: "open".to_owned(),
-        name: None,
-        avatar: None,
-        member_count: members.len() as u64,
-        account_ids,
-        last_seq: 0,
-    };
-    push(members, &Push::ConversationStarted { conversation, position: position(record) })
-}
-
-fn sent(record: &Record, event: Conversation, facts: &Facts, keyring: &Keyring) -> Result<Frame, Error> {
-    let sent = message::project::sent(record, event);
-    let message = sent.and_then(|sent| sent.birth()).expect("the caller has looked: it is a message");
-    let to = facts.seeing(message.conversation_id, message.seq)?;
-    push(to, &Push::MessageSent { message: message::shown(keyring, &message), position: position(record) })
 }
 
 fn of_friendship(record: &Record, event: Friendship, facts: &Facts, keyring: &Keyring) -> Result<Frame, Error> {
@@ -162,11 +132,11 @@ fn ended(record: &Record, event: &Session) -> Option<Frame> {
     Some(Frame { to: vec![*account_id], content })
 }
 
-fn push(to: Vec<AccountId>, push: &Push) -> Result<Frame, Error> {
+pub(super) fn push(to: Vec<AccountId>, push: &Push) -> Result<Frame, Error> {
     let json = serde_json::to_vec(push).map_err(Error::Frame)?;
     Ok(Frame { to, content: Content::Push(json.into()) })
 }
 
-fn position(record: &Record) -> String {
+pub(super) fn position(record: &Record) -> String {
     Positions::one(record.lane, record.position, record.incarnation).to_string()
 }

@@ -1,46 +1,115 @@
 //! Who is in which conversation, in memory: folded from the lane as it goes by, loaded from relations where it went by
 //! long ago. Bounded: of two generations the older is dropped when the younger is full, and what is used moves to the
 //! younger.
+//!
+//! Relations may be ahead of the lane as it goes by here, so what is loaded may hold what is folded into it again: folding
+//! twice is folding once. Nor does it matter that more is known than an event could know: stays are compared with the
+//! event's own seq.
 
 use crate::gate::Interval;
-use natter_domain::{AccountId, ConversationId};
-use std::{collections::HashMap, sync::Arc};
+use natter_domain::{
+    AccountId, ConversationId, Sealed,
+    conversation::{Event, Kind},
+};
+use std::collections::HashMap;
 
 /// Conversations of one generation. More than a batch can name, so that what was looked up for a batch is still there
 /// when its frames are made.
 const GENERATION: usize = 4_096;
 
-/// Everybody who is or was in, with each stay.
-pub(super) type Members = Arc<[(AccountId, Interval)]>;
+/// What frames need of a conversation.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub(crate) struct Known {
+    pub(crate) kind: String,
+    /// A group's.
+    pub(crate) name: Option<Sealed>,
+    /// Everybody who is or was in, with each stay.
+    pub(crate) stays: Vec<(AccountId, Interval)>,
+}
+
+impl Known {
+    fn started(kind: Kind, name: Option<Sealed>, members: &[AccountId]) -> Self {
+        let mut known = Self { kind: kind.as_str().to_owned(), name, stays: Vec::new() };
+        members.iter().for_each(|member| known.join(*member, 0));
+        known
+    }
+
+    fn fold(&mut self, event: &Event) {
+        match event {
+            Event::Started { kind, name, members, .. } => *self = Self::started(*kind, name.clone(), members),
+            Event::MembersJoined { seq, account_ids, .. } => {
+                account_ids.iter().for_each(|account| self.join(*account, seq.saturating_sub(1)));
+            }
+            Event::MemberLeft { seq, account_id, joined_seq, .. } => {
+                if let Some((_, stay)) = self.stay(*account_id, *joined_seq) {
+                    stay.left_seq = Some(*seq);
+                }
+            }
+            Event::Renamed { name, .. } => self.name = Some(name.clone()),
+            Event::MessageSent { .. } => {}
+        }
+    }
+
+    fn join(&mut self, account: AccountId, joined_seq: u64) {
+        if self.stay(account, joined_seq).is_none() {
+            self.stays.push((account, Interval { joined_seq, left_seq: None, left_position: None }));
+        }
+    }
+
+    fn stay(&mut self, account: AccountId, joined_seq: u64) -> Option<&mut (AccountId, Interval)> {
+        self.stays.iter_mut().find(|(who, stay)| *who == account && stay.joined_seq == joined_seq)
+    }
+
+    /// Those who may see the message of that seq.
+    pub(super) fn seeing(&self, seq: u64) -> Vec<AccountId> {
+        self.those(|stay| stay.sees(seq))
+    }
+
+    /// Those who were in once the message of that seq was there.
+    pub(super) fn in_after(&self, seq: u64) -> Vec<AccountId> {
+        self.those(|stay| stay.sees(seq) && stay.left_seq != Some(seq))
+    }
+
+    fn those(&self, meant: impl Fn(&Interval) -> bool) -> Vec<AccountId> {
+        self.stays.iter().filter(|(_, stay)| meant(stay)).map(|(account, _)| *account).collect()
+    }
+}
 
 #[derive(Default)]
 pub(super) struct Cache {
-    young: HashMap<ConversationId, Members>,
-    old: HashMap<ConversationId, Members>,
+    young: HashMap<ConversationId, Known>,
+    old: HashMap<ConversationId, Known>,
 }
 
 impl Cache {
-    pub(super) fn insert(&mut self, conversation: ConversationId, members: Members) {
+    pub(super) fn insert(&mut self, conversation: ConversationId, known: Known) {
         if self.young.len() >= GENERATION {
             self.old = std::mem::take(&mut self.young);
         }
-        self.young.insert(conversation, members);
+        self.young.insert(conversation, known);
     }
 
-    /// Whether it is there; it stays for the next [`GENERATION`] others.
-    pub(super) fn keep(&mut self, conversation: ConversationId) -> bool {
-        if self.young.contains_key(&conversation) {
+    /// Takes an event in. Whether the conversation is there; it stays for the next [`GENERATION`] others.
+    pub(super) fn fold(&mut self, conversation: ConversationId, event: &Event) -> bool {
+        if let Some(known) = self.young.get_mut(&conversation) {
+            known.fold(event);
             return true;
         }
-        let Some(members) = self.old.remove(&conversation) else { return false };
-        self.insert(conversation, members);
+        let kept = match (self.old.remove(&conversation), event) {
+            (Some(known), _) => Some(known),
+            // Its beginning: nothing of it can be older.
+            (None, Event::Started { .. }) => Some(Known::default()),
+            (None, _) => None,
+        };
+        let Some(mut known) = kept else { return false };
+        known.fold(event);
+        self.insert(conversation, known);
         true
     }
 
-    /// Those who may see the message of that seq. `None`: not there.
-    pub(super) fn seeing(&self, conversation: ConversationId, seq: u64) -> Option<Vec<AccountId>> {
-        let members = self.young.get(&conversation).or_else(|| self.old.get(&conversation))?;
-        Some(members.iter().filter(|(_, interval)| interval.sees(seq)).map(|(account, _)| *account).collect())
+    /// `None`: not there.
+    pub(super) fn get(&self, conversation: ConversationId) -> Option<&Known> {
+        self.young.get(&conversation).or_else(|| self.old.get(&conversation))
     }
 }
 
@@ -49,37 +118,73 @@ mod tests {
     use super::*;
     use uuid::Uuid;
 
+    const ALICE: AccountId = AccountId(Uuid::from_u128(1));
+    const BOB: AccountId = AccountId(Uuid::from_u128(2));
+    const CAROL: AccountId = AccountId(Uuid::from_u128(3));
+
     fn conversation(number: usize) -> ConversationId {
         ConversationId(Uuid::from_u128(number as u128))
     }
 
-    fn nobody() -> Members {
-        Arc::new([])
+    fn started(members: &[AccountId]) -> Event {
+        Event::Started { kind: Kind::Group, members: members.to_vec(), name: None, owner: members.first().copied() }
+    }
+
+    fn joined(seq: u64, account: AccountId) -> Event {
+        Event::MembersJoined { seq, account_ids: vec![account], by: ALICE }
+    }
+
+    fn left(seq: u64, account_id: AccountId, joined_seq: u64) -> Event {
+        Event::MemberLeft { seq, account_id, by: ALICE, joined_seq }
+    }
+
+    fn told(events: &[Event]) -> Known {
+        let mut cache = Cache::default();
+        events.iter().for_each(|event| assert!(cache.fold(conversation(0), event)));
+        cache.get(conversation(0)).unwrap().clone()
     }
 
     #[test]
     fn a_message_goes_to_those_whose_stay_holds_its_seq() {
-        let account = |number| AccountId(Uuid::from_u128(number));
-        let stay = |joined_seq, left_seq| Interval { joined_seq, left_seq, left_position: None };
+        let known = told(&[started(&[ALICE, BOB]), left(4, BOB, 0), joined(5, CAROL), joined(6, BOB)]);
+        assert_eq!(known.seeing(3), [ALICE, BOB]);
+        assert_eq!(known.seeing(4), [ALICE, BOB], "their leaving they see");
+        assert_eq!(known.seeing(5), [ALICE, CAROL], "their joining they see");
+        assert_eq!(known.seeing(6), [ALICE, CAROL, BOB]);
+        assert_eq!(known.in_after(4), [ALICE]);
+        assert_eq!(known.in_after(5), [ALICE, CAROL]);
+    }
+
+    #[test]
+    fn folding_again_changes_nothing() {
+        let events = [started(&[ALICE, BOB]), left(4, BOB, 0), joined(5, BOB), left(6, BOB, 4), joined(7, BOB)];
+        let whole = told(&events);
+        for first in 1..events.len() {
+            let mut known = whole.clone();
+            events[first..].iter().for_each(|event| known.fold(event));
+            assert_eq!(known, whole, "from event {first} on");
+        }
+    }
+
+    #[test]
+    fn what_began_elsewhere_is_not_there() {
         let mut cache = Cache::default();
-        let members = [(account(1), stay(0, None)), (account(2), stay(0, Some(4))), (account(3), stay(4, None))];
-        cache.insert(conversation(0), Arc::new(members));
-        assert_eq!(cache.seeing(conversation(0), 4), Some(vec![account(1), account(2)]));
-        assert_eq!(cache.seeing(conversation(0), 5), Some(vec![account(1), account(3)]));
-        assert_eq!(cache.seeing(conversation(1), 1), None);
+        assert!(!cache.fold(conversation(1), &joined(5, BOB)));
+        assert!(cache.get(conversation(1)).is_none());
     }
 
     #[test]
     fn the_cache_is_bounded_and_keeps_what_is_used() {
         let mut cache = Cache::default();
-        cache.insert(conversation(0), nobody());
+        let sent = Event::Renamed { name: Sealed::parse("i.AAAA").unwrap(), by: ALICE, last_seq: 1 };
+        cache.insert(conversation(0), Known::default());
         for number in 1..4 * GENERATION {
-            cache.insert(conversation(number), nobody());
+            cache.insert(conversation(number), Known::default());
             if number % 1_000 == 0 {
-                assert!(cache.keep(conversation(0)), "after {number}");
+                assert!(cache.fold(conversation(0), &sent), "after {number}");
             }
         }
         assert!(cache.young.len() + cache.old.len() <= 2 * GENERATION);
-        assert!(!cache.keep(conversation(1)));
+        assert!(!cache.fold(conversation(1), &sent));
     }
 }

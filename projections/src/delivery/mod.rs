@@ -1,5 +1,5 @@
-//! The projection `delivery`: its "view" is the people who are online. Each event becomes at most one frame, encoded
-//! once, published to the subject of every person it concerns; who has no device online has no listener there. Frames
+//! The projection `delivery`: its "view" is the people who are online. Each event becomes a few frames at the most, each
+//! encoded once, published to the subject of every person it concerns; who has no device online has no listener there. Frames
 //! of a batch for one person share messages: [`frames_of`] takes one apart.
 //!
 //! The checkpoint moves when the server has confirmed the batch, so after any failure frames may come again, never be
@@ -7,11 +7,12 @@
 //!
 //! Frames hold no personal view (no unread count, no peer), so that one encoding serves all.
 
+mod conversation;
 mod facts;
 mod frame;
 mod letters;
 pub(crate) mod mark;
-mod members;
+pub(crate) mod members;
 mod outlet;
 mod query;
 

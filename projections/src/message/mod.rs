@@ -8,6 +8,7 @@ mod store;
 
 pub use change::{Body, Change, Message, What};
 pub use postgres::PostgresHistory;
+pub use project::system_body;
 pub(crate) use query::shown;
 pub use query::{Query, Range};
 pub use store::{HistoryStore, Order, Span};

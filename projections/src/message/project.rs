@@ -5,7 +5,11 @@ use crate::{
     message::{Body, Change, HistoryStore, What},
     projector::{Batch, PACE, Projector},
 };
-use natter_domain::{ConversationId, Noun, conversation::Event};
+use natter_client::wire;
+use natter_domain::{
+    ConversationId, Noun,
+    conversation::{Event, SystemMessage, system_message_id},
+};
 use natter_streams::{Record, fault};
 use std::{sync::Arc, time::Duration};
 
@@ -42,10 +46,29 @@ fn change(record: &Record) -> Result<Option<Change>, Error> {
     })
 }
 
-/// The message that the event tells of, if it is one that was sent.
+/// The message that the event is, if it is one.
 pub(crate) fn sent(record: &Record, event: Event) -> Option<Change> {
-    let Event::MessageSent { message_id, seq, sender, body, .. } = event else { return None };
-    let what = What::Sent { message_id, sender: Some(sender), body: Body::Sealed(body) };
     let conversation_id = ConversationId(record.aggregate_id);
+    let (seq, what) = match event {
+        Event::MessageSent { message_id, seq, sender, body, .. } => {
+            (seq, What::Sent { message_id, sender: Some(sender), body: Body::Sealed(body) })
+        }
+        event => {
+            let message = SystemMessage::of(&event)?;
+            let message_id = system_message_id(conversation_id, message.seq);
+            let body = serde_json::to_string(&system_body(&message)).expect("texts and ids are JSON");
+            (message.seq, What::Sent { message_id, sender: None, body: Body::System(body) })
+        }
+    };
     Some(Change { conversation_id, seq, position: record.position, at: record.time, what })
+}
+
+/// As clients get it.
+pub fn system_body(message: &SystemMessage) -> wire::Body {
+    wire::Body::System {
+        code: message.code.to_owned(),
+        text: message.text.clone(),
+        account_ids: message.account_ids.iter().map(|account| account.0).collect(),
+        by: Some(message.by.0),
+    }
 }

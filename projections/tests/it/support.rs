@@ -3,7 +3,7 @@
 
 use natter_domain::{
     AccountId, Address, ConversationId, Event, FriendshipId, MessageId, RequestId, Sealed, SessionId, account,
-    conversation::{self, BodyKind, Kind},
+    conversation::{self, BodyKind},
     friendship, inbox, session,
 };
 use natter_projections::{Projection, Projections, Settings};
@@ -224,7 +224,7 @@ impl World {
     }
 
     pub async fn start_direct(&self, conversation: ConversationId, members: [AccountId; 2]) -> Positions {
-        let started = conversation::Event::Started { kind: Kind::Direct, members: members.to_vec() };
+        let started = conversation::Event::started_direct(members);
         self.append(conversation::address(conversation), &started).await
     }
 

@@ -226,8 +226,20 @@ impl Told for Friendship {
 
 impl Told for Conversation {
     fn event() -> BoxedStrategy<conversation::Event> {
-        let started = vec(ids::<AccountId>(), 0..4)
-            .prop_map(|members| conversation::Event::Started { kind: conversation::Kind::Direct, members });
+        let started = (vec(ids::<AccountId>(), 0..4), proptest::option::of(sealed())).prop_map(|(members, name)| {
+            let kind = if name.is_some() { conversation::Kind::Group } else { conversation::Kind::Direct };
+            conversation::Event::Started { kind, owner: members.first().copied(), members, name }
+        });
+        let joined = (any::<u64>(), vec(ids(), 0..4), ids())
+            .prop_map(|(seq, account_ids, by)| conversation::Event::MembersJoined { seq, account_ids, by });
+        let left = (any::<u64>(), ids(), ids(), any::<u64>()).prop_map(|(seq, account_id, by, joined_seq)| {
+            conversation::Event::MemberLeft { seq, account_id, by, joined_seq }
+        });
+        let renamed = (sealed(), ids(), any::<u64>()).prop_map(|(name, by, last_seq)| conversation::Event::Renamed {
+            name,
+            by,
+            last_seq,
+        });
         let sent = (ids::<MessageId>(), any::<u64>(), ids(), sealed(), any::<u32>()).prop_map(
             |(message_id, seq, sender, body, size)| conversation::Event::MessageSent {
                 message_id,
@@ -238,7 +250,7 @@ impl Told for Conversation {
                 size,
             },
         );
-        prop_oneof![1 => started, 4 => sent].boxed()
+        prop_oneof![1 => started, 4 => sent, 2 => joined, 2 => left, 1 => renamed].boxed()
     }
 }
 

@@ -10,7 +10,7 @@ use crate::support::eventually;
 use natter_commands::snapshot::{Loaded, Settings, load, run};
 use natter_domain::{
     AccountId, Address, ConversationId, Decider, KeyId, MessageId, Sealed,
-    conversation::{BodyKind, Event, Kind},
+    conversation::{BodyKind, Event},
 };
 use natter_streams::{
     Draft, Lane, Link, Log, clock,
@@ -158,7 +158,7 @@ pub fn talk(members: [AccountId; 2], count: u64) -> Vec<Event> {
         body_kind: BodyKind::Text,
         size: 1,
     };
-    let started = Event::Started { kind: Kind::Direct, members: members.into() };
+    let started = Event::started_direct(members);
     std::iter::once(started).chain((1..count).map(sent)).collect()
 }
 

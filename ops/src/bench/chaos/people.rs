@@ -312,7 +312,7 @@ impl Shown {
 
 fn seen(message: &wire::Message) -> Seen {
     let text = match &message.body {
-        Some(wire::Body::Text { text }) => digest(text),
+        Some(wire::Body::Text { text } | wire::Body::System { text, .. }) => digest(text),
         None => 0,
     };
     Seen { message_id: message.message_id, seq: message.seq, sender: message.sender, text }

@@ -1,0 +1,108 @@
+//! Frames of conversations. What newcomers are told of first is the conversation itself; what who left is told last is that
+//! they did.
+
+use super::{
+    facts::Facts,
+    frame::{Frame, position, push},
+    members::Known,
+};
+use crate::{Error, message};
+use natter_client::wire::{self, Push};
+use natter_domain::{
+    AccountId, ConversationId, Sealed,
+    conversation::{Event, Kind},
+};
+use natter_streams::{Record, keyring::Keyring};
+
+/// What is told of one event.
+pub(super) fn frames(record: &Record, event: Event, facts: &Facts, keyring: &Keyring) -> Result<Vec<Frame>, Error> {
+    let telling = Telling { record, known: facts.known(ConversationId(record.aggregate_id))?, keyring };
+    match &event {
+        Event::Started { kind, members, name, .. } => {
+            let started = telling.started(*kind, members, name.as_ref())?;
+            Ok([Some(started), telling.message(event)?].into_iter().flatten().collect())
+        }
+        Event::MessageSent { .. } => Ok(telling.message(event)?.into_iter().collect()),
+        Event::MembersJoined { seq, account_ids, by } => {
+            let mut frames = telling.joined(*seq, account_ids, *by)?;
+            frames.extend(telling.message(event)?);
+            Ok(frames)
+        }
+        Event::MemberLeft { seq, account_id, by, .. } => {
+            let left = telling.left(*seq, *account_id, *by)?;
+            Ok(telling.message(event)?.into_iter().chain([left]).collect())
+        }
+        Event::Renamed { name, last_seq, .. } => {
+            let conversation = telling.card(Some(name), *last_seq);
+            let to = telling.known.in_after(*last_seq);
+            Ok(vec![push(to, &Push::ConversationUpdated { conversation, position: position(record) })?])
+        }
+    }
+}
+
+struct Telling<'a> {
+    record: &'a Record,
+    known: &'a Known,
+    keyring: &'a Keyring,
+}
+
+impl Telling<'_> {
+    /// The message that the event is, if it is one, to all who may see it.
+    fn message(&self, event: Event) -> Result<Option<Frame>, Error> {
+        let Some(message) = message::project::sent(self.record, event).and_then(|sent| sent.birth()) else {
+            return Ok(None);
+        };
+        let to = self.known.seeing(message.seq);
+        let message = message::shown(self.keyring, &message);
+        push(to, &Push::MessageSent { message, position: position(self.record) }).map(Some)
+    }
+
+    fn started(&self, kind: Kind, members: &[AccountId], name: Option<&Sealed>) -> Result<Frame, Error> {
+        let mut conversation = self.card(name, kind.first_seq());
+        conversation.member_count = members.len() as u64;
+        if kind == Kind::Direct {
+            conversation.account_ids = members.iter().map(|member| member.0).collect();
+            conversation.account_ids.sort_unstable();
+        }
+        push(members.to_vec(), &Push::ConversationStarted { conversation, position: position(self.record) })
+    }
+
+    fn joined(&self, seq: u64, newcomers: &[AccountId], by: AccountId) -> Result<Vec<Frame>, Error> {
+        let conversation = self.card(self.known.name.as_ref(), seq);
+        let started = Push::ConversationStarted { conversation, position: position(self.record) };
+        let rest = self.known.in_after(seq).into_iter().filter(|account| !newcomers.contains(account)).collect();
+        let joined = Push::MemberJoined {
+            conversation_id: self.record.aggregate_id,
+            account_ids: newcomers.iter().map(|account| account.0).collect(),
+            by: by.0,
+            position: position(self.record),
+        };
+        Ok(vec![push(newcomers.to_vec(), &started)?, push(rest, &joined)?])
+    }
+
+    fn left(&self, seq: u64, account: AccountId, by: AccountId) -> Result<Frame, Error> {
+        let left = Push::MemberLeft {
+            conversation_id: self.record.aggregate_id,
+            account_ids: vec![account.0],
+            by: by.0,
+            position: position(self.record),
+        };
+        // Their stay holds their leaving.
+        push(self.known.seeing(seq), &left)
+    }
+
+    /// The conversation once its newest message was the one of that seq.
+    fn card(&self, name: Option<&Sealed>, last_seq: u64) -> wire::Conversation {
+        let id = self.record.aggregate_id;
+        wire::Conversation {
+            id,
+            kind: self.known.kind.clone(),
+            state: "open".to_owned(),
+            name: name.and_then(|sealed| self.keyring.open_text(id, sealed)),
+            avatar: None,
+            member_count: self.known.in_after(last_seq).len() as u64,
+            account_ids: Vec::new(),
+            last_seq,
+        }
+    }
+}
