@@ -29,6 +29,7 @@ codes! {
     NotAMember = "not_a_member",
     NotAllowed = "not_allowed",
     NotFound = "not_found",
+    Gone = "gone",
     MethodNotAllowed = "method_not_allowed",
     Conflict = "conflict",
     NameTaken = "name_taken",

@@ -16,6 +16,7 @@ pub mod metrics;
 mod server;
 mod session;
 mod socket;
+mod sync;
 mod system;
 #[cfg(test)]
 mod tests;

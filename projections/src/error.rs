@@ -29,9 +29,15 @@ pub enum Error {
     NoRequest(RequestId),
     #[error("encode a frame")]
     Frame(#[source] serde_json::Error),
+    #[error(transparent)]
+    Shared(std::sync::Arc<Self>),
+    #[error("a query ended without an answer")]
+    Unanswered,
     /// The caller's fault, not ours.
     #[error("the cursor cannot be read")]
     BadCursor,
+    #[error("the cursor is of a log that is no more")]
+    CursorGone,
 }
 
 impl Error {
@@ -62,6 +68,7 @@ impl Error {
         match self {
             Self::Database { source, .. } => natter_streams::error::is_passing(source),
             Self::Log(error) => error.is_passing(),
+            Self::Shared(error) => error.is_passing(),
             _ => false,
         }
     }

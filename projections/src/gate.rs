@@ -86,8 +86,19 @@ pub(crate) async fn member(
     viewer: AccountId,
     conversation: ConversationId,
 ) -> Result<Option<Membership>, Error> {
-    let rows: Vec<(i64, Option<i64>, Option<i64>, i64)> = sqlx::query_as(
-        "SELECT joined_seq, left_seq, left_position, last_seq FROM member JOIN conversation USING (conversation_id)
+    Ok(ask(shared, viewer, conversation).await?.map(|(membership, _)| membership))
+}
+
+/// The same, and the lane position at which something of the conversation or its messages last changed.
+pub(crate) async fn ask(
+    shared: &Shared,
+    viewer: AccountId,
+    conversation: ConversationId,
+) -> Result<Option<(Membership, u64)>, Error> {
+    type Row = (i64, Option<i64>, Option<i64>, i64, i64);
+    let rows: Vec<Row> = sqlx::query_as(
+        "SELECT joined_seq, left_seq, left_position, last_seq, changed
+         FROM member JOIN conversation USING (conversation_id)
          WHERE conversation_id = $1 AND account_id = $2 ORDER BY joined_seq",
     )
     .bind(conversation.0)
@@ -95,10 +106,10 @@ pub(crate) async fn member(
     .fetch_all(statement::bounded(&shared.pool))
     .await
     .map_err(Error::database("ask the gate"))?;
-    let last_seq = rows.first().map_or(0, |(.., last_seq)| *last_seq as u64);
-    let intervals =
-        rows.into_iter().map(|(joined, left, left_position, _)| interval(joined, left, left_position)).collect();
-    Ok(Membership::new(viewer, conversation, intervals, last_seq))
+    let Some(&(.., last_seq, changed)) = rows.first() else { return Ok(None) };
+    let stay = |(joined, left, left_position, ..): Row| interval(joined, left, left_position);
+    let membership = Membership::new(viewer, conversation, rows.into_iter().map(stay).collect(), last_seq as u64);
+    Ok(membership.map(|membership| (membership, changed as u64)))
 }
 
 /// A row's columns.

@@ -25,7 +25,9 @@ mod relations;
 pub mod repair;
 mod run;
 pub mod session;
+mod shelf;
 mod sql;
+pub mod sync;
 
 pub use error::{Error, Wait};
 pub use page::{Page, Paged};
@@ -34,18 +36,24 @@ pub use projector::{Projection, Step};
 
 use crate::{
     delivery::Delivery,
-    message::{HistoryStore, PostgresHistory, project::History},
+    message::{
+        HistoryStore, PostgresHistory,
+        pages::{Fresh, Pages},
+        project::History,
+    },
     progress::Progress,
     projector::Projector,
     relations::Relations,
     run::Access,
 };
+use natter_domain::ConversationId;
 use natter_streams::{
     Positions,
     bus::Bus,
     feed::Feeds,
     keyring::Keyring,
     lease::{self, Context, Share},
+    position::Place,
 };
 use sqlx::PgPool;
 use std::{sync::Arc, time::Duration};
@@ -68,9 +76,19 @@ pub(crate) struct Shared {
     /// For projectors, whose transactions need not wait for the disk.
     writing: PgPool,
     pub(crate) history: Arc<dyn HistoryStore>,
+    pub(crate) pages: Pages,
     pub(crate) keyring: Arc<Keyring>,
     progress: Arc<Progress>,
     feeds: Feeds,
+}
+
+impl Shared {
+    /// How old a page of the conversation may be. `changed`: where, in its lane, something of it last did.
+    pub(crate) fn fresh(&self, conversation: ConversationId, changed: u64) -> Fresh {
+        let lane = self.feeds.lanes().of(conversation.0);
+        let now = self.progress.is_at(Projection::History, lane);
+        Fresh { changed: Place { position: changed, ..now }, now }
+    }
 }
 
 impl Projections {
@@ -101,9 +119,10 @@ impl Projections {
         let writing = sql::projectors(&settings.database_url).await?;
         let pool = sql::queries(&settings.database_url).await?;
         let history = Arc::new(PostgresHistory::new(pool.clone(), writing.clone()));
+        let pages = Pages::new(history.clone());
         let progress = Arc::new(Progress::new(feeds.clone()));
         tokio::spawn(progress::watch(progress.clone(), pool.clone(), bus.clone(), stop.clone()));
-        Ok(Self(Arc::new(Shared { pool, writing, history, keyring, progress, feeds })))
+        Ok(Self(Arc::new(Shared { pool, writing, history, pages, keyring, progress, feeds })))
     }
 
     /// Takes part in running some of the projections, until told to stop: each runs once at a time on each lane, and the
@@ -214,5 +233,9 @@ impl Projections {
 
     pub fn message(&self) -> message::Query<'_> {
         message::Query(&self.0)
+    }
+
+    pub fn sync(&self) -> sync::Query<'_> {
+        sync::Query(&self.0)
     }
 }

@@ -43,3 +43,13 @@ pub(crate) fn delivered(frames: usize, copies: usize) {
     counter!("natter_delivery_frames_total").increment(frames as u64);
     counter!("natter_delivery_copies_total").increment(copies as u64);
 }
+
+/// A page of messages was asked of the store.
+pub(crate) fn page_read() {
+    counter!("natter_history_page_reads_total").increment(1);
+}
+
+/// A page of messages was shown, from the store or from memory.
+pub(crate) fn page_shown() {
+    counter!("natter_history_pages_total").increment(1);
+}

@@ -8,7 +8,7 @@
 //! have gained that nobody here has heard of, nobody here could read either.
 
 use crate::{
-    Error, Lane, Link, Log, Positions, Record,
+    Error, Lane, Lanes, Link, Log, Positions, Record,
     position::Place,
     statement,
     tap::{Listener, Tap},
@@ -174,6 +174,10 @@ impl Feeds {
         let feeds = heads.into_iter().map(Feed::new).collect();
         let servers = servers.into_iter().map(Server::new).collect();
         Self(Arc::new(Inner { feeds, asked: watch::Sender::new(0), servers }))
+    }
+
+    pub fn lanes(&self) -> Lanes {
+        Lanes::new(self.0.feeds.len() as u16).expect("an installation has 1 to 256 lanes")
     }
 
     pub fn lane(&self, lane: Lane) -> &Feed {

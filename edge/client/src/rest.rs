@@ -322,6 +322,11 @@ impl Signed {
         self.read(page.query().on("/friends")).await
     }
 
+    /// What changed since the cursor; without one: everything. While there is `more`, to be called again at once.
+    pub async fn sync(&self, cursor: Option<&str>) -> Result<wire::Sync, Error> {
+        self.read(Query(String::new()).with("cursor", cursor).on("/sync")).await
+    }
+
     /// The conversation with a friend. Status 200: it was there.
     pub async fn open_direct(&self, with: Uuid) -> Result<Answer<wire::OwnConversation>, Error> {
         let request = wire::ConversationNew { kind: "direct".to_owned(), with: Some(with), name: None, members: None };

@@ -295,6 +295,29 @@ answer! {
 }
 
 answer! {
+    /// What changed for the caller since their cursor: whole things, as they are now.
+    Sync {
+        conversations: Vec<OwnConversation>,
+        /// Conversations that the caller has left or was removed from; they stand in `conversations` too.
+        left: Vec<Uuid>,
+        /// Edited, recalled or reacted to since, and sent before that; newer ones are fetched by range.
+        messages: Vec<Message>,
+        friends: Vec<Friend>,
+        removed_friends: Vec<Uuid>,
+        requests: Vec<FriendRequest>,
+        /// Nobody can be blocked yet.
+        blocks: Vec<Uuid>,
+        /// There are none yet.
+        settings: Option<serde_json::Value>,
+        account: Option<Account>,
+        /// For the next call; belongs to the account.
+        cursor: String,
+        /// There are further pages: call again at once.
+        more: bool,
+    }
+}
+
+answer! {
     /// RFC 9457, as `application/problem+json`.
     Problem {
         r#type: String,
@@ -381,6 +404,16 @@ request! {
 request! {
     /// `op`: `conversation.read`. With a `command_id` it is written at once and by itself.
     ReadFrame { id: String, op: String, conversation_id: Uuid, seq: u64, #[serde(default)] command_id: Option<Uuid> }
+}
+request! {
+    /// `op`: `sync`.
+    SyncFrame {
+        id: String,
+        op: String,
+        #[serde(default)] cursor: Option<String>,
+        /// The answer shows what this position told of.
+        #[serde(default)] position: Option<String>,
+    }
 }
 request! {
     /// `op`: `auth`. Without an `id` there is no `ok`; as the first frame, `ready` tells that it worked.

@@ -26,6 +26,7 @@ pub const fn status(code: Code) -> (StatusCode, &'static str) {
         Code::ConversationClosed => (StatusCode::FORBIDDEN, "The conversation is closed"),
         Code::NotAMember => (StatusCode::FORBIDDEN, "Not a member"),
         Code::NotAllowed => (StatusCode::FORBIDDEN, "Not allowed in this role"),
+        Code::Gone => (StatusCode::GONE, "No longer there"),
         Code::NotFound => (StatusCode::NOT_FOUND, "Not found"),
         Code::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "Method not allowed"),
         Code::Conflict => (StatusCode::CONFLICT, "Used before with other content"),
@@ -191,6 +192,7 @@ impl From<natter_projections::Error> for Problem {
     fn from(error: natter_projections::Error) -> Self {
         match error {
             natter_projections::Error::BadCursor => Self::invalid("/cursor", "is no cursor of this list"),
+            natter_projections::Error::CursorGone => Self::new(Code::Gone, "the cursor is no longer served"),
             passing if passing.is_passing() => {
                 tracing::warn!(error = %chain(&passing), "the read side cannot be asked");
                 Self::unavailable()

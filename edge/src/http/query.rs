@@ -40,6 +40,14 @@ impl Listed {
     }
 }
 
+/// Where to go on.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Continued {
+    /// Of the answer before.
+    pub cursor: Option<String>,
+}
+
 /// Which messages of a conversation.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]

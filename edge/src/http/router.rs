@@ -3,7 +3,7 @@
 
 use super::{layers, openapi, problem::Problem};
 use crate::{
-    account, auth::gate, conversation, edge::Edge, friendship, inbox, message, session, socket, system,
+    account, auth::gate, conversation, edge::Edge, friendship, inbox, message, session, socket, sync, system,
     system::Readiness,
 };
 use axum::{Router, extract::DefaultBodyLimit, middleware};
@@ -61,4 +61,5 @@ fn private() -> Routes {
         .merge(conversation::members::routes())
         .merge(message::http::routes())
         .merge(inbox::http::routes())
+        .merge(sync::http::routes())
 }

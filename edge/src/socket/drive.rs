@@ -17,7 +17,7 @@ use crate::{
     conversation,
     edge::{Edge, Inside},
     http::problem::Problem,
-    message, metrics,
+    message, metrics, sync,
 };
 use axum::extract::ws::WebSocket;
 use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
@@ -242,6 +242,10 @@ impl Driver {
             Op::List(frame) => {
                 let id = frame.id.clone();
                 self.answer(id, weight, async move { message::socket::list(&inside, caller, frame).await });
+            }
+            Op::Sync(frame) => {
+                let id = frame.id.clone();
+                self.answer(id, weight, async move { sync::socket::sync(&inside, caller, frame).await });
             }
             Op::Read(frame) => self.answer(frame.id.clone(), weight, advance(inside, caller, &frame)),
             // The session answers these by itself.

@@ -11,6 +11,7 @@ pub enum Op {
     Send(wire::SendFrame),
     List(wire::ListFrame),
     Read(wire::ReadFrame),
+    Sync(wire::SyncFrame),
     Auth(wire::AuthFrame),
     Ping(wire::PingFrame),
 }
@@ -32,7 +33,7 @@ struct Head {
 
 impl Op {
     /// Every op that is understood.
-    pub const NAMES: [&str; 5] = ["message.send", "message.list", "conversation.read", "auth", "ping"];
+    pub const NAMES: [&str; 6] = ["message.send", "message.list", "conversation.read", "auth", "ping", "sync"];
 
     pub fn parse(text: &str) -> Result<Self, Bad> {
         let head: Head =
@@ -50,6 +51,7 @@ impl Op {
             "message.send" => whole(text).map(Self::Send),
             "message.list" => whole(text).map(Self::List),
             "conversation.read" => whole(text).map(Self::Read),
+            "sync" => whole(text).map(Self::Sync),
             "auth" => whole(text).map(Self::Auth),
             "ping" => whole(text).map(Self::Ping),
             _ => Err(Problem::invalid("/op", "is no op that is known")),
@@ -67,13 +69,14 @@ impl Op {
             Self::Read(_) => Self::NAMES[2],
             Self::Auth(_) => Self::NAMES[3],
             Self::Ping(_) => Self::NAMES[4],
+            Self::Sync(_) => Self::NAMES[5],
         }
     }
 
     /// What its answer weighs until it is given: a page may be half a megabyte.
     pub const fn weight(&self) -> usize {
         match self {
-            Self::List(_) => 64,
+            Self::List(_) | Self::Sync(_) => 64,
             _ => Self::SEND_WEIGHT,
         }
     }

@@ -31,6 +31,7 @@ const SIGNED_IN: &[&str] = &[
     "GET /api/v1/friends",
     "GET /api/v1/friends/requests",
     "PATCH /api/v1/conversations/{id}",
+    "GET /api/v1/sync",
     "POST /api/v1/accounts/lookup",
     "POST /api/v1/auth/logout",
     "POST /api/v1/conversations",

@@ -76,6 +76,11 @@ impl Seen {
         self.received + self.missed == self.acknowledged && self.gaps == 0 && self.errors.is_empty()
     }
 
+    /// Nothing came again, and nobody was told to read again either.
+    pub fn is_plain(&self) -> bool {
+        self.held() && self.missed + self.repeated + self.resyncs == 0
+    }
+
     /// Sums; times are put beside each other.
     pub fn add(&mut self, other: Self) {
         self.measured += other.measured;

@@ -176,7 +176,7 @@ fn report(cells: &[Cell], machine: machine::Machine, took: Duration) -> Report {
         let name = format!("{} nodes, {} lanes", cell.owners, cell.lanes);
         parts.push(Part::of(&name, cell.rate, "messages/s", cell.bare));
         parts.push(Part::alone(format!("{name}: batches"), cell.events_per_commit, "events per commit"));
-        if !cell.seen.held() {
+        if !cell.seen.is_plain() {
             parts.extend(cell.seen.parts(&format!("{name}: ")));
         }
     }

@@ -20,8 +20,19 @@ pub(crate) struct Changes {
     renamed: HashMap<Uuid, Sealed>,
     /// The newest message's number and time.
     active: HashMap<Uuid, (u64, Timestamp)>,
-    /// The lane, and the newest event's position.
-    changed: HashMap<Uuid, (Lane, u64)>,
+    changed: HashMap<Uuid, Changed>,
+}
+
+/// Where something last happened.
+struct Changed {
+    lane: Lane,
+    position: u64,
+    /// To the card or the members.
+    card: Option<u64>,
+    /// To a message that was there.
+    message: Option<u64>,
+    /// A recall.
+    recall: Option<u64>,
 }
 
 struct Started {
@@ -52,7 +63,10 @@ impl Changes {
     pub(crate) fn note(&mut self, record: &Record) -> Result<(), Error> {
         let (conversation, time) = (record.aggregate_id, record.time);
         let event: Event = record.decode()?;
-        self.changed.insert(conversation, (record.lane, record.position));
+        let changed = self.changed(conversation, record);
+        if !matches!(event, Event::MessageSent { .. }) {
+            changed.card = Some(record.position);
+        }
         if let Some(message) = SystemMessage::of(&event) {
             self.active.insert(conversation, (message.seq, time));
         }
@@ -73,6 +87,14 @@ impl Changes {
             }
         }
         Ok(())
+    }
+
+    fn changed(&mut self, conversation: Uuid, record: &Record) -> &mut Changed {
+        let (lane, position) = (record.lane, record.position);
+        let nothing = || Changed { lane, position, card: None, message: None, recall: None };
+        let changed = self.changed.entry(conversation).or_insert_with(nothing);
+        changed.position = position;
+        changed
     }
 
     fn join(&mut self, record: &Record, accounts: Vec<AccountId>, joined_seq: u64) {
@@ -175,21 +197,28 @@ impl Changes {
         if self.changed.is_empty() {
             return Ok(());
         }
-        let changed: Vec<(Uuid, Lane, u64)> =
-            self.changed.iter().map(|(&id, &(lane, position))| (id, lane, position)).collect();
+        let changed: Vec<(&Uuid, &Changed)> = self.changed.iter().collect();
         let active = |id: &Uuid| self.active.get(id);
+        let signed = |position: u64| position as i64;
         sqlx::query(
             "UPDATE conversation SET last_seq = coalesce(change.seq, last_seq),
-                 last_activity = coalesce(change.time, last_activity), lane = change.lane, changed = change.position
-             FROM UNNEST($1::uuid[], $2::bigint[], $3::timestamptz[], $4::smallint[], $5::bigint[])
-                  AS change(id, seq, time, lane, position)
+                 last_activity = coalesce(change.time, last_activity), lane = change.lane, changed = change.position,
+                 card_changed = coalesce(change.card, card_changed),
+                 messages_changed = coalesce(change.message, messages_changed),
+                 recalled = coalesce(change.recall, recalled)
+             FROM UNNEST($1::uuid[], $2::bigint[], $3::timestamptz[], $4::smallint[], $5::bigint[], $6::bigint[],
+                         $7::bigint[], $8::bigint[])
+                  AS change(id, seq, time, lane, position, card, message, recall)
              WHERE conversation_id = change.id",
         )
-        .bind(column(&changed, |(id, ..)| *id))
-        .bind(column(&changed, |(id, ..)| active(id).map(|(seq, _)| *seq as i64)))
-        .bind(column(&changed, |(id, ..)| active(id).map(|&(_, time)| OffsetDateTime::from(time))))
-        .bind(column(&changed, |(_, lane, _)| lane.number()))
-        .bind(column(&changed, |(_, _, position)| *position as i64))
+        .bind(column(&changed, |(id, _)| **id))
+        .bind(column(&changed, |(id, _)| active(id).map(|(seq, _)| signed(*seq))))
+        .bind(column(&changed, |(id, _)| active(id).map(|&(_, time)| OffsetDateTime::from(time))))
+        .bind(column(&changed, |(_, change)| change.lane.number()))
+        .bind(column(&changed, |(_, change)| signed(change.position)))
+        .bind(column(&changed, |(_, change)| change.card.map(signed)))
+        .bind(column(&changed, |(_, change)| change.message.map(signed)))
+        .bind(column(&changed, |(_, change)| change.recall.map(signed)))
         .execute(connection)
         .await
         .map_err(Error::database("write conversations' activity"))?;

@@ -11,6 +11,7 @@ use crate::{
     gate::{self, Membership},
     message::{self, Message, Span},
     page::Cursor,
+    sync::{After, Since},
 };
 use natter_client::wire;
 use natter_domain::{AccountId, ConversationId, Sealed, Timestamp};
@@ -65,6 +66,28 @@ const MINE: &str = "
 
 const ONE: &str = "
     WITH page AS (SELECT conversation_id, kind, name, last_seq, last_activity FROM conversation WHERE conversation_id = $2)";
+
+const THESE: &str = "
+    WITH page AS (
+        SELECT conversation_id, kind, name, last_seq, last_activity FROM conversation WHERE conversation_id = ANY($2))";
+
+/// `$2`: what the viewer was told, by lane. Who has left is told of the card and of recalls, not of what is said there.
+const CHANGED: &str = "
+    WITH mine AS (
+        SELECT conversation_id, bool_or(left_position IS NULL) AS is_in, max(left_position) AS left_position
+        FROM member WHERE account_id = $1 AND conversation_id > $3 GROUP BY conversation_id)
+    SELECT conversation.conversation_id, NOT is_in AND left_position > ($2::bigint[])[coalesce(conversation.lane, 0) + 1]
+    FROM mine JOIN conversation USING (conversation_id)
+         LEFT JOIN inbox_cursor ON inbox_cursor.account_id = $1
+              AND inbox_cursor.conversation_id = conversation.conversation_id
+    WHERE (is_in AND conversation.changed > ($2::bigint[])[coalesce(conversation.lane, 0) + 1])
+       OR greatest(card_changed, recalled, left_position) > ($2::bigint[])[coalesce(conversation.lane, 0) + 1]
+       OR inbox_cursor.changed > ($2::bigint[])[inbox_cursor.lane + 1]
+       OR (kind = 'direct' AND EXISTS (
+           SELECT FROM member AS other JOIN account USING (account_id)
+           WHERE other.conversation_id = conversation.conversation_id AND account_id <> $1
+             AND account.changed > ($2::bigint[])[account.lane + 1]))
+    ORDER BY conversation.conversation_id LIMIT $4";
 
 impl Query<'_> {
     /// The viewer's conversations, those that were left included, by last activity.
@@ -125,6 +148,31 @@ impl Query<'_> {
         .map_err(Error::database("list members"))?;
         let next_cursor = page.cut(&mut rows, |row| Cursor { time: row.1.into(), id: row.0 });
         Ok(Members::Are(Paged { items: rows.into_iter().map(member).collect(), next_cursor }))
+    }
+
+    /// The viewer's conversations that changed for them, and those of them in which a stay of theirs has ended since.
+    pub(crate) async fn changed(
+        &self,
+        since: Since<'_>,
+    ) -> Result<(Vec<wire::OwnConversation>, Vec<Uuid>, Option<After>), Error> {
+        let mut found: Vec<(Uuid, bool)> = sqlx::query_as(CHANGED)
+            .bind(since.viewer.0)
+            .bind(since.positions())
+            .bind(since.after.id)
+            .bind(since.rows())
+            .fetch_all(statement::bounded(&self.0.pool))
+            .await
+            .map_err(Error::database("read which conversations changed"))?;
+        let rest = since.cut(&mut found, |row| After { id: row.0, number: 0 });
+        let ids: Vec<Uuid> = found.iter().map(|(id, _)| *id).collect();
+        let rows: Vec<Row> = sqlx::query_as(&format!("{THESE} {DETAILS}"))
+            .bind(since.viewer.0)
+            .bind(ids)
+            .fetch_all(statement::bounded(&self.0.pool))
+            .await
+            .map_err(Error::database("read conversations"))?;
+        let left = found.into_iter().filter_map(|(id, left)| left.then_some(id)).collect();
+        Ok((self.shown(since.viewer, rows).await?, left, rest))
     }
 
     /// A handful of queries, however many rows.

@@ -1,6 +1,10 @@
 //! Lists of friend requests and friends.
 
-use crate::{Error, Page, Paged, Shared, account, page::Cursor};
+use crate::{
+    Error, Page, Paged, Shared, account,
+    page::Cursor,
+    sync::{After, Since},
+};
 use natter_client::wire;
 use natter_domain::{AccountId, FriendshipId, RequestId, Sealed, Timestamp};
 use natter_streams::{clock, keyring::Keyring, statement};
@@ -18,6 +22,8 @@ pub enum Direction {
 pub struct Query<'a>(pub(crate) &'a Shared);
 
 type Row = (Uuid, Uuid, Uuid, Uuid, Option<String>, String, OffsetDateTime, OffsetDateTime, Option<Uuid>);
+
+type FriendRow = (Uuid, OffsetDateTime, Uuid);
 
 /// `$1` is now: a request expires without an event.
 const COLUMNS: &str = "request_id, friendship_id, sender, receiver, message,
@@ -78,7 +84,7 @@ impl Query<'_> {
     /// The viewer's friends, the newest first.
     pub async fn friends(&self, viewer: AccountId, page: &Page) -> Result<Paged<wire::Friend>, Error> {
         let (time, id) = page.after()?;
-        let mut rows: Vec<(Uuid, OffsetDateTime, Uuid)> = sqlx::query_as(
+        let mut rows: Vec<FriendRow> = sqlx::query_as(
             "SELECT friend_id, since, conversation_id FROM friendship
              WHERE account_id = $1 AND ($2::timestamptz IS NULL OR (since, friend_id) < ($2, $3::uuid))
              ORDER BY since DESC, friend_id DESC LIMIT $4",
@@ -91,14 +97,65 @@ impl Query<'_> {
         .await
         .map_err(Error::database("list friends"))?;
         let next_cursor = page.cut(&mut rows, |row| Cursor { time: row.1.into(), id: row.0 });
+        Ok(Paged { items: self.friends_shown(rows).await?, next_cursor })
+    }
+
+    async fn friends_shown(&self, rows: Vec<FriendRow>) -> Result<Vec<wire::Friend>, Error> {
         let ids: Vec<AccountId> = rows.iter().map(|row| AccountId(row.0)).collect();
         let mut cards = account::cards(self.0, &ids).await?;
-        let friend = |(id, since, conversation_id): (Uuid, OffsetDateTime, Uuid)| wire::Friend {
+        let friend = |(id, since, conversation_id): FriendRow| wire::Friend {
             account: cards.remove(&AccountId(id)).unwrap_or_else(|| account::unknown(AccountId(id))),
             since: Timestamp::from(since).to_string(),
             conversation_id,
         };
-        Ok(Paged { items: rows.into_iter().map(friend).collect(), next_cursor })
+        Ok(rows.into_iter().map(friend).collect())
+    }
+
+    /// The viewer's friends that changed, or whose account did.
+    pub(crate) async fn friends_changed(&self, since: Since<'_>) -> Result<(Vec<wire::Friend>, Option<After>), Error> {
+        let mut rows: Vec<FriendRow> = sqlx::query_as(
+            "SELECT friend_id, since, friendship.conversation_id FROM friendship
+             LEFT JOIN account ON account.account_id = friend_id
+             WHERE friendship.account_id = $1 AND friend_id > $3
+               AND (friendship.changed > ($2::bigint[])[friendship.lane + 1]
+                    OR account.changed > ($2::bigint[])[account.lane + 1])
+             ORDER BY friend_id LIMIT $4",
+        )
+        .bind(since.viewer.0)
+        .bind(since.positions())
+        .bind(since.after.id)
+        .bind(since.rows())
+        .fetch_all(statement::bounded(&self.0.pool))
+        .await
+        .map_err(Error::database("read which friends changed"))?;
+        let rest = since.cut(&mut rows, |row| After { id: row.0, number: 0 });
+        Ok((self.friends_shown(rows).await?, rest))
+    }
+
+    /// The viewer's requests, of both directions, that changed or have expired.
+    pub(crate) async fn requests_changed(
+        &self,
+        since: Since<'_>,
+    ) -> Result<(Vec<wire::FriendRequest>, Option<After>), Error> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM friend_request
+             WHERE (sender = $2 OR receiver = $2) AND request_id > $4
+               AND (changed > ($3::bigint[])[lane + 1]
+                    OR (status = 'pending' AND expires_at > $5 AND expires_at <= $1))
+             ORDER BY request_id LIMIT $6"
+        );
+        let mut rows: Vec<Row> = sqlx::query_as(&sql)
+            .bind(now())
+            .bind(since.viewer.0)
+            .bind(since.positions())
+            .bind(since.after.id)
+            .bind(OffsetDateTime::from(since.told.time()))
+            .bind(since.rows())
+            .fetch_all(statement::bounded(&self.0.pool))
+            .await
+            .map_err(Error::database("read which friend requests changed"))?;
+        let rest = since.cut(&mut rows, |row| After { id: row.0, number: 0 });
+        Ok((rows.into_iter().map(|row| shown(&self.0.keyring, row)).collect(), rest))
     }
 }
 

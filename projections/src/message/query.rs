@@ -3,11 +3,13 @@
 use crate::{
     Error, Shared,
     gate::{self, Membership},
-    message::{Body, Message, Order},
+    message::{Body, Message, Order, pages::Fresh},
+    sync::{After, Since, Told},
 };
 use natter_client::wire;
 use natter_domain::{AccountId, ConversationId, MessageId, limit};
-use natter_streams::keyring::Keyring;
+use natter_streams::{keyring::Keyring, statement};
+use uuid::Uuid;
 
 pub struct Query<'a>(pub(crate) &'a Shared);
 
@@ -28,16 +30,17 @@ impl Query<'_> {
         conversation: ConversationId,
         range: Range,
     ) -> Result<Option<Vec<wire::Message>>, Error> {
-        let Some(membership) = gate::member(self.0, viewer, conversation).await? else { return Ok(None) };
-        Ok(Some(self.seen(&membership, range).await?))
+        let Some((membership, changed)) = gate::ask(self.0, viewer, conversation).await? else { return Ok(None) };
+        let fresh = self.0.fresh(conversation, changed);
+        Ok(Some(self.seen(&membership, range, fresh).await?))
     }
 
-    async fn seen(&self, membership: &Membership, range: Range) -> Result<Vec<wire::Message>, Error> {
+    async fn seen(&self, membership: &Membership, range: Range, fresh: Fresh) -> Result<Vec<wire::Message>, Error> {
         let order = if range.after_seq.is_some() { Order::OldestFirst } else { Order::NewestFirst };
         let until = range.before_seq.map_or(u64::MAX, |seq| seq.saturating_sub(1));
         let spans = membership.visible(range.after_seq.unwrap_or(0), until);
         let limit = range.limit.clamp(1, limit::PAGE_MAX);
-        let messages = self.0.history.page(membership.conversation(), &spans, order, limit).await?;
+        let messages = self.0.pages.page(membership.conversation(), &spans, order, limit, fresh).await?;
         Ok(messages.iter().map(|message| shown(&self.0.keyring, message)).collect())
     }
 
@@ -53,6 +56,68 @@ impl Query<'_> {
         let Some(message) = found.into_iter().find(|message| membership.sees(message.seq)) else { return Ok(None) };
         let as_seen = self.as_seen(&membership, message).await?;
         Ok(as_seen.map(|message| shown(&self.0.keyring, &message)))
+    }
+
+    /// Messages of the viewer's conversations that changed behind what they were told, of those that were sent before it.
+    pub(crate) async fn changed(
+        &self,
+        since: Since<'_>,
+        until: &Told,
+    ) -> Result<(Vec<wire::Message>, Option<After>), Error> {
+        let (mut items, mut after) = (Vec::new(), since.after);
+        for (conversation, lane) in self.with_changes(since).await? {
+            if conversation.0 != after.id {
+                after = After { id: conversation.0, number: 0 };
+            }
+            let (told, until) = (since.told.lane(lane), until.lane(lane));
+            let Some(membership) = gate::member(self.0, since.viewer, conversation).await? else { continue };
+            loop {
+                let room = since.limit.saturating_sub(items.len());
+                if room == 0 {
+                    return Ok((items, Some(after)));
+                }
+                let behind = told.max(after.number);
+                let found = self.0.history.changed(conversation, behind, until, room as u32).await?;
+                let Some(last) = found.last() else { break };
+                after.number = last.changed;
+                // Newer ones are fetched by range.
+                for message in found.into_iter().filter(|message| message.position <= told) {
+                    items.extend(self.seen_changed(&membership, message, told).await?);
+                }
+            }
+        }
+        Ok((items, None))
+    }
+
+    /// `None`: the viewer may not see the message, or not what changed.
+    async fn seen_changed(
+        &self,
+        membership: &Membership,
+        message: Message,
+        told: u64,
+    ) -> Result<Option<wire::Message>, Error> {
+        if !membership.sees(message.seq) {
+            return Ok(None);
+        }
+        let seen = self.as_seen(membership, message).await?.filter(|message| message.changed > told);
+        Ok(seen.map(|message| shown(&self.0.keyring, &message)))
+    }
+
+    /// The viewer's conversations with messages that changed, and their lanes; those of a page before are left out.
+    async fn with_changes(&self, since: Since<'_>) -> Result<Vec<(ConversationId, i16)>, Error> {
+        let rows: Vec<(Uuid, i16)> = sqlx::query_as(
+            "WITH mine AS (SELECT DISTINCT conversation_id FROM member WHERE account_id = $1 AND conversation_id >= $3)
+             SELECT conversation_id, coalesce(lane, 0::smallint) FROM mine JOIN conversation USING (conversation_id)
+             WHERE messages_changed > ($2::bigint[])[coalesce(lane, 0) + 1] ORDER BY conversation_id LIMIT $4",
+        )
+        .bind(since.viewer.0)
+        .bind(since.positions())
+        .bind(since.after.id)
+        .bind(since.rows())
+        .fetch_all(statement::bounded(&self.0.pool))
+        .await
+        .map_err(Error::database("read where messages changed"))?;
+        Ok(rows.into_iter().map(|(id, lane)| (ConversationId(id), lane)).collect())
     }
 
     /// A message that the viewer may see, as it stood when their stay ended.

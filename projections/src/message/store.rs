@@ -10,7 +10,7 @@ use natter_domain::{AccountId, ConversationId, MessageId};
 use std::collections::HashMap;
 
 /// The seqs `after < seq <= until`, as they stood at a position.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Span {
     pub after: u64,
     pub until: u64,

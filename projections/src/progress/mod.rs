@@ -174,6 +174,11 @@ impl Progress {
         });
     }
 
+    /// The last event that the projection has applied, as far as is known.
+    pub(crate) fn is_at(&self, projection: Projection, lane: Lane) -> Place {
+        *self.spot(projection, lane).passed.borrow()
+    }
+
     /// Waits, for ever if need be, until the projection has applied this event, wherever it runs.
     pub(crate) async fn passed(&self, projection: Projection, lane: Lane, place: Place) {
         let spot = self.spot(projection, lane);

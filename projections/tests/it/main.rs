@@ -12,5 +12,6 @@ mod query;
 mod repair;
 mod slow;
 mod support;
+mod sync;
 mod vanish;
 mod wait;

@@ -228,6 +228,17 @@ impl World {
         self.append(conversation::address(conversation), &started).await
     }
 
+    /// A group that `owner` begins with others; its first message says so.
+    pub async fn start_group(&self, owner: AccountId, others: &[AccountId]) -> ConversationId {
+        let conversation = ConversationId(id::new());
+        let members = [&[owner], others].concat();
+        let name = Some(self.sealed(conversation.0, "a group"));
+        let started =
+            conversation::Event::Started { kind: conversation::Kind::Group, members, name, owner: Some(owner) };
+        self.append(conversation::address(conversation), &started).await;
+        conversation
+    }
+
     /// Two people with a conversation of theirs.
     pub async fn pair(&self) -> (AccountId, AccountId, ConversationId) {
         let (alice, bob) = (self.register("alice").await, self.register("bob").await);

@@ -1,0 +1,143 @@
+//! Pages of messages, shared by those who read them: readers of one page at one time share one query, and the newest
+//! pages of busy conversations stay in memory.
+//!
+//! Numbers have no gaps, so which messages a page holds is known before they are read: its key is that, whatever bounds
+//! the reader named and whenever they joined.
+
+use crate::{
+    Error,
+    message::{Body, HistoryStore, Message, Order, Span},
+    metrics,
+    shelf::Shelf,
+};
+use natter_domain::ConversationId;
+use natter_streams::position::Place;
+use std::sync::Arc;
+
+/// Bytes of messages that are kept.
+const ROOM: usize = 64 << 20;
+
+/// What a message weighs beside its body.
+const MESSAGE: usize = 300;
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+struct Key {
+    conversation: ConversationId,
+    /// Rising, none empty.
+    spans: Vec<Span>,
+}
+
+pub(crate) struct Pages {
+    store: Arc<dyn HistoryStore>,
+    shelf: Shelf<Key, Vec<Message>>,
+}
+
+/// How old an answer may be.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Fresh {
+    /// Where, in the conversation's lane, something of it last changed, as far as is known.
+    pub(crate) changed: Place,
+    /// How far history has read that lane.
+    pub(crate) now: Place,
+}
+
+impl Fresh {
+    /// History cannot tell more than it has read: what it said since then it would say again.
+    fn needed(&self) -> Place {
+        Place { position: self.changed.position.min(self.now.position), ..self.now }
+    }
+}
+
+impl Pages {
+    pub(crate) fn new(store: Arc<dyn HistoryStore>) -> Self {
+        Self { store, shelf: Shelf::new(ROOM, weigh) }
+    }
+
+    /// [`HistoryStore::page`].
+    pub(crate) async fn page(
+        &self,
+        conversation: ConversationId,
+        spans: &[Span],
+        order: Order,
+        limit: u32,
+        fresh: Fresh,
+    ) -> Result<Vec<Message>, Error> {
+        let key = Key { conversation, spans: cut(spans, order, limit) };
+        let expected: u64 = key.spans.iter().map(|span| span.until - span.after).sum();
+        let (store, asked) = (self.store.clone(), key.clone());
+        let page = self.shelf.get(key, fresh.needed(), fresh.now, async move {
+            metrics::page_read();
+            store.page(asked.conversation, &asked.spans, Order::OldestFirst, limit).await
+        });
+        let page = page.await?;
+        metrics::page_shown();
+        if (page.len() as u64) < expected {
+            // History lags behind what is known of the conversation: it is asked for the newest that it has.
+            return self.store.page(conversation, spans, order, limit).await;
+        }
+        Ok(match order {
+            Order::OldestFirst => page.to_vec(),
+            Order::NewestFirst => page.iter().rev().cloned().collect(),
+        })
+    }
+}
+
+fn weigh(page: &Vec<Message>) -> usize {
+    let body = |message: &Message| match &message.body {
+        Some(Body::Sealed(sealed)) => sealed.bytes.len(),
+        Some(Body::System(json)) => json.len(),
+        None => 0,
+    };
+    let reactions = |message: &Message| message.reactions.keys().map(|emoji| emoji.len() + 16).sum::<usize>();
+    MESSAGE + page.iter().map(|message| MESSAGE + body(message) + reactions(message)).sum::<usize>()
+}
+
+/// The first `limit` numbers of the spans in that order, as spans that rise.
+fn cut(spans: &[Span], order: Order, limit: u32) -> Vec<Span> {
+    let mut left = u64::from(limit);
+    let mut part = |span: &Span| {
+        let count = (span.until - span.after).min(left);
+        left -= count;
+        let cut = match order {
+            Order::OldestFirst => Span { until: span.after + count, ..*span },
+            Order::NewestFirst => Span { after: span.until - count, ..*span },
+        };
+        (count > 0).then_some(cut)
+    };
+    match order {
+        Order::OldestFirst => spans.iter().filter_map(part).collect(),
+        Order::NewestFirst => {
+            let mut parts: Vec<Span> = spans.iter().rev().filter_map(&mut part).collect();
+            parts.reverse();
+            parts
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn span(after: u64, until: u64) -> Span {
+        Span::now(after, until)
+    }
+
+    #[test]
+    fn what_a_page_holds_does_not_depend_on_who_reads_it() {
+        let (old, new) = (Order::OldestFirst, Order::NewestFirst);
+        assert_eq!(cut(&[span(0, 100)], new, 10), [span(90, 100)]);
+        assert_eq!(cut(&[span(40, 100)], new, 10), [span(90, 100)]);
+        assert_eq!(cut(&[span(95, 100)], new, 10), [span(95, 100)]);
+        assert_eq!(cut(&[span(0, 100)], old, 10), [span(0, 10)]);
+        assert_eq!(cut(&[span(0, 3), span(5, 6), span(8, 20)], old, 5), [span(0, 3), span(5, 6), span(8, 9)]);
+        assert_eq!(cut(&[span(0, 3), span(5, 6), span(8, 20)], new, 14), [span(2, 3), span(5, 6), span(8, 20)]);
+        assert_eq!(cut(&[], new, 14), []);
+    }
+
+    #[test]
+    fn history_is_not_asked_for_what_it_has_not_read() {
+        let place = |position| Place { position, incarnation: 7 };
+        assert_eq!(Fresh { changed: place(9), now: place(5) }.needed(), place(5));
+        assert_eq!(Fresh { changed: place(3), now: place(5) }.needed(), place(3));
+    }
+}

@@ -1,0 +1,168 @@
+//! Sync's law: what a client had at a cursor, with what sync returns put over it, is what a fresh client gets; whatever
+//! happened meanwhile, and in however small pages it is asked for.
+
+use crate::support::World;
+use natter_client::wire;
+use natter_domain::{AccountId, ConversationId, conversation};
+use natter_projections::{Error, Projection, Projections, message::Range};
+use serde_json::Value;
+use std::{collections::BTreeMap, time::Duration};
+use uuid::Uuid;
+
+/// What a client knows, built from sync and from ranges of messages.
+#[derive(Clone, PartialEq, Debug, Default)]
+struct Replica {
+    account: Option<Value>,
+    friends: BTreeMap<Uuid, Value>,
+    requests: BTreeMap<Uuid, Value>,
+    conversations: BTreeMap<Uuid, Value>,
+    messages: BTreeMap<(Uuid, u64), Value>,
+}
+
+fn json(thing: &impl serde::Serialize) -> Value {
+    serde_json::to_value(thing).expect("things are JSON")
+}
+
+impl Replica {
+    /// Asks until there is no more; says in how many pages.
+    async fn sync(&mut self, read: &Projections, me: AccountId, cursor: &mut Option<String>, things: usize) -> usize {
+        for pages in 1.. {
+            let told = read.sync().since(me, cursor.as_deref(), things).await.expect("sync");
+            self.take(&told);
+            *cursor = Some(told.cursor);
+            if !told.more {
+                self.fetch(read, me).await;
+                return pages;
+            }
+        }
+        unreachable!("pages end")
+    }
+
+    fn take(&mut self, told: &wire::Sync) {
+        if let Some(account) = &told.account {
+            self.account = Some(json(account));
+        }
+        self.friends.extend(told.friends.iter().map(|friend| (friend.account.id, json(friend))));
+        self.requests.extend(told.requests.iter().map(|request| (request.id, json(request))));
+        self.conversations.extend(told.conversations.iter().map(|one| (one.conversation.id, json(one))));
+        for message in &told.messages {
+            let place = (message.conversation_id, message.seq);
+            assert!(self.messages.contains_key(&place), "told of a message that is new to the client: {message:?}");
+            self.messages.insert(place, json(message));
+        }
+    }
+
+    /// New messages come by range.
+    async fn fetch(&mut self, read: &Projections, me: AccountId) {
+        for id in self.conversations.keys().copied().collect::<Vec<_>>() {
+            loop {
+                let last = self.messages.range((id, 0)..=(id, u64::MAX)).next_back().map_or(0, |((_, seq), _)| *seq);
+                let range = Range { after_seq: Some(last), limit: 50, ..Range::default() };
+                let page = read.message().page(me, ConversationId(id), range).await.expect("a page");
+                let page = page.expect("a conversation of theirs");
+                if page.is_empty() {
+                    break;
+                }
+                self.messages.extend(page.iter().map(|message| ((id, message.seq), json(message))));
+            }
+        }
+    }
+}
+
+async fn fresh(read: &Projections, me: AccountId) -> Replica {
+    let mut replica = Replica::default();
+    replica.sync(read, me, &mut None, 1_000).await;
+    replica
+}
+
+/// A life of three people, of which `who` lives some: each step is a world of its own between two syncs.
+async fn step(world: &World, people: &[AccountId; 3], talk: ConversationId, number: u64) {
+    let [alice, bob, carol] = *people;
+    match number {
+        0 => {
+            world.say(talk, alice, 1).await;
+            world.say(talk, bob, 2).await;
+        }
+        1 => {
+            world.read(alice, talk, 2).await;
+        }
+        2 => {
+            world.request(carol, alice, "hello", Duration::from_millis(30)).await;
+            tokio::time::sleep(Duration::from_millis(60)).await;
+        }
+        3 => {
+            let request = world.request(carol, bob, "hello", Duration::from_secs(60)).await;
+            let other = world.accept(request, carol, bob).await;
+            world.start_direct(other, [carol, bob]).await;
+            world.say(other, carol, 1).await;
+        }
+        _ => {
+            for seq in 3..60 {
+                world.say(talk, if seq % 3 == 0 { alice } else { bob }, seq).await;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_a_client_had_and_what_sync_tells_is_what_a_fresh_one_gets() {
+    let world = World::new().await;
+    let (read, running) = world.start().await;
+    let (alice, bob, talk) = world.pair().await;
+    let carol = world.register("carol").await;
+    let people = [alice, bob, carol];
+    let mut clients: Vec<(AccountId, Replica, Option<String>)> =
+        people.map(|one| (one, Replica::default(), None)).to_vec();
+    for number in 0..5 {
+        step(&world, &people, talk, number).await;
+        read.catch_up(&Projection::ALL).await.expect("the projections catch up");
+        for (me, replica, cursor) in &mut clients {
+            let pages = replica.sync(&read, *me, cursor, 1).await;
+            assert_eq!(*replica, fresh(&read, *me).await, "after step {number}, {pages} pages");
+        }
+    }
+    // Nothing more to tell: one page with nothing in it.
+    let (me, _, cursor) = &mut clients[0];
+    let told = read.sync().since(*me, cursor.as_deref(), 10).await.expect("sync");
+    assert!(!told.more && told.conversations.is_empty() && told.friends.is_empty() && told.requests.is_empty());
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_cursor_serves_its_owner_and_its_log_only() {
+    let world = World::new().await;
+    let (read, running) = world.start().await;
+    let (alice, bob, _) = world.pair().await;
+    let cursor = read.sync().since(alice, None, 10).await.expect("sync").cursor;
+    assert!(read.sync().since(alice, Some(&cursor), 10).await.is_ok());
+    assert!(matches!(read.sync().since(bob, Some(&cursor), 10).await, Err(Error::BadCursor)));
+    assert!(matches!(read.sync().since(alice, Some("AAAA"), 10).await, Err(Error::BadCursor)));
+    running.stop().await;
+}
+
+/// Who was in and is out is told of their leaving, and of nothing that is said afterwards.
+#[tokio::test]
+async fn who_has_left_is_told_so_once() {
+    let world = World::new().await;
+    let (read, running) = world.start().await;
+    let (alice, bob, _) = world.pair().await;
+    let group = world.start_group(alice, &[bob]).await;
+    let mut cursor = None;
+    let mut replica = Replica::default();
+    read.catch_up(&Projection::ALL).await.expect("the projections catch up");
+    replica.sync(&read, bob, &mut cursor, 3).await;
+    let left = conversation::Event::MemberLeft { seq: 2, account_id: bob, joined_seq: 0, by: alice };
+    world.append(conversation::address(group), &left).await;
+    world.say(group, alice, 3).await;
+    read.catch_up(&Projection::ALL).await.expect("the projections catch up");
+    let told = read.sync().since(bob, cursor.as_deref(), 100).await.expect("sync");
+    assert_eq!(told.left, [group.0]);
+    replica.sync(&read, bob, &mut cursor, 1).await;
+    assert_eq!(replica, fresh(&read, bob).await);
+    assert!(!replica.messages.contains_key(&(group.0, 3)));
+    world.say(group, alice, 4).await;
+    read.catch_up(&Projection::ALL).await.expect("the projections catch up");
+    let told = read.sync().since(bob, cursor.as_deref(), 100).await.expect("sync");
+    assert!(told.left.is_empty() && told.conversations.is_empty());
+    running.stop().await;
+}
