@@ -1,5 +1,9 @@
 //! Every setting of a running Natter: from `NATTER_*` variables, each with its default.
 
+mod history;
+
+pub use history::{History, HistoryArgs, ScyllaSettings, Store, User};
+
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use natter_commands::Cost;
@@ -51,6 +55,8 @@ pub struct Settings {
     /// `off` lifts rates, never shapes and sizes. There are no rates yet.
     #[arg(long, env = "NATTER_LIMITS", default_value = "standard", value_parser = ["standard", "off"])]
     pub limits: String,
+    #[command(flatten)]
+    pub history: HistoryArgs,
 }
 
 /// A part of Natter that can run by itself.
@@ -137,6 +143,7 @@ impl Settings {
             argon2: Cost::Standard,
             heartbeat: Duration::from_secs(25),
             limits: "standard".to_owned(),
+            history: HistoryArgs::default(),
         }
     }
 

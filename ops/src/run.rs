@@ -35,13 +35,14 @@ pub struct RunArgs {
 }
 
 impl RunArgs {
-    fn plan(&self) -> Plan {
-        Plan {
+    fn plan(&self) -> Result<Plan> {
+        Ok(Plan {
             dir_is_chosen: self.settings.chosen_dir().is_some(),
             database_url: given(self.database_url.as_ref()),
             nats_url: given(self.nats_url.as_ref()),
+            cql: self.settings.history.plan()?,
             ..Plan::node(self.settings.dir())
-        }
+        })
     }
 }
 
@@ -50,11 +51,14 @@ fn given(url: Option<&String>) -> Option<String> {
     url.filter(|url| !url.is_empty()).cloned()
 }
 
-pub async fn run(args: RunArgs) -> Result<()> {
+pub async fn run(mut args: RunArgs) -> Result<()> {
     let stop = signals::stop_on_signal()?;
     // Before anything is started: this is the commonest reason to fail.
     check_free(args.settings.listen)?;
-    let servers = Servers::start(args.plan(), &say).await?;
+    let plan = args.plan()?;
+    serve::check_history(&args.settings)?;
+    let servers = Servers::start(plan, &say).await?;
+    args.settings.history = args.settings.history.on(servers.cql_nodes());
     let outcome = serve_on(&servers, &args.settings, &stop).await;
     let stopped = servers.stop(&say).await;
     outcome?;

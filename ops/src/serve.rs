@@ -1,7 +1,7 @@
 //! One process with some roles or all: migrates, starts what its roles need, and stops it in the opposite order: first the
 //! doors, then what stands behind them.
 
-use crate::config::{Role, Settings};
+use crate::config::{Role, Settings, Store};
 use anyhow::{Context, Result, bail};
 use natter_commands::Commands;
 use natter_edge::{Doors, Readiness};
@@ -28,6 +28,8 @@ pub async fn serve(
     stop: CancellationToken,
     ready: impl FnOnce(SocketAddr),
 ) -> Result<()> {
+    check_history(settings)?;
+    settings.history.history()?;
     // Before anything counts.
     natter_edge::metrics::recorder();
     // First, so that a second start on the same address fails before it takes anybody's lanes.
@@ -45,6 +47,14 @@ pub async fn serve(
         }
     }
     served
+}
+
+/// The history is kept in PostgreSQL so far: who asks for another place is told so, before anything is started.
+pub fn check_history(settings: &Settings) -> Result<()> {
+    if settings.history.store == Store::Scylla {
+        bail!("NATTER_HISTORY=scylla: this build keeps the history in PostgreSQL only");
+    }
+    Ok(())
 }
 
 /// What runs behind the doors of this process.

@@ -3,7 +3,9 @@
 //!
 //! `ops/test` runs every test this way. The command finds the servers in `NATTER_TEST_DATABASE_URL` (superuser,
 //! maintenance database), `NATTER_TEST_NATS` (`host:port`) with `NATTER_TEST_NATS_PASSWORD` for users `t000` to `t511`,
-//! and a directory for its files in `NATTER_TEST_DIR`. All of it is removed afterwards.
+//! `NATTER_TEST_CQL` (`host:port`), and a directory for its files in `NATTER_TEST_DIR`. All of it is removed afterwards.
+//!
+//! A `NATTER_TEST_CQL` that is set already names somebody's CQL server, a ScyllaDB say: it is used and none is started.
 
 use std::path::{Path, PathBuf};
 use std::process::{ExitCode, ExitStatus, Stdio};
@@ -15,7 +17,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
 
-use crate::servers::{self, Plan, Servers};
+use crate::servers::{self, Cql, Plan, Servers};
 use crate::signals::Signals;
 use crate::tally::{self, Tally};
 
@@ -23,7 +25,9 @@ use crate::tally::{self, Tally};
 const PATIENCE_FOR_OUTPUT: Duration = Duration::from_secs(2);
 /// What of our variables the command still sees: where the programs are, and what tests are told. A person's own
 /// settings are not for tests.
-const PASSED_ON: [&str; 3] = ["NATTER_TEST_", "NATTER_POSTGRES_", "NATTER_NATS_SERVER"];
+const PASSED_ON: [&str; 5] =
+    ["NATTER_TEST_", "NATTER_POSTGRES_", "NATTER_NATS_SERVER", "NATTER_CASSANDRA_LIB", "NATTER_JAVA"];
+const CQL: &str = "NATTER_TEST_CQL";
 
 #[derive(Args, Clone, Debug)]
 pub struct WithServersArgs {
@@ -43,7 +47,8 @@ pub async fn with_servers(args: WithServersArgs) -> Result<ExitCode> {
         Some(dir) => dir.clone(),
         None => fresh_dir().await?,
     };
-    let servers = Servers::start(Plan { dir_is_chosen: args.dir.is_some(), ..Plan::tests(&dir) }, &say).await?;
+    let plan = Plan { dir_is_chosen: args.dir.is_some(), cql: cql(std::env::var(CQL).ok()), ..Plan::tests(&dir) };
+    let servers = Servers::start(plan, &say).await?;
     let outcome = attend(&args, &dir, &servers, &mut signals).await;
     servers.stop(&say).await?;
     if args.dir.is_none() {
@@ -54,6 +59,11 @@ pub async fn with_servers(args: WithServersArgs) -> Result<ExitCode> {
         tally.print(status);
     }
     Ok(exit_code(status))
+}
+
+/// The one that somebody named, or a private one; an empty variable names none.
+fn cql(named: Option<String>) -> Cql {
+    named.filter(|node| !node.is_empty()).map_or(Cql::Private, |node| Cql::Given(vec![node]))
 }
 
 /// A new directory beside those of earlier runs; what killed ones left is removed first.
@@ -111,6 +121,7 @@ fn spawn(args: &WithServersArgs, dir: &Path, servers: &Servers) -> Result<Child>
         .env("NATTER_TEST_DATABASE_URL", servers.database_url())
         .env("NATTER_TEST_NATS", servers.nats_address().unwrap_or_default())
         .env("NATTER_TEST_NATS_PASSWORD", servers.nats_password().unwrap_or_default())
+        .env(CQL, servers.cql_nodes().first().map_or("", String::as_str))
         .env("NATTER_TEST_DIR", work)
         .stdout(if args.tally { Stdio::piped() } else { Stdio::inherit() })
         // A group of its own, so that a signal reaches the tests and not cargo alone; such a group cannot read the
@@ -143,4 +154,27 @@ fn exit_code(status: ExitStatus) -> ExitCode {
 /// Beside the command's own output, which may be read by a machine.
 fn say(line: &str) {
     eprintln!("{line}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cql_server_that_is_named_is_used_and_none_is_started() {
+        assert_eq!(cql(Some("10.0.0.1:9042".to_owned())), Cql::Given(vec!["10.0.0.1:9042".to_owned()]));
+        assert_eq!(cql(Some(String::new())), Cql::Private);
+        assert_eq!(cql(None), Cql::Private);
+    }
+
+    /// Tests that own a server find its program as we do; a person's own settings are not for them.
+    #[test]
+    fn programs_are_passed_on_and_settings_are_not() {
+        for kept in ["NATTER_CASSANDRA_LIB", "NATTER_JAVA", "NATTER_NATS_SERVER", "NATTER_TEST_BINARY", "PATH"] {
+            assert!(!is_a_setting(kept), "{kept}");
+        }
+        for removed in ["NATTER_HISTORY", "NATTER_CQL_NODES", "NATTER_DATABASE_URL", "NATTER_LISTEN"] {
+            assert!(is_a_setting(removed), "{removed}");
+        }
+    }
 }

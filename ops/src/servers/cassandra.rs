@@ -280,7 +280,10 @@ mod tests {
     #[test]
     fn the_configuration_has_this_starts_ports_and_waits_for_the_disk() {
         let text = configuration(DOORS);
-        assert!(text.contains("native_transport_port: 19042\n") && text.contains("seeds: \"127.0.0.1:17000\"\n"), "{text}");
+        assert!(
+            text.contains("native_transport_port: 19042\n") && text.contains("seeds: \"127.0.0.1:17000\"\n"),
+            "{text}"
+        );
         assert!(text.contains("commitlog_sync: batch\n") && !text.contains("_PORT"), "{text}");
     }
 
