@@ -186,6 +186,15 @@ mod tests {
     }
 
     #[test]
+    fn what_the_scripts_fetch_is_what_is_looked_for() {
+        let (script, jars) = (include_str!("../../fetch"), include_str!("../../cassandra.sha256"));
+        let fetched = script.lines().find_map(|line| line.strip_prefix("cassandra_version=")).unwrap();
+        assert_eq!(CASSANDRA, format!("cassandra-{fetched}"));
+        assert!(jars.contains(&format!("  cassandra-all-{fetched}.jar\n")), "its jars are listed");
+        assert!(script.contains(&format!("\njava_version={JAVA}\n")));
+    }
+
+    #[test]
     fn half_a_cassandra_is_refused_with_what_it_lacks() {
         let lib = std::env::temp_dir().join(format!("natter-jars-{}", std::process::id()));
         std::fs::create_dir_all(&lib).unwrap();

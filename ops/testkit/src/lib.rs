@@ -5,6 +5,7 @@
 //! with words for the reader of a failed test, waits for states with a bound, and never sleeps for a guess.
 //! [`law`] looks past the doors, at the log and the streams themselves.
 
+mod cql;
 mod eventually;
 pub mod law;
 mod node;
@@ -16,6 +17,7 @@ mod servers;
 mod stack;
 pub mod token;
 
+pub use cql::{Cql, cql};
 pub use eventually::{BOUND, eventually, within};
 pub use node::{Node, Options};
 pub use person::Person;

@@ -108,7 +108,7 @@ pub fn binary() -> PathBuf {
     beside.filter(|path| path.exists()).expect("target/debug/natter is built: run ./ops/test")
 }
 
-fn variable(name: &str) -> String {
+pub(crate) fn variable(name: &str) -> String {
     std::env::var(name)
         .ok()
         .filter(|value| !value.is_empty())

@@ -5,6 +5,7 @@ mod chain;
 mod chaos;
 mod contract;
 mod conversation;
+mod cql;
 mod crash;
 mod cut;
 mod exhausted;

@@ -2,13 +2,13 @@
 //! was acknowledged is neither missing nor doubled nor out of order, for anybody.
 
 use crate::talk::Friends;
-use natter_ops::servers::{Plan, Servers};
+use natter_ops::servers::{Cql, Plan, Servers};
 use natter_testkit::{Node, Stack, client::new_id, eventually};
 use rustix::process::{Pid, Signal, kill_process};
 use std::{path::PathBuf, time::Duration};
 
 /// Long enough for a restart of everything on a busy machine.
-const BOUND: Duration = Duration::from_secs(120);
+pub const BOUND: Duration = Duration::from_secs(120);
 /// Acknowledged between one blow and the next, so that each falls into the middle.
 pub const BETWEEN: usize = 12;
 
@@ -138,6 +138,41 @@ pub fn own_dir() -> PathBuf {
 pub enum Kind {
     Postgres,
     Nats,
+    Cassandra,
+}
+
+impl Kind {
+    fn name(self) -> &'static str {
+        match self {
+            Kind::Postgres => "postgres",
+            Kind::Nats => "nats",
+            Kind::Cassandra => "cassandra",
+        }
+    }
+
+    /// The others are named, so that they are not started.
+    fn plan(self, dir: &std::path::Path) -> Plan {
+        let unless = |kind| (self != kind).then(|| "none".to_owned());
+        let cql = if self == Kind::Cassandra { Cql::Private } else { Cql::None };
+        Plan { database_url: unless(Kind::Postgres), nats_url: unless(Kind::Nats), cql, ..Plan::node(dir) }
+    }
+
+    fn url(self, servers: &Servers) -> &str {
+        match self {
+            Kind::Postgres => servers.database_url(),
+            Kind::Nats => servers.nats_url(),
+            Kind::Cassandra => &servers.cql_nodes()[0],
+        }
+    }
+
+    fn pid(self, servers: &Servers) -> Pid {
+        let pid = match self {
+            Kind::Postgres => servers.postgres_pid(),
+            Kind::Nats => servers.nats_pid(),
+            Kind::Cassandra => servers.cql_pid(),
+        };
+        pid.and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw).expect("it has a pid")
+    }
 }
 
 /// A server of this test's own, started again on the same port with the same data.
@@ -150,26 +185,21 @@ pub struct Own {
 
 impl Own {
     pub async fn start(dir: &std::path::Path, kind: Kind) -> Self {
-        let dir = dir.join(if kind == Kind::Postgres { "postgres" } else { "nats" });
+        let dir = dir.join(kind.name());
         let mut own = Self { kind, dir, running: None, url: String::new() };
         own.start_again().await;
         own
     }
 
     pub async fn start_again(&mut self) {
-        let mut plan = Plan::node(&self.dir);
-        // The other one is named, so that it is not started.
-        match self.kind {
-            Kind::Postgres => plan.nats_url = Some("none".to_owned()),
-            Kind::Nats => plan.database_url = Some("none".to_owned()),
-        }
-        let servers = Servers::start(plan, &say).await.expect("start a private server");
-        let url = if self.kind == Kind::Postgres { servers.database_url() } else { servers.nats_url() };
+        let servers = Servers::start(self.kind.plan(&self.dir), &say).await.expect("start a private server");
+        let url = self.kind.url(&servers);
         assert!(self.url.is_empty() || self.url == url, "it came back where it was: {url}, before: {}", self.url);
         self.url = url.to_owned();
         self.running = Some(servers);
     }
 
+    /// Of Cassandra: `host:port`.
     pub fn url(&self) -> &str {
         &self.url
     }
@@ -183,7 +213,7 @@ impl Own {
         running.stop(&say).await.expect("stop a private server");
     }
 
-    /// SIGKILL for NATS; for PostgreSQL SIGQUIT, which ends it as it stands and leaves it to recover.
+    /// SIGKILL; for PostgreSQL SIGQUIT, which ends it as it stands and leaves it to recover.
     pub async fn crash(&mut self) {
         let signal = if self.kind == Kind::Postgres { Signal::QUIT } else { Signal::KILL };
         self.end_by(signal).await;
@@ -196,10 +226,32 @@ impl Own {
 
     async fn end_by(&mut self, signal: Signal) {
         let running = self.running.take().expect("it runs");
-        let pid = if self.kind == Kind::Postgres { running.postgres_pid() } else { running.nats_pid() };
-        let pid = pid.and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw).expect("it has a pid");
-        kill_process(pid, signal).expect("crash a private server");
+        kill_process(self.kind.pid(&running), signal).expect("crash a private server");
         natter_testkit::within("its end", BOUND, running.died()).await;
+    }
+
+    /// SIGSTOP: it stands still, with every connection open. Of PostgreSQL that would be one of its processes.
+    pub fn pause(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    pub fn go_on(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    fn signal(&self, signal: Signal) {
+        assert!(self.kind != Kind::Postgres, "PostgreSQL is many processes");
+        let running = self.running.as_ref().expect("it runs");
+        kill_process(self.kind.pid(running), signal).expect("signal a private server");
+    }
+}
+
+impl Drop for Own {
+    /// What stands still would not hear that it is to end.
+    fn drop(&mut self) {
+        if let Some(running) = &self.running {
+            let _ = kill_process(self.kind.pid(running), Signal::CONT);
+        }
     }
 }
 
