@@ -1,14 +1,16 @@
-//! The private Cassandra: what it has acknowledged outlives it, it comes back where it was, takes other ports when its own
-//! are taken, one run per directory, and nothing of it is left when its run is killed.
+//! The private Cassandra: what it has acknowledged outlives it, it comes back where it was, also when a port that clients
+//! do not know is taken, one run per directory, and nothing of it is left when its run is killed.
 
 use crate::restart::{BOUND, Kind, Own, own_dir};
-use natter_ops::servers::{self, Cql as Wanted, Plan, Servers};
+use natter_ops::servers::{self, Plan, Servers};
 use natter_testkit::{Cql, binary, cql, eventually, within};
 use std::{net::TcpListener, path::Path, process::Stdio, time::Duration};
 use tokio::process::{Child, Command};
 
 /// Long enough to see that an answer does not come, where one takes a millisecond.
 const A_WHILE: Duration = Duration::from_secs(1);
+/// Written before it is killed.
+const ENOUGH: usize = 50;
 
 fn say(line: &str) {
     println!("{line}");
@@ -43,32 +45,28 @@ async fn each_test_has_a_keyspace_of_its_own_on_the_runs_server() {
     assert!(insert(&one, 2).await.expect_err("it is gone").contains(&one.keyspace));
 }
 
-/// Killed in the middle of writes: whatever was answered is there after it, on the same port.
+/// Killed in the middle of writes, its storage port taken by a stranger, a process left behind: it comes back on the port
+/// that clients know, with whatever was answered, and can be paused.
 #[tokio::test]
-async fn what_was_acknowledged_outlives_a_kill_and_a_pause() {
+async fn what_was_acknowledged_outlives_a_kill() {
     // A path with a space: it is handed over as a url.
     let mut server = Own::start(&own_dir().join("a place"), Kind::Cassandra).await;
     let cql = Cql::at(server.url());
     make_table(&cql).await;
-    let mut acknowledged = 0;
-    let writes = async {
-        while insert(&cql, acknowledged).await.is_ok() {
-            acknowledged += 1;
-        }
-    };
-    let blow = async {
-        eventually("writes are answered", BOUND, async || {
-            if holds(&cql, 50).await { Ok(()) } else { Err("not yet".to_owned()) }
-        })
-        .await;
-        server.kill().await;
-    };
-    tokio::join!(writes, blow);
-    assert!(acknowledged > 50, "{acknowledged}");
+    let acknowledged = writes_until_killed(&cql, &mut server).await;
+
+    let home = server.dir().join("cassandra");
+    let _stranger = TcpListener::bind(("127.0.0.1", storage_port(&home))).expect("take the storage port");
+    let mut left = outlives_its_run(&home);
     server.start_again().await;
+    let status = within("the end of what was left", natter_testkit::BOUND, left.wait()).await.expect("wait for it");
+    assert!(!status.success(), "ended by a signal");
     for id in 0..acknowledged {
         assert!(holds(&cql, id).await, "{id} of {acknowledged} was acknowledged and is lost");
     }
+    let refusal =
+        Servers::start(Plan::node(server.dir()), &say).await.err().expect("one run per directory").to_string();
+    assert!(refusal.contains("already running"), "{refusal}");
 
     server.pause();
     let unanswered = tokio::time::timeout(A_WHILE, insert(&cql, acknowledged)).await;
@@ -78,28 +76,36 @@ async fn what_was_acknowledged_outlives_a_kill_and_a_pause() {
     server.stop().await;
 }
 
-/// Both its doors are taken by strangers when it comes back.
-#[tokio::test]
-async fn taken_ports_are_passed_over_and_its_data_comes_along() {
-    let dir = own_dir();
-    let first = Servers::start(alone(&dir), &say).await.expect("start");
-    let before = Cql::at(&first.cql_nodes()[0]);
-    make_table(&before).await;
-    insert(&before, 1).await.expect("write a row");
-    first.stop(&say).await.expect("stop");
+/// How many were answered, one after the other.
+async fn writes_until_killed(cql: &Cql, server: &mut Own) -> usize {
+    let mut acknowledged = 0;
+    let writes = async {
+        while insert(cql, acknowledged).await.is_ok() {
+            acknowledged += 1;
+        }
+    };
+    let blow = async {
+        eventually("writes are answered", BOUND, async || {
+            if holds(cql, ENOUGH).await { Ok(()) } else { Err("not yet".to_owned()) }
+        })
+        .await;
+        server.kill().await;
+    };
+    tokio::join!(writes, blow);
+    assert!(acknowledged > ENOUGH, "{acknowledged}");
+    acknowledged
+}
 
-    let port = |name: &str| std::fs::read_to_string(dir.join("cassandra").join(name)).expect("a port is remembered");
-    let ports = [port("port"), port("storage-port")];
-    let _strangers = ports.each_ref().map(|port| TcpListener::bind(format!("127.0.0.1:{port}")).expect("take a port"));
-    let second = Servers::start(alone(&dir), &say).await.expect("start beside strangers");
-    let after = Cql { address: second.cql_nodes()[0].clone(), ..before.clone() };
-    assert_ne!(after.address, before.address);
-    assert!(holds(&after, 1).await);
+fn storage_port(home: &Path) -> u16 {
+    let port = std::fs::read_to_string(home.join("storage-port")).expect("a port is remembered");
+    port.trim().parse().expect("a port")
+}
 
-    let refusal = Servers::start(alone(&dir), &say).await.err().expect("one run per directory").to_string();
-    assert!(refusal.contains("already running"), "{refusal}");
-    assert!(holds(&after, 1).await, "the first run is left alone");
-    second.stop(&say).await.expect("stop");
+/// As our server looks from outside, where there is no `setpriv`: the program of this name, working in its directory.
+fn outlives_its_run(home: &Path) -> Child {
+    let program = home.join("java");
+    std::fs::copy("/bin/sleep", &program).expect("copy a program");
+    Command::new(&program).arg("600").current_dir(home).spawn().expect("start it")
 }
 
 /// What `ops/test` starts, and whoever starts it, may be killed: the servers go too.
@@ -115,22 +121,6 @@ async fn a_killed_run_leaves_no_server() {
     })
     .await;
     assert!(servers::remove(&home, &say).await.expect("remove"), "nobody uses it");
-}
-
-/// A server that outlived its run, as where there is no `setpriv`, is ended by the next run in its directory.
-#[tokio::test]
-async fn a_server_that_outlived_its_run_is_ended_by_the_next() {
-    let dir = own_dir();
-    let home = dir.join("cassandra");
-    std::fs::create_dir_all(&home).expect("make a directory");
-    // As our server looks from outside: the program of this name, working in this directory.
-    let program = dir.join("java");
-    std::fs::copy("/bin/sleep", &program).expect("copy a program");
-    let mut left = Command::new(&program).arg("600").current_dir(&home).spawn().expect("start it");
-    let servers = Servers::start(alone(&dir), &say).await.expect("start");
-    let status = within("its end", BOUND, left.wait()).await.expect("wait for it");
-    assert!(!status.success(), "ended by a signal");
-    servers.stop(&say).await.expect("stop");
 }
 
 #[tokio::test]
@@ -150,20 +140,12 @@ async fn without_java_or_jars_a_run_says_what_to_do() {
 #[tokio::test]
 async fn a_history_in_scylla_is_refused() {
     let dir = own_dir();
-    let run = natter(&["run", "--history", "scylla"])
-        .env("NATTER_DATA_DIR", &dir)
-        .env("NATTER_LISTEN", "127.0.0.1:0")
-        .output()
-        .await;
-    let output = run.expect("run natter");
+    let mut run = natter(&["run", "--history", "scylla"]);
+    let run = run.env("NATTER_DATA_DIR", &dir).env("NATTER_LISTEN", "127.0.0.1:0").output();
+    let output = within("the refusal", natter_testkit::BOUND, run).await.expect("run natter");
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success() && said.contains("this build keeps the history in PostgreSQL only"), "{said}");
     assert!(!dir.exists(), "nothing was started");
-}
-
-fn alone(dir: &Path) -> Plan {
-    let none = || Some("none".to_owned());
-    Plan { cql: Wanted::Private, database_url: none(), nats_url: none(), ..Plan::node(dir) }
 }
 
 /// `natter with-servers` whose command waits, and its children: three servers and the command.
