@@ -4,6 +4,7 @@ mod admission;
 mod closed;
 mod fence;
 mod friendship;
+mod group;
 mod nodes;
 mod process;
 mod redo;

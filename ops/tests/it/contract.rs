@@ -4,6 +4,7 @@
 mod auth;
 mod conversations;
 mod friends;
+mod groups;
 mod idempotency;
 mod messages;
 mod socket;

@@ -9,6 +9,7 @@ mod cql;
 mod crash;
 mod cut;
 mod exhausted;
+mod group;
 mod house_rules;
 mod metrics;
 mod nodes;

@@ -21,7 +21,7 @@ use std::time::Duration;
 const ALL: [Projection; 3] = Projection::ALL;
 
 /// What is published to the person from here on; the server knows of the subscription when this returns.
-async fn listen(bus: &Bus, account: AccountId) -> impl Stream<Item = Heard> + Unpin {
+pub async fn listen(bus: &Bus, account: AccountId) -> impl Stream<Item = Heard> + Unpin {
     let client = bus.live();
     let subscription = client.subscribe(subject::user(account)).await.unwrap();
     let probe = client.new_inbox();
@@ -34,7 +34,7 @@ async fn listen(bus: &Bus, account: AccountId) -> impl Stream<Item = Heard> + Un
     })
 }
 
-struct Heard {
+pub struct Heard {
     payload: Vec<u8>,
     headers: Option<HeaderMap>,
 }
@@ -43,7 +43,7 @@ async fn next(heard: &mut (impl Stream<Item = Heard> + Unpin)) -> Heard {
     tokio::time::timeout(BOUND, heard.next()).await.expect("no frame came").expect("the subscription ended")
 }
 
-async fn frame(heard: &mut (impl Stream<Item = Heard> + Unpin)) -> Value {
+pub async fn frame(heard: &mut (impl Stream<Item = Heard> + Unpin)) -> Value {
     let heard = next(heard).await;
     assert_eq!(heard.headers, None, "a frame has no headers");
     let push: Push = serde_json::from_slice(&heard.payload).expect("a frame is a push");
@@ -51,7 +51,7 @@ async fn frame(heard: &mut (impl Stream<Item = Heard> + Unpin)) -> Value {
     serde_json::to_value(push).unwrap()
 }
 
-async fn nothing(heard: &mut (impl Stream<Item = Heard> + Unpin)) {
+pub async fn nothing(heard: &mut (impl Stream<Item = Heard> + Unpin)) {
     let came = tokio::time::timeout(A_MOMENT, heard.next()).await;
     assert!(came.is_err(), "a frame came: {:?}", came.unwrap().map(|heard| String::from_utf8(heard.payload)));
 }

@@ -4,6 +4,7 @@
 
 mod apart;
 mod delivery;
+mod group;
 mod history;
 mod interleaving;
 mod projector;

@@ -226,13 +226,8 @@ async fn stay_ends(world: &World, account: AccountId, conversation: Conversation
 /// The stay from the start ends at `left`, another begins at `joined`.
 async fn stay(world: &World, account: AccountId, conversation: ConversationId, left: i64, joined: i64) {
     stay_ends(world, account, conversation, 0, left).await;
-    sqlx::query("INSERT INTO member (conversation_id, account_id, joined_seq, joined_position) VALUES ($1, $2, $3, 0)")
-        .bind(conversation.0)
-        .bind(account.0)
-        .bind(joined)
-        .execute(&world.pool)
-        .await
-        .unwrap();
+    let sql = "INSERT INTO member (conversation_id, account_id, joined_seq, joined_position, joined_at) VALUES ($1, $2, $3, 0, now())";
+    sqlx::query(sql).bind(conversation.0).bind(account.0).bind(joined).execute(&world.pool).await.unwrap();
 }
 
 #[tokio::test]

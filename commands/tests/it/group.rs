@@ -1,0 +1,185 @@
+//! Groups: who may be added, what a key gives again, and what happens at once.
+
+use crate::support::{Node, body, code, draft, keyed, keyless, message_id, wrote_and_died};
+use natter_commands::{Caller, Error, Keyed};
+use natter_domain::{
+    AccountId, Code, ConversationId, FriendshipId, GroupName, KeyId, RequestId, Sealed, SessionId,
+    conversation::{self, Event, Kind, system_message_id},
+    friendship, limit,
+};
+use natter_streams::{Record, id};
+use natter_testkit::Stack;
+use std::sync::Arc;
+
+fn named(name: &str) -> GroupName {
+    GroupName::parse(name).expect("a name")
+}
+
+/// Alice, with two friends who do not know each other.
+async fn three(node: &Node) -> (Caller, Caller, Caller) {
+    let (alice, bob, carol) = (node.person("alice").await, node.person("bob").await, node.person("carol").await);
+    node.befriend(alice, bob).await;
+    node.befriend(alice, carol).await;
+    (alice, bob, carol)
+}
+
+async fn started(node: &Node, by: Keyed, members: &[AccountId]) -> ConversationId {
+    node.commands.conversation().start_group(by, &named("us"), members).await.expect("start a group").conversation_id
+}
+
+async fn events(node: &Node, group: ConversationId) -> Vec<Event> {
+    let events = node.events(node.lane(group)).await;
+    let mine = events.iter().filter(|record| record.aggregate_id == group.0);
+    mine.map(|record: &Arc<Record>| record.decode().expect("an event of a conversation")).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_friends_are_added_and_one_who_is_none_keeps_all_out() {
+    let node = Node::start(&Stack::new().await).await;
+    let (alice, bob, carol) = three(&node).await;
+    let nobody = AccountId(id::new());
+    let conversations = node.commands.conversation();
+    let with_carol = conversations.start_group(keyless(bob), &named("us"), &[alice.account, carol.account]).await;
+    assert_eq!(code(with_carol), Code::NotFriends);
+    let group = started(&node, keyless(alice), &[bob.account]).await;
+    assert_eq!(code(conversations.add_members(keyless(bob), group, &[carol.account]).await), Code::NotFriends);
+    let list = [alice.account, carol.account, nobody, AccountId(id::new())];
+    let unknown = conversations.add_members(keyless(alice), group, &list).await;
+    assert!(matches!(unknown, Err(Error::UnknownAccount { index: 2 })), "the first one is named");
+    let unknown = conversations.start_group(keyless(alice), &named("us"), &[nobody]).await;
+    assert!(matches!(unknown, Err(Error::UnknownAccount { index: 0 })));
+    assert_eq!(events(&node, group).await.len(), 1, "nobody was added");
+    let joined = conversations.add_members(keyless(alice), group, &[carol.account, bob.account]).await.unwrap();
+    assert_eq!(joined.account_ids, [carol.account]);
+    // Now bob may name carol: she is in already.
+    let joined = conversations.add_members(keyless(bob), group, &[carol.account]).await.unwrap();
+    assert!(joined.account_ids.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_may_not_add_learns_nothing_of_those_they_name() {
+    let node = Node::start(&Stack::new().await).await;
+    let (alice, bob, carol) = three(&node).await;
+    let group = started(&node, keyless(alice), &[bob.account]).await;
+    let conversations = node.commands.conversation();
+    let nobody = [AccountId(id::new())];
+    assert_eq!(code(conversations.add_members(keyless(carol), group, &nobody).await), Code::NotFound);
+    conversations.remove_member(keyless(bob), group, bob.account).await.unwrap();
+    assert_eq!(code(conversations.add_members(keyless(bob), group, &nobody).await), Code::NotAMember);
+    let elsewhere = ConversationId(id::new());
+    assert_eq!(code(conversations.add_members(keyless(bob), elsewhere, &nobody).await), Code::NotFound);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_gives_the_first_answer_again_whatever_has_changed() {
+    let node = Node::start(&Stack::new().await).await;
+    let (alice, bob, carol) = three(&node).await;
+    let conversations = node.commands.conversation();
+    let (start, add, leave) = (keyed(alice, id::new()), keyed(alice, id::new()), keyed(bob, id::new()));
+    let group = started(&node, start, &[bob.account]).await;
+    let first = conversations.add_members(add, group, &[carol.account]).await.unwrap();
+    conversations.remove_member(leave, group, bob.account).await.unwrap();
+    conversations.remove_member(keyless(alice), group, carol.account).await.unwrap();
+    conversations.remove_member(keyless(alice), group, alice.account).await.unwrap();
+    let before = events(&node, group).await;
+
+    assert_eq!(started(&node, start, &[bob.account]).await, group);
+    let again = conversations.add_members(add, group, &[carol.account]).await.unwrap();
+    assert_eq!(again.account_ids, first.account_ids);
+    conversations.remove_member(leave, group, bob.account).await.unwrap();
+    assert_eq!(events(&node, group).await, before, "no second effect");
+
+    let other = conversations.start_group(start, &named("them"), &[bob.account]).await;
+    assert_eq!(code(other), Code::Conflict);
+    assert_eq!(code(conversations.add_members(add, group, &[bob.account]).await), Code::Conflict);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_name_that_it_has_already_is_no_news() {
+    let node = Node::start(&Stack::new().await).await;
+    let (alice, bob, _) = three(&node).await;
+    let group = started(&node, keyless(alice), &[bob.account]).await;
+    let conversations = node.commands.conversation();
+    for name in ["us", "them", "them"] {
+        conversations.rename(keyless(bob), group, &named(name)).await.unwrap();
+    }
+    assert_eq!(events(&node, group).await.len(), 2, "one name is new");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn leaving_and_being_removed_at_once_is_one_leaving() {
+    let node = Node::start(&Stack::new().await).await;
+    let (alice, bob, carol) = three(&node).await;
+    let group = started(&node, keyless(alice), &[bob.account, carol.account]).await;
+    let conversations = node.commands.conversation();
+    let him = [bob.account];
+    for round in 1..=10 {
+        let (left, removed) = futures::join!(
+            conversations.remove_member(keyless(bob), group, bob.account),
+            conversations.remove_member(keyless(alice), group, bob.account),
+        );
+        left.and(removed).expect("both are told that they are gone");
+        let (one, other) = futures::join!(
+            conversations.add_members(keyless(alice), group, &him),
+            conversations.add_members(keyless(alice), group, &him),
+        );
+        let joined = one.unwrap().account_ids.len() + other.unwrap().account_ids.len();
+        assert_eq!((joined, events(&node, group).await.len()), (1, 1 + 2 * round));
+    }
+}
+
+/// What was numbered before the removal stands, what comes after is refused: there is nothing between.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_send_and_a_removal_at_once_have_an_order() {
+    let node = Node::start(&Stack::new().await).await;
+    let (alice, bob, _) = three(&node).await;
+    let group = started(&node, keyless(alice), &[bob.account]).await;
+    let conversations = node.commands.conversation();
+    let send = |number: usize| conversations.send(bob, group, message_id(), &body(&number.to_string()), 1);
+    let before: Vec<_> = (0..20).map(send).collect();
+    let removal = conversations.remove_member(keyless(alice), group, bob.account);
+    let (sends, removed) = futures::join!(futures::future::join_all(before), removal);
+    removed.unwrap();
+    let seqs: Vec<u64> = sends.into_iter().filter_map(|sent| sent.ok().map(|sent| sent.seq)).collect();
+    assert_eq!(code(send(20).await), Code::NotAMember);
+    let events = events(&node, group).await;
+    let left_at = events.iter().position(|event| matches!(event, Event::MemberLeft { .. })).expect("bob was removed");
+    assert!(matches!(events[left_at], Event::MemberLeft { seq, .. } if seqs.iter().all(|sent| *sent < seq)));
+    assert_eq!(left_at, events.len() - 1, "nothing of bob's comes behind");
+    let reads = node.commands.inbox().advance(keyless(bob), vec![(group, 1)]).await;
+    assert_eq!(code(reads), Code::NotAMember);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_sends_under_the_id_of_a_system_message() {
+    let node = Node::start(&Stack::new().await).await;
+    let (alice, bob, _) = three(&node).await;
+    let group = started(&node, keyless(alice), &[bob.account]).await;
+    for seq in [1, 2, 3] {
+        let sent = node.send(alice, group, system_message_id(group, seq), "I am the system").await;
+        assert_eq!(code(sent), Code::Conflict, "past and to come: {seq}");
+    }
+    assert_eq!(events(&node, group).await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_501st_is_refused_until_somebody_has_left() {
+    let stack = Stack::new().await;
+    let group = ConversationId(id::new());
+    let everybody: Vec<AccountId> = (0..limit::GROUP_MEMBERS_MAX).map(|_| AccountId(id::new())).collect();
+    let (owner, newcomer) = (everybody[0], AccountId(id::new()));
+    let name = Some(Sealed { key: KeyId::Installation, bytes: vec![1] });
+    let begun = Event::Started { kind: Kind::Group, members: everybody.clone(), name, owner: Some(owner) };
+    let (request_id, conversation_id) = (RequestId(id::new()), ConversationId(id::new()));
+    let accepted = friendship::Event::Accepted { request_id, from: owner, to: newcomer, conversation_id };
+    let friends = friendship::address(FriendshipId::of(owner, newcomer));
+    wrote_and_died(&stack, vec![draft(conversation::address(group), 1, &begun), draft(friends, 1, &accepted)]).await;
+    let node = Node::start(&stack).await;
+    let by = |account| keyless(Caller { account, session: SessionId(id::new()) });
+    let conversations = node.commands.conversation();
+    assert_eq!(code(conversations.add_members(by(owner), group, &[newcomer]).await), Code::GroupFull);
+    assert_eq!(code(conversations.remove_member(by(owner), group, owner).await), Code::OwnerMustStay);
+    conversations.remove_member(by(everybody[1]), group, everybody[1]).await.unwrap();
+    let joined = conversations.add_members(by(owner), group, &[newcomer]).await.unwrap();
+    assert_eq!(joined.account_ids, [newcomer]);
+}

@@ -1,0 +1,256 @@
+//! Groups: who is in, what they see of it, and what they are told.
+
+use crate::{
+    delivery::{frame, listen, nothing},
+    support::World,
+};
+use natter_client::wire;
+use natter_domain::{
+    AccountId, ConversationId,
+    conversation::{self, Event, Kind, system_message_id},
+};
+use natter_projections::{Page, Projection, Projections, conversation::Members, message::Range};
+use natter_streams::{Positions, clock, id};
+use serde_json::{Value, json};
+
+const ALL: [Projection; 3] = Projection::ALL;
+
+/// A group of some people, the first of whom owns it; what happens to it is numbered here.
+struct Group<'a> {
+    world: &'a World,
+    id: ConversationId,
+    owner: AccountId,
+    last_seq: u64,
+}
+
+impl<'a> Group<'a> {
+    async fn start(world: &'a World, members: &[AccountId]) -> Self {
+        let group = Self { world, id: ConversationId(id::new()), owner: members[0], last_seq: 1 };
+        let name = Some(world.sealed(group.id.0, "us"));
+        let owner = Some(group.owner);
+        group.append(Event::Started { kind: Kind::Group, members: members.to_vec(), name, owner }).await;
+        group
+    }
+
+    async fn append(&self, event: Event) -> Positions {
+        self.world.append(conversation::address(self.id), &event).await
+    }
+
+    fn next(&mut self) -> u64 {
+        self.last_seq += 1;
+        self.last_seq
+    }
+
+    fn joining(&mut self, account_ids: &[AccountId]) -> Event {
+        Event::MembersJoined { seq: self.next(), account_ids: account_ids.to_vec(), by: self.owner }
+    }
+
+    fn leaving(&mut self, account_id: AccountId, joined_seq: u64) -> Event {
+        Event::MemberLeft { seq: self.next(), account_id, by: account_id, joined_seq }
+    }
+
+    fn saying(&mut self) -> Event {
+        let seq = self.next();
+        self.world.message(self.id, self.owner, seq)
+    }
+
+    fn renaming(&self, name: &str) -> Event {
+        Event::Renamed { name: self.world.sealed(self.id.0, name), by: self.owner, last_seq: self.last_seq }
+    }
+
+    async fn seen_by(&self, projections: &Projections, viewer: AccountId) -> Vec<u64> {
+        let all = Range { after_seq: Some(0), before_seq: None, limit: 200 };
+        let page = projections.message().page(viewer, self.id, all).await.unwrap();
+        page.unwrap_or_default().iter().map(|message| message.seq).collect()
+    }
+}
+
+async fn people<const N: usize>(world: &World, names: [&str; N]) -> [AccountId; N] {
+    let mut people = [AccountId(uuid::Uuid::nil()); N];
+    for (person, name) in people.iter_mut().zip(names) {
+        *person = world.register(name).await;
+    }
+    people
+}
+
+async fn caught_up(projections: &Projections) {
+    projections.catch_up(&ALL).await.unwrap();
+}
+
+#[tokio::test]
+async fn stays_are_kept_one_by_one_also_where_one_batch_has_several() {
+    let world = World::new().await;
+    let [alice, bob, carol] = people(&world, ["alice", "bob", "carol"]).await;
+    let mut group = Group::start(&world, &[alice, bob]).await;
+    let (projections, running) = world.start().await;
+    let mut events = vec![group.saying(), group.leaving(bob, 0), group.saying()]; // 2, 3, 4
+    events.push(group.joining(&[bob, carol])); // 5
+    events.push(group.saying());
+    events.push(group.leaving(bob, 4)); // 7
+    events.push(group.saying());
+    events.push(group.joining(&[bob])); // 9
+    events.push(group.saying());
+    let mut drafts = Vec::new();
+    for event in &events {
+        drafts.push(world.draft(conversation::address(group.id), event).await);
+    }
+    world.commit(drafts).await;
+    caught_up(&projections).await;
+    assert_eq!(group.seen_by(&projections, alice).await, (1..=10).collect::<Vec<_>>());
+    assert_eq!(group.seen_by(&projections, bob).await, [1, 2, 3, 5, 6, 7, 9, 10]);
+    assert_eq!(group.seen_by(&projections, carol).await, [5, 6, 7, 8, 9, 10]);
+    let stays: Vec<(i64, Option<i64>, bool)> = sqlx::query_as(
+        "SELECT joined_seq, left_seq, left_position > joined_position FROM member
+         WHERE conversation_id = $1 AND account_id = $2 ORDER BY joined_seq",
+    )
+    .bind(group.id.0)
+    .bind(bob.0)
+    .fetch_all(&world.pool)
+    .await
+    .map(|rows: Vec<(i64, Option<i64>, Option<bool>)>| {
+        rows.into_iter().map(|(joined, left, later)| (joined, left, later.unwrap_or(false))).collect()
+    })
+    .unwrap();
+    assert_eq!(stays, [(0, Some(3), true), (4, Some(7), true), (8, None, false)]);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_group_is_shown_with_its_name_its_members_and_what_happened() {
+    let world = World::new().await;
+    let [alice, bob, carol] = people(&world, ["alice", "bob", "carol"]).await;
+    let mut group = Group::start(&world, &[alice, bob]).await;
+    let joining = group.joining(&[carol]);
+    pass_a_millisecond().await;
+    group.append(joining).await;
+    let (projections, running) = world.start().await;
+    let own = projections.conversation().get(carol, group.id).await.unwrap().unwrap();
+    assert_eq!((own.conversation.kind.as_str(), own.conversation.name.as_deref()), ("group", Some("us")));
+    assert_eq!((own.conversation.member_count, own.conversation.last_seq), (3, 2));
+    assert_eq!((own.joined_seq, own.left_seq, own.read_seq, own.unread), (1, None, 1, 0));
+    assert_eq!((own.peer, own.conversation.account_ids), (None, vec![]));
+    let last = own.last_message.unwrap();
+    assert_eq!((last.seq, last.sender, last.message_id), (2, None, system_message_id(group.id, 2).0));
+    let joined = wire::Body::System {
+        code: "member.joined".to_owned(),
+        text: "1 member joined".to_owned(),
+        account_ids: vec![carol.0],
+        by: Some(alice.0),
+    };
+    assert_eq!(last.body, Some(joined));
+
+    let id = group.id;
+    let members = async |viewer, page| projections.conversation().members(viewer, id, &page).await.unwrap();
+    let Members::Are(all) = members(bob, Page { cursor: None, limit: 2 }).await else { panic!("bob is in") };
+    let roles = |items: &[wire::Member]| -> Vec<(uuid::Uuid, String)> {
+        items.iter().map(|member| (member.account_id, member.role.clone())).collect()
+    };
+    assert_eq!(all.items[0].account_id, carol.0, "the newest first");
+    let Members::Are(rest) = members(bob, Page { cursor: all.next_cursor, limit: 2 }).await else { panic!("he is") };
+    let mut found = roles(&[all.items, rest.items].concat());
+    found.sort();
+    let mut expected = [(alice.0, "owner"), (bob.0, "member"), (carol.0, "member")].map(|(id, it)| (id, it.to_owned()));
+    expected.sort();
+    assert_eq!((found, rest.next_cursor), (expected.to_vec(), None));
+
+    let leaving = group.leaving(bob, 0);
+    group.append(leaving).await;
+    group.append(group.renaming("them")).await;
+    let changed = group.world.feeds.lane(world.lane(conversation::address(group.id))).head().position;
+    caught_up(&projections).await;
+    let first = Page { cursor: None, limit: 50 };
+    assert!(matches!(members(bob, first.clone()).await, Members::Left));
+    assert!(matches!(members(AccountId(natter_streams::id::new()), first).await, Members::Unknown));
+    let own = projections.conversation().get(alice, group.id).await.unwrap().unwrap();
+    assert_eq!((own.conversation.name.as_deref(), own.conversation.member_count), (Some("them"), 2));
+    let (lane, at): (i16, i64) = sqlx::query_as("SELECT lane, changed FROM conversation WHERE conversation_id = $1")
+        .bind(group.id.0)
+        .fetch_one(&world.pool)
+        .await
+        .unwrap();
+    assert_eq!((lane, at as u64), (world.lane(conversation::address(group.id)).number(), changed));
+    running.stop().await;
+}
+
+/// Times are told in milliseconds; what has one time is sorted by id.
+async fn pass_a_millisecond() {
+    let now = clock::now();
+    while clock::now() == now {
+        tokio::task::yield_now().await;
+    }
+}
+
+fn system(heard: &Value) -> (&Value, &Value) {
+    assert_eq!(heard["event"], "message.sent");
+    assert_eq!((&heard["message"]["sender"], &heard["message"]["body"]["kind"]), (&json!(null), &json!("system")));
+    (&heard["message"]["seq"], &heard["message"]["body"]["code"])
+}
+
+/// Told by a delivery that saw all of it and, after a restart, by one that has to look up what happened before.
+#[tokio::test]
+async fn newcomers_are_told_of_the_group_and_who_left_of_nothing_more() {
+    let world = World::new().await;
+    let [alice, bob, carol] = people(&world, ["alice", "bob", "carol"]).await;
+    let (mut running, mut group) = (world.start().await.1, Group::start(&world, &[alice]).await);
+    for restarts in [false, true] {
+        world.confirmed().await;
+        if restarts {
+            running.stop().await;
+            running = world.start().await.1;
+        }
+        let mut to = Vec::new();
+        for person in [alice, bob, carol] {
+            to.push(listen(&world.bus, person).await);
+        }
+        let [to_alice, to_bob, to_carol] = &mut to[..] else { panic!("three people") };
+        let joined_seq = group.last_seq;
+        let joining = group.joining(&[bob]);
+        let position = group.append(joining).await.to_string();
+        let started = frame(to_bob).await;
+        let card = json!({
+            "id": group.id, "kind": "group", "state": "open", "name": "us", "avatar": null,
+            "member_count": 2, "account_ids": [], "last_seq": group.last_seq,
+        });
+        assert_eq!(started, json!({"event": "conversation.started", "conversation": card, "position": position}));
+        let joined = json!({
+            "event": "member.joined", "conversation_id": group.id, "account_ids": [bob], "by": alice,
+            "position": position,
+        });
+        assert_eq!(frame(to_alice).await, joined);
+        for heard in [frame(to_alice).await, frame(to_bob).await] {
+            assert_eq!(system(&heard), (&json!(group.last_seq), &json!("member.joined")));
+        }
+
+        group.append(group.renaming("them")).await;
+        for heard in [frame(to_alice).await, frame(to_bob).await] {
+            assert_eq!(
+                (&heard["event"], &heard["conversation"]["name"]),
+                (&json!("conversation.updated"), &json!("them"))
+            );
+            assert_eq!(heard["conversation"]["member_count"], json!(2));
+        }
+        group.append(group.renaming("us")).await;
+        for to in [&mut *to_alice, &mut *to_bob] {
+            assert_eq!(frame(to).await["conversation"]["name"], json!("us"));
+        }
+
+        let leaving = group.leaving(bob, joined_seq);
+        let position = group.append(leaving).await.to_string();
+        for to in [&mut *to_alice, &mut *to_bob] {
+            assert_eq!(system(&frame(to).await), (&json!(group.last_seq), &json!("member.left")));
+            let left = json!({
+                "event": "member.left", "conversation_id": group.id, "account_ids": [bob], "by": bob,
+                "position": position,
+            });
+            assert_eq!(frame(to).await, left);
+        }
+        let saying = group.saying();
+        group.append(saying).await;
+        group.append(group.renaming("us")).await;
+        assert_eq!(frame(to_alice).await["message"]["seq"], json!(group.last_seq));
+        assert_eq!(frame(to_alice).await["event"], json!("conversation.updated"));
+        nothing(to_bob).await;
+        nothing(to_carol).await;
+    }
+    running.stop().await;
+}
