@@ -47,6 +47,8 @@ impl<E: Event> DomainEvent for Stored<E> {
 /// A command with the moment and the actor it is decided for.
 pub struct Order<D: Decider> {
     pub context: Context,
+    /// The state of the host, in that moment.
+    pub host: Arc<<D::Host as Decider>::State>,
     pub command: Arc<D::Command>,
 }
 
@@ -58,7 +60,7 @@ impl<D: Decider> Aggregate for Adapter<D> {
     type Services = ();
 
     async fn handle(&mut self, order: Order<D>, (): &(), sink: &EventSink<Self>) -> Result<(), D::Refusal> {
-        for event in D::decide(&self.0, &order.context, &order.command)? {
+        for event in D::decide(&self.0, &order.host, &order.context, &order.command)? {
             sink.write(Stored(event), self).await;
         }
         Ok(())

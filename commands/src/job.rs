@@ -26,9 +26,8 @@ pub(crate) trait Work: Send {
     fn address(&self) -> Address;
     fn key(&self) -> Option<&Key>;
     fn deadline(&self) -> Instant;
-    fn is_in_memory(&self, stores: &Stores) -> bool;
-    /// Replays the aggregate, away from the worker; the answer puts it in place.
-    fn replay(&self, log: Log, lane: Lane) -> BoxFuture<'static, Result<Keep, Error>>;
+    /// What is not in memory of that which the decision reads: its own state, then its host's.
+    fn missing(&self, stores: &Stores) -> Option<Missing>;
     /// Decides now; the events are to be queued with this job as their answer.
     fn decide<'a>(&'a mut self, stores: &'a Stores, now: Timestamp) -> BoxFuture<'a, Vec<Draft>>;
     /// The command was done before: `first` is its first event.
@@ -44,6 +43,31 @@ pub(crate) trait Work: Send {
     /// The lane is not here any more. Who asked from afar is told who has it; what was asked here comes back, to be asked of
     /// the next owner.
     fn give_back(self: Box<Self>, owner: Option<&Node>) -> Option<Box<dyn Work>>;
+}
+
+/// An aggregate that has to be read before a job is decided.
+#[derive(Clone, Copy)]
+pub(crate) struct Missing {
+    pub address: Address,
+    replay: fn(Log, Lane, Uuid) -> BoxFuture<'static, Result<Keep, Error>>,
+}
+
+impl Missing {
+    pub fn of<D: Kept>(address: Address, stores: &Stores) -> Option<Self> {
+        (!D::store(stores).has(&address.id)).then_some(Self { address, replay: replay::<D> })
+    }
+
+    /// Reads it, away from the worker; the answer puts it in place.
+    pub fn replay(self, log: Log, lane: Lane) -> BoxFuture<'static, Result<Keep, Error>> {
+        (self.replay)(log, lane, self.address.id)
+    }
+}
+
+fn replay<D: Kept>(log: Log, lane: Lane, id: Uuid) -> BoxFuture<'static, Result<Keep, Error>> {
+    Box::pin(async move {
+        let replayed = Store::<D>::replay(&log, lane, id).await?;
+        Ok(Box::new(move |stores: &Stores| D::store(stores).keep(id, replayed)) as Keep)
+    })
 }
 
 pub(crate) type Keep = Box<dyn FnOnce(&Stores) + Send>;
@@ -117,7 +141,9 @@ impl<D: Kept> Job<D> {
             now,
         };
         let (sink, mut aggregate) = (EventSink::default(), Adapter::<D>(loaded.state()));
-        let order = Order { context, command: command.clone() };
+        let host = D::host_store(stores).state(&D::host(self.ask.address).id);
+        let host = host.ok_or(Error::Failed { what: "decide", source: "its host is not in memory".into() })?;
+        let order = Order { context, host, command: command.clone() };
         aggregate.handle(order, &(), &sink).await.map_err(|refusal| Error::refused(&refusal))?;
         let state = aggregate.0.clone();
         let events = sink.collect().await;
@@ -237,16 +263,9 @@ impl<D: Kept> Work for Job<D> {
         self.ask.deadline
     }
 
-    fn is_in_memory(&self, stores: &Stores) -> bool {
-        D::store(stores).has(&self.ask.address.id)
-    }
-
-    fn replay(&self, log: Log, lane: Lane) -> BoxFuture<'static, Result<Keep, Error>> {
-        let id = self.ask.address.id;
-        Box::pin(async move {
-            let replayed = Store::<D>::replay(&log, lane, id).await?;
-            Ok(Box::new(move |stores: &Stores| D::store(stores).keep(id, replayed)) as Keep)
-        })
+    fn missing(&self, stores: &Stores) -> Option<Missing> {
+        let address = self.ask.address;
+        Missing::of::<D>(address, stores).or_else(|| D::missing_host(address, stores))
     }
 
     fn decide<'a>(&'a mut self, stores: &'a Stores, now: Timestamp) -> BoxFuture<'a, Vec<Draft>> {

@@ -20,6 +20,7 @@ mod job;
 mod keys;
 mod lane;
 mod lookup;
+mod message;
 mod metrics;
 mod password;
 mod process;
@@ -40,12 +41,14 @@ pub use dispatch::Pending;
 pub use error::Error;
 pub use friendship::{Accepted, Friendships, Requested};
 pub use inbox::{Advanced, Inboxes};
+pub use message::{Messages, Named};
 pub use password::Cost;
 pub use reaction::{Reaction, Reactions};
 pub use session::{Device, Registration, Sessions, SignedIn};
 
 use dispatch::Dispatch;
 use lane::Owner;
+use message::Births;
 use natter_domain::{AccountId, SessionId};
 use natter_streams::{
     feed::Feeds,
@@ -84,6 +87,7 @@ pub struct Settings {
 #[derive(Clone)]
 pub struct Commands {
     dispatch: Dispatch,
+    births: Births,
     keyring: Arc<Keyring>,
     passwords: Passwords,
 }
@@ -101,6 +105,7 @@ impl Commands {
     ) -> (Self, TaskTracker) {
         let tasks = TaskTracker::new();
         let lease::Context { log, bus, node, directory, .. } = context.clone();
+        let births = Births::new(log.clone());
         let roads = Roads::new(log.lanes(), directory.clone());
         for lane in log.lanes().iter() {
             tasks.spawn(roads.clone().tend(lane, node.clone(), bus.clone(), stop.clone()));
@@ -115,7 +120,7 @@ impl Commands {
             tasks.spawn(lease::keep(context, Share::Lanes, move |lease| owner.clone().serve(lease), stop.clone()));
         }
         tasks.close();
-        (Self { dispatch, keyring, passwords: Passwords::new(settings.password_cost) }, tasks)
+        (Self { dispatch, births, keyring, passwords: Passwords::new(settings.password_cost) }, tasks)
     }
 
     pub fn session(&self) -> Sessions<'_> {
@@ -128,6 +133,10 @@ impl Commands {
 
     pub fn conversation(&self) -> Conversations<'_> {
         Conversations(self)
+    }
+
+    pub fn message(&self) -> Messages<'_> {
+        Messages(self)
     }
 
     pub fn inbox(&self) -> Inboxes<'_> {

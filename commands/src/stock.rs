@@ -79,7 +79,8 @@ impl Conversations {
     ) -> Result<(), Error> {
         let (id, command) = (conversation::address(id).id.to_string(), Arc::new(command));
         loop {
-            let order = Order { context: context(caller, clock::now()), command: command.clone() };
+            let (context, host) = (context(caller, clock::now()), Arc::default());
+            let order = Order { context, host, command: command.clone() };
             match self.cqrs.execute_with_metadata(&id, order, metadata.clone()).await {
                 Ok(()) => return Ok(()),
                 Err(AggregateError::AggregateConflict) => self.conflicts.fetch_add(1, Ordering::Relaxed),

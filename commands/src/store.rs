@@ -8,7 +8,7 @@ use crate::{
     admission::Permit,
     cache::Cache,
     error::Error,
-    job::{Job, Work},
+    job::{Job, Missing, Work},
     remote::{Asker, Envelope},
     snapshot,
 };
@@ -18,7 +18,7 @@ use cqrs_es::{
 };
 use natter_domain::{
     Address, Decider, Timestamp, account::Account, conversation::Conversation, friendship::Friendship, handle::Handle,
-    inbox::Inbox, session::Session,
+    inbox::Inbox, message::Message, session::Session,
 };
 use natter_streams::{Draft, Lane, Log};
 use std::{
@@ -101,6 +101,11 @@ impl<D: Decider> Store<D> {
     pub async fn replay(log: &Log, lane: Lane, id: Uuid) -> Result<Replayed<D>, Error> {
         let loaded = snapshot::load::<D>(log, lane, id).await?;
         Ok(Replayed { state: Arc::new(loaded.state), sequence: loaded.sequence })
+    }
+
+    /// As it is, what is not durable yet included.
+    pub fn state(&self, id: &Uuid) -> Option<Arc<D::State>> {
+        lock(&self.cache).get(id).map(|cached| cached.state.clone())
     }
 
     pub fn keep(&self, id: Uuid, replayed: Replayed<D>) {
@@ -197,6 +202,7 @@ pub(crate) struct Stores {
     friendship: Store<Friendship>,
     conversation: Store<Conversation>,
     inbox: Store<Inbox>,
+    message: Store<Message>,
 }
 
 impl Stores {
@@ -208,6 +214,7 @@ impl Stores {
             friendship: Store::new(log.clone(), lane),
             conversation: Store::new(log.clone(), lane),
             inbox: Store::new(log.clone(), lane),
+            message: Store::new(log.clone(), lane),
         }
     }
 
@@ -218,14 +225,17 @@ impl Stores {
         self.friendship.forget();
         self.conversation.forget();
         self.inbox.forget();
+        self.message.forget();
     }
 }
 
 /// A decider whose aggregates have a store in every lane.
-pub(crate) trait Kept: Decider {
-    fn store(stores: &Stores) -> &Store<Self>
-    where
-        Self: Sized;
+pub(crate) trait Kept: Decider + Sized {
+    fn store(stores: &Stores) -> &Store<Self>;
+    /// The store of the noun whose state its decisions read too.
+    fn host_store(stores: &Stores) -> &Store<Self::Host>;
+    /// The host of the aggregate, where it has to be read.
+    fn missing_host(address: Address, stores: &Stores) -> Option<Missing>;
 }
 
 macro_rules! kept {
@@ -233,6 +243,14 @@ macro_rules! kept {
         $(impl Kept for $decider {
             fn store(stores: &Stores) -> &Store<Self> {
                 &stores.$field
+            }
+
+            fn host_store(stores: &Stores) -> &Store<Self::Host> {
+                <Self::Host as Kept>::store(stores)
+            }
+
+            fn missing_host(address: Address, stores: &Stores) -> Option<Missing> {
+                Missing::of::<Self::Host>(Self::host(address), stores)
             }
         })+
 
@@ -259,4 +277,5 @@ kept! {
     Friendship => friendship,
     Conversation => conversation,
     Inbox => inbox,
+    Message => message,
 }

@@ -1,15 +1,16 @@
 //! One lane's worker: a task that owns the lane's states and its committer, so that a decision is a plain function
 //! call with nobody else in the room.
 //!
-//! A job is decided as soon as its aggregate is in memory and its key known to be new; what has to be read first is
-//! read beside the loop, and the jobs of that aggregate wait in order meanwhile. Commands on one aggregate do not
+//! A job is decided as soon as its aggregate is in memory, with the one whose state it reads too (its *host*), and its key
+//! known to be new; what has to be read first is read beside the loop, and the jobs of that aggregate wait in order
+//! meanwhile. Nothing is read twice at a time, whoever waits for it: an older state never comes over a newer one. Commands on one aggregate do not
 //! wait for each other's fsync: the new state is in place at once, the answers leave when their batch is durable. A
 //! failed batch ends the generation: all states are dropped and all jobs decided again, in order. When the lane goes to
 //! another node, what has no answer yet goes back to the road.
 
 use crate::{
     error::Error,
-    job::{Keep, Work},
+    job::{Keep, Missing, Work},
     keys::{Keys, Novelty},
     lookup::{self, Found, Lookup},
     metrics,
@@ -45,7 +46,6 @@ pub(crate) type Boxed = Box<dyn Work>;
 #[derive(Default)]
 struct Queue {
     jobs: VecDeque<Boxed>,
-    replaying: bool,
 }
 
 impl Queue {
@@ -84,6 +84,8 @@ pub(crate) struct Worker {
     repeats: Vec<Boxed>,
     lookup: Lookup,
     replays: JoinSet<(Address, Result<Keep, Error>)>,
+    /// What is being read, and the aggregates whose jobs wait for it.
+    replaying: HashMap<Address, Vec<Address>>,
 }
 
 impl Worker {
@@ -100,6 +102,7 @@ impl Worker {
             waiting: HashMap::new(),
             repeats: Vec::new(),
             replays: JoinSet::new(),
+            replaying: HashMap::new(),
         }
     }
 
@@ -158,10 +161,10 @@ impl Worker {
         if let Some(queue) = self.waiting.get_mut(&address) {
             return queue.jobs.push_back(job);
         }
-        if known && job.is_in_memory(&self.stores) {
+        if known && job.missing(&self.stores).is_none() {
             return self.go_on(job).await;
         }
-        self.waiting.insert(address, Queue { jobs: VecDeque::from([job]), replaying: false });
+        self.waiting.insert(address, Queue { jobs: VecDeque::from([job]) });
         self.pump(address).await;
     }
 
@@ -195,12 +198,11 @@ impl Worker {
     fn next_ready(&mut self, address: Address) -> Option<Boxed> {
         let mut queue = self.waiting.remove(&address)?;
         let job = queue.jobs.pop_front()?;
-        let in_memory = job.is_in_memory(&self.stores);
-        if !in_memory && !queue.replaying {
-            queue.replaying = true;
-            self.replays.spawn(replay(address, job.replay(self.log.clone(), self.lease.lane())));
+        let missing = job.missing(&self.stores);
+        if let Some(missing) = missing {
+            self.read(missing, address);
         }
-        let ready = in_memory && self.knows(&job);
+        let ready = missing.is_none() && self.knows(&job);
         let job = if ready {
             Some(job)
         } else {
@@ -209,6 +211,18 @@ impl Worker {
         };
         self.waiting.insert(address, queue);
         job
+    }
+
+    /// Reads what is missing, unless that is under way.
+    fn read(&mut self, missing: Missing, waits: Address) {
+        let waiting = self.replaying.entry(missing.address).or_insert_with(|| {
+            let replayed = missing.replay(self.log.clone(), self.lease.lane());
+            self.replays.spawn(replay(missing.address, replayed));
+            Vec::new()
+        });
+        if !waiting.contains(&waits) {
+            waiting.push(waits);
+        }
     }
 
     /// Nothing is missing: its aggregate is in memory, and its key was looked up if it had to be.
@@ -254,22 +268,32 @@ impl Worker {
     }
 
     async fn replayed(&mut self, address: Address, replayed: Result<Keep, Error>) {
-        let Some(queue) = self.waiting.get_mut(&address) else { return };
-        queue.replaying = false;
+        let waiting = self.replaying.remove(&address).unwrap_or_default();
         match replayed {
             Ok(keep) => keep(&self.stores),
             Err(error) => {
                 tracing::error!(lane = %self.lease.lane(), noun = %address.noun, id = %address.id, %error, "replay an aggregate");
-                if let Some(job) = queue.jobs.pop_front() {
-                    job.fail(error);
-                }
-                for job in queue.take_expired(Instant::now()) {
-                    metrics::expired();
-                    job.fail(Error::Unavailable);
+                let mut error = Some(error);
+                for waits in &waiting {
+                    self.give_up_on(*waits, error.take().unwrap_or(Error::Unavailable));
                 }
             }
         }
-        self.pump(address).await;
+        for waits in waiting {
+            self.pump(waits).await;
+        }
+    }
+
+    /// What the first job of the aggregate waits for could not be read.
+    fn give_up_on(&mut self, address: Address, error: Error) {
+        let Some(queue) = self.waiting.get_mut(&address) else { return };
+        if let Some(job) = queue.jobs.pop_front() {
+            job.fail(error);
+        }
+        for job in queue.take_expired(Instant::now()) {
+            metrics::expired();
+            job.fail(Error::Unavailable);
+        }
     }
 
     async fn looked_up(&mut self) {
@@ -325,6 +349,7 @@ impl Worker {
     /// the generation that has ended.
     fn recall(&mut self, committed: Vec<Boxed>) -> Vec<Boxed> {
         self.replays = JoinSet::new();
+        self.replaying.clear();
         self.lookup.forget();
         let waiting = self.waiting.drain().flat_map(|(_, queue)| queue.jobs);
         committed.into_iter().chain(waiting).chain(self.repeats.drain(..)).collect()
@@ -367,7 +392,7 @@ mod tests {
     fn who_has_waited_too_long_goes_with_the_first() {
         let now = Instant::now();
         let job = |patience| crate::queue::tests::job_until(now + Duration::from_secs(patience));
-        let mut queue = Queue { jobs: [0, 9, 0, 9].into_iter().map(job).collect(), replaying: false };
+        let mut queue = Queue { jobs: [0, 9, 0, 9].into_iter().map(job).collect() };
         assert_eq!(queue.take_expired(now).len(), 2);
         assert_eq!(queue.jobs.len(), 2);
         assert!(queue.jobs.iter().all(|job| job.deadline() > now));

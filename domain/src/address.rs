@@ -12,11 +12,12 @@ pub enum Noun {
     Friendship,
     Conversation,
     Inbox,
+    Message,
 }
 
 impl Noun {
-    pub const ALL: [Self; 6] =
-        [Self::Account, Self::Handle, Self::Session, Self::Friendship, Self::Conversation, Self::Inbox];
+    pub const ALL: [Self; 7] =
+        [Self::Account, Self::Handle, Self::Session, Self::Friendship, Self::Conversation, Self::Inbox, Self::Message];
 
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -26,6 +27,7 @@ impl Noun {
             Self::Friendship => "friendship",
             Self::Conversation => "conversation",
             Self::Inbox => "inbox",
+            Self::Message => "message",
         }
     }
 

@@ -1,6 +1,6 @@
 //! What every noun is: a pair of pure functions, and the words they use.
 
-use crate::{AccountId, Code, Noun, SessionId, Timestamp};
+use crate::{AccountId, Address, Code, Noun, SessionId, Timestamp};
 use serde::{Serialize, de::DeserializeOwned};
 use std::fmt::Debug;
 
@@ -35,15 +35,24 @@ pub trait Decider: Send + Sync + 'static {
     /// The version of the state's shape and of what `evolve` makes of events, from 1. Stored snapshots of another version
     /// are not read: they are made again from the log. See the golden files.
     const STATE_VERSION: u32;
+    /// The noun whose state is handed to `decide` too, read-only, as it is at that moment: of one aggregate of the same
+    /// lane, the host. A noun that needs nobody else's names itself.
+    type Host: Decider;
     type State: Default + Clone + Debug + PartialEq + Serialize + DeserializeOwned + Send + Sync + 'static;
     /// Serialised only between nodes that ask each other.
     type Command: Serialize + DeserializeOwned + Clone + Debug + Send + Sync + 'static;
     type Event: Event;
     type Refusal: Refusal;
 
+    /// Whose state it is. Of the same route, so of the same lane.
+    fn host(address: Address) -> Address {
+        address
+    }
+
     /// Order of checks: already so, no events; not allowed, refusal; else events.
     fn decide(
         state: &Self::State,
+        host: &<Self::Host as Decider>::State,
         context: &Context,
         command: &Self::Command,
     ) -> Result<Vec<Self::Event>, Self::Refusal>;

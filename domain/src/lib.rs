@@ -21,6 +21,7 @@ pub mod conversation;
 pub mod friendship;
 pub mod handle;
 pub mod inbox;
+pub mod message;
 pub mod session;
 
 pub use address::{Address, Noun};
@@ -29,7 +30,7 @@ pub use decider::{Context, Decider, Event, Refusal};
 pub use id::{AccountId, ConversationId, EventId, FriendshipId, HandleId, MessageId, RequestId, SessionId};
 pub use sealed::{KeyId, Sealed};
 pub use timestamp::Timestamp;
-pub use value::{GivenText, GroupName, Nickname, Password, RequestMessage, Username};
+pub use value::{Emoji, GivenText, GroupName, Nickname, Password, RequestMessage, Username};
 
 pub mod limit {
     //! Every length and count that the rules bound; see `limits.rs`.

@@ -19,6 +19,10 @@ pub const REQUEST_MESSAGE_MAX: usize = 200;
 pub const TEXT_MIN_BYTES: usize = 1;
 pub const TEXT_MAX_BYTES: usize = 16_384;
 
+pub const EMOJI_MAX_BYTES: usize = 32;
+/// Kinds of reactions on one message.
+pub const REACTION_KINDS_MAX: usize = 50;
+
 /// Cursors in one inbox event, so that it stays well below the largest event a lane takes (512 KiB).
 pub const CURSORS_PER_EVENT: usize = 1_000;
 /// People in a group at one time.
@@ -41,6 +45,10 @@ pub const REGISTRATION_EXPIRY: Duration = MINUTE.saturating_mul(10);
 /// A registration claims its names within this, or not at all. What lies between this and [`REGISTRATION_EXPIRY`] is
 /// how far the clocks of two nodes may be apart: a claim must not come after its release.
 pub const CLAIM_WINDOW: Duration = MINUTE.saturating_mul(5);
+/// How long after sending its sender may edit a message.
+pub const EDIT_WINDOW: Duration = MINUTE.saturating_mul(15);
+/// How long after sending its sender may recall a message.
+pub const RECALL_WINDOW: Duration = MINUTE.saturating_mul(2);
 /// A friend request that nobody answered is closed after this.
 pub const REQUEST_EXPIRY: Duration = DAY.saturating_mul(7);
 /// How long after a person's last request their next one to the same person is refused.

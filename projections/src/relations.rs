@@ -72,6 +72,8 @@ impl Changes {
             Noun::Friendship => self.friendship.note(record),
             Noun::Conversation => self.conversation.note(record),
             Noun::Inbox => self.inbox.note(record),
+            // What became of it is history's; that something did is told to who asks what changed.
+            Noun::Message => self.conversation.note_message(record),
             // Who holds which name is asked of the handle itself.
             Noun::Handle => Ok(()),
         }

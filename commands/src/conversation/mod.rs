@@ -7,6 +7,7 @@ use crate::{
     dispatch::{Dispatch, Outcome},
     error::Error,
     keys::Key,
+    message,
 };
 use natter_domain::{
     AccountId, Address, Code, ConversationId, FriendshipId, MessageId, Timestamp,
@@ -84,10 +85,9 @@ impl Conversations<'_> {
 
     /// A message's key is its place: its id in its conversation. Sender and body are its fingerprint.
     fn message_key(&self, caller: Caller, conversation_id: ConversationId, message_id: MessageId, body: &str) -> Key {
-        let parts: [&[u8]; 2] = [conversation_id.0.as_bytes(), message_id.0.as_bytes()];
-        let key = natter_domain::id::derived("natter message", &parts);
-        let content = [caller.account.0.as_bytes().as_slice(), body.as_bytes()].concat();
-        Key::new(message_id.0, CommandKey { key, fingerprint: self.0.keyring.fingerprint(&content) })
+        let key = natter_domain::message::id(conversation_id, message_id);
+        let fingerprint = message::fingerprint(&self.0.keyring, caller.account, body);
+        Key::new(message_id.0, CommandKey { key, fingerprint })
     }
 }
 

@@ -2,14 +2,14 @@
 
 use super::*;
 use crate::{
-    job::{Keep, Work},
+    job::{Missing, Work},
     keys::Key,
     remote::Reply,
     store::Stores,
 };
 use futures::future::BoxFuture;
 use natter_domain::{Address, Noun, Timestamp};
-use natter_streams::{Draft, Lane, Lanes, Log, Positions, Record, event::CommandKey};
+use natter_streams::{Draft, Lanes, Positions, Record, event::CommandKey};
 use proptest::prelude::*;
 use std::sync::{Arc, Mutex};
 use tokio::sync::mpsc;
@@ -30,11 +30,8 @@ impl Work for Numbered {
     fn deadline(&self) -> Instant {
         self.2
     }
-    fn is_in_memory(&self, _: &Stores) -> bool {
-        true
-    }
-    fn replay(&self, _: Log, _: Lane) -> BoxFuture<'static, Result<Keep, Error>> {
-        Box::pin(async { Err(Error::Unavailable) })
+    fn missing(&self, _: &Stores) -> Option<Missing> {
+        None
     }
     fn decide<'a>(&'a mut self, _: &'a Stores, _: Timestamp) -> BoxFuture<'a, Vec<Draft>> {
         Box::pin(async { Vec::new() })

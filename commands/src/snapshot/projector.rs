@@ -5,7 +5,7 @@ use super::{EVERY, hot::Hot, load, table};
 use crate::{error::Error, metrics};
 use natter_domain::{
     Decider, Noun, account::Account, conversation::Conversation, friendship::Friendship, handle::Handle, inbox::Inbox,
-    session::Session,
+    message::Message, session::Session,
 };
 use natter_streams::{Lane, Link, Log, Record, checkpoint, reader::Reader};
 use std::{sync::LazyLock, time::Duration};
@@ -151,6 +151,7 @@ nouns! {
     Friendship => friendship,
     Conversation => conversation,
     Inbox => inbox,
+    Message => message,
 }
 
 #[cfg(test)]

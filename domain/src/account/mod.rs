@@ -33,12 +33,13 @@ pub fn address(id: AccountId) -> Address {
 impl Decider for Account {
     const NOUN: Noun = Noun::Account;
     const STATE_VERSION: u32 = 2;
+    type Host = Self;
     type State = State;
     type Command = Command;
     type Event = Event;
     type Refusal = Refusal;
 
-    fn decide(state: &State, context: &Context, command: &Command) -> Result<Vec<Event>, Refusal> {
+    fn decide(state: &State, _: &State, context: &Context, command: &Command) -> Result<Vec<Event>, Refusal> {
         decide(state, context, command)
     }
 

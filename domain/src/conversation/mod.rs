@@ -1,6 +1,6 @@
 //! A conversation is a place where its members talk. A message is born here: in one decision the sender's membership
 //! is checked and the message gets its number, so that numbers have no gaps and nobody writes who is not in. Its
-//! text is not remembered here, and what happens to it later (edits, recalls) is no matter of this noun: a
+//! text is not remembered here, and what happens to it later (edits, recalls) is another noun's (`message`): a
 //! conversation's state does not grow with its history.
 //!
 //! - CNV-1: a direct conversation begins once, between two different people, and they are its members for ever.
@@ -40,12 +40,13 @@ pub fn address(id: ConversationId) -> Address {
 impl Decider for Conversation {
     const NOUN: Noun = Noun::Conversation;
     const STATE_VERSION: u32 = 2;
+    type Host = Self;
     type State = State;
     type Command = Command;
     type Event = Event;
     type Refusal = Refusal;
 
-    fn decide(state: &State, context: &Context, command: &Command) -> Result<Vec<Event>, Refusal> {
+    fn decide(state: &State, _: &State, context: &Context, command: &Command) -> Result<Vec<Event>, Refusal> {
         decide(state, context, command)
     }
 

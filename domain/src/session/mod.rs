@@ -31,12 +31,13 @@ pub fn address(account: AccountId, session: SessionId) -> Address {
 impl Decider for Session {
     const NOUN: Noun = Noun::Session;
     const STATE_VERSION: u32 = 1;
+    type Host = Self;
     type State = State;
     type Command = Command;
     type Event = Event;
     type Refusal = Refusal;
 
-    fn decide(state: &State, context: &Context, command: &Command) -> Result<Vec<Event>, Refusal> {
+    fn decide(state: &State, _: &State, context: &Context, command: &Command) -> Result<Vec<Event>, Refusal> {
         decide(state, context, command)
     }
 

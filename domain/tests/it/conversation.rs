@@ -100,7 +100,7 @@ fn numbers_have_no_gaps() {
     check(histories::<Conversation>(), |history| {
         let (mut state, mut seqs) = (State::default(), vec![]);
         for (context, command) in history {
-            for event in Conversation::decide(&state, &context, &command).unwrap_or_default() {
+            for event in Conversation::decide(&state, &state, &context, &command).unwrap_or_default() {
                 Conversation::evolve(&mut state, &event);
                 seqs.extend(match &event {
                     Event::MessageSent { seq, .. } => Some(*seq),

@@ -205,9 +205,9 @@ fn the_pair_keeps_its_conversation_for_ever() {
     Friendship::evolve(&mut state, &asked());
     let context = natter_domain::Context { actor: Some(BOB), session: None, now: min(1) };
     let accept = Command::Accept { request_id: R1, conversation_id: THERE };
-    assert_eq!(Friendship::decide(&state, &context, &accept), Ok(vec![ACCEPTED]));
+    assert_eq!(Friendship::decide(&state, &state, &context, &accept), Ok(vec![ACCEPTED]));
     let ask_back = Command::Request { request_id: R2, from: BOB, to: ALICE, message: None, conversation_id: THERE };
-    assert_eq!(Friendship::decide(&state, &context, &ask_back), Ok(vec![ACCEPTED]));
+    assert_eq!(Friendship::decide(&state, &state, &context, &ask_back), Ok(vec![ACCEPTED]));
 }
 
 #[test]
@@ -215,7 +215,7 @@ fn one_request_of_the_pair_is_pending_at_most() {
     check(histories::<Friendship>(), |history| {
         let mut state = State::default();
         for (context, command) in history {
-            for event in Friendship::decide(&state, &context, &command).unwrap_or_default() {
+            for event in Friendship::decide(&state, &state, &context, &command).unwrap_or_default() {
                 Friendship::evolve(&mut state, &event);
             }
             let pending = state.requests.values().filter(|request| request.is_pending(context.now)).count();

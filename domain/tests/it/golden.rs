@@ -5,7 +5,7 @@
 use crate::scenario::{ALICE, BOB, CAROL, days, min};
 use natter_domain::{
     ConversationId, Event, HandleId, KeyId, MessageId, Noun, RequestId, Sealed, Timestamp, account, conversation,
-    friendship, handle, inbox, session,
+    friendship, handle, inbox, message, session,
 };
 use serde_json::Value;
 use std::{
@@ -13,7 +13,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
 };
-use uuid::uuid;
+use uuid::{Uuid, uuid};
 
 /// One example per variant. The match has no `_` arm: a new variant must come here, and with it comes its example.
 macro_rules! examples {
@@ -27,6 +27,10 @@ const HANDLE: HandleId = HandleId(uuid!("c1a5e0de-0000-8000-8000-00000000a11c"))
 pub const TALK: ConversationId = ConversationId(uuid!("01890a5d-ac96-774b-bcce-b302099a8057"));
 pub const REQUEST: RequestId = RequestId(uuid!("01890a5d-ac96-7a2b-8f3e-1f0c5d6e7f80"));
 pub const MESSAGE: MessageId = MessageId(uuid!("01890a5d-ac96-7b7c-9d4e-0a1b2c3d4e5f"));
+
+pub const FINGERPRINT: Uuid = uuid!("c1a5e0de-0000-8000-8000-00000000a11c");
+pub const PLACE: message::Place =
+    message::Place { conversation_id: TALK, message_id: MESSAGE, seq: 42, sender: Some(ALICE), sent_at: min(0) };
 
 #[test]
 fn account_events_keep_their_shape() {
@@ -131,6 +135,28 @@ fn inbox_events_keep_their_shape() {
     let direct = inbox::Cursor { conversation_id: TALK, seq: 42, peer: Some(BOB) };
     let other = inbox::Cursor { conversation_id: ConversationId(CAROL.0), seq: 1, peer: None };
     keep_their_shape(Noun::Inbox, &examples!(inbox: CursorsAdvanced { cursors: vec![direct, other] }), &[]);
+}
+
+#[test]
+fn message_events_keep_their_shape() {
+    keep_their_shape(
+        Noun::Message,
+        &examples!(message:
+            Edited {
+                message: PLACE,
+                body: sealed(b"hello"),
+                body_kind: conversation::BodyKind::Text,
+                size: 5,
+                fingerprint: FINGERPRINT,
+            },
+            Recalled { message: PLACE, by: ALICE },
+            Reacted { message: PLACE, account_id: BOB, emoji: "\u{1f44d}".into(), count: 2 },
+            Unreacted { message: PLACE, account_id: BOB, emoji: "\u{1f44d}".into(), count: 0 },
+            Pinned { message: message::Place { sender: None, ..PLACE }, by: BOB },
+            Unpinned { message: PLACE, by: BOB },
+        ),
+        &[],
+    );
 }
 
 #[test]

@@ -74,7 +74,7 @@ fn a_long_bundle_gives_several_events() {
     let many = limit::CURSORS_PER_EVENT as u128 + 1;
     let cursors = (0..many).map(|number| to(ConversationId(Uuid::from_u128(number)), 1)).collect();
     let context = natter_domain::Context { actor: Some(ALICE), session: None, now: scenario::min(0) };
-    let events = Inbox::decide(&State::default(), &context, &Command::Advance { cursors })
+    let events = Inbox::decide(&State::default(), &State::default(), &context, &Command::Advance { cursors })
         .expect("every cursor is within its conversation");
     let sizes: Vec<_> = events.iter().map(|Event::CursorsAdvanced { cursors }| cursors.len()).collect();
     assert_eq!(sizes, [1_000, 1]);
@@ -85,7 +85,7 @@ fn no_cursor_goes_back() {
     check(histories::<Inbox>(), |history| {
         let (mut state, mut before) = (State::default(), HashMap::new());
         for (context, command) in history {
-            for event in Inbox::decide(&state, &context, &command).unwrap_or_default() {
+            for event in Inbox::decide(&state, &state, &context, &command).unwrap_or_default() {
                 Inbox::evolve(&mut state, &event);
             }
             for (conversation, seq) in &state.cursors {

@@ -21,6 +21,10 @@ pub trait Lawful: Decider {
     fn asks() -> BoxedStrategy<(Option<AccountId>, Self::Command)>;
     /// Events in any order, with any content.
     fn events() -> BoxedStrategy<Self::Event>;
+    /// Where the noun reads another's state.
+    fn within() -> <Self::Host as Decider>::State {
+        Default::default()
+    }
     /// The answer to the same command in the same moment, when the first time it gave these events (at least one).
     fn again(command: &Self::Command, first: &[Self::Event]) -> Answer<Self>
     where
@@ -58,12 +62,12 @@ pub fn asking_again_gives_no_second_effect<D: Lawful>() {
     check(histories::<D>(), |history| {
         let mut state = D::State::default();
         for (context, command) in history {
-            let Ok(first) = D::decide(&state, &context, &command) else { continue };
+            let Ok(first) = D::decide(&state, &D::within(), &context, &command) else { continue };
             if first.is_empty() {
                 continue;
             }
             evolve::<D>(&mut state, &first);
-            prop_assert_eq!(D::decide(&state, &context, &command), D::again(&command, &first));
+            prop_assert_eq!(D::decide(&state, &D::within(), &context, &command), D::again(&command, &first));
         }
         Ok(())
     });
@@ -75,7 +79,7 @@ pub fn no_sequence_of_events_makes_it_panic<D: Lawful>() {
         let mut state = D::State::default();
         evolve::<D>(&mut state, &events);
         for (context, command) in history {
-            if let Ok(events) = D::decide(&state, &context, &command) {
+            if let Ok(events) = D::decide(&state, &D::within(), &context, &command) {
                 evolve::<D>(&mut state, &events);
             }
         }
@@ -90,7 +94,10 @@ pub fn the_same_question_has_the_same_answer<D: Lawful>() {
         evolve::<D>(&mut one, &events);
         evolve::<D>(&mut other, &events);
         for (context, command) in history {
-            prop_assert_eq!(D::decide(&one, &context, &command), D::decide(&other, &context, &command));
+            prop_assert_eq!(
+                D::decide(&one, &D::within(), &context, &command),
+                D::decide(&other, &D::within(), &context, &command)
+            );
             prop_assert_eq!(&one, &other);
         }
         Ok(())
@@ -102,7 +109,7 @@ pub fn what_is_stored_gives_the_state_back<D: Lawful>() {
     check(histories::<D>(), |history| {
         let (mut live, mut log) = (D::State::default(), Vec::new());
         for (context, command) in history {
-            let events = D::decide(&live, &context, &command).unwrap_or_default();
+            let events = D::decide(&live, &D::within(), &context, &command).unwrap_or_default();
             evolve::<D>(&mut live, &events);
             log.extend(events.iter().map(|event| serde_json::to_string(event).expect("an event is JSON")));
         }

@@ -9,6 +9,7 @@ mod group;
 mod handle;
 mod inbox;
 mod laws;
+mod message;
 mod scenario;
 mod session;
 mod state;

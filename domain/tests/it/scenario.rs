@@ -35,22 +35,34 @@ pub fn given<D: Decider>(history: impl IntoIterator<Item = D::Event>) -> Given<D
     for event in history {
         D::evolve(&mut state, &event);
     }
-    Given { state }
+    Given { state, host: Default::default() }
 }
 
 pub struct Given<D: Decider> {
     state: D::State,
+    host: <D::Host as Decider>::State,
 }
 
 impl<D: Decider> Given<D> {
+    /// Where the noun reads another's state.
+    pub fn within(self, host: <D::Host as Decider>::State) -> Self {
+        Self { host, ..self }
+    }
+
     /// Asked by nobody, at the beginning, unless `by` and `at` say more.
     pub fn when(self, command: D::Command) -> When<D> {
-        When { state: self.state, context: Context { actor: None, session: None, now: min(0) }, command }
+        When {
+            state: self.state,
+            host: self.host,
+            context: Context { actor: None, session: None, now: min(0) },
+            command,
+        }
     }
 }
 
 pub struct When<D: Decider> {
     state: D::State,
+    host: <D::Host as Decider>::State,
     context: Context,
     command: D::Command,
 }
@@ -82,6 +94,6 @@ impl<D: Decider> When<D> {
     }
 
     fn answer(&self) -> Result<Vec<D::Event>, D::Refusal> {
-        D::decide(&self.state, &self.context, &self.command)
+        D::decide(&self.state, &self.host, &self.context, &self.command)
     }
 }

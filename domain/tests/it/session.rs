@@ -150,7 +150,7 @@ fn revoked_is_for_ever() {
     check(histories::<Session>(), |history| {
         let mut state = State::Revoked { account_id: ALICE, reason: Reason::LoggedOut };
         for (context, command) in history {
-            let events = Session::decide(&state, &context, &command).unwrap_or_default();
+            let events = Session::decide(&state, &state, &context, &command).unwrap_or_default();
             prop_assert_eq!(&events, &vec![]);
         }
         Session::evolve(&mut state, &refreshed(9));

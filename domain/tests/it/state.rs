@@ -4,11 +4,11 @@
 //! version are not read, so old files serve nobody.
 
 use crate::{
-    golden::{MESSAGE, REQUEST, TALK, golden, names_in, sealed},
+    golden::{FINGERPRINT, MESSAGE, PLACE, REQUEST, TALK, golden, names_in, sealed},
     scenario::{ALICE, BOB, CAROL, days, min},
 };
 use natter_domain::{
-    ConversationId, Decider, HandleId, RequestId, account, conversation, friendship, handle, inbox, session,
+    ConversationId, Decider, HandleId, RequestId, account, conversation, friendship, handle, inbox, message, session,
 };
 use serde_json::Value;
 use std::{collections::BTreeSet, fs};
@@ -117,6 +117,32 @@ fn an_inbox_keeps_its_shape() {
     let direct = inbox::Cursor { conversation_id: TALK, seq: 42, peer: Some(BOB) };
     let other = inbox::Cursor { conversation_id: ConversationId(CAROL.0), seq: 1, peer: None };
     keeps_its_shape::<inbox::Inbox>(&[vec![], vec![inbox::Event::CursorsAdvanced { cursors: vec![direct, other] }]]);
+}
+
+#[test]
+fn a_message_keeps_its_shape() {
+    let reacted =
+        |account_id, emoji: &str| message::Event::Reacted { message: PLACE, account_id, emoji: emoji.into(), count: 1 };
+    let edited = message::Event::Edited {
+        message: PLACE,
+        body: sealed(b"hello"),
+        body_kind: conversation::BodyKind::Text,
+        size: 5,
+        fingerprint: FINGERPRINT,
+    };
+    let unreacted = message::Event::Unreacted { message: PLACE, account_id: BOB, emoji: "gone".into(), count: 0 };
+    let pinned = message::Event::Pinned { message: PLACE, by: BOB };
+    let lively = vec![
+        edited,
+        reacted(BOB, "\u{1f44d}"),
+        reacted(ALICE, "\u{1f44d}"),
+        reacted(BOB, "gone"),
+        unreacted,
+        reacted(BOB, "a"),
+        pinned,
+    ];
+    let recalled = [lively.clone(), vec![message::Event::Recalled { message: PLACE, by: ALICE }]].concat();
+    keeps_its_shape::<message::Message>(&[vec![], lively, recalled]);
 }
 
 /// Gives back the states that the histories lead to.

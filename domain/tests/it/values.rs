@@ -2,7 +2,7 @@
 
 use crate::laws::check;
 use natter_domain::{
-    GivenText, GroupName, KeyId, Nickname, Password, RequestMessage, Sealed, Timestamp, Username, limit,
+    Emoji, GivenText, GroupName, KeyId, Nickname, Password, RequestMessage, Sealed, Timestamp, Username, limit,
 };
 use proptest::prelude::*;
 use std::time::Duration;
@@ -230,6 +230,13 @@ fn texts_hold_anything_but_nul_and_come_back_as_given() {
         assert_eq!(GivenText::parse(given).map(|text| text.as_str().to_owned()), Ok(given.to_owned()));
     }
     all_fail(GivenText::parse, "must not hold the character NUL", &["\0", "a\0b"]);
+}
+
+#[test]
+fn emojis_have_1_to_32_bytes_and_no_control_characters() {
+    all_pass(Emoji::parse, &["+", "\u{1f44d}", "/", "%", "%2f", "\"", " ", &"a".repeat(32), &"\u{1f600}".repeat(8)]);
+    all_fail(Emoji::parse, "must have 1 to 32 bytes", &["", &"a".repeat(33), &"\u{1f600}".repeat(9)]);
+    all_fail(Emoji::parse, "must not hold control characters", &["\0", "a\n", "\u{7f}", "\u{85}"]);
 }
 
 #[test]

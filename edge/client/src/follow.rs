@@ -367,6 +367,8 @@ mod tests {
             sent_at: String::new(),
             edited_at: None,
             recalled_at: None,
+            pinned_at: None,
+            reactions: None,
         }
     }
 

@@ -395,6 +395,36 @@ impl Signed {
         self.read(format!("/conversations/{conversation}/messages/{message}")).await
     }
 
+    pub async fn edit(
+        &self,
+        conversation: Uuid,
+        message: Uuid,
+        body: &wire::Body,
+    ) -> Result<Answer<wire::Message>, Error> {
+        let edit = wire::MessageEdit { body: body.clone() };
+        self.write("PATCH", &format!("/conversations/{conversation}/messages/{message}"), Some(&edit)).await
+    }
+
+    pub async fn recall(&self, conversation: Uuid, message: Uuid) -> Result<Answer<()>, Error> {
+        self.exchange("DELETE", &format!("/conversations/{conversation}/messages/{message}"), None).await
+    }
+
+    pub async fn react(&self, conversation: Uuid, message: Uuid, emoji: &str) -> Result<Answer<()>, Error> {
+        self.exchange("PUT", &reaction(conversation, message, emoji), None).await
+    }
+
+    pub async fn unreact(&self, conversation: Uuid, message: Uuid, emoji: &str) -> Result<Answer<()>, Error> {
+        self.exchange("DELETE", &reaction(conversation, message, emoji), None).await
+    }
+
+    pub async fn pin(&self, conversation: Uuid, message: Uuid) -> Result<Answer<()>, Error> {
+        self.exchange("PUT", &format!("/conversations/{conversation}/messages/{message}/pin"), None).await
+    }
+
+    pub async fn unpin(&self, conversation: Uuid, message: Uuid) -> Result<Answer<()>, Error> {
+        self.exchange("DELETE", &format!("/conversations/{conversation}/messages/{message}/pin"), None).await
+    }
+
     /// Moves the read cursor forward; answers where it is now.
     pub async fn read_up_to(&self, conversation: Uuid, seq: u64) -> Result<Answer<wire::ReadUpTo>, Error> {
         self.write("PUT", &format!("/conversations/{conversation}/read"), Some(&wire::Read { seq })).await
@@ -430,6 +460,11 @@ impl Signed {
         let answer = self.client.raw(method, &path, &headers, body).await?;
         read(method, &path, &answer)
     }
+}
+
+fn reaction(conversation: Uuid, message: Uuid, emoji: &str) -> String {
+    let encoded: String = emoji.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    format!("/conversations/{conversation}/messages/{message}/reactions/{encoded}")
 }
 
 /// Reads an answer of the contract: the thing, nothing (204), or a problem.

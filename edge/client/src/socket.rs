@@ -285,6 +285,56 @@ impl Requests {
         self.ask("message.send", &InConversation { conversation_id: conversation, fields: message }).await
     }
 
+    /// What is done to one message is done in this order, answered or not.
+    pub async fn edit(
+        &self,
+        conversation: Uuid,
+        message: Uuid,
+        body: &wire::Body,
+    ) -> Result<Pending<wire::PositionOk>, Error> {
+        self.on_message("message.edit", conversation, message, &json!({"body": body})).await
+    }
+
+    pub async fn recall(&self, conversation: Uuid, message: Uuid) -> Result<Pending<wire::PositionOk>, Error> {
+        self.on_message("message.recall", conversation, message, &json!({})).await
+    }
+
+    pub async fn react(
+        &self,
+        conversation: Uuid,
+        message: Uuid,
+        emoji: &str,
+    ) -> Result<Pending<wire::PositionOk>, Error> {
+        self.on_message("message.react", conversation, message, &json!({"emoji": emoji})).await
+    }
+
+    pub async fn unreact(
+        &self,
+        conversation: Uuid,
+        message: Uuid,
+        emoji: &str,
+    ) -> Result<Pending<wire::PositionOk>, Error> {
+        self.on_message("message.unreact", conversation, message, &json!({"emoji": emoji})).await
+    }
+
+    pub async fn pin(&self, conversation: Uuid, message: Uuid) -> Result<Pending<wire::PositionOk>, Error> {
+        self.on_message("message.pin", conversation, message, &json!({})).await
+    }
+
+    pub async fn unpin(&self, conversation: Uuid, message: Uuid) -> Result<Pending<wire::PositionOk>, Error> {
+        self.on_message("message.unpin", conversation, message, &json!({})).await
+    }
+
+    async fn on_message(
+        &self,
+        op: &'static str,
+        conversation_id: Uuid,
+        message_id: Uuid,
+        fields: &Value,
+    ) -> Result<Pending<wire::PositionOk>, Error> {
+        self.ask(op, &OnMessage { conversation_id, message_id, fields }).await
+    }
+
     pub async fn list(&self, conversation: Uuid, range: Range) -> Result<Pending<wire::Items<wire::Message>>, Error> {
         self.ask("message.list", &InConversation { conversation_id: conversation, fields: range }).await
     }
@@ -317,6 +367,14 @@ struct Request<'a, F> {
     op: &'a str,
     #[serde(flatten)]
     fields: &'a F,
+}
+
+#[derive(Serialize)]
+struct OnMessage<'a> {
+    conversation_id: Uuid,
+    message_id: Uuid,
+    #[serde(flatten)]
+    fields: &'a Value,
 }
 
 #[derive(Serialize)]

@@ -133,6 +133,9 @@ request! {
     }
 }
 request! {
+    MessageEdit { #[serde(deserialize_with = "object")] body: Body }
+}
+request! {
     Read { seq: u64 }
 }
 
@@ -265,6 +268,19 @@ answer! {
         sent_at: String,
         edited_at: Option<String>,
         recalled_at: Option<String>,
+        /// Since when it is pinned. Not in pushes.
+        #[serde(default, skip_serializing_if = "Option::is_none")] pinned_at: Option<String>,
+        /// Not in pushes, and not in `last_message`.
+        #[serde(default, skip_serializing_if = "Option::is_none")] reactions: Option<Vec<MessageReaction>>,
+    }
+}
+answer! {
+    /// How many have reacted so.
+    MessageReaction {
+        emoji: String,
+        count: u64,
+        /// Whether the caller is one of them.
+        mine: bool,
     }
 }
 answer! {
@@ -344,6 +360,18 @@ answer! {
 pub enum Push {
     #[serde(rename = "message.sent")]
     MessageSent { message: Message, position: String },
+    #[serde(rename = "message.edited")]
+    MessageEdited { message: Message, position: String },
+    #[serde(rename = "message.recalled")]
+    MessageRecalled { message: Message, position: String },
+    #[serde(rename = "message.reacted")]
+    MessageReacted { conversation_id: Uuid, message_id: Uuid, account_id: Uuid, emoji: String, position: String },
+    #[serde(rename = "message.unreacted")]
+    MessageUnreacted { conversation_id: Uuid, message_id: Uuid, account_id: Uuid, emoji: String, position: String },
+    #[serde(rename = "message.pinned")]
+    MessagePinned { conversation_id: Uuid, message_id: Uuid, account_id: Uuid, position: String },
+    #[serde(rename = "message.unpinned")]
+    MessageUnpinned { conversation_id: Uuid, message_id: Uuid, account_id: Uuid, position: String },
     #[serde(rename = "conversation.started")]
     ConversationStarted { conversation: Conversation, position: String },
     #[serde(rename = "conversation.updated")]
@@ -389,6 +417,39 @@ request! {
     }
 }
 request! {
+    /// `op`: `message.edit`.
+    EditFrame {
+        id: String,
+        op: String,
+        conversation_id: Uuid,
+        message_id: Uuid,
+        #[serde(deserialize_with = "object")] body: Body,
+        #[serde(default)] command_id: Option<Uuid>,
+    }
+}
+request! {
+    /// `op`: `message.recall`, `message.pin`, `message.unpin`.
+    MessageFrame {
+        id: String,
+        op: String,
+        conversation_id: Uuid,
+        message_id: Uuid,
+        #[serde(default)] command_id: Option<Uuid>,
+    }
+}
+request! {
+    /// `op`: `message.react`, `message.unreact`.
+    ReactFrame {
+        id: String,
+        op: String,
+        conversation_id: Uuid,
+        message_id: Uuid,
+        /// 1-32 bytes of UTF-8 without control characters.
+        emoji: String,
+        #[serde(default)] command_id: Option<Uuid>,
+    }
+}
+request! {
     /// `op`: `message.list`.
     ListFrame {
         id: String,
@@ -427,6 +488,10 @@ request! {
 answer! {
     /// `ok` of `message.send`.
     SentOk { message_id: Uuid, seq: u64, sent_at: String, position: String }
+}
+answer! {
+    /// `ok` of what is done to a message.
+    PositionOk { position: String }
 }
 answer! {
     /// `ok` of `conversation.read`.

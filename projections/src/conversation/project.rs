@@ -5,6 +5,7 @@ use crate::Error;
 use natter_domain::{
     AccountId, Sealed, Timestamp,
     conversation::{Event, Kind, SystemMessage},
+    message,
 };
 use natter_streams::{Lane, Record};
 use sqlx::{PgConnection, types::time::OffsetDateTime};
@@ -85,6 +86,16 @@ impl Changes {
             Event::Renamed { name, .. } => {
                 self.renamed.insert(conversation, name);
             }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn note_message(&mut self, record: &Record) -> Result<(), Error> {
+        let event: message::Event = record.decode()?;
+        let changed = self.changed(event.message().conversation_id.0, record);
+        changed.message = Some(record.position);
+        if matches!(event, message::Event::Recalled { .. }) {
+            changed.recall = Some(record.position);
         }
         Ok(())
     }

@@ -56,8 +56,14 @@ impl Facts {
     fn note(&mut self, happening: &Happening, wanted: &mut Wanted) {
         match &happening.what {
             What::Conversation(event) => {
-                if !self.members.fold(happening.conversation(), event) {
+                if !self.members.fold(happening.conversation(), event, happening.position()) {
                     wanted.conversations.insert(happening.conversation());
+                }
+            }
+            What::Message(event) => {
+                let conversation = event.message().conversation_id;
+                if !self.members.keep(conversation) {
+                    wanted.conversations.insert(conversation);
                 }
             }
             What::Friendship(Friendship::Accepted { request_id, .. } | Friendship::Rejected { request_id, .. }) => {

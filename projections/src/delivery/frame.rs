@@ -1,6 +1,6 @@
 //! From events to frames: what is told, and to whom. This is the table of PROTOCOL.md's pushes.
 
-use super::{conversation, facts::Facts};
+use super::{conversation, facts::Facts, message};
 use crate::{Error, friendship::project::status, projector::Batch};
 use bytes::Bytes;
 use natter_client::wire::{self, Push};
@@ -9,6 +9,7 @@ use natter_domain::{
     conversation::Event as Conversation,
     friendship::{Event as Friendship, Outcome},
     inbox::{Cursor, Event as Inbox},
+    message::Event as Message,
     session::Event as Session,
 };
 use natter_streams::{Positions, Record, keyring::Keyring};
@@ -37,6 +38,7 @@ pub(super) enum What {
     Conversation(Conversation),
     Friendship(Friendship),
     Inbox(Inbox),
+    Message(Message),
     Session(Session),
 }
 
@@ -49,6 +51,7 @@ fn happening(record: &Arc<Record>) -> Result<Option<Happening>, Error> {
         Noun::Conversation => What::Conversation(record.decode()?),
         Noun::Friendship => What::Friendship(record.decode()?),
         Noun::Inbox => What::Inbox(record.decode()?),
+        Noun::Message => What::Message(record.decode()?),
         Noun::Session => What::Session(record.decode()?),
         // Nobody is told of registrations.
         Noun::Account | Noun::Handle => return Ok(None),
@@ -61,12 +64,17 @@ impl Happening {
         ConversationId(self.record.aggregate_id)
     }
 
+    pub(super) fn position(&self) -> u64 {
+        self.record.position
+    }
+
     pub(super) fn frames(self, facts: &Facts, keyring: &Keyring) -> Result<Vec<Frame>, Error> {
         let record = &*self.record;
         match self.what {
             What::Conversation(event) => conversation::frames(record, event, facts, keyring),
             What::Friendship(event) => Ok(vec![of_friendship(record, event, facts, keyring)?]),
             What::Inbox(Inbox::CursorsAdvanced { cursors }) => cursors.iter().map(|it| read(record, it)).collect(),
+            What::Message(event) => Ok(vec![message::frame(record, event, facts, keyring)?]),
             What::Session(event) => Ok(ended(record, &event).into_iter().collect()),
         }
     }

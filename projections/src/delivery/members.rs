@@ -34,7 +34,8 @@ impl Known {
         known
     }
 
-    fn fold(&mut self, event: &Event) {
+    /// `position`: the event's.
+    fn fold(&mut self, event: &Event, position: u64) {
         match event {
             Event::Started { kind, name, members, .. } => *self = Self::started(*kind, name.clone(), members),
             Event::MembersJoined { seq, account_ids, .. } => {
@@ -43,6 +44,7 @@ impl Known {
             Event::MemberLeft { seq, account_id, joined_seq, .. } => {
                 if let Some((_, stay)) = self.stay(*account_id, *joined_seq) {
                     stay.left_seq = Some(*seq);
+                    stay.left_position = Some(position);
                 }
             }
             Event::Renamed { name, .. } => self.name = Some(name.clone()),
@@ -63,6 +65,11 @@ impl Known {
     /// Those who may see the message of that seq.
     pub(super) fn seeing(&self, seq: u64) -> Vec<AccountId> {
         self.those(|stay| stay.sees(seq))
+    }
+
+    /// Of those the ones whose stay had not ended before that position: the others see the message as it was.
+    pub(super) fn seeing_change(&self, seq: u64, position: u64) -> Vec<AccountId> {
+        self.those(|stay| stay.sees(seq) && stay.left_position.is_none_or(|left| position <= left))
     }
 
     /// Those who were in once the message of that seq was there.
@@ -90,9 +97,9 @@ impl Cache {
     }
 
     /// Takes an event in. Whether the conversation is there; it stays for the next [`GENERATION`] others.
-    pub(super) fn fold(&mut self, conversation: ConversationId, event: &Event) -> bool {
+    pub(super) fn fold(&mut self, conversation: ConversationId, event: &Event, position: u64) -> bool {
         if let Some(known) = self.young.get_mut(&conversation) {
-            known.fold(event);
+            known.fold(event, position);
             return true;
         }
         let kept = match (self.old.remove(&conversation), event) {
@@ -102,9 +109,17 @@ impl Cache {
             (None, _) => None,
         };
         let Some(mut known) = kept else { return false };
-        known.fold(event);
+        known.fold(event, position);
         self.insert(conversation, known);
         true
+    }
+
+    /// Whether the conversation is there; it stays for the next [`GENERATION`] others.
+    pub(super) fn keep(&mut self, conversation: ConversationId) -> bool {
+        if let Some(known) = self.old.remove(&conversation) {
+            self.insert(conversation, known);
+        }
+        self.young.contains_key(&conversation)
     }
 
     /// `None`: not there.
@@ -138,9 +153,10 @@ mod tests {
         Event::MemberLeft { seq, account_id, by: ALICE, joined_seq }
     }
 
+    /// Events of the positions 1, 2, 3...
     fn told(events: &[Event]) -> Known {
         let mut cache = Cache::default();
-        events.iter().for_each(|event| assert!(cache.fold(conversation(0), event)));
+        (1..).zip(events).for_each(|(position, event)| assert!(cache.fold(conversation(0), event, position)));
         cache.get(conversation(0)).unwrap().clone()
     }
 
@@ -161,7 +177,7 @@ mod tests {
         let whole = told(&events);
         for first in 1..events.len() {
             let mut known = whole.clone();
-            events[first..].iter().for_each(|event| known.fold(event));
+            (1..).zip(&events).skip(first).for_each(|(position, event)| known.fold(event, position));
             assert_eq!(known, whole, "from event {first} on");
         }
     }
@@ -169,8 +185,17 @@ mod tests {
     #[test]
     fn what_began_elsewhere_is_not_there() {
         let mut cache = Cache::default();
-        assert!(!cache.fold(conversation(1), &joined(5, BOB)));
+        assert!(!cache.fold(conversation(1), &joined(5, BOB), 1));
         assert!(cache.get(conversation(1)).is_none());
+    }
+
+    #[test]
+    fn what_became_of_a_message_goes_to_those_whose_stay_has_not_ended_before() {
+        let known = told(&[started(&[ALICE, BOB]), joined(5, CAROL), left(9, BOB, 0)]);
+        assert_eq!(known.seeing_change(4, 3), [ALICE, BOB]);
+        assert_eq!(known.seeing_change(4, 4), [ALICE]);
+        assert_eq!(known.seeing(4), [ALICE, BOB], "recalls go to all");
+        assert_eq!(known.seeing_change(5, 4), [ALICE, CAROL]);
     }
 
     #[test]
@@ -181,10 +206,10 @@ mod tests {
         for number in 1..4 * GENERATION {
             cache.insert(conversation(number), Known::default());
             if number % 1_000 == 0 {
-                assert!(cache.fold(conversation(0), &sent), "after {number}");
+                assert!(cache.fold(conversation(0), &sent, 1), "after {number}");
             }
         }
         assert!(cache.young.len() + cache.old.len() <= 2 * GENERATION);
-        assert!(!cache.fold(conversation(1), &sent));
+        assert!(!cache.fold(conversation(1), &sent, 1));
     }
 }

@@ -13,6 +13,7 @@ mod frame;
 mod letters;
 pub(crate) mod mark;
 pub(crate) mod members;
+mod message;
 mod outlet;
 mod query;
 

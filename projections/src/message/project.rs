@@ -9,6 +9,7 @@ use natter_client::wire;
 use natter_domain::{
     ConversationId, Noun,
     conversation::{Event, SystemMessage, system_message_id},
+    message,
 };
 use natter_streams::{Record, fault};
 use std::{sync::Arc, time::Duration};
@@ -42,6 +43,7 @@ impl Projector for History {
 fn change(record: &Record) -> Result<Option<Change>, Error> {
     Ok(match record.noun {
         Noun::Conversation => sent(record, record.decode()?),
+        Noun::Message => Some(later(record, record.decode()?)),
         _ => None,
     })
 }
@@ -71,4 +73,20 @@ pub fn system_body(message: &SystemMessage) -> wire::Body {
         account_ids: message.account_ids.iter().map(|account| account.0).collect(),
         by: Some(message.by.0),
     }
+}
+
+/// What became of a message.
+fn later(record: &Record, event: message::Event) -> Change {
+    let message::Place { conversation_id, seq, .. } = *event.message();
+    let what = match event {
+        message::Event::Edited { body, .. } => What::Edited { body: Body::Sealed(body) },
+        message::Event::Recalled { .. } => What::Recalled,
+        message::Event::Reacted { account_id, emoji, count, .. } => What::Reacted { account: account_id, emoji, count },
+        message::Event::Unreacted { account_id, emoji, count, .. } => {
+            What::Unreacted { account: account_id, emoji, count }
+        }
+        message::Event::Pinned { .. } => What::Pinned,
+        message::Event::Unpinned { .. } => What::Unpinned,
+    };
+    Change { conversation_id, seq, position: record.position, at: record.time, what }
 }

@@ -9,6 +9,7 @@ use crate::{
 use natter_client::wire;
 use natter_domain::{AccountId, ConversationId, MessageId, limit};
 use natter_streams::{keyring::Keyring, statement};
+use std::collections::HashMap;
 use uuid::Uuid;
 
 pub struct Query<'a>(pub(crate) &'a Shared);
@@ -41,7 +42,7 @@ impl Query<'_> {
         let spans = membership.visible(range.after_seq.unwrap_or(0), until);
         let limit = range.limit.clamp(1, limit::PAGE_MAX);
         let messages = self.0.pages.page(membership.conversation(), &spans, order, limit, fresh).await?;
-        Ok(messages.iter().map(|message| shown(&self.0.keyring, message)).collect())
+        self.shown_to(membership, &messages).await
     }
 
     /// One message; `None`: it does not exist for the viewer.
@@ -55,7 +56,21 @@ impl Query<'_> {
         let found = self.0.history.by_ids(membership.conversation(), &[message]).await?;
         let Some(message) = found.into_iter().find(|message| membership.sees(message.seq)) else { return Ok(None) };
         let as_seen = self.as_seen(&membership, message).await?;
-        Ok(as_seen.map(|message| shown(&self.0.keyring, &message)))
+        Ok(self.shown_to(&membership, as_seen.as_slice()).await?.pop())
+    }
+
+    /// With everybody's reactions, and which of them are the viewer's own.
+    async fn shown_to(&self, membership: &Membership, messages: &[Message]) -> Result<Vec<wire::Message>, Error> {
+        let seqs: Vec<u64> = messages.iter().filter(|it| !it.reactions.is_empty()).map(|it| it.seq).collect();
+        let mine = match seqs.is_empty() {
+            true => HashMap::new(),
+            false => self.0.history.mine(membership.viewer(), membership.conversation(), &seqs).await?,
+        };
+        let shown = |message: &Message| wire::Message {
+            reactions: Some(reactions(message, mine.get(&message.seq).map_or(&[], Vec::as_slice))),
+            ..shown(&self.0.keyring, message)
+        };
+        Ok(messages.iter().map(shown).collect())
     }
 
     /// Messages of the viewer's conversations that changed behind what they were told, of those that were sent before it.
@@ -81,26 +96,17 @@ impl Query<'_> {
                 let Some(last) = found.last() else { break };
                 after.number = last.changed;
                 // Newer ones are fetched by range.
-                for message in found.into_iter().filter(|message| message.position <= told) {
-                    items.extend(self.seen_changed(&membership, message, told).await?);
+                let known =
+                    found.into_iter().filter(|message| message.position <= told && membership.sees(message.seq));
+                let mut seen = Vec::new();
+                for message in known {
+                    let message = self.as_seen(&membership, message).await?;
+                    seen.extend(message.filter(|message| message.changed > told));
                 }
+                items.extend(self.shown_to(&membership, &seen).await?);
             }
         }
         Ok((items, None))
-    }
-
-    /// `None`: the viewer may not see the message, or not what changed.
-    async fn seen_changed(
-        &self,
-        membership: &Membership,
-        message: Message,
-        told: u64,
-    ) -> Result<Option<wire::Message>, Error> {
-        if !membership.sees(message.seq) {
-            return Ok(None);
-        }
-        let seen = self.as_seen(membership, message).await?.filter(|message| message.changed > told);
-        Ok(seen.map(|message| shown(&self.0.keyring, &message)))
     }
 
     /// The viewer's conversations with messages that changed, and their lanes; those of a page before are left out.
@@ -131,9 +137,22 @@ impl Query<'_> {
     }
 }
 
-/// As everybody who may see it sees it. The body is null where its key is gone, and where it is of a kind that this
-/// binary does not know.
+fn reactions(message: &Message, mine: &[String]) -> Vec<wire::MessageReaction> {
+    if message.recalled_at.is_some() {
+        return Vec::new();
+    }
+    let reaction = |(emoji, count): (&String, &u64)| wire::MessageReaction {
+        emoji: emoji.clone(),
+        count: *count,
+        mine: mine.contains(emoji),
+    };
+    message.reactions.iter().map(reaction).collect()
+}
+
+/// As everybody who may see it sees it, without reactions. The body is null where its key is gone, and where it is of a
+/// kind that this binary does not know. Of a recalled one is shown that it was, and nothing else that became of it.
 pub(crate) fn shown(keyring: &Keyring, message: &Message) -> wire::Message {
+    let stands = message.recalled_at.is_none();
     wire::Message {
         conversation_id: message.conversation_id.0,
         message_id: message.message_id.0,
@@ -141,8 +160,10 @@ pub(crate) fn shown(keyring: &Keyring, message: &Message) -> wire::Message {
         sender: message.sender.map(|sender| sender.0),
         body: message.body.as_ref().and_then(|body| opened(keyring, message.conversation_id, body)),
         sent_at: message.sent_at.to_string(),
-        edited_at: message.edited_at.map(|at| at.to_string()),
+        edited_at: message.edited_at.filter(|_| stands).map(|at| at.to_string()),
         recalled_at: message.recalled_at.map(|at| at.to_string()),
+        pinned_at: message.pinned_at.filter(|_| stands).map(|at| at.to_string()),
+        reactions: None,
     }
 }
 

@@ -1,0 +1,107 @@
+//! What people do to messages that were sent: editing, recalling, reacting, pinning. What the log says of the message's
+//! birth goes with the command; the message's lane says the rest.
+
+mod birth;
+mod turn;
+
+use crate::{Commands, Keyed, Pending, error::Error, friendship::account_key, keys::Key};
+use birth::Birth;
+pub(crate) use birth::Births;
+use natter_domain::{
+    AccountId, Code, ConversationId, Emoji, MessageId,
+    conversation::BodyKind,
+    message::{self, Command, Message},
+};
+use natter_streams::{Positions, keyring::Keyring};
+use uuid::Uuid;
+
+/// Bytes of commands that carry no body.
+const SMALL: usize = 512;
+
+/// A message, by where it is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Named {
+    pub conversation: ConversationId,
+    pub message: MessageId,
+}
+
+/// The use cases of messages. Each is queued behind what the same caller has queued for the same message before; its
+/// answer comes when it is durable, and says where.
+pub struct Messages<'a>(pub(crate) &'a Commands);
+
+impl Messages<'_> {
+    /// `body` is the body's JSON, `size` the bytes of its text.
+    pub fn edit(&self, by: Keyed, of: Named, body: &str, size: u32) -> Pending<Positions> {
+        let content = format!("edit {} {} {body}", of.conversation, of.message);
+        let sealed = self.0.keyring.seal(of.conversation.0, body.as_bytes());
+        let fingerprint = Uuid::from_bytes(fingerprint(&self.0.keyring, by.caller.account, body));
+        self.ask(by, of, &content, body.len(), move |Birth { place, sent }| Command::Edit {
+            message: place,
+            body: sealed,
+            body_kind: BodyKind::Text,
+            size,
+            fingerprint,
+            sent,
+        })
+    }
+
+    pub fn recall(&self, by: Keyed, of: Named) -> Pending<Positions> {
+        self.small(by, of, "recall", |message| Command::Recall { message })
+    }
+
+    pub fn react(&self, by: Keyed, of: Named, emoji: &Emoji) -> Pending<Positions> {
+        let (what, emoji) = (format!("react {}", emoji.as_str()), emoji.as_str().to_owned());
+        self.small(by, of, &what, |message| Command::React { message, emoji })
+    }
+
+    pub fn unreact(&self, by: Keyed, of: Named, emoji: &Emoji) -> Pending<Positions> {
+        let (what, emoji) = (format!("unreact {}", emoji.as_str()), emoji.as_str().to_owned());
+        self.small(by, of, &what, |message| Command::Unreact { message, emoji })
+    }
+
+    pub fn pin(&self, by: Keyed, of: Named) -> Pending<Positions> {
+        self.small(by, of, "pin", |message| Command::Pin { message })
+    }
+
+    pub fn unpin(&self, by: Keyed, of: Named) -> Pending<Positions> {
+        self.small(by, of, "unpin", |message| Command::Unpin { message })
+    }
+
+    fn small(
+        &self,
+        by: Keyed,
+        of: Named,
+        what: &str,
+        command: impl FnOnce(message::Place) -> Command + Send + 'static,
+    ) -> Pending<Positions> {
+        let content = format!("{what} {} {}", of.conversation, of.message);
+        self.ask(by, of, &content, SMALL, |birth| command(birth.place))
+    }
+
+    fn ask(
+        &self,
+        by: Keyed,
+        of: Named,
+        content: &str,
+        size: usize,
+        command: impl FnOnce(Birth) -> Command + Send + 'static,
+    ) -> Pending<Positions> {
+        let key: Option<Key> = by.key.map(|key| account_key(self.0, by, key, content));
+        let (births, dispatch) = (self.0.births.clone(), self.0.dispatch.clone());
+        let address = message::address(of.conversation, of.message);
+        let mut turn = births.turns.take(address.id);
+        Pending::new(async move {
+            turn.come().await;
+            let birth = births.find(of.conversation, of.message).await?;
+            let birth = birth.ok_or_else(|| Error::code(Code::NotFound, "there is no such message"))?;
+            let answer = dispatch.queue::<Message>(address, Some(by.caller), key, Some(command(birth)), size);
+            drop(turn);
+            Ok(answer.await?.positions)
+        })
+    }
+}
+
+/// Of who says it and what: a message's send and its edits are compared by it.
+pub(crate) fn fingerprint(keyring: &Keyring, sender: AccountId, body: &str) -> [u8; 16] {
+    keyring.fingerprint(&[sender.0.as_bytes().as_slice(), body.as_bytes()].concat())
+}

@@ -1,0 +1,52 @@
+//! What may be asked of a message. Its serde shape is for nodes of one version that ask each other; nothing stores it.
+
+use super::Place;
+use crate::{Sealed, conversation::BodyKind};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// The actor of the context asks. `message` is what the log says of its birth.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub enum Command {
+    Edit {
+        message: Place,
+        body: Sealed,
+        body_kind: BodyKind,
+        /// Bytes of the body's text before sealing.
+        size: u32,
+        /// Of the body's content: sealed bodies cannot be compared.
+        fingerprint: Uuid,
+        /// The same of the body that was sent.
+        sent: Option<Uuid>,
+    },
+    Recall {
+        message: Place,
+    },
+    React {
+        message: Place,
+        emoji: String,
+    },
+    Unreact {
+        message: Place,
+        emoji: String,
+    },
+    Pin {
+        message: Place,
+    },
+    Unpin {
+        message: Place,
+    },
+}
+
+impl Command {
+    pub fn message(&self) -> &Place {
+        match self {
+            Self::Edit { message, .. }
+            | Self::Recall { message }
+            | Self::React { message, .. }
+            | Self::Unreact { message, .. }
+            | Self::Pin { message }
+            | Self::Unpin { message } => message,
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! What a message answers.
+
+use super::{Command, Event, Place, State};
+use crate::{AccountId, Code, Context, conversation, limit};
+use std::time::Duration;
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Refusal {
+    #[error("there is no such message")]
+    NotFound,
+    #[error("you are not in this conversation any more")]
+    NotAMember,
+    #[error("only the sender may do this")]
+    NotYours,
+    #[error("it was sent too long ago")]
+    TooLate,
+    #[error("the message was recalled")]
+    Recalled,
+    #[error("a message takes 50 kinds of reactions")]
+    TooManyKinds,
+}
+
+impl crate::Refusal for Refusal {
+    fn code(&self) -> Code {
+        match self {
+            Self::NotFound => Code::NotFound,
+            Self::NotAMember => Code::NotAMember,
+            Self::NotYours => Code::NotYourMessage,
+            Self::TooLate => Code::TooLate,
+            Self::Recalled => Code::Recalled,
+            Self::TooManyKinds => Code::TooManyReactions,
+        }
+    }
+}
+
+pub fn decide(
+    state: &State,
+    host: &conversation::State,
+    context: &Context,
+    command: &Command,
+) -> Result<Vec<Event>, Refusal> {
+    let message = *command.message();
+    let by = member(host, context, &message)?;
+    match command {
+        Command::Edit { fingerprint, sent, .. } => {
+            let newest = state.edited.or(*sent);
+            let says_so = !state.recalled && message.sender == Some(by) && newest == Some(*fingerprint);
+            if says_so {
+                return Ok(vec![]);
+            }
+            within(&message, by, context, limit::EDIT_WINDOW)?;
+            untouched(state)?;
+            Ok(edited(command).into_iter().collect())
+        }
+        Command::Recall { .. } => {
+            if state.recalled && message.sender == Some(by) {
+                return Ok(vec![]);
+            }
+            within(&message, by, context, limit::RECALL_WINDOW)?;
+            Ok(vec![Event::Recalled { message, by }])
+        }
+        Command::React { emoji, .. } => react(state, message, by, emoji),
+        Command::Unreact { emoji, .. } => unreact(state, message, by, emoji),
+        Command::Pin { .. } => pin(state, true, Event::Pinned { message, by }),
+        Command::Unpin { .. } => pin(state, false, Event::Unpinned { message, by }),
+    }
+}
+
+/// The actor, if they are in and see the message (MSG-1).
+fn member(host: &conversation::State, context: &Context, message: &Place) -> Result<AccountId, Refusal> {
+    let actor = context.actor.ok_or(Refusal::NotFound)?;
+    let membership = host.members.get(&actor).ok_or(Refusal::NotFound)?;
+    if message.seq > membership.joined_seq { Ok(actor) } else { Err(Refusal::NotFound) }
+}
+
+/// MSG-2 to MSG-4: theirs, and sent not longer ago than this.
+fn within(message: &Place, by: AccountId, context: &Context, window: Duration) -> Result<(), Refusal> {
+    if message.sender != Some(by) {
+        return Err(Refusal::NotYours);
+    }
+    if context.now > message.sent_at + window { Err(Refusal::TooLate) } else { Ok(()) }
+}
+
+/// MSG-3.
+fn untouched(state: &State) -> Result<(), Refusal> {
+    if state.recalled { Err(Refusal::Recalled) } else { Ok(()) }
+}
+
+fn edited(command: &Command) -> Option<Event> {
+    let Command::Edit { message, body, body_kind, size, fingerprint, .. } = command else { return None };
+    let (message, body, body_kind, size) = (*message, body.clone(), *body_kind, *size);
+    Some(Event::Edited { message, body, body_kind, size, fingerprint: *fingerprint })
+}
+
+/// MSG-5.
+fn react(state: &State, message: Place, account_id: AccountId, emoji: &str) -> Result<Vec<Event>, Refusal> {
+    untouched(state)?;
+    if state.has(account_id, emoji) {
+        return Ok(vec![]);
+    }
+    let count = state.count(emoji);
+    if count == 0 && state.reactions.len() >= limit::REACTION_KINDS_MAX {
+        return Err(Refusal::TooManyKinds);
+    }
+    Ok(vec![Event::Reacted { message, account_id, emoji: emoji.to_owned(), count: count + 1 }])
+}
+
+fn unreact(state: &State, message: Place, account_id: AccountId, emoji: &str) -> Result<Vec<Event>, Refusal> {
+    untouched(state)?;
+    if !state.has(account_id, emoji) {
+        return Ok(vec![]);
+    }
+    Ok(vec![Event::Unreacted { message, account_id, emoji: emoji.to_owned(), count: state.count(emoji) - 1 }])
+}
+
+/// MSG-6.
+fn pin(state: &State, pinned: bool, event: Event) -> Result<Vec<Event>, Refusal> {
+    untouched(state)?;
+    Ok(if state.pinned == pinned { vec![] } else { vec![event] })
+}

@@ -1,0 +1,83 @@
+//! What may have happened to a message. A storage contract: see `domain/tests/golden/message/`.
+
+use crate::{AccountId, ConversationId, MessageId, Sealed, Timestamp, conversation::BodyKind};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// What never changes of a message. Every event says it, so that a projection reads nothing to write.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Place {
+    pub conversation_id: ConversationId,
+    pub message_id: MessageId,
+    pub seq: u64,
+    /// `None`: a system message.
+    pub sender: Option<AccountId>,
+    pub sent_at: Timestamp,
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Event {
+    Edited {
+        message: Place,
+        /// The new body as the client gave it, as JSON, sealed.
+        body: Sealed,
+        body_kind: BodyKind,
+        /// Bytes of the body's text before sealing.
+        size: u32,
+        /// Keyed hash of sender and body, by which the same edit is known.
+        fingerprint: Uuid,
+    },
+    Recalled {
+        message: Place,
+        by: AccountId,
+    },
+    Reacted {
+        message: Place,
+        account_id: AccountId,
+        emoji: String,
+        /// Of that emoji on that message, with this one.
+        count: u64,
+    },
+    Unreacted {
+        message: Place,
+        account_id: AccountId,
+        emoji: String,
+        /// Of that emoji on that message, without this one.
+        count: u64,
+    },
+    Pinned {
+        message: Place,
+        by: AccountId,
+    },
+    Unpinned {
+        message: Place,
+        by: AccountId,
+    },
+}
+
+impl Event {
+    pub fn message(&self) -> &Place {
+        match self {
+            Self::Edited { message, .. }
+            | Self::Recalled { message, .. }
+            | Self::Reacted { message, .. }
+            | Self::Unreacted { message, .. }
+            | Self::Pinned { message, .. }
+            | Self::Unpinned { message, .. } => message,
+        }
+    }
+}
+
+impl crate::Event for Event {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Edited { .. } => "edited",
+            Self::Recalled { .. } => "recalled",
+            Self::Reacted { .. } => "reacted",
+            Self::Unreacted { .. } => "unreacted",
+            Self::Pinned { .. } => "pinned",
+            Self::Unpinned { .. } => "unpinned",
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! What happens to a message after it was sent: its sender edits or recalls it, members react to it and pin it. It is
+//! born in its conversation, in the same lane, and what never changes of it (who sent it, when, under which number)
+//! comes with each command. Who is in the conversation does change: the conversation is this noun's host, and its state
+//! of that very moment is read with every decision.
+//!
+//! - MSG-1: only members act on a message, and only on one that they see; to everybody else it does not exist.
+//! - MSG-2: the sender edits, within 15 minutes of sending, and nobody else. Saying the same again is no edit.
+//! - MSG-3: the sender recalls, within 2 minutes of sending, and nobody else. Then nothing more happens to the message.
+//! - MSG-4: what no person has sent is neither edited nor recalled.
+//! - MSG-5: a person has each emoji on a message once. There are at most 50 kinds on one, by whomever.
+//! - MSG-6: any member pins and unpins.
+
+mod command;
+mod decide;
+mod event;
+mod state;
+
+pub use command::Command;
+pub use decide::{Refusal, decide};
+pub use event::{Event, Place};
+pub use state::State;
+
+use crate::{Address, Context, ConversationId, Decider, MessageId, Noun, conversation, conversation::Conversation, id};
+use uuid::Uuid;
+
+pub struct Message;
+
+/// The id of the aggregate, which is the key of the command that sent the message: unique in the log.
+pub fn id(conversation: ConversationId, message: MessageId) -> Uuid {
+    id::derived("natter message", &[conversation.0.as_bytes(), message.0.as_bytes()])
+}
+
+pub fn address(conversation: ConversationId, message: MessageId) -> Address {
+    Address { noun: Noun::Message, id: id(conversation, message), route: conversation.0 }
+}
+
+impl Decider for Message {
+    const NOUN: Noun = Noun::Message;
+    const STATE_VERSION: u32 = 1;
+    type Host = Conversation;
+    type State = State;
+    type Command = Command;
+    type Event = Event;
+    type Refusal = Refusal;
+
+    fn host(address: Address) -> Address {
+        conversation::address(ConversationId(address.route))
+    }
+
+    fn decide(
+        state: &State,
+        host: &conversation::State,
+        context: &Context,
+        command: &Command,
+    ) -> Result<Vec<Event>, Refusal> {
+        decide(state, host, context, command)
+    }
+
+    fn evolve(state: &mut State, event: &Event) {
+        state.evolve(event);
+    }
+}

@@ -1,0 +1,304 @@
+//! Message: MSG-1 to MSG-6.
+
+use crate::{
+    laws::{Answer, HELLO, HERE, Lawful, check, histories, laws, people, seals, words},
+    scenario::{self, ALICE, BOB, CAROL, just_before, min, sealed},
+};
+use natter_domain::{
+    AccountId, Code, Decider, Noun, Refusal as _, Timestamp,
+    conversation::{self, BodyKind, Kind},
+    limit,
+    message::{Command, Event, Message, Place, Refusal, State, address, id},
+};
+use proptest::{option, prelude::*, sample::select};
+use std::time::Duration;
+use uuid::Uuid;
+
+const THUMB: &str = "\u{1f44d}";
+const TICK: Duration = Duration::from_millis(1);
+
+/// Sent by Alice at the beginning.
+const PLACE: Place = Place { conversation_id: HERE, message_id: HELLO, seq: 3, sender: Some(ALICE), sent_at: min(0) };
+
+/// Alice and Bob talk.
+fn talk() -> conversation::State {
+    let mut state = conversation::State::default();
+    let started = conversation::Event::Started { kind: Kind::Direct, members: vec![ALICE, BOB] };
+    conversation::Conversation::evolve(&mut state, &started);
+    state
+}
+
+fn given(history: impl IntoIterator<Item = Event>) -> scenario::Given<Message> {
+    scenario::given(history).within(talk())
+}
+
+fn print(text: &str) -> Uuid {
+    Uuid::from_bytes(*text.as_bytes().first_chunk().expect("sixteen bytes"))
+}
+
+fn first() -> Uuid {
+    print("as it was sent..")
+}
+
+fn edit_of(message: Place, text: &str) -> Command {
+    let (body_kind, fingerprint) = (BodyKind::Text, print(text));
+    Command::Edit { message, body: sealed(text), body_kind, size: text.len() as u32, fingerprint, sent: Some(first()) }
+}
+
+fn edit(text: &str) -> Command {
+    edit_of(PLACE, text)
+}
+
+fn edited(text: &str) -> Event {
+    let (body_kind, fingerprint) = (BodyKind::Text, print(text));
+    Event::Edited { message: PLACE, body: sealed(text), body_kind, size: text.len() as u32, fingerprint }
+}
+
+const ONE: &str = "the first edit..";
+const OTHER: &str = "the second edit.";
+
+fn recall() -> Command {
+    Command::Recall { message: PLACE }
+}
+
+fn recalled() -> Event {
+    Event::Recalled { message: PLACE, by: ALICE }
+}
+
+fn react(emoji: &str) -> Command {
+    Command::React { message: PLACE, emoji: emoji.to_owned() }
+}
+
+fn unreact(emoji: &str) -> Command {
+    Command::Unreact { message: PLACE, emoji: emoji.to_owned() }
+}
+
+fn reacted(account_id: AccountId, emoji: &str, count: u64) -> Event {
+    Event::Reacted { message: PLACE, account_id, emoji: emoji.to_owned(), count }
+}
+
+fn unreacted(account_id: AccountId, emoji: &str, count: u64) -> Event {
+    Event::Unreacted { message: PLACE, account_id, emoji: emoji.to_owned(), count }
+}
+
+#[test]
+fn its_sender_edits_it() {
+    given([]).when(edit(ONE)).by(ALICE).then([edited(ONE)]);
+    given([edited(ONE)]).when(edit(OTHER)).by(ALICE).then([edited(OTHER)]);
+}
+
+#[test]
+fn saying_the_same_again_is_no_edit() {
+    given([edited(ONE)]).when(edit(ONE)).by(ALICE).silent();
+    given([]).when(edit("as it was sent..")).by(ALICE).silent();
+    given([edited(ONE)]).when(edit("as it was sent..")).by(ALICE).then([edited("as it was sent..")]);
+    given([edited(ONE)]).when(edit(ONE)).by(ALICE).at(min(60)).silent();
+}
+
+#[test]
+fn nobody_else_edits_or_recalls_it() {
+    given([]).when(edit(ONE)).by(BOB).refused(Refusal::NotYours);
+    given([edited(ONE)]).when(edit(ONE)).by(BOB).refused(Refusal::NotYours);
+    given([]).when(recall()).by(BOB).refused(Refusal::NotYours);
+    given([recalled()]).when(recall()).by(BOB).refused(Refusal::NotYours);
+}
+
+#[test]
+fn what_no_person_has_sent_is_neither_edited_nor_recalled() {
+    let system = Place { sender: None, ..PLACE };
+    given([]).when(edit_of(system, ONE)).by(ALICE).refused(Refusal::NotYours);
+    given([]).when(Command::Recall { message: system }).by(ALICE).refused(Refusal::NotYours);
+    let thumb = Event::Reacted { message: system, account_id: BOB, emoji: THUMB.to_owned(), count: 1 };
+    given([]).when(Command::React { message: system, emoji: THUMB.to_owned() }).by(BOB).then([thumb]);
+}
+
+#[test]
+fn it_is_edited_within_fifteen_minutes() {
+    let last = PLACE.sent_at + limit::EDIT_WINDOW;
+    assert_eq!(last, min(15));
+    given([]).when(edit(ONE)).by(ALICE).at(last).then([edited(ONE)]);
+    given([]).when(edit(ONE)).by(ALICE).at(last + TICK).refused(Refusal::TooLate);
+}
+
+#[test]
+fn it_is_recalled_within_two_minutes() {
+    let last = PLACE.sent_at + limit::RECALL_WINDOW;
+    assert_eq!(last, min(2));
+    given([]).when(recall()).by(ALICE).at(just_before(last)).then([recalled()]);
+    given([]).when(recall()).by(ALICE).at(last).then([recalled()]);
+    given([]).when(recall()).by(ALICE).at(last + TICK).refused(Refusal::TooLate);
+    given([recalled()]).when(recall()).by(ALICE).at(min(60)).silent();
+}
+
+#[test]
+fn nothing_happens_to_what_was_recalled() {
+    let gone = || given([edited(ONE), reacted(BOB, THUMB, 1), recalled()]);
+    gone().when(edit(OTHER)).by(ALICE).refused(Refusal::Recalled);
+    gone().when(edit(ONE)).by(ALICE).refused(Refusal::Recalled);
+    for by in [ALICE, BOB] {
+        gone().when(react(THUMB)).by(by).refused(Refusal::Recalled);
+        gone().when(unreact(THUMB)).by(by).refused(Refusal::Recalled);
+        gone().when(Command::Pin { message: PLACE }).by(by).refused(Refusal::Recalled);
+        gone().when(Command::Unpin { message: PLACE }).by(by).refused(Refusal::Recalled);
+    }
+}
+
+#[test]
+fn reactions_are_counted_and_each_person_has_one_of_a_kind() {
+    given([]).when(react(THUMB)).by(BOB).then([reacted(BOB, THUMB, 1)]);
+    given([reacted(BOB, THUMB, 1)]).when(react(THUMB)).by(BOB).silent();
+    given([reacted(BOB, THUMB, 1)]).when(react(THUMB)).by(ALICE).then([reacted(ALICE, THUMB, 2)]);
+    given([reacted(BOB, THUMB, 1)]).when(react("x")).by(BOB).then([reacted(BOB, "x", 1)]);
+    let both = || given([reacted(BOB, THUMB, 1), reacted(ALICE, THUMB, 2)]);
+    both().when(unreact(THUMB)).by(BOB).then([unreacted(BOB, THUMB, 1)]);
+    given([reacted(BOB, THUMB, 1)]).when(unreact(THUMB)).by(BOB).then([unreacted(BOB, THUMB, 0)]);
+    given([reacted(BOB, THUMB, 1)]).when(unreact(THUMB)).by(ALICE).silent();
+    given([reacted(BOB, THUMB, 1), unreacted(BOB, THUMB, 0)]).when(unreact(THUMB)).by(BOB).silent();
+}
+
+#[test]
+fn it_takes_fifty_kinds() {
+    let kind = |number: usize| format!("kind {number}");
+    let full = || (0..limit::REACTION_KINDS_MAX).map(|number| reacted(BOB, &kind(number), 1));
+    assert_eq!(limit::REACTION_KINDS_MAX, 50);
+    given(full()).when(react("one more")).by(ALICE).refused(Refusal::TooManyKinds);
+    given(full()).when(react(&kind(49))).by(ALICE).then([reacted(ALICE, &kind(49), 2)]);
+    given(full()).when(react(&kind(49))).by(BOB).silent();
+    given(full().chain([unreacted(BOB, &kind(7), 0)]))
+        .when(react("one more"))
+        .by(ALICE)
+        .then([reacted(ALICE, "one more", 1)]);
+}
+
+#[test]
+fn any_member_pins_and_unpins() {
+    let (pin, unpin) = (Command::Pin { message: PLACE }, Command::Unpin { message: PLACE });
+    let pinned = Event::Pinned { message: PLACE, by: BOB };
+    given([]).when(pin.clone()).by(BOB).then([pinned.clone()]);
+    given([pinned.clone()]).when(pin).by(ALICE).silent();
+    given([pinned]).when(unpin.clone()).by(ALICE).then([Event::Unpinned { message: PLACE, by: ALICE }]);
+    given([]).when(unpin).by(BOB).silent();
+}
+
+#[test]
+fn to_who_is_not_in_there_is_no_message() {
+    let asks = || {
+        [
+            edit(ONE),
+            recall(),
+            react(THUMB),
+            unreact(THUMB),
+            Command::Pin { message: PLACE },
+            Command::Unpin { message: PLACE },
+        ]
+    };
+    for ask in asks() {
+        given([]).when(ask.clone()).by(CAROL).refused(Refusal::NotFound);
+        given([recalled()]).when(ask.clone()).by(CAROL).refused(Refusal::NotFound);
+        given([]).when(ask.clone()).refused(Refusal::NotFound);
+        scenario::given::<Message>([]).when(ask).by(ALICE).refused(Refusal::NotFound);
+    }
+}
+
+#[test]
+fn to_who_came_later_there_is_no_message() {
+    let mut talk = talk();
+    let joined = |joined_seq| conversation::Membership { joined_seq };
+    talk.members = std::sync::Arc::new([(ALICE, joined(0)), (BOB, joined(3)), (CAROL, joined(2))].into());
+    let given = || scenario::given::<Message>([]).within(talk.clone());
+    given().when(react(THUMB)).by(BOB).refused(Refusal::NotFound);
+    given().when(react(THUMB)).by(CAROL).then([reacted(CAROL, THUMB, 1)]);
+}
+
+#[test]
+fn its_refusals_have_their_codes() {
+    assert_eq!(Refusal::NotFound.code(), Code::NotFound);
+    assert_eq!(Refusal::NotAMember.code(), Code::NotAMember);
+    assert_eq!(Refusal::NotYours.code(), Code::NotYourMessage);
+    assert_eq!(Refusal::TooLate.code(), Code::TooLate);
+    assert_eq!(Refusal::Recalled.code(), Code::Recalled);
+    assert_eq!(Refusal::TooManyKinds.code(), Code::TooManyReactions);
+}
+
+#[test]
+fn it_lives_in_the_lane_of_its_conversation_which_is_its_host() {
+    let place = address(HERE, HELLO);
+    assert_eq!((place.noun, place.id, place.route), (Noun::Message, id(HERE, HELLO), HERE.0));
+    assert_eq!(Message::host(place), conversation::address(HERE));
+}
+
+#[test]
+fn counts_are_what_the_events_say() {
+    check(histories::<Message>(), |history| {
+        let mut state = State::default();
+        for (context, command) in history {
+            for event in Message::decide(&state, &talk(), &context, &command).unwrap_or_default() {
+                Message::evolve(&mut state, &event);
+                if let Event::Reacted { emoji, count, .. } | Event::Unreacted { emoji, count, .. } = event {
+                    prop_assert_eq!(state.count(&emoji), count);
+                }
+            }
+            prop_assert!(state.reactions.values().all(|accounts| !accounts.is_empty()));
+        }
+        Ok(())
+    });
+}
+
+fn places() -> impl Strategy<Value = Place> {
+    let senders = select(vec![Some(ALICE), Some(ALICE), Some(BOB), None]);
+    let moments =
+        select(vec![min(0), min(0), min(1), Timestamp::from_millis(i64::MIN), Timestamp::from_millis(i64::MAX)]);
+    (senders, moments).prop_map(|(sender, sent_at)| Place { sender, sent_at, ..PLACE })
+}
+
+fn prints() -> impl Strategy<Value = Uuid> {
+    select(vec![Uuid::from_u128(1), Uuid::from_u128(2)])
+}
+
+impl Lawful for Message {
+    fn within() -> conversation::State {
+        talk()
+    }
+
+    fn asks() -> BoxedStrategy<(Option<AccountId>, Command)> {
+        let edit = (places(), seals(), any::<u32>(), prints(), option::of(prints())).prop_map(
+            |(message, body, size, fingerprint, sent)| {
+                let body_kind = BodyKind::Text;
+                Command::Edit { message, body, body_kind, size, fingerprint, sent }
+            },
+        );
+        let recall = places().prop_map(|message| Command::Recall { message });
+        let react = (places(), words()).prop_map(|(message, emoji)| Command::React { message, emoji });
+        let unreact = (places(), words()).prop_map(|(message, emoji)| Command::Unreact { message, emoji });
+        let pin = places().prop_map(|message| Command::Pin { message });
+        let unpin = places().prop_map(|message| Command::Unpin { message });
+        let any = prop_oneof![3 => edit, 1 => recall, 4 => react, 3 => unreact, 2 => pin, 2 => unpin];
+        (option::of(people()), any).boxed()
+    }
+
+    fn events() -> BoxedStrategy<Event> {
+        let edited = (places(), seals(), any::<u32>(), prints()).prop_map(|(message, body, size, fingerprint)| {
+            Event::Edited { message, body, body_kind: BodyKind::Text, size, fingerprint }
+        });
+        let by = (places(), people(), 0..3).prop_map(|(message, by, which)| match which {
+            0 => Event::Recalled { message, by },
+            1 => Event::Pinned { message, by },
+            _ => Event::Unpinned { message, by },
+        });
+        let votes = (places(), people(), words(), crate::laws::counts(), any::<bool>());
+        let voted = votes.prop_map(|(message, account_id, emoji, count, stands)| {
+            if stands {
+                Event::Reacted { message, account_id, emoji, count }
+            } else {
+                Event::Unreacted { message, account_id, emoji, count }
+            }
+        });
+        prop_oneof![edited, by, voted].boxed()
+    }
+
+    fn again(_: &Command, _: &[Event]) -> Answer<Self> {
+        Ok(vec![])
+    }
+}
+
+laws!(Message);

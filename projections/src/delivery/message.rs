@@ -1,0 +1,61 @@
+//! Frames of what became of messages.
+
+use super::{
+    facts::Facts,
+    frame::{Frame, position, push},
+};
+use crate::{Error, message};
+use natter_client::wire::Push;
+use natter_domain::message::{Event, Place};
+use natter_streams::{Record, keyring::Keyring};
+use std::collections::BTreeMap;
+
+/// A recall goes also to those who have left since: they must not go on showing what is gone.
+pub(super) fn frame(record: &Record, event: Event, facts: &Facts, keyring: &Keyring) -> Result<Frame, Error> {
+    let place = *event.message();
+    let known = facts.known(place.conversation_id)?;
+    let (conversation_id, message_id) = (place.conversation_id.0, place.message_id.0);
+    let position = position(record);
+    let to = match event {
+        Event::Recalled { .. } => known.seeing(place.seq),
+        _ => known.seeing_change(place.seq, record.position),
+    };
+    let pushed = match event {
+        Event::Edited { body, .. } => {
+            let body = Some(message::Body::Sealed(body));
+            let message = message::Message { body, edited_at: Some(record.time), ..whole(record, &place) };
+            Push::MessageEdited { message: message::shown(keyring, &message), position }
+        }
+        Event::Recalled { .. } => {
+            let message = message::Message { recalled_at: Some(record.time), ..whole(record, &place) };
+            Push::MessageRecalled { message: message::shown(keyring, &message), position }
+        }
+        Event::Reacted { account_id, emoji, .. } => {
+            Push::MessageReacted { conversation_id, message_id, account_id: account_id.0, emoji, position }
+        }
+        Event::Unreacted { account_id, emoji, .. } => {
+            Push::MessageUnreacted { conversation_id, message_id, account_id: account_id.0, emoji, position }
+        }
+        Event::Pinned { by, .. } => Push::MessagePinned { conversation_id, message_id, account_id: by.0, position },
+        Event::Unpinned { by, .. } => Push::MessageUnpinned { conversation_id, message_id, account_id: by.0, position },
+    };
+    push(to, &pushed)
+}
+
+/// The message, but for what the event says.
+fn whole(record: &Record, place: &Place) -> message::Message {
+    message::Message {
+        conversation_id: place.conversation_id,
+        seq: place.seq,
+        message_id: place.message_id,
+        sender: place.sender,
+        body: None,
+        sent_at: place.sent_at,
+        edited_at: None,
+        recalled_at: None,
+        pinned_at: None,
+        reactions: BTreeMap::new(),
+        position: 0,
+        changed: record.position,
+    }
+}
