@@ -45,6 +45,16 @@ impl<S: Send + Sync> FromRequestParts<S> for Ids<(Uuid, Who)> {
     }
 }
 
+/// Two ids, then any text, decoded.
+impl<S: Send + Sync> FromRequestParts<S> for Ids<(Uuid, Uuid, String)> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let (one, other, text) = taken::<(String, String, String), S>(parts, state).await?;
+        Ok(Self((parse(&one)?, parse(&other)?, text)))
+    }
+}
+
 async fn taken<T, S>(parts: &mut Parts, state: &S) -> Result<T, Problem>
 where
     T: for<'de> Deserialize<'de> + Send + 'static,

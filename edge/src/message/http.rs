@@ -1,14 +1,14 @@
-//! `/conversations/{id}/messages`.
+//! `/conversations/{id}/messages`, and what is below it.
 
-use super::{Checked, SHOWN_BY, page, send};
+use super::{Checked, SHOWN_BY, emoji, page, send};
 use crate::{
     auth::gate::{Viewer, Writer},
-    edge::Door,
+    edge::{Door, Inside},
     http::{
-        answer::Written,
+        answer::{Done, Written},
         json,
         path::Ids,
-        position::Seen,
+        position::{self, Seen},
         problem::Problem,
         query::{Between, Params},
         router::Routes,
@@ -16,12 +16,17 @@ use crate::{
 };
 use axum::Json;
 use natter_client::wire;
+use natter_commands::{Caller, Named};
 use natter_domain::{ConversationId, MessageId};
 use utoipa_axum::routes;
 use uuid::Uuid;
 
 pub fn routes() -> Routes {
-    Routes::new().routes(routes!(post, list)).routes(routes!(one))
+    Routes::new()
+        .routes(routes!(post, list))
+        .routes(routes!(one, edit, recall))
+        .routes(routes!(react, unreact))
+        .routes(routes!(pin, unpin))
 }
 
 /// Sends a message. The same `message_id` with the same body again: 200 and the first answer.
@@ -79,6 +84,110 @@ async fn one(
 ) -> Result<Json<wire::Message>, Problem> {
     let inside = door.open()?;
     seen.by(&inside, SHOWN_BY).await?;
-    let found = inside.projections.message().one(caller.account, ConversationId(id), MessageId(message_id)).await?;
-    found.map(Json).ok_or_else(Problem::not_found)
+    shown(&inside, caller, named(id, message_id)).await.map(Json)
+}
+
+/// Says something else, within 15 minutes of sending.
+#[utoipa::path(patch, path = "/api/v1/conversations/{id}/messages/{message_id}", operation_id = "message_edit",
+    tag = "messages", params(("id" = Uuid, Path), ("message_id" = Uuid, Path)), request_body = wire::MessageEdit,
+    responses(
+        (status = 200, body = wire::Message),
+        (status = 403, description = "`not_your_message`, `not_a_member`"),
+        (status = 404, description = "`not_found`"),
+        (status = 409, description = "`too_late`, `recalled`; `conflict`"),
+    ))]
+async fn edit(
+    Writer(by): Writer,
+    door: Door,
+    Ids((id, message_id)): Ids<(Uuid, Uuid)>,
+    json::Json(given): json::Json<wire::MessageEdit>,
+) -> Result<Written<wire::Message>, Problem> {
+    let (body, inside, of) = (Checked::new(&given.body)?, door.open()?, named(id, message_id));
+    let positions = inside.commands.message().edit(by, of, &body.json, body.size).await?;
+    position::wait(&inside, &positions, SHOWN_BY).await?;
+    let message = shown(&inside, by.caller, of).await?;
+    Ok(Written::ok(positions, message))
+}
+
+/// Takes the message back, within 2 minutes of sending: nobody sees what it said any more.
+#[utoipa::path(delete, path = "/api/v1/conversations/{id}/messages/{message_id}", operation_id = "message_recall",
+    tag = "messages", params(("id" = Uuid, Path), ("message_id" = Uuid, Path)), responses(
+        (status = 204, description = "Also when it was recalled before."),
+        (status = 403, description = "`not_your_message`, `not_a_member`"),
+        (status = 404, description = "`not_found`"),
+        (status = 409, description = "`too_late`; `conflict`"),
+    ))]
+async fn recall(Writer(by): Writer, door: Door, Ids((id, message_id)): Ids<(Uuid, Uuid)>) -> Result<Done, Problem> {
+    Ok(Done(door.open()?.commands.message().recall(by, named(id, message_id)).await?))
+}
+
+/// Puts an emoji on the message: any text of 1 to 32 bytes without control characters.
+#[utoipa::path(put, path = "/api/v1/conversations/{id}/messages/{message_id}/reactions/{emoji}",
+    operation_id = "message_react", tag = "messages",
+    params(("id" = Uuid, Path), ("message_id" = Uuid, Path), ("emoji" = String, Path)), responses(
+        (status = 204, description = "Also when it was there."),
+        (status = 403, description = "`not_a_member`"),
+        (status = 404, description = "`not_found`"),
+        (status = 409, description = "`recalled`, `too_many_reactions`; `conflict`"),
+        (status = 422, description = "`invalid_input`"),
+    ))]
+async fn react(
+    Writer(by): Writer,
+    door: Door,
+    Ids((id, message_id, text)): Ids<(Uuid, Uuid, String)>,
+) -> Result<Done, Problem> {
+    let emoji = emoji(&text)?;
+    Ok(Done(door.open()?.commands.message().react(by, named(id, message_id), &emoji).await?))
+}
+
+/// Takes the caller's emoji off the message.
+#[utoipa::path(delete, path = "/api/v1/conversations/{id}/messages/{message_id}/reactions/{emoji}",
+    operation_id = "message_unreact", tag = "messages",
+    params(("id" = Uuid, Path), ("message_id" = Uuid, Path), ("emoji" = String, Path)), responses(
+        (status = 204, description = "Also when it was not there."),
+        (status = 403, description = "`not_a_member`"),
+        (status = 404, description = "`not_found`"),
+        (status = 409, description = "`recalled`; `conflict`"),
+        (status = 422, description = "`invalid_input`"),
+    ))]
+async fn unreact(
+    Writer(by): Writer,
+    door: Door,
+    Ids((id, message_id, text)): Ids<(Uuid, Uuid, String)>,
+) -> Result<Done, Problem> {
+    let emoji = emoji(&text)?;
+    Ok(Done(door.open()?.commands.message().unreact(by, named(id, message_id), &emoji).await?))
+}
+
+/// Pins the message for everybody.
+#[utoipa::path(put, path = "/api/v1/conversations/{id}/messages/{message_id}/pin", operation_id = "message_pin",
+    tag = "messages", params(("id" = Uuid, Path), ("message_id" = Uuid, Path)), responses(
+        (status = 204, description = "Also when it was pinned."),
+        (status = 403, description = "`not_a_member`"),
+        (status = 404, description = "`not_found`"),
+        (status = 409, description = "`recalled`; `conflict`"),
+    ))]
+async fn pin(Writer(by): Writer, door: Door, Ids((id, message_id)): Ids<(Uuid, Uuid)>) -> Result<Done, Problem> {
+    Ok(Done(door.open()?.commands.message().pin(by, named(id, message_id)).await?))
+}
+
+/// Unpins the message for everybody.
+#[utoipa::path(delete, path = "/api/v1/conversations/{id}/messages/{message_id}/pin", operation_id = "message_unpin",
+    tag = "messages", params(("id" = Uuid, Path), ("message_id" = Uuid, Path)), responses(
+        (status = 204, description = "Also when it was not pinned."),
+        (status = 403, description = "`not_a_member`"),
+        (status = 404, description = "`not_found`"),
+        (status = 409, description = "`recalled`; `conflict`"),
+    ))]
+async fn unpin(Writer(by): Writer, door: Door, Ids((id, message_id)): Ids<(Uuid, Uuid)>) -> Result<Done, Problem> {
+    Ok(Done(door.open()?.commands.message().unpin(by, named(id, message_id)).await?))
+}
+
+fn named(conversation: Uuid, message: Uuid) -> Named {
+    Named { conversation: ConversationId(conversation), message: MessageId(message) }
+}
+
+async fn shown(inside: &Inside, caller: Caller, of: Named) -> Result<wire::Message, Problem> {
+    let found = inside.projections.message().one(caller.account, of.conversation, of.message).await?;
+    found.ok_or_else(Problem::not_found)
 }

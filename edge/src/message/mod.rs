@@ -1,4 +1,4 @@
-//! Messages: sending and reading. REST and WebSocket come through the same two functions.
+//! Messages: sending, what is done to them later, and reading. REST and WebSocket come through the same functions.
 
 pub mod http;
 pub mod socket;
@@ -6,7 +6,7 @@ pub mod socket;
 use crate::{edge::Inside, http::problem::Problem};
 use natter_client::wire::{self, Body};
 use natter_commands::{Caller, Pending, Sent};
-use natter_domain::{ConversationId, GivenText, MessageId};
+use natter_domain::{ConversationId, Emoji, GivenText, MessageId};
 use natter_projections::{Projection, message::Range};
 
 /// What answers about messages are made of: who may see them, and what they say.
@@ -28,6 +28,11 @@ impl Checked {
         let json = serde_json::to_string(body).map_err(Problem::internal)?;
         Ok(Self { json, size: text.as_str().len() as u32 })
     }
+}
+
+/// What a person reacts with.
+pub fn emoji(text: &str) -> Result<Emoji, Problem> {
+    Emoji::parse(text).map_err(|wrong| Problem::invalid("/emoji", wrong))
 }
 
 /// Queues a message behind what was queued before; the answer comes once it is durable.

@@ -1,14 +1,16 @@
-//! `message.send` and `message.list`.
+//! `message.send`, `message.list`, and what is done to a message that was sent.
 
-use super::{Checked, SHOWN_BY, page, send};
+use super::{Checked, SHOWN_BY, emoji, page, send};
 use crate::{
     edge::Inside,
     http::{position, problem::Problem, query::limited},
 };
 use natter_client::wire;
-use natter_commands::{Caller, Pending, Sent};
+use natter_commands::{Caller, Keyed, Named, Pending, Sent};
 use natter_domain::{ConversationId, MessageId};
 use natter_projections::message::Range;
+use natter_streams::Positions;
+use uuid::Uuid;
 
 /// A page over WebSocket ends before its JSON passes this, unless one message does: a connection's buffers stay small.
 const PAGE_MAX_BYTES: usize = 512 * 1024;
@@ -23,6 +25,46 @@ pub fn queue(inside: &Inside, caller: Caller, frame: &wire::SendFrame) -> Result
 pub async fn sent(pending: Pending<Sent>) -> Result<wire::SentOk, Problem> {
     let Sent { message_id, seq, sent_at, positions, .. } = pending.await?;
     Ok(wire::SentOk { message_id: message_id.0, seq, sent_at: sent_at.to_string(), position: positions.to_string() })
+}
+
+/// What these queue is queued in the order of the frames, for one message.
+pub fn edit(inside: &Inside, caller: Caller, frame: &wire::EditFrame) -> Result<Pending<Positions>, Problem> {
+    let (by, of) = (Keyed { caller, key: frame.command_id }, named(frame.conversation_id, frame.message_id));
+    let body = Checked::new(&frame.body)?;
+    Ok(inside.commands.message().edit(by, of, &body.json, body.size))
+}
+
+pub fn recall(inside: &Inside, caller: Caller, frame: &wire::MessageFrame) -> Pending<Positions> {
+    let (by, of) = whole(caller, frame);
+    inside.commands.message().recall(by, of)
+}
+
+pub fn pin(inside: &Inside, caller: Caller, frame: &wire::MessageFrame) -> Pending<Positions> {
+    let (by, of) = whole(caller, frame);
+    inside.commands.message().pin(by, of)
+}
+
+pub fn unpin(inside: &Inside, caller: Caller, frame: &wire::MessageFrame) -> Pending<Positions> {
+    let (by, of) = whole(caller, frame);
+    inside.commands.message().unpin(by, of)
+}
+
+pub fn react(inside: &Inside, caller: Caller, frame: &wire::ReactFrame) -> Result<Pending<Positions>, Problem> {
+    let (by, of) = (Keyed { caller, key: frame.command_id }, named(frame.conversation_id, frame.message_id));
+    Ok(inside.commands.message().react(by, of, &emoji(&frame.emoji)?))
+}
+
+pub fn unreact(inside: &Inside, caller: Caller, frame: &wire::ReactFrame) -> Result<Pending<Positions>, Problem> {
+    let (by, of) = (Keyed { caller, key: frame.command_id }, named(frame.conversation_id, frame.message_id));
+    Ok(inside.commands.message().unreact(by, of, &emoji(&frame.emoji)?))
+}
+
+fn whole(caller: Caller, frame: &wire::MessageFrame) -> (Keyed, Named) {
+    (Keyed { caller, key: frame.command_id }, named(frame.conversation_id, frame.message_id))
+}
+
+fn named(conversation: Uuid, message: Uuid) -> Named {
+    Named { conversation: ConversationId(conversation), message: MessageId(message) }
 }
 
 pub async fn list(
@@ -53,7 +95,6 @@ fn cut(mut items: Vec<wire::Message>) -> Vec<wire::Message> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use uuid::Uuid;
 
     fn message(seq: u64, bytes: usize) -> wire::Message {
         wire::Message {
@@ -65,6 +106,8 @@ mod tests {
             sent_at: String::new(),
             edited_at: None,
             recalled_at: None,
+            pinned_at: None,
+            reactions: None,
         }
     }
 

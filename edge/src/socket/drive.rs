@@ -17,14 +17,15 @@ use crate::{
     conversation,
     edge::{Edge, Inside},
     http::problem::Problem,
-    message, metrics, sync,
+    message::{self, socket as changes},
+    metrics, sync,
 };
 use axum::extract::ws::WebSocket;
 use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
-use natter_client::wire::{ReadFrame, ReadOk, SentOk};
-use natter_commands::{Caller, Keyed};
+use natter_client::wire::{PositionOk, ReadFrame, ReadOk, SentOk};
+use natter_commands::{Caller, Keyed, Pending};
 use natter_domain::ConversationId;
-use natter_streams::clock;
+use natter_streams::{Positions, clock};
 use serde::Serialize;
 use std::{pin::Pin, sync::Arc, time::Duration};
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
@@ -239,6 +240,12 @@ impl Driver {
                 let sent = whole(async { message::socket::sent(queued?).await });
                 self.sending.push(async { (frame.id, sent.await) }.boxed());
             }
+            Op::Edit(frame) => self.change(frame.id.clone(), weight, changes::edit(&inside, caller, &frame)),
+            Op::Recall(frame) => self.change(frame.id.clone(), weight, Ok(changes::recall(&inside, caller, &frame))),
+            Op::React(frame) => self.change(frame.id.clone(), weight, changes::react(&inside, caller, &frame)),
+            Op::Unreact(frame) => self.change(frame.id.clone(), weight, changes::unreact(&inside, caller, &frame)),
+            Op::Pin(frame) => self.change(frame.id.clone(), weight, Ok(changes::pin(&inside, caller, &frame))),
+            Op::Unpin(frame) => self.change(frame.id.clone(), weight, Ok(changes::unpin(&inside, caller, &frame))),
             Op::List(frame) => {
                 let id = frame.id.clone();
                 self.answer(id, weight, async move { message::socket::list(&inside, caller, frame).await });
@@ -251,6 +258,11 @@ impl Driver {
             // The session answers these by itself.
             Op::Auth(_) | Op::Ping(_) => {}
         }
+    }
+
+    /// What was queued is answered once it is durable.
+    fn change(&self, id: String, weight: usize, queued: Result<Pending<Positions>, Problem>) {
+        self.answer(id, weight, async move { Ok(PositionOk { position: queued?.await?.to_string() }) });
     }
 
     /// Lets a task of its own give the answer.

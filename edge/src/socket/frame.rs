@@ -9,6 +9,12 @@ use serde_json::Value;
 #[derive(Clone, PartialEq, Debug)]
 pub enum Op {
     Send(wire::SendFrame),
+    Edit(wire::EditFrame),
+    Recall(wire::MessageFrame),
+    React(wire::ReactFrame),
+    Unreact(wire::ReactFrame),
+    Pin(wire::MessageFrame),
+    Unpin(wire::MessageFrame),
     List(wire::ListFrame),
     Read(wire::ReadFrame),
     Sync(wire::SyncFrame),
@@ -33,7 +39,20 @@ struct Head {
 
 impl Op {
     /// Every op that is understood.
-    pub const NAMES: [&str; 6] = ["message.send", "message.list", "conversation.read", "auth", "ping", "sync"];
+    pub const NAMES: [&str; 12] = [
+        "message.send",
+        "message.list",
+        "conversation.read",
+        "auth",
+        "ping",
+        "message.edit",
+        "message.recall",
+        "message.react",
+        "message.unreact",
+        "message.pin",
+        "message.unpin",
+        "sync",
+    ];
 
     pub fn parse(text: &str) -> Result<Self, Bad> {
         let head: Head =
@@ -49,6 +68,12 @@ impl Op {
         }
         match op {
             "message.send" => whole(text).map(Self::Send),
+            "message.edit" => whole(text).map(Self::Edit),
+            "message.recall" => whole(text).map(Self::Recall),
+            "message.react" => whole(text).map(Self::React),
+            "message.unreact" => whole(text).map(Self::Unreact),
+            "message.pin" => whole(text).map(Self::Pin),
+            "message.unpin" => whole(text).map(Self::Unpin),
             "message.list" => whole(text).map(Self::List),
             "conversation.read" => whole(text).map(Self::Read),
             "sync" => whole(text).map(Self::Sync),
@@ -69,7 +94,13 @@ impl Op {
             Self::Read(_) => Self::NAMES[2],
             Self::Auth(_) => Self::NAMES[3],
             Self::Ping(_) => Self::NAMES[4],
-            Self::Sync(_) => Self::NAMES[5],
+            Self::Edit(_) => Self::NAMES[5],
+            Self::Recall(_) => Self::NAMES[6],
+            Self::React(_) => Self::NAMES[7],
+            Self::Unreact(_) => Self::NAMES[8],
+            Self::Pin(_) => Self::NAMES[9],
+            Self::Unpin(_) => Self::NAMES[10],
+            Self::Sync(_) => Self::NAMES[11],
         }
     }
 
@@ -139,6 +170,11 @@ mod tests {
             (json!({"id": "1", "op": "message.list"}), "/conversation_id"),
             (json!({"id": "1", "op": "message.list", "conversation_id": "*"}), "/conversation_id"),
             (json!({"id": "1", "op": "conversation.read", "conversation_id": id, "seq": "1"}), "/seq"),
+            (json!({"id": "1", "op": "message.edit", "conversation_id": id, "message_id": id}), "/body"),
+            (json!({"id": "1", "op": "message.edit", "conversation_id": id, "message_id": id, "body": []}), "/body"),
+            (json!({"id": "1", "op": "message.react", "conversation_id": id, "message_id": id}), "/emoji"),
+            (json!({"id": "1", "op": "message.recall", "conversation_id": id, "message_id": "x"}), "/message_id"),
+            (json!({"id": "1", "op": "message.pin", "conversation_id": id, "message_id": id, "emoji": "x"}), "/emoji"),
             (json!({"id": "1", "op": "auth", "token": 1}), "/token"),
         ] {
             assert_eq!(bad(&frame.to_string()), (Some("1".to_owned()), Code::InvalidInput, vec![pointer.to_owned()]));

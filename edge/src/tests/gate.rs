@@ -21,6 +21,9 @@ const PUBLIC: &[&str] = &[
 /// Whoever has an access token that works.
 const SIGNED_IN: &[&str] = &[
     "DELETE /api/v1/conversations/{id}/members/{account_id}",
+    "DELETE /api/v1/conversations/{id}/messages/{message_id}",
+    "DELETE /api/v1/conversations/{id}/messages/{message_id}/pin",
+    "DELETE /api/v1/conversations/{id}/messages/{message_id}/reactions/{emoji}",
     "GET /api/v1/accounts/me",
     "GET /api/v1/accounts/{id}",
     "GET /api/v1/conversations",
@@ -32,6 +35,7 @@ const SIGNED_IN: &[&str] = &[
     "GET /api/v1/friends/requests",
     "PATCH /api/v1/conversations/{id}",
     "GET /api/v1/sync",
+    "PATCH /api/v1/conversations/{id}/messages/{message_id}",
     "POST /api/v1/accounts/lookup",
     "POST /api/v1/auth/logout",
     "POST /api/v1/conversations",
@@ -40,6 +44,8 @@ const SIGNED_IN: &[&str] = &[
     "POST /api/v1/friends/requests",
     "POST /api/v1/friends/requests/{id}/accept",
     "POST /api/v1/friends/requests/{id}/reject",
+    "PUT /api/v1/conversations/{id}/messages/{message_id}/pin",
+    "PUT /api/v1/conversations/{id}/messages/{message_id}/reactions/{emoji}",
     "PUT /api/v1/conversations/{id}/read",
 ];
 
