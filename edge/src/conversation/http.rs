@@ -95,6 +95,8 @@ fn begun(started: &Started, name: &GroupName) -> wire::OwnConversation {
             sent_at: started.at.to_string(),
             edited_at: None,
             recalled_at: None,
+            pinned_at: None,
+            reactions: Some(Vec::new()),
         }),
         joined_seq: 0,
         left_seq: None,

@@ -181,6 +181,11 @@ impl Person {
         .await
     }
 
+    /// Everything that their app has told.
+    pub fn diary(&self) -> Vec<Update> {
+        lock(&self.diary).clone()
+    }
+
     /// Every message that their app has shown, in the order in which it did.
     pub fn shown(&self) -> Vec<wire::Message> {
         let diary = lock(&self.diary);

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod chain;
+mod changes;
 mod chaos;
 mod contract;
 mod conversation;

@@ -349,3 +349,38 @@ async fn a_mark_comes_back_on_the_persons_subject() {
     assert_eq!(echo.headers.unwrap().get(MARK).unwrap().as_str(), "token 1");
     running.stop().await;
 }
+
+#[tokio::test]
+async fn what_becomes_of_a_message_is_told_to_those_who_see_it() {
+    let world = World::new().await;
+    let (alice, bob, conversation) = world.pair().await;
+    let message = world.send(conversation, alice, 1).await;
+    let (_, running) = world.start().await;
+    // Bob has left: what is edited now is nothing to him, what is recalled is.
+    let position = place(&world.say(conversation, alice, 2).await).1.position;
+    let left = "UPDATE member SET left_seq = 2, left_position = $1 WHERE account_id = $2";
+    eventually("relations has them", async || {
+        let done = sqlx::query(left).bind(position as i64).bind(bob.0).execute(&world.pool).await.unwrap();
+        done.rows_affected() == 1
+    })
+    .await;
+    running.stop().await;
+    let (mut to_alice, mut to_bob) = (listen(&world.bus, alice).await, listen(&world.bus, bob).await);
+    let (projections, running) = world.start().await;
+    world.change(world.edited(message, "edited")).await;
+    let edited = frame(&mut to_alice).await;
+    assert_eq!((&edited["event"], &edited["message"]["body"]["text"]), (&json!("message.edited"), &json!("edited")));
+    assert!(edited["message"]["edited_at"].is_string() && edited["message"].get("reactions").is_none(), "{edited}");
+    let reacted =
+        natter_domain::message::Event::Reacted { message, account_id: alice, emoji: "x".to_owned(), count: 1 };
+    world.change(reacted).await;
+    assert_eq!(frame(&mut to_alice).await["event"], "message.reacted");
+    let token = world.change(natter_domain::message::Event::Recalled { message, by: alice }).await;
+    let recalled = frame(&mut to_alice).await;
+    assert_eq!((&recalled["event"], &recalled["message"]["body"]), (&json!("message.recalled"), &json!(null)));
+    assert_eq!(frame(&mut to_bob).await, recalled, "the first that he hears of it");
+    projections.wait(&token, &ALL).await.unwrap();
+    let seen = projections.message().one(bob, conversation, message.message_id).await.unwrap().unwrap();
+    assert_eq!((seen.body, seen.recalled_at.is_some()), (None, true));
+    running.stop().await;
+}

@@ -307,3 +307,32 @@ async fn ended_sessions_are_told_since_a_moment() {
     assert!(!all.contains(&open));
     running.stop().await;
 }
+
+#[tokio::test]
+async fn who_has_left_sees_a_message_as_it_was_then() {
+    let world = World::new().await;
+    let (alice, bob, conversation) = world.pair().await;
+    let message = world.send(conversation, alice, 1).await;
+    world.change(world.edited(message, "before")).await;
+    let left = crate::support::place(&world.say(conversation, alice, 2).await).1.position;
+    let (projections, running) = world.start().await;
+    let sql = "UPDATE member SET left_seq = 2, left_position = $1 WHERE account_id = $2";
+    sqlx::query(sql).bind(left as i64).bind(bob.0).execute(&world.pool).await.unwrap();
+    world.change(world.edited(message, "after")).await;
+    let emoji = "x".to_owned();
+    let token =
+        world.change(natter_domain::message::Event::Reacted { message, account_id: alice, emoji, count: 1 }).await;
+    projections.wait(&token, &Projection::ALL).await.unwrap();
+    let body = |text: &str| Some(wire::Body::Text { text: text.to_owned() });
+    let one =
+        async |viewer| projections.message().one(viewer, conversation, message.message_id).await.unwrap().unwrap();
+    let (of_alice, of_bob) = (one(alice).await, one(bob).await);
+    let mine = wire::MessageReaction { emoji: "x".to_owned(), count: 1, mine: true };
+    assert_eq!((of_alice.body.clone(), of_alice.reactions.clone()), (body("after"), Some(vec![mine])));
+    assert_eq!((of_bob.body.clone(), of_bob.reactions.clone()), (body("before"), Some(vec![])));
+    for (viewer, expected) in [(alice, of_alice), (bob, of_bob)] {
+        let page = projections.message().page(viewer, conversation, Range { limit: 10, ..Range::default() }).await;
+        assert_eq!(page.unwrap().unwrap()[1], expected, "a page says the same");
+    }
+    running.stop().await;
+}

@@ -4,7 +4,9 @@
 use natter_domain::{
     AccountId, Address, ConversationId, Event, FriendshipId, MessageId, RequestId, Sealed, SessionId, account,
     conversation::{self, BodyKind},
-    friendship, inbox, session,
+    friendship, inbox,
+    message::{self, Place},
+    session,
 };
 use natter_projections::{Projection, Projections, Settings};
 use natter_streams::{
@@ -258,6 +260,25 @@ impl World {
         self.append(conversation::address(conversation), &self.message(conversation, sender, seq)).await
     }
 
+    /// Sends, and says where the message is.
+    pub async fn send(&self, conversation_id: ConversationId, sender: AccountId, seq: u64) -> Place {
+        let event = self.message(conversation_id, sender, seq);
+        let conversation::Event::MessageSent { message_id, .. } = event else { unreachable!("it is sent") };
+        self.append(conversation::address(conversation_id), &event).await;
+        Place { conversation_id, message_id, seq, sender: Some(sender), sent_at: clock::now() }
+    }
+
+    /// What becomes of a message.
+    pub async fn change(&self, event: message::Event) -> Positions {
+        let place = *event.message();
+        self.append(message::address(place.conversation_id, place.message_id), &event).await
+    }
+
+    pub fn edited(&self, message: Place, text: &str) -> message::Event {
+        let body = self.sealed(message.conversation_id.0, &format!(r#"{{"kind":"text","text":"{text}"}}"#));
+        message::Event::Edited { message, body, body_kind: BodyKind::Text, size: 8, fingerprint: id::new() }
+    }
+
     pub async fn read(&self, reader: AccountId, conversation_id: ConversationId, seq: u64) -> Positions {
         let cursors = vec![inbox::Cursor { conversation_id, seq, peer: None }];
         self.append(inbox::address(reader), &inbox::Event::CursorsAdvanced { cursors }).await
@@ -286,7 +307,20 @@ impl World {
         let session = self.sign_in(alice).await;
         self.sign_in(bob).await;
         for seq in 1..=20 {
-            self.say(conversation, if seq % 3 == 0 { bob } else { alice }, seq).await;
+            let message = self.send(conversation, if seq % 3 == 0 { bob } else { alice }, seq).await;
+            let (by, emoji) = (bob, "x".to_owned());
+            match seq {
+                4 | 8 => drop(self.change(self.edited(message, "edited")).await),
+                5 => drop(self.change(message::Event::Pinned { message, by }).await),
+                6 => {
+                    let reacted = message::Event::Reacted { message, account_id: bob, emoji, count: 1 };
+                    self.change(reacted).await;
+                }
+                _ => {}
+            }
+            if seq == 8 {
+                self.change(message::Event::Recalled { message, by: alice }).await;
+            }
         }
         self.read(bob, conversation, 4).await;
         self.read(bob, conversation, 9).await;
