@@ -129,6 +129,12 @@ fn told(push: &wire::Push) -> String {
         wire::Push::FriendRequested { .. } => "a friend request".to_owned(),
         wire::Push::FriendAccepted { .. } => "the friend request accepted".to_owned(),
         wire::Push::FriendRejected { .. } => "the friend request rejected".to_owned(),
+        wire::Push::MessageEdited { .. } => "a message edited".to_owned(),
+        wire::Push::MessageRecalled { .. } => "a message recalled".to_owned(),
+        wire::Push::MessageReacted { emoji, .. } => format!("a reaction: {emoji}"),
+        wire::Push::MessageUnreacted { emoji, .. } => format!("a reaction taken back: {emoji}"),
+        wire::Push::MessagePinned { .. } => "a message pinned".to_owned(),
+        wire::Push::MessageUnpinned { .. } => "a message unpinned".to_owned(),
     }
 }
 
