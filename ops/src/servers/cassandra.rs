@@ -129,7 +129,7 @@ impl Home {
             let doors = Doors { native: native_port, storage: storage_port };
             say(&format!("cassandra    starting on 127.0.0.1:{native_port} (data in {})", show(&self.data())));
             self.prepare(doors)?;
-            let process = Process::start("cassandra", self.server()?, &self.log(), Signal::TERM).await?;
+            let process = Process::start("cassandra", self.server()?, &self.log(), self.gentle()).await?;
             if self.is_ready(&process, doors, say).await? {
                 native.remember(native_port);
                 storage.remember(storage_port);
@@ -207,6 +207,14 @@ impl Home {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         bail!("cassandra is not ready after {} s; see {}", PATIENCE_TO_START.as_secs(), self.log().display())
+    }
+
+    /// What tests leave is thrown away: they need not wait for it to be put in order.
+    fn gentle(&self) -> Signal {
+        match self.shape {
+            Shape::Node => Signal::TERM,
+            Shape::Tests => Signal::KILL,
+        }
     }
 
     fn data(&self) -> PathBuf {
