@@ -291,7 +291,7 @@ fn random_joins_leaves_and_sends_keep_numbers_and_stays_as_the_model_has_them() 
         model.stays.insert(ALICE, vec![(0, None)]);
         for (actor, command) in asks {
             let context = Context { actor: Some(actor), session: None, now: min(0) };
-            let answer = Conversation::decide(&state, &context, &command);
+            let answer = Conversation::decide(&state, &state, &context, &command);
             let before = model.stays.clone();
             let expected = model.ask(actor, &command);
             prop_assert_eq!(answer.as_ref().err(), expected.as_ref().err(), "{:?}: {:?}", actor, command);

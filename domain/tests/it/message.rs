@@ -23,7 +23,7 @@ const PLACE: Place = Place { conversation_id: HERE, message_id: HELLO, seq: 3, s
 /// Alice and Bob talk.
 fn talk() -> conversation::State {
     let mut state = conversation::State::default();
-    let started = conversation::Event::Started { kind: Kind::Direct, members: vec![ALICE, BOB] };
+    let started = conversation::Event::started_direct([ALICE, BOB]);
     conversation::Conversation::evolve(&mut state, &started);
     state
 }

@@ -52,7 +52,7 @@ impl Default for Settings {
 #[derive(Clone, PartialEq, Debug)]
 pub enum Update {
     /// The next message of its conversation.
-    Message(wire::Message),
+    Message(Box<wire::Message>),
     /// A conversation as it was when the state was read.
     Conversation(Box<wire::OwnConversation>),
     /// Any push, as it came, also one that tells nothing new. Messages come as [`Update::Message`] only.
@@ -286,7 +286,7 @@ impl Run {
 
     async fn hand_on(&self, messages: Vec<wire::Message>) -> Result<(), Stop> {
         for message in messages {
-            self.tell(Update::Message(message)).await?;
+            self.tell(Update::Message(Box::new(message))).await?;
         }
         Ok(())
     }

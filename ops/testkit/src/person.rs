@@ -157,7 +157,7 @@ impl Person {
     pub async fn sees(&self, text: &str) -> wire::Message {
         let body = Some(text_body(text));
         self.sees_that(&format!("{text:?}"), |update| match update {
-            Update::Message(message) if message.body == body => Some(message.clone()),
+            Update::Message(message) if message.body == body => Some((**message).clone()),
             _ => None,
         })
         .await
@@ -190,7 +190,7 @@ impl Person {
     pub fn shown(&self) -> Vec<wire::Message> {
         let diary = lock(&self.diary);
         let messages = diary.iter().filter_map(|update| match update {
-            Update::Message(message) => Some(message.clone()),
+            Update::Message(message) => Some((**message).clone()),
             _ => None,
         });
         messages.collect()

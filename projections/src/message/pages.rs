@@ -27,9 +27,12 @@ struct Key {
     spans: Vec<Span>,
 }
 
+/// Oldest first.
+struct Page(Vec<Message>);
+
 pub(crate) struct Pages {
     store: Arc<dyn HistoryStore>,
-    shelf: Shelf<Key, Vec<Message>>,
+    shelf: Shelf<Key, Page>,
 }
 
 /// How old an answer may be.
@@ -67,29 +70,29 @@ impl Pages {
         let (store, asked) = (self.store.clone(), key.clone());
         let page = self.shelf.get(key, fresh.needed(), fresh.now, async move {
             metrics::page_read();
-            store.page(asked.conversation, &asked.spans, Order::OldestFirst, limit).await
+            store.page(asked.conversation, &asked.spans, Order::OldestFirst, limit).await.map(Page)
         });
-        let page = page.await?;
+        let Page(messages) = &*page.await?;
         metrics::page_shown();
-        if (page.len() as u64) < expected {
+        if (messages.len() as u64) < expected {
             // History lags behind what is known of the conversation: it is asked for the newest that it has.
             return self.store.page(conversation, spans, order, limit).await;
         }
         Ok(match order {
-            Order::OldestFirst => page.to_vec(),
-            Order::NewestFirst => page.iter().rev().cloned().collect(),
+            Order::OldestFirst => messages.clone(),
+            Order::NewestFirst => messages.iter().rev().cloned().collect(),
         })
     }
 }
 
-fn weigh(page: &Vec<Message>) -> usize {
+fn weigh(page: &Page) -> usize {
     let body = |message: &Message| match &message.body {
         Some(Body::Sealed(sealed)) => sealed.bytes.len(),
         Some(Body::System(json)) => json.len(),
         None => 0,
     };
     let reactions = |message: &Message| message.reactions.keys().map(|emoji| emoji.len() + 16).sum::<usize>();
-    MESSAGE + page.iter().map(|message| MESSAGE + body(message) + reactions(message)).sum::<usize>()
+    MESSAGE + page.0.iter().map(|message| MESSAGE + body(message) + reactions(message)).sum::<usize>()
 }
 
 /// The first `limit` numbers of the spans in that order, as spans that rise.
