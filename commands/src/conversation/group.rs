@@ -61,7 +61,7 @@ impl Conversations<'_> {
         let command = Command::StartGroup {
             name: self.seal(conversation_id, name),
             members: members.to_vec(),
-            strangers: asked.strangers(),
+            friends: asked.friends(),
         };
         let content = format!("start group {:?} {members:?}", name.as_str());
         let outcome = self.decide(by, conversation_id, command, &content, members.len()).await;
@@ -78,7 +78,7 @@ impl Conversations<'_> {
             true => self.ask(me, accounts, &|account| state.members.contains_key(&account)).await?,
             false => Asked::default(),
         };
-        let command = Command::AddMembers { accounts: accounts.to_vec(), strangers: asked.strangers() };
+        let command = Command::AddMembers { accounts: accounts.to_vec(), friends: asked.friends() };
         let outcome = self.decide(by, id, command, &format!("add to {id} {accounts:?}"), accounts.len()).await;
         let outcome = outcome.map_err(|refused| asked.explain(refused))?;
         let account_ids = match outcome.events.into_iter().next() {
@@ -163,8 +163,8 @@ impl Conversations<'_> {
 struct Asked(Vec<(usize, AccountId, Relation)>);
 
 impl Asked {
-    fn strangers(&self) -> Vec<AccountId> {
-        self.0.iter().filter(|(.., it)| *it != Relation::Friend).map(|(_, account, _)| *account).collect()
+    fn friends(&self) -> Vec<AccountId> {
+        self.0.iter().filter(|(.., it)| *it == Relation::Friend).map(|(_, account, _)| *account).collect()
     }
 
     /// Who does not exist is no friend either, but that is said in other words.

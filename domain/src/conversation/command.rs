@@ -14,15 +14,16 @@ pub enum Command {
     StartGroup {
         name: Sealed,
         members: Vec<AccountId>,
-        /// Those of the members who are no friends of the actor, as was asked of the friendships just before. It rides in
-        /// the command so that a repeat, which is not decided, is not refused for what has changed since.
-        strangers: Vec<AccountId>,
+        /// Those of the members who are friends of the actor, as was asked of the friendships just before. They ride in the
+        /// command so that a repeat, which is not decided, is not refused for what has changed since. Who was not asked
+        /// about is no friend: what was looked at before may have changed by the decision.
+        friends: Vec<AccountId>,
     },
     /// The actor adds friends of theirs.
     AddMembers {
         accounts: Vec<AccountId>,
         /// As in [`Self::StartGroup`].
-        strangers: Vec<AccountId>,
+        friends: Vec<AccountId>,
     },
     /// The actor leaves, or the owner removes somebody.
     RemoveMember {

@@ -47,8 +47,8 @@ impl crate::Refusal for Refusal {
 pub fn decide(state: &State, context: &Context, command: &Command) -> Result<Vec<Event>, Refusal> {
     match command {
         Command::StartDirect { members } => start_direct(state, *members),
-        Command::StartGroup { name, members, strangers } => start_group(state, context, name, members, strangers),
-        Command::AddMembers { accounts, strangers } => add(state, context, accounts, strangers),
+        Command::StartGroup { name, members, friends } => start_group(state, context, name, members, friends),
+        Command::AddMembers { accounts, friends } => add(state, context, accounts, friends),
         Command::RemoveMember { account } => remove(state, context, *account),
         Command::Rename { name } => rename(state, context, name),
         Command::Send { message_id, body, body_kind, size } => {
@@ -79,7 +79,7 @@ fn start_group(
     context: &Context,
     name: &Sealed,
     members: &[AccountId],
-    strangers: &[AccountId],
+    friends: &[AccountId],
 ) -> Result<Vec<Event>, Refusal> {
     let owner = context.actor.ok_or(Refusal::NotFound)?;
     let members: Vec<AccountId> = distinct(std::iter::once(&owner).chain(members)).collect();
@@ -91,30 +91,25 @@ fn start_group(
             && members.iter().all(|it| state.members.contains_key(it));
         return if same { Ok(vec![]) } else { Err(Refusal::StartedOtherwise) };
     }
-    may_come(0, &members, strangers, owner)?;
+    may_come(0, &members, friends, owner)?;
     Ok(vec![Event::Started { kind: Kind::Group, members, name: Some(name.clone()), owner: Some(owner) }])
 }
 
 /// CNV-5.
-fn add(
-    state: &State,
-    context: &Context,
-    accounts: &[AccountId],
-    strangers: &[AccountId],
-) -> Result<Vec<Event>, Refusal> {
+fn add(state: &State, context: &Context, accounts: &[AccountId], friends: &[AccountId]) -> Result<Vec<Event>, Refusal> {
     let by = group_member(state, context)?;
     let newcomers: Vec<AccountId> = distinct(accounts).filter(|it| !state.members.contains_key(it)).collect();
     if newcomers.is_empty() {
         return Ok(vec![]);
     }
-    may_come(state.members.len(), &newcomers, strangers, by)?;
+    may_come(state.members.len(), &newcomers, friends, by)?;
     Ok(vec![Event::MembersJoined { seq: next_seq(state), account_ids: newcomers, by }])
 }
 
 /// All of them or none.
-fn may_come(present: usize, newcomers: &[AccountId], strangers: &[AccountId], by: AccountId) -> Result<(), Refusal> {
-    let strangers: BTreeSet<&AccountId> = strangers.iter().collect();
-    if newcomers.iter().any(|it| *it != by && strangers.contains(it)) {
+fn may_come(present: usize, newcomers: &[AccountId], friends: &[AccountId], by: AccountId) -> Result<(), Refusal> {
+    let friends: BTreeSet<&AccountId> = friends.iter().collect();
+    if newcomers.iter().any(|it| *it != by && !friends.contains(it)) {
         return Err(Refusal::NotFriends);
     }
     if present + newcomers.len() > limit::GROUP_MEMBERS_MAX {

@@ -147,13 +147,13 @@ impl Lawful for Conversation {
             size,
         });
         let some = || vec(people(), 0..4);
-        let group = (seals(), some(), vec(people(), 0..2)).prop_map(|(name, members, strangers)| Command::StartGroup {
+        let group = (seals(), some(), vec(people(), 0..4)).prop_map(|(name, members, friends)| Command::StartGroup {
             name,
             members,
-            strangers,
+            friends,
         });
         let add =
-            (some(), vec(people(), 0..2)).prop_map(|(accounts, strangers)| Command::AddMembers { accounts, strangers });
+            (some(), vec(people(), 0..4)).prop_map(|(accounts, friends)| Command::AddMembers { accounts, friends });
         let remove = people().prop_map(|account| Command::RemoveMember { account });
         let rename = seals().prop_map(|name| Command::Rename { name });
         let any = prop_oneof![1 => start, 2 => group, 4 => send, 3 => add, 3 => remove, 1 => rename];

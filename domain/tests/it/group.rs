@@ -21,7 +21,7 @@ fn given<const N: usize>(history: [Event; N]) -> scenario::Given<Conversation> {
 }
 
 fn start(members: &[AccountId]) -> Command {
-    Command::StartGroup { name: sealed("name"), members: members.to_vec(), strangers: vec![] }
+    Command::StartGroup { name: sealed("name"), members: members.to_vec(), friends: members.to_vec() }
 }
 
 fn started(members: &[AccountId]) -> Event {
@@ -33,7 +33,7 @@ fn direct() -> Event {
 }
 
 fn add(accounts: &[AccountId]) -> Command {
-    Command::AddMembers { accounts: accounts.to_vec(), strangers: vec![] }
+    Command::AddMembers { accounts: accounts.to_vec(), friends: accounts.to_vec() }
 }
 
 fn joined(seq: u64, account_ids: &[AccountId], by: AccountId) -> Event {
@@ -93,13 +93,21 @@ fn a_group_begins_once() {
 
 #[test]
 fn one_stranger_and_nobody_is_added() {
-    let with = |strangers| Command::AddMembers { accounts: vec![BOB, CAROL], strangers };
-    given([started(&[ALICE])]).when(with(vec![CAROL])).by(ALICE).refused(Refusal::NotFriends);
-    given([started(&[ALICE])]).when(with(vec![])).by(ALICE).then([joined(2, &[BOB, CAROL], ALICE)]);
+    let with = |friends| Command::AddMembers { accounts: vec![BOB, CAROL], friends };
+    given([started(&[ALICE])]).when(with(vec![BOB])).by(ALICE).refused(Refusal::NotFriends);
+    given([started(&[ALICE])]).when(with(vec![BOB, CAROL])).by(ALICE).then([joined(2, &[BOB, CAROL], ALICE)]);
     // Who is in already stays in, whoever they are to the one who adds.
-    given([started(&[ALICE, CAROL])]).when(with(vec![CAROL])).by(ALICE).then([joined(2, &[BOB], ALICE)]);
-    let group = Command::StartGroup { name: sealed("name"), members: vec![BOB], strangers: vec![BOB] };
+    given([started(&[ALICE, CAROL])]).when(with(vec![BOB])).by(ALICE).then([joined(2, &[BOB], ALICE)]);
+    let group = Command::StartGroup { name: sealed("name"), members: vec![BOB], friends: vec![] };
     given([]).when(group).by(ALICE).refused(Refusal::NotFriends);
+}
+
+/// They were in when the friendships were asked, and are not when it is decided.
+#[test]
+fn who_was_not_asked_about_is_no_friend() {
+    let back = Command::AddMembers { accounts: vec![BOB], friends: vec![] };
+    let history = [started(&[ALICE, BOB]), left(2, BOB, BOB, 0)];
+    given(history).when(back).by(ALICE).refused(Refusal::NotFriends);
 }
 
 #[test]

@@ -18,12 +18,12 @@ impl TryFrom<ConversationNew> for New {
         let ConversationNew { kind, with, name, members } = given;
         match kind.as_str() {
             "direct" => {
-                absent("/name", name)?;
-                absent("/members", members)?;
+                absent("/name", name.as_ref())?;
+                absent("/members", members.as_ref())?;
                 Ok(Self::Direct { with: AccountId(with.ok_or_else(|| missing("/with"))?) })
             }
             "group" => {
-                absent("/with", with)?;
+                absent("/with", with.as_ref())?;
                 let name = group_name(&name.ok_or_else(|| missing("/name"))?)?;
                 let members = accounts("/members", &members.ok_or_else(|| missing("/members"))?)?;
                 Ok(Self::Group { name, members })
@@ -45,7 +45,7 @@ pub fn accounts(pointer: &str, ids: &[Uuid]) -> Result<Vec<AccountId>, Problem> 
     Ok(ids.iter().copied().map(AccountId).collect())
 }
 
-fn absent<T>(pointer: &str, field: Option<T>) -> Result<(), Problem> {
+fn absent<T>(pointer: &str, field: Option<&T>) -> Result<(), Problem> {
     match field {
         Some(_) => Err(Problem::invalid(pointer, "has no place in a conversation of this kind")),
         None => Ok(()),
@@ -64,8 +64,9 @@ mod tests {
 
     #[track_caller]
     fn refused(given: ConversationNew, pointer: &str) {
-        let Err(problem) = New::try_from(given.clone()) else { panic!("{given:?} was taken") };
-        assert_eq!(problem.errors[0].pointer, pointer, "{given:?}");
+        let told = format!("{given:?}");
+        let Err(problem) = New::try_from(given) else { panic!("{told} was taken") };
+        assert_eq!(problem.errors[0].pointer, pointer, "{told}");
     }
 
     #[test]

@@ -73,6 +73,22 @@ async fn people<const N: usize>(world: &World, names: [&str; N]) -> [AccountId; 
     people
 }
 
+/// A group in which a little happens.
+pub async fn lives(world: &World) {
+    let [dave, erin] = people(world, ["dave", "erin"]).await;
+    let mut group = Group::start(world, &[dave]).await;
+    for _ in 0..3 {
+        let joined_seq = group.last_seq;
+        let joining = group.joining(&[erin]);
+        group.append(joining).await;
+        let saying = group.saying();
+        group.append(saying).await;
+        group.append(group.renaming("a little")).await;
+        let leaving = group.leaving(erin, joined_seq);
+        group.append(leaving).await;
+    }
+}
+
 async fn caught_up(projections: &Projections) {
     projections.catch_up(&ALL).await.unwrap();
 }

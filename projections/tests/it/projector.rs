@@ -56,6 +56,7 @@ async fn rebuilt_is_live() {
     // Live: projected event by event, as they come.
     let (projections, running) = world.start().await;
     world.live_a_little().await;
+    crate::group::lives(&world).await;
     projections.catch_up(&Projection::ALL).await.unwrap();
     running.stop().await;
     let live = dump(&world.pool).await;
