@@ -5,7 +5,7 @@ use natter_domain::{
     AccountId, Address, ConversationId, Event, FriendshipId, MessageId, RequestId, Sealed, SessionId, account,
     conversation::{self, BodyKind},
     friendship, inbox,
-    message::{self, Place},
+    message,
     session,
 };
 use natter_projections::{Projection, Projections, Settings};
@@ -261,11 +261,11 @@ impl World {
     }
 
     /// Sends, and says where the message is.
-    pub async fn send(&self, conversation_id: ConversationId, sender: AccountId, seq: u64) -> Place {
+    pub async fn send(&self, conversation_id: ConversationId, sender: AccountId, seq: u64) -> message::Place {
         let event = self.message(conversation_id, sender, seq);
         let conversation::Event::MessageSent { message_id, .. } = event else { unreachable!("it is sent") };
         self.append(conversation::address(conversation_id), &event).await;
-        Place { conversation_id, message_id, seq, sender: Some(sender), sent_at: clock::now() }
+        message::Place { conversation_id, message_id, seq, sender: Some(sender), sent_at: clock::now() }
     }
 
     /// What becomes of a message.
@@ -274,7 +274,7 @@ impl World {
         self.append(message::address(place.conversation_id, place.message_id), &event).await
     }
 
-    pub fn edited(&self, message: Place, text: &str) -> message::Event {
+    pub fn edited(&self, message: message::Place, text: &str) -> message::Event {
         let body = self.sealed(message.conversation_id.0, &format!(r#"{{"kind":"text","text":"{text}"}}"#));
         message::Event::Edited { message, body, body_kind: BodyKind::Text, size: 8, fingerprint: id::new() }
     }
