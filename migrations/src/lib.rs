@@ -23,6 +23,22 @@ pub const POSTGRES: &[(i64, &str, &str)] = &[
     (13, "sync", include_str!("../postgres/0013_sync.sql")),
 ];
 
+/// Number, name and text of every file in `scylla/`; a test compares with the folder. They are applied by who has a
+/// driver, statement by statement.
+pub const SCYLLA: &[(i64, &str, &str)] = &[(1, "history", include_str!("../scylla/0001_history.cql"))];
+
+/// What an applied file is known by, as hexadecimal digits.
+pub fn checksum(number: i64, name: &'static str, text: &'static str) -> String {
+    let file = Migration::new(number, Cow::Borrowed(name), MigrationType::Simple, Cow::Borrowed(text), false);
+    file.checksum.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The statements of a file: without its comments, parted at semicolons, of which no text of ours has any inside.
+pub fn statements(text: &str) -> Vec<String> {
+    let code: Vec<&str> = text.lines().map(|line| line.split_once("--").map_or(line, |(code, _)| code)).collect();
+    code.join("\n").split(';').map(str::trim).filter(|statement| !statement.is_empty()).map(str::to_owned).collect()
+}
+
 /// Brings the database to the newest shape. Safe to call from many processes: the first takes a lock.
 pub async fn apply(pool: &PgPool) -> Result<(), MigrateError> {
     let migrations = POSTGRES.iter().map(|&(number, name, sql)| {
@@ -33,15 +49,37 @@ pub async fn apply(pool: &PgPool) -> Result<(), MigrateError> {
 
 #[cfg(test)]
 mod tests {
-    use super::POSTGRES;
+    use super::{POSTGRES, SCYLLA, checksum, statements};
 
     #[test]
     fn every_file_is_embedded() {
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/postgres");
-        let mut files: Vec<_> =
-            std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
-        files.sort();
-        let embedded: Vec<_> = POSTGRES.iter().map(|(number, name, _)| format!("{number:04}_{name}.sql")).collect();
-        assert_eq!(files, embedded);
+        assert_eq!(files("postgres"), embedded(POSTGRES, "sql"));
+        assert_eq!(files("scylla"), embedded(SCYLLA, "cql"));
+    }
+
+    fn files(folder: &str) -> Vec<String> {
+        let folder = format!("{}/{folder}", env!("CARGO_MANIFEST_DIR"));
+        let files = std::fs::read_dir(folder).expect("the folder is there");
+        let mut names: Vec<_> = files
+            .map(|file| file.expect("a file can be listed").file_name().into_string().expect("its name is text"))
+            .collect();
+        names.sort();
+        names
+    }
+
+    fn embedded(files: &[(i64, &str, &str)], ending: &str) -> Vec<String> {
+        files.iter().map(|(number, name, _)| format!("{number:04}_{name}.{ending}")).collect()
+    }
+
+    #[test]
+    fn a_file_is_parted_into_statements_without_comments() {
+        let text = "-- one; two\nCREATE a (\n    b int -- three;\n);\n\nCREATE c;\n-- end\n";
+        assert_eq!(statements(text), ["CREATE a (\n    b int \n)", "CREATE c"]);
+    }
+
+    #[test]
+    fn another_text_has_another_checksum() {
+        assert_eq!(checksum(1, "one", "a"), checksum(1, "one", "a"));
+        assert_ne!(checksum(1, "one", "a"), checksum(1, "one", "b"));
     }
 }

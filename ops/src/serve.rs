@@ -124,7 +124,10 @@ impl Process {
         stop: &CancellationToken,
     ) -> Result<()> {
         let run = settings.has(Role::Projections);
-        let projection_settings = natter_projections::Settings { database_url: database_url.to_owned() };
+        let projection_settings = natter_projections::Settings {
+            database_url: database_url.to_owned(),
+            history: natter_projections::HistoryKind::Postgres,
+        };
         let (leases, keyring) = (self.leases.clone(), self.keyring.clone());
         let (projections, tasks) =
             Projections::start(projection_settings, leases, feeds, keyring, run, stop.clone()).await?;

@@ -11,6 +11,13 @@ pub enum Error {
         #[source]
         source: sqlx::Error,
     },
+    /// The cluster of message history: not there, too slow, or of another mind.
+    #[error("{what}")]
+    History {
+        what: &'static str,
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     #[error(transparent)]
     Log(#[from] LogError),
     #[error("{what}")]
@@ -45,6 +52,12 @@ impl Error {
         move |source| Self::Database { what, source }
     }
 
+    pub(crate) fn history<E: Into<Box<dyn std::error::Error + Send + Sync>>>(
+        what: &'static str,
+    ) -> impl FnOnce(E) -> Self {
+        move |source| Self::History { what, source: source.into() }
+    }
+
     pub(crate) fn bus<E: Into<Box<dyn std::error::Error + Send + Sync>>>(what: &'static str) -> impl FnOnce(E) -> Self {
         move |source| Self::Bus { what, source: source.into() }
     }
@@ -69,6 +82,7 @@ impl Error {
             Self::Database { source, .. } => natter_streams::error::is_passing(source),
             Self::Log(error) => error.is_passing(),
             Self::Shared(error) => error.is_passing(),
+            Self::History { .. } => true,
             _ => false,
         }
     }

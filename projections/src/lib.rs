@@ -37,7 +37,7 @@ pub use projector::{Projection, Step};
 use crate::{
     delivery::Delivery,
     message::{
-        HistoryStore, PostgresHistory,
+        HistoryStore, PostgresHistory, ScyllaHistory,
         pages::{Fresh, Pages},
         project::History,
     },
@@ -64,6 +64,18 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 pub struct Settings {
     /// The log's PostgreSQL: checkpoints stand beside the rows.
     pub database_url: String,
+    /// Where messages are kept.
+    pub history: HistoryKind,
+}
+
+/// The homes that message history can have.
+#[derive(Clone, Default, Debug)]
+pub enum HistoryKind {
+    /// Beside the log: for one machine.
+    #[default]
+    Postgres,
+    /// A cluster that speaks CQL.
+    Scylla(message::scylla::Settings),
 }
 
 /// The read side of this process; a cheap handle.
@@ -118,7 +130,7 @@ impl Projections {
     ) -> Result<Self, Error> {
         let writing = sql::projectors(&settings.database_url).await?;
         let pool = sql::queries(&settings.database_url).await?;
-        let history = Arc::new(PostgresHistory::new(pool.clone(), writing.clone()));
+        let history = history(settings.history, &pool, &writing, stop)?;
         let pages = Pages::new(history.clone());
         let progress = Arc::new(Progress::new(feeds.clone()));
         tokio::spawn(progress::watch(progress.clone(), pool.clone(), bus.clone(), stop.clone()));
@@ -238,4 +250,16 @@ impl Projections {
     pub fn sync(&self) -> sync::Query<'_> {
         sync::Query(&self.0)
     }
+}
+
+fn history(
+    kind: HistoryKind,
+    pool: &PgPool,
+    writing: &PgPool,
+    stop: &CancellationToken,
+) -> Result<Arc<dyn HistoryStore>, Error> {
+    Ok(match kind {
+        HistoryKind::Postgres => Arc::new(PostgresHistory::new(pool.clone(), writing.clone())),
+        HistoryKind::Scylla(settings) => Arc::new(ScyllaHistory::open(settings, writing.clone(), stop)?),
+    })
 }

@@ -5,6 +5,7 @@ pub(crate) mod pages;
 mod postgres;
 pub(crate) mod project;
 mod query;
+pub mod scylla;
 mod store;
 
 pub use change::{Body, Change, Message, What};
@@ -12,4 +13,5 @@ pub use postgres::PostgresHistory;
 pub use project::system_body;
 pub(crate) use query::shown;
 pub use query::{Query, Range};
+pub use scylla::ScyllaHistory;
 pub use store::{HistoryStore, Order, Span};

@@ -11,6 +11,7 @@ mod projector;
 mod promises;
 mod query;
 mod repair;
+mod scylla;
 mod slow;
 mod support;
 mod sync;

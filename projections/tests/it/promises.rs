@@ -2,6 +2,7 @@
 //! its checkpoint at the begin of a lane.
 
 mod later;
+mod wide;
 
 use natter_domain::{AccountId, ConversationId, KeyId, MessageId, Sealed, Timestamp};
 use natter_projections::{
@@ -31,6 +32,7 @@ pub async fn hold(store: &dyn HistoryStore) {
     the_newest_of_each_conversation_in_one_query(store).await;
     a_body_comes_back_as_it_went(store).await;
     later::hold(store).await;
+    wide::hold(store).await;
 }
 
 fn at(position: u64) -> Link {

@@ -8,7 +8,7 @@ use natter_domain::{
     message,
     session,
 };
-use natter_projections::{Projection, Projections, Settings};
+use natter_projections::{HistoryKind, Projection, Projections, Settings};
 use natter_streams::{
     Draft, Lane, Link, Log, Node, Positions,
     bus::Bus,
@@ -45,6 +45,8 @@ pub struct World {
     pub bus: Bus,
     pub nats_url: String,
     pub keyring: Arc<Keyring>,
+    /// Where [`Self::open`] keeps messages: in PostgreSQL, unless a test says otherwise.
+    pub history: HistoryKind,
     node: Node,
     directory: Directory,
     stop: CancellationToken,
@@ -101,12 +103,13 @@ impl World {
         let stop = CancellationToken::new();
         let directory = Directory::start(&log, &bus, &stop).await.expect("read who owns the lanes");
         let (node, end) = (Node::new("writer"), stop.clone().drop_guard());
-        Self { url, pool, log, feeds, bus, nats_url, keyring, node, directory, stop, end, lanes, sequences }
+        let history = HistoryKind::default();
+        Self { url, pool, log, feeds, bus, nats_url, keyring, history, node, directory, stop, end, lanes, sequences }
     }
 
     /// The read side, with nothing running.
     pub async fn open(&self) -> Projections {
-        let settings = Settings { database_url: self.url.clone() };
+        let settings = Settings { database_url: self.url.clone(), history: self.history.clone() };
         let opened = Projections::open(settings, &self.bus, self.feeds.clone(), self.keyring.clone(), &self.stop).await;
         opened.expect("open the read side")
     }
@@ -137,7 +140,7 @@ impl World {
         let bus = Bus::connect(&self.nats_url).await.expect("connect to the test's NATS");
         let feeds = Feeds::start(&log, &self.stop).await.expect("read the heads");
         let directory = Directory::start(&log, &bus, &self.stop).await.expect("read who owns the lanes");
-        let settings = Settings { database_url: url.to_owned() };
+        let settings = Settings { database_url: url.to_owned(), history: self.history.clone() };
         let opened = Projections::open(settings, &bus, feeds, self.keyring.clone(), &self.stop).await;
         let projections = opened.expect("open the read side");
         let context = Context { log, bus, node: Node::new(name), settings: lease::Settings::default(), directory };

@@ -14,7 +14,8 @@ const OURS: &[(&str, &[&str])] = &[
     ("natter-commands", &["natter-domain", "natter-streams"]),
     // Never commands: a decision based on a lagging view is a fault that only shows under load.
     // The wire types of the client, since delivery encodes frames: one definition of each shape.
-    ("natter-projections", &["natter-domain", "natter-streams", "natter-client"]),
+    // The tables, since whoever has a cluster's driver must shape its keyspace.
+    ("natter-projections", &["natter-domain", "natter-streams", "natter-client", "natter-migrations"]),
     ("natter-edge", &["natter-domain", "natter-streams", "natter-commands", "natter-projections", "natter-client"]),
     ("natter-ops", ALL),
     ("natter-testkit", ALL),

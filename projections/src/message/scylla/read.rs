@@ -1,0 +1,274 @@
+//! Reading: pages, counts, single messages, what changed.
+
+use super::{
+    Fault,
+    cell::{Cell, bucket, part, seqs},
+    row::{Kept, Row},
+    session::Session,
+    statement::Read,
+    walk::Walk,
+    write::{CHANGED, MESSAGE},
+};
+use crate::message::{Message, Order, Span};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use natter_domain::{AccountId, ConversationId, MessageId};
+use scylla::deserialize::row::DeserializeRow;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use uuid::Uuid;
+
+/// Statements that one read has under way.
+const AT_ONCE: usize = 32;
+/// Seqs in one statement.
+const SEQS: usize = 100;
+/// Entries of `changed` that are looked at together.
+const ENTRIES: usize = 200;
+
+impl Session {
+    /// The rows of a statement whose answer is bounded.
+    pub(super) async fn rows<R>(&self, which: Read, cells: &[Cell<'_>]) -> Result<Vec<R>, Fault>
+    where
+        R: for<'f, 'm> DeserializeRow<'f, 'm>,
+    {
+        let found = self.driver.execute_unpaged(self.statements.read(which), cells).await?.into_rows_result()?;
+        Ok(found.rows::<R>()?.collect::<Result<_, _>>()?)
+    }
+
+    pub(super) async fn page(
+        &self,
+        conversation: ConversationId,
+        spans: &[Span],
+        order: Order,
+        limit: u32,
+    ) -> Result<Vec<Message>, Fault> {
+        let mut messages = Vec::new();
+        let mut spans: Vec<Span> = spans.to_vec();
+        if order == Order::NewestFirst {
+            spans.reverse();
+        }
+        for span in spans {
+            let wanted = limit as usize - messages.len();
+            if wanted == 0 {
+                break;
+            }
+            let kept = self.span(conversation, span, order, wanted).await?;
+            messages.extend(self.as_of(kept, span.as_of).await?);
+        }
+        Ok(messages)
+    }
+
+    async fn span(
+        &self,
+        conversation: ConversationId,
+        span: Span,
+        order: Order,
+        wanted: usize,
+    ) -> Result<Vec<Kept>, Fault> {
+        let mut found = Vec::new();
+        let Some(range) = buckets(span) else { return Ok(found) };
+        let mut walk = Walk::new(self, conversation, MESSAGE, range, order);
+        while found.len() < wanted
+            && let Some(bucket) = walk.next().await?
+        {
+            self.fill(conversation, bucket, span, order, wanted, &mut found).await?;
+        }
+        Ok(found)
+    }
+
+    /// Reads on where rows turned out to be no messages yet.
+    async fn fill(
+        &self,
+        conversation: ConversationId,
+        bucket: u64,
+        mut span: Span,
+        order: Order,
+        wanted: usize,
+        found: &mut Vec<Kept>,
+    ) -> Result<(), Fault> {
+        let which = if order == Order::NewestFirst { Read::NewestFirst } else { Read::OldestFirst };
+        loop {
+            let lacking = wanted - found.len();
+            let cells: [Cell<'_>; 5] =
+                [conversation.into(), bucket.into(), span.after.into(), span.until.into(), (lacking as u64).into()];
+            let rows: Vec<Row> = self.rows(which, &cells).await?;
+            let end = rows.last().filter(|_| rows.len() == lacking).map(|row| row.1 as u64);
+            found.extend(rows.into_iter().filter_map(Kept::of));
+            let Some(end) = end.filter(|_| found.len() < wanted) else { return Ok(()) };
+            match order {
+                Order::NewestFirst => span.until = end.saturating_sub(1),
+                Order::OldestFirst => span.after = end,
+            }
+        }
+    }
+
+    pub(super) async fn last(
+        &self,
+        spans: &[(ConversationId, Span)],
+    ) -> Result<HashMap<ConversationId, Message>, Fault> {
+        let mut of: BTreeMap<Uuid, Vec<Span>> = BTreeMap::new();
+        for (conversation, span) in spans {
+            of.entry(conversation.0).or_default().push(*span);
+        }
+        let last = of.iter().map(|(id, spans)| self.page(ConversationId(*id), spans, Order::NewestFirst, 1)).collect();
+        let pages: Vec<Vec<Message>> = all(last).await?;
+        Ok(pages.into_iter().flatten().map(|message| (message.conversation_id, message)).collect())
+    }
+
+    pub(super) async fn unread(
+        &self,
+        viewer: AccountId,
+        spans: &[(ConversationId, Span)],
+    ) -> Result<HashMap<ConversationId, u64>, Fault> {
+        let counts = spans.iter().map(|&(conversation, span)| self.count(viewer, conversation, span)).collect();
+        let counts: Vec<u64> = all(counts).await?;
+        let mut unread = HashMap::new();
+        for ((conversation, _), count) in spans.iter().zip(counts) {
+            *unread.entry(*conversation).or_default() += count;
+        }
+        Ok(unread)
+    }
+
+    async fn count(&self, viewer: AccountId, conversation: ConversationId, span: Span) -> Result<u64, Fault> {
+        let mut count = 0;
+        let Some(range) = buckets(span) else { return Ok(count) };
+        let mut walk = Walk::new(self, conversation, MESSAGE, range, Order::NewestFirst);
+        while let Some(bucket) = walk.next().await? {
+            let cells: Vec<Cell<'_>> = vec![conversation.into(), bucket.into(), span.after.into(), span.until.into()];
+            let rows = self.driver.execute_iter(self.statements.read(Read::Senders).clone(), cells).await?;
+            let mut senders = rows.rows_stream::<(Option<Uuid>, Option<i64>, Option<i64>)>()?;
+            while let Some((sender, recalled_at, position)) = senders.try_next().await? {
+                let of_others = sender.is_some_and(|sender| sender != viewer.0);
+                count += u64::from(of_others && recalled_at.is_none() && position.is_some());
+            }
+        }
+        Ok(count)
+    }
+
+    pub(super) async fn by_ids(&self, conversation: ConversationId, ids: &[MessageId]) -> Result<Vec<Message>, Fault> {
+        let seqs: Vec<Option<u64>> = all(ids.iter().map(|id| self.seq_of(conversation, *id)).collect()).await?;
+        self.by_seqs(conversation, seqs.into_iter().flatten().collect()).await
+    }
+
+    async fn seq_of(&self, conversation: ConversationId, id: MessageId) -> Result<Option<u64>, Fault> {
+        let cells: [Cell<'_>; 2] = [conversation.into(), id.into()];
+        let rows: Vec<(Option<i64>,)> = self.rows(Read::SeqOf, &cells).await?;
+        Ok(rows.into_iter().find_map(|(seq,)| Some(seq? as u64)))
+    }
+
+    /// Those that exist, by rising seq.
+    async fn by_seqs(&self, conversation: ConversationId, wanted: BTreeSet<u64>) -> Result<Vec<Message>, Fault> {
+        let mut of: BTreeMap<u64, Vec<i64>> = BTreeMap::new();
+        for seq in wanted {
+            of.entry(bucket(seq)).or_default().push(seq as i64);
+        }
+        let mut chunks = Vec::new();
+        for (bucket, seqs) in &of {
+            chunks.extend(seqs.chunks(SEQS).map(|seqs| self.at_seqs(conversation, *bucket, seqs)));
+        }
+        let rows: Vec<Vec<Row>> = all(chunks).await?;
+        let mut messages: Vec<_> = rows.into_iter().flatten().filter_map(Kept::of).map(|kept| kept.message).collect();
+        messages.sort_unstable_by_key(|message| message.seq);
+        Ok(messages)
+    }
+
+    async fn at_seqs(&self, conversation: ConversationId, bucket: u64, seqs: &[i64]) -> Result<Vec<Row>, Fault> {
+        let cells: [Cell<'_>; 3] = [conversation.into(), bucket.into(), Cell::Numbers(seqs.to_vec())];
+        self.rows(Read::Seqs, &cells).await
+    }
+
+    /// An entry counts where it is the newest one of its message: each message comes once, where it stands now.
+    pub(super) async fn changed(
+        &self,
+        conversation: ConversationId,
+        after: u64,
+        until: u64,
+        limit: u32,
+    ) -> Result<Vec<Message>, Fault> {
+        let (mut found, limit) = (Vec::new(), limit as usize);
+        if after >= until {
+            return Ok(found);
+        }
+        let range = (part(after.saturating_add(1)), part(until));
+        let mut walk = Walk::new(self, conversation, CHANGED, range, Order::OldestFirst);
+        while found.len() < limit
+            && let Some(part) = walk.next().await?
+        {
+            let mut passed = after;
+            while found.len() < limit {
+                let entries = self.entries(conversation, part, passed, until).await?;
+                let newest = self.newest(conversation, &entries).await?;
+                found.extend(newest.into_iter().filter(|message| message.position <= after));
+                let Some(&(position, _)) = entries.last().filter(|_| entries.len() == ENTRIES) else { break };
+                passed = position;
+            }
+        }
+        found.truncate(limit);
+        Ok(found)
+    }
+
+    /// Positions and seqs.
+    async fn entries(
+        &self,
+        conversation: ConversationId,
+        part: u64,
+        after: u64,
+        until: u64,
+    ) -> Result<Vec<(u64, u64)>, Fault> {
+        let cells: [Cell<'_>; 5] =
+            [conversation.into(), part.into(), after.into(), until.into(), (ENTRIES as u64).into()];
+        let rows: Vec<(i64, i64)> = self.rows(Read::ChangedSeqs, &cells).await?;
+        Ok(rows.into_iter().map(|(position, seq)| (position as u64, seq as u64)).collect())
+    }
+
+    /// The messages whose newest change is among the entries, by rising change.
+    async fn newest(&self, conversation: ConversationId, entries: &[(u64, u64)]) -> Result<Vec<Message>, Fault> {
+        let at: HashMap<u64, u64> = entries.iter().map(|&(position, seq)| (seq, position)).collect();
+        let mut messages = self.by_seqs(conversation, at.keys().copied().collect()).await?;
+        messages.retain(|message| at.get(&message.seq) == Some(&message.changed));
+        messages.sort_unstable_by_key(|message| message.changed);
+        Ok(messages)
+    }
+
+    pub(super) async fn mine(
+        &self,
+        viewer: AccountId,
+        conversation: ConversationId,
+        wanted: &[u64],
+    ) -> Result<HashMap<u64, Vec<String>>, Fault> {
+        let wanted: BTreeSet<u64> = wanted.iter().copied().collect();
+        let buckets: BTreeSet<u64> = wanted.iter().map(|seq| bucket(*seq)).collect();
+        let reads = buckets.into_iter().map(|bucket| self.mine_in(viewer, conversation, bucket, &wanted)).collect();
+        let rows: Vec<Vec<(i64, String)>> = all(reads).await?;
+        let mut mine: HashMap<u64, Vec<String>> = HashMap::new();
+        for (seq, emoji) in rows.into_iter().flatten().filter(|(seq, _)| wanted.contains(&(*seq as u64))) {
+            mine.entry(seq as u64).or_default().push(emoji);
+        }
+        mine.values_mut().for_each(|emojis| emojis.sort_unstable());
+        Ok(mine)
+    }
+
+    /// From the first to the last that is wanted of the bucket: what one person put in between is little.
+    async fn mine_in(
+        &self,
+        viewer: AccountId,
+        conversation: ConversationId,
+        bucket: u64,
+        wanted: &BTreeSet<u64>,
+    ) -> Result<Vec<(i64, String)>, Fault> {
+        let (first, last) = seqs(bucket);
+        let mut within = wanted.range(first..=last).copied();
+        let low = within.next().unwrap_or(first);
+        let high = within.next_back().unwrap_or(low);
+        let cells: [Cell<'_>; 5] = [conversation.into(), bucket.into(), viewer.into(), low.into(), high.into()];
+        self.rows(Read::Mine, &cells).await
+    }
+}
+
+/// Several reads at once, their answers in order.
+pub(super) async fn all<T>(reads: Vec<impl Future<Output = Result<T, Fault>>>) -> Result<Vec<T>, Fault> {
+    stream::iter(reads).buffered(AT_ONCE).try_collect().await
+}
+
+/// The buckets of a span; `None`: it is empty.
+fn buckets(span: Span) -> Option<(u64, u64)> {
+    (span.after < span.until).then(|| (bucket(span.after.saturating_add(1)), bucket(span.until)))
+}

@@ -1,0 +1,153 @@
+//! Every statement, prepared once per session. All of them may be repeated: writes carry their position as timestamp,
+//! and none reads before it writes.
+
+use super::{Fault, settings::Settings};
+use futures::future;
+use scylla::{
+    client::{
+        execution_profile::{ExecutionProfile, ExecutionProfileHandle},
+        session::Session,
+    },
+    policies::{load_balancing::DefaultPolicy, retry::DefaultRetryPolicy, speculative_execution},
+    statement::{Consistency, prepared::PreparedStatement},
+};
+use std::{sync::Arc, time::Duration};
+
+/// Columns of [`super::row::Row`], in its order.
+macro_rules! page {
+    ($rest:literal) => {
+        concat!(
+            "SELECT conversation_id, seq, message_id, sender, body, edited_body, sent_at, edited_at, recalled_at,
+                 pinned_at, reactions, position, changed FROM message
+             WHERE conversation_id = ? AND bucket = ? AND ",
+            $rest
+        )
+    };
+}
+
+macro_rules! statements {
+    ($name:ident: $($variant:ident = $text:expr,)+) => {
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        pub(super) enum $name { $($variant),+ }
+
+        impl $name {
+            const TEXTS: &'static [&'static str] = &[$($text),+];
+        }
+    };
+}
+
+statements! { Write:
+    Sent = "INSERT INTO message (conversation_id, bucket, seq, message_id, sender, body, sent_at, position, changed)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?",
+    ById = "INSERT INTO message_by_id (conversation_id, message_id, seq) VALUES (?, ?, ?) USING TIMESTAMP ?",
+    Edited = "UPDATE message USING TIMESTAMP ? SET edited_body = ?, edited_at = ?, changed = ?
+              WHERE conversation_id = ? AND bucket = ? AND seq = ?",
+    Recalled = "UPDATE message USING TIMESTAMP ? SET body = null, edited_body = null, recalled_at = ?, changed = ?
+                WHERE conversation_id = ? AND bucket = ? AND seq = ?",
+    Counted = "UPDATE message USING TIMESTAMP ? SET reactions[?] = ?, changed = ?
+               WHERE conversation_id = ? AND bucket = ? AND seq = ?",
+    Pinned = "UPDATE message USING TIMESTAMP ? SET pinned_at = ?, changed = ?
+              WHERE conversation_id = ? AND bucket = ? AND seq = ?",
+    Change = "INSERT INTO message_change (conversation_id, bucket, seq, position, what, at, emoji, count)
+              VALUES (?, ?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?",
+    Edit = "INSERT INTO message_edit (conversation_id, bucket, seq, position, body) VALUES (?, ?, ?, ?, ?)
+            USING TIMESTAMP ?",
+    ForgetEdits = "DELETE FROM message_edit USING TIMESTAMP ? WHERE conversation_id = ? AND bucket = ? AND seq = ?",
+    Reaction = "INSERT INTO reaction (conversation_id, bucket, account_id, seq, emoji) VALUES (?, ?, ?, ?, ?)
+                USING TIMESTAMP ?",
+    NoReaction = "DELETE FROM reaction USING TIMESTAMP ?
+                  WHERE conversation_id = ? AND bucket = ? AND account_id = ? AND seq = ? AND emoji = ?",
+    Changed = "INSERT INTO changed (conversation_id, part, position, seq) VALUES (?, ?, ?, ?) USING TIMESTAMP ?",
+    Part = "INSERT INTO conversation_part (conversation_id, of_table, part) VALUES (?, ?, ?) USING TIMESTAMP ?",
+}
+
+statements! { Read:
+    NewestFirst = page!("seq > ? AND seq <= ? ORDER BY seq DESC LIMIT ?"),
+    OldestFirst = page!("seq > ? AND seq <= ? ORDER BY seq ASC LIMIT ?"),
+    Seqs = page!("seq IN ?"),
+    Senders = "SELECT sender, recalled_at, position FROM message
+               WHERE conversation_id = ? AND bucket = ? AND seq > ? AND seq <= ?",
+    SeqOf = "SELECT seq FROM message_by_id WHERE conversation_id = ? AND message_id = ?",
+    Changes = "SELECT position, what, at, emoji, count FROM message_change
+               WHERE conversation_id = ? AND bucket = ? AND seq = ? AND position <= ?",
+    Edits = "SELECT body FROM message_edit WHERE conversation_id = ? AND bucket = ? AND seq = ? AND position <= ?
+             ORDER BY seq DESC, position DESC LIMIT 1",
+    ChangedSeqs = "SELECT position, seq FROM changed
+                   WHERE conversation_id = ? AND part = ? AND position > ? AND position <= ? LIMIT ?",
+    Mine = "SELECT seq, emoji FROM reaction
+            WHERE conversation_id = ? AND bucket = ? AND account_id = ? AND seq >= ? AND seq <= ?",
+    PartsUp = "SELECT part FROM conversation_part
+               WHERE conversation_id = ? AND of_table = ? AND part >= ? AND part <= ? LIMIT ?",
+    PartsDown = "SELECT part FROM conversation_part
+                 WHERE conversation_id = ? AND of_table = ? AND part >= ? AND part <= ?
+                 ORDER BY of_table DESC, part DESC LIMIT ?",
+}
+
+/// Of one session.
+pub(super) struct Statements {
+    writes: Vec<PreparedStatement>,
+    reads: Vec<PreparedStatement>,
+    pub(super) writing: ExecutionProfileHandle,
+}
+
+impl Statements {
+    pub(super) async fn prepare(session: &Session, settings: &Settings) -> Result<Self, Fault> {
+        let reading = reading(settings);
+        let writing = writing(settings);
+        let prepare = |text: &'static str, profile| prepare(session, settings, text, profile);
+        let writes = future::try_join_all(Write::TEXTS.iter().map(|text| prepare(text, &writing))).await?;
+        let reads = future::try_join_all(Read::TEXTS.iter().map(|text| prepare(text, &reading))).await?;
+        Ok(Self { writes, reads, writing })
+    }
+
+    pub(super) fn write(&self, which: Write) -> &PreparedStatement {
+        &self.writes[which as usize]
+    }
+
+    pub(super) fn read(&self, which: Read) -> &PreparedStatement {
+        &self.reads[which as usize]
+    }
+}
+
+async fn prepare(
+    session: &Session,
+    settings: &Settings,
+    text: &str,
+    profile: &ExecutionProfileHandle,
+) -> Result<PreparedStatement, Fault> {
+    let mut statement = session.prepare(text).await?;
+    statement.set_is_idempotent(true);
+    statement.set_page_size(settings.page_size);
+    statement.set_execution_profile_handle(Some(profile.clone()));
+    Ok(statement)
+}
+
+fn reading(settings: &Settings) -> ExecutionProfileHandle {
+    let speculation = settings.speculate_after.map(|retry_interval| {
+        let policy = speculative_execution::SimpleSpeculativeExecutionPolicy { max_retry_count: 1, retry_interval };
+        Arc::new(policy) as Arc<dyn speculative_execution::SpeculativeExecutionPolicy>
+    });
+    profile(settings, settings.reading.into(), settings.read_timeout)
+        .to_builder()
+        .speculative_execution_policy(speculation)
+        .build()
+        .into_handle()
+}
+
+fn writing(settings: &Settings) -> ExecutionProfileHandle {
+    profile(settings, settings.writing.into(), settings.write_timeout).into_handle()
+}
+
+/// Goes to a node that has the row, in the nearest data centre first; what may be repeated is tried at another node.
+fn profile(settings: &Settings, consistency: Consistency, timeout: Duration) -> ExecutionProfile {
+    let mut nodes = DefaultPolicy::builder().token_aware(true);
+    if let Some(datacenter) = &settings.datacenter {
+        nodes = nodes.prefer_datacenter(datacenter.clone());
+    }
+    ExecutionProfile::builder()
+        .consistency(consistency)
+        .request_timeout(Some(timeout))
+        .retry_policy(Arc::new(DefaultRetryPolicy::new()))
+        .load_balancing_policy(nodes.build())
+        .build()
+}

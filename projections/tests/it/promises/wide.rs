@@ -1,0 +1,121 @@
+//! A conversation of thousands, over the borders at which a store may part it.
+
+use super::*;
+
+const WIDE: ConversationId = ConversationId(Uuid::from_u128(3));
+/// Those that are there; stores part at multiples of 4096.
+const FIRST: u64 = 4_000;
+const LAST: u64 = 8_300;
+
+pub async fn hold(store: &dyn HistoryStore) {
+    let mut from = at(45);
+    let all: Vec<u64> = (FIRST..=LAST).collect();
+    for seqs in all.chunks(1_000) {
+        let to = at(from.position + 1);
+        store.append(&sends(WIDE, seqs.iter().copied()), &Step { from, to }).await.unwrap();
+        from = to;
+    }
+    let to = at(from.position + 1);
+    store.append(&later_ones(), &Step { from, to }).await.unwrap();
+    pages_cross_borders_in_order(store).await;
+    spans_end_at_borders(store).await;
+    empty_spans_hold_nothing(store).await;
+    the_newest_is_found_behind_emptiness(store).await;
+    unread_is_counted_across_borders(store).await;
+    ids_and_reactions_are_found_on_both_sides(store).await;
+    changes_are_found_on_both_sides(store).await;
+}
+
+/// On both sides of a border.
+fn later_ones() -> Vec<Change> {
+    let of = |seq, position| Change { conversation_id: WIDE, ..later::change(seq, position) };
+    let react = |account| What::Reacted { account, emoji: "a".to_owned(), count: 1 };
+    vec![
+        Change { what: react(BOB), ..of(8_191, 20_000) },
+        Change { what: react(BOB), ..of(8_192, 20_001) },
+        of(4_097, 20_002),
+        // Far behind: where changes are parted too.
+        Change { what: What::Pinned, ..of(4_095, 5_000_000) },
+    ]
+}
+
+async fn seqs(store: &dyn HistoryStore, spans: &[Span], order: Order, limit: u32) -> Vec<u64> {
+    let page = store.page(WIDE, spans, order, limit).await.unwrap();
+    page.iter().map(|message| message.seq).collect()
+}
+
+async fn pages_cross_borders_in_order(store: &dyn HistoryStore) {
+    let oldest = seqs(store, &[ALL], Order::OldestFirst, 10_000).await;
+    assert!(oldest.iter().copied().eq(FIRST..=LAST), "{} of them", oldest.len());
+    let newest = seqs(store, &[ALL], Order::NewestFirst, 10_000).await;
+    assert!(newest.iter().copied().eq((FIRST..=LAST).rev()), "{} of them", newest.len());
+    assert_eq!(seqs(store, &[Span::now(0, 8_193)], Order::NewestFirst, 4).await, [8_193, 8_192, 8_191, 8_190]);
+    assert_eq!(seqs(store, &[Span::now(4_094, LAST)], Order::OldestFirst, 3).await, [4_095, 4_096, 4_097]);
+}
+
+async fn spans_end_at_borders(store: &dyn HistoryStore) {
+    for (after, until) in [(4_095, 4_096), (4_094, 4_095), (8_190, 8_191), (8_191, 8_192)] {
+        let span = [Span::now(after, until)];
+        assert_eq!(seqs(store, &span, Order::NewestFirst, 10).await, [until]);
+        assert_eq!(seqs(store, &span, Order::OldestFirst, 10).await, [until]);
+    }
+    let spans = [Span::now(4_094, 4_096), Span::now(8_191, 8_193)];
+    assert_eq!(seqs(store, &spans, Order::OldestFirst, 10).await, [4_095, 4_096, 8_192, 8_193]);
+    assert_eq!(seqs(store, &spans, Order::NewestFirst, 3).await, [8_193, 8_192, 4_096]);
+}
+
+async fn empty_spans_hold_nothing(store: &dyn HistoryStore) {
+    for (after, until) in [(5_000, 5_000), (5_001, 5_000), (0, 0), (u64::MAX, u64::MAX), (0, FIRST - 1), (LAST, 40_000)]
+    {
+        let span = Span::now(after, until);
+        assert_eq!(seqs(store, &[span], Order::NewestFirst, 10).await, [0; 0], "{span:?}");
+        assert_eq!(seqs(store, &[span], Order::OldestFirst, 10).await, [0; 0], "{span:?}");
+        assert!(store.last(&[(WIDE, span)]).await.unwrap().is_empty(), "{span:?}");
+        let unread = store.unread(ALICE, &[(WIDE, span)]).await.unwrap();
+        assert_eq!(unread.get(&WIDE).copied().unwrap_or(0), 0, "{span:?}");
+    }
+}
+
+async fn the_newest_is_found_behind_emptiness(store: &dyn HistoryStore) {
+    for until in [8_192, LAST, LAST + 1, 100_000, u64::MAX] {
+        let last = store.last(&[(WIDE, Span::now(0, until))]).await.unwrap();
+        assert_eq!(last[&WIDE].seq, until.min(LAST));
+    }
+}
+
+async fn unread_is_counted_across_borders(store: &dyn HistoryStore) {
+    let bobs = |after: u64, until: u64| (after + 1..=until).filter(|seq| sender(*seq) == BOB).count() as u64;
+    for (after, until) in [(4_095, 4_096), (4_090, 4_100), (FIRST, LAST)] {
+        let unread = store.unread(ALICE, &[(WIDE, Span::now(after, until))]).await.unwrap();
+        // 4,097 is recalled, and not Bob's.
+        assert_eq!(unread.get(&WIDE).copied().unwrap_or(0), bobs(after, until), "{after}..{until}");
+    }
+    let unread = store.unread(BOB, &[(WIDE, Span::now(4_096, 8_192))]).await.unwrap();
+    assert_eq!(unread[&WIDE], 4_096 - bobs(4_096, 8_192) - 1, "without the recalled one");
+}
+
+async fn ids_and_reactions_are_found_on_both_sides(store: &dyn HistoryStore) {
+    let wanted = [4_095, 4_096, 8_191, 8_192, 1];
+    let mut found = store.by_ids(WIDE, &wanted.map(id)).await.unwrap();
+    found.sort_by_key(|message| message.seq);
+    assert_eq!(found.iter().map(|message| message.seq).collect::<Vec<_>>(), [4_095, 4_096, 8_191, 8_192]);
+    let many: Vec<_> = (FIRST..=LAST).step_by(7).map(id).collect();
+    assert_eq!(store.by_ids(WIDE, &many).await.unwrap().len(), many.len());
+    let mine = store.mine(BOB, WIDE, &[8_190, 8_191, 8_192, 4_096]).await.unwrap();
+    let mut mine: Vec<u64> = mine.into_iter().filter(|(_, emojis)| emojis == &["a"]).map(|(seq, _)| seq).collect();
+    mine.sort_unstable();
+    assert_eq!(mine, [8_191, 8_192]);
+}
+
+async fn changes_are_found_on_both_sides(store: &dyn HistoryStore) {
+    let changed = async |after, until, limit| -> Vec<u64> {
+        let changed = store.changed(WIDE, after, until, limit).await.unwrap();
+        changed.iter().map(|message| message.seq).collect()
+    };
+    assert_eq!(changed(19_999, u64::MAX, 100).await, [8_191, 8_192, 4_097, 4_095]);
+    assert_eq!(changed(20_001, u64::MAX, 100).await, [4_097, 4_095]);
+    assert_eq!(changed(19_999, 20_001, 100).await, [8_191, 8_192]);
+    assert_eq!(changed(19_999, u64::MAX, 3).await, [8_191, 8_192, 4_097]);
+    assert_eq!(changed(20_002, 4_999_999, 100).await, [0; 0]);
+    assert_eq!(changed(5_000_000, u64::MAX, 100).await, [0; 0]);
+}
