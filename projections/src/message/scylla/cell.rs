@@ -25,6 +25,8 @@ pub(super) enum Cell<'a> {
     Number(i64),
     Text(Cow<'a, str>),
     Numbers(Vec<i64>),
+    /// Of rows, behind LIMIT.
+    Limit(i32),
     /// Deletes what is there.
     Null,
     /// Leaves what is there, and no tombstone.
@@ -52,6 +54,7 @@ impl SerializeValue for Cell<'_> {
             Self::Number(number) => number.serialize(typ, writer),
             Self::Text(text) => text.as_ref().serialize(typ, writer),
             Self::Numbers(numbers) => numbers.serialize(typ, writer),
+            Self::Limit(limit) => limit.serialize(typ, writer),
             Self::Null => None::<i64>.serialize(typ, writer),
             Self::Unset => Unset.serialize(typ, writer),
         }
@@ -92,6 +95,11 @@ impl<'a> From<&'a str> for Cell<'a> {
     fn from(text: &'a str) -> Self {
         Self::Text(text.into())
     }
+}
+
+/// At most so many rows.
+pub(super) fn limit<'a>(rows: usize) -> Cell<'a> {
+    Cell::Limit(i32::try_from(rows).unwrap_or(i32::MAX))
 }
 
 /// CQL has no unsigned numbers; no seq and no position comes near.

@@ -2,7 +2,7 @@
 
 use super::{
     Fault,
-    cell::{Cell, bucket, part, seqs},
+    cell::{Cell, bucket, limit, part, seqs},
     row::{Kept, Row},
     session::Session,
     statement::Read,
@@ -88,7 +88,7 @@ impl Session {
         loop {
             let lacking = wanted - found.len();
             let cells: [Cell<'_>; 5] =
-                [conversation.into(), bucket.into(), span.after.into(), span.until.into(), (lacking as u64).into()];
+                [conversation.into(), bucket.into(), span.after.into(), span.until.into(), limit(lacking)];
             let rows: Vec<Row> = self.rows(which, &cells).await?;
             let end = rows.last().filter(|_| rows.len() == lacking).map(|row| row.1 as u64);
             found.extend(rows.into_iter().filter_map(Kept::of));
@@ -183,17 +183,17 @@ impl Session {
         until: u64,
         limit: u32,
     ) -> Result<Vec<Message>, Fault> {
-        let (mut found, limit) = (Vec::new(), limit as usize);
+        let (mut found, wanted) = (Vec::new(), limit as usize);
         if after >= until {
             return Ok(found);
         }
         let range = (part(after.saturating_add(1)), part(until));
         let mut walk = Walk::new(self, conversation, CHANGED, range, Order::OldestFirst);
-        while found.len() < limit
+        while found.len() < wanted
             && let Some(part) = walk.next().await?
         {
             let mut passed = after;
-            while found.len() < limit {
+            while found.len() < wanted {
                 let entries = self.entries(conversation, part, passed, until).await?;
                 let newest = self.newest(conversation, &entries).await?;
                 found.extend(newest.into_iter().filter(|message| message.position <= after));
@@ -201,7 +201,7 @@ impl Session {
                 passed = position;
             }
         }
-        found.truncate(limit);
+        found.truncate(wanted);
         Ok(found)
     }
 
@@ -213,8 +213,7 @@ impl Session {
         after: u64,
         until: u64,
     ) -> Result<Vec<(u64, u64)>, Fault> {
-        let cells: [Cell<'_>; 5] =
-            [conversation.into(), part.into(), after.into(), until.into(), (ENTRIES as u64).into()];
+        let cells: [Cell<'_>; 5] = [conversation.into(), part.into(), after.into(), until.into(), limit(ENTRIES)];
         let rows: Vec<(i64, i64)> = self.rows(Read::ChangedSeqs, &cells).await?;
         Ok(rows.into_iter().map(|(position, seq)| (position as u64, seq as u64)).collect())
     }

@@ -48,12 +48,14 @@ async fn lock(connection: &mut PgConnection, settings: &Settings) -> Result<(), 
 /// Positions are timestamps there: those of another log would win over ours, or lose, at random.
 async fn claim(driver: &Session, settings: &Settings, installation: Uuid) -> Result<(), Fault> {
     run(driver, "CREATE TABLE IF NOT EXISTS installation (id int PRIMARY KEY, installation_id uuid)").await?;
-    let rows = driver.query_unpaged("SELECT installation_id FROM installation WHERE id = 1", ()).await?;
+    let keyspace = &settings.keyspace;
+    let ask = format!("SELECT installation_id FROM {keyspace}.installation WHERE id = 1");
+    let rows = driver.query_unpaged(ask, ()).await?;
     match rows.into_rows_result()?.maybe_first_row::<(Uuid,)>()? {
         Some((found,)) if found == installation => Ok(()),
-        Some(_) => Err(Misfit::Foreign(settings.keyspace.clone()).into()),
+        Some(_) => Err(Misfit::Foreign(keyspace.clone()).into()),
         None => {
-            let claim = "INSERT INTO installation (id, installation_id) VALUES (1, ?)";
+            let claim = format!("INSERT INTO {keyspace}.installation (id, installation_id) VALUES (1, ?)");
             driver.query_unpaged(claim, (installation,)).await?;
             Ok(())
         }
@@ -68,7 +70,7 @@ async fn migrate(driver: &Session, settings: &Settings) -> Result<(), Fault> {
         match applied.get(&number) {
             Some(found) if *found == checksum => {}
             Some(_) => return Err(Misfit::Changed { number, name, keyspace: settings.keyspace.clone() }.into()),
-            None => apply(driver, number, name, text, &checksum).await?,
+            None => apply(driver, &settings.keyspace, (number, name, text), &checksum).await?,
         }
     }
     Ok(())
@@ -79,12 +81,14 @@ async fn applied(driver: &Session) -> Result<HashMap<i64, String>, Fault> {
     Ok(rows.rows::<(i64, String)>()?.collect::<Result<_, _>>()?)
 }
 
-async fn apply(driver: &Session, number: i64, name: &str, text: &str, checksum: &str) -> Result<(), Fault> {
+type File = (i64, &'static str, &'static str);
+
+async fn apply(driver: &Session, keyspace: &str, (number, name, text): File, checksum: &str) -> Result<(), Fault> {
     for statement in statements(text) {
         run(driver, &statement).await?;
     }
     driver.await_schema_agreement().await?;
-    let applied = "INSERT INTO migration (number, name, checksum) VALUES (?, ?, ?)";
+    let applied = format!("INSERT INTO {keyspace}.migration (number, name, checksum) VALUES (?, ?, ?)");
     driver.query_unpaged(applied, (number, name, checksum)).await?;
     tracing::info!(number, name, "history: applied a migration to the cluster");
     Ok(())

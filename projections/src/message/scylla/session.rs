@@ -63,7 +63,7 @@ async fn keep_trying(settings: &Settings, postgres: &PgPool) -> Arc<Session> {
 
 async fn connect(settings: &Settings, postgres: &PgPool) -> Result<Session, Fault> {
     schema::ensure(settings, postgres).await?;
-    let driver = builder(settings).use_keyspace(&settings.keyspace, false).build().await?;
+    let driver = builder(settings).build().await?;
     let statements = Statements::prepare(&driver, settings).await?;
     Ok(Session { driver, statements })
 }
@@ -73,6 +73,7 @@ pub(super) fn builder(settings: &Settings) -> SessionBuilder {
         .known_nodes(&settings.contact_points)
         .pool_size(PoolSize::PerShard(NonZeroUsize::MIN))
         .connection_timeout(CONNECT)
+        .metadata_request_serverside_timeout(CONNECT)
         .metadata_request_clientside_timeout(KEEPALIVE)
         .keepalive_interval(KEEPALIVE)
         .keepalive_timeout(KEEPALIVE)

@@ -18,7 +18,7 @@ macro_rules! page {
     ($rest:literal) => {
         concat!(
             "SELECT conversation_id, seq, message_id, sender, body, edited_body, sent_at, edited_at, recalled_at,
-                 pinned_at, reactions, position, changed FROM message
+                 pinned_at, reactions, position, changed FROM $.message
              WHERE conversation_id = ? AND bucket = ? AND ",
             $rest
         )
@@ -37,53 +37,53 @@ macro_rules! statements {
 }
 
 statements! { Write:
-    Sent = "INSERT INTO message (conversation_id, bucket, seq, message_id, sender, body, sent_at, position, changed)
+    Sent = "INSERT INTO $.message (conversation_id, bucket, seq, message_id, sender, body, sent_at, position, changed)
             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?",
-    ById = "INSERT INTO message_by_id (conversation_id, message_id, seq) VALUES (?, ?, ?) USING TIMESTAMP ?",
-    Edited = "UPDATE message USING TIMESTAMP ? SET edited_body = ?, edited_at = ?, changed = ?
+    ById = "INSERT INTO $.message_by_id (conversation_id, message_id, seq) VALUES (?, ?, ?) USING TIMESTAMP ?",
+    Edited = "UPDATE $.message USING TIMESTAMP ? SET edited_body = ?, edited_at = ?, changed = ?
               WHERE conversation_id = ? AND bucket = ? AND seq = ?",
-    Recalled = "UPDATE message USING TIMESTAMP ? SET body = null, edited_body = null, recalled_at = ?, changed = ?
+    Recalled = "UPDATE $.message USING TIMESTAMP ? SET body = null, edited_body = null, recalled_at = ?, changed = ?
                 WHERE conversation_id = ? AND bucket = ? AND seq = ?",
-    Counted = "UPDATE message USING TIMESTAMP ? SET reactions[?] = ?, changed = ?
+    Counted = "UPDATE $.message USING TIMESTAMP ? SET reactions[?] = ?, changed = ?
                WHERE conversation_id = ? AND bucket = ? AND seq = ?",
-    Pinned = "UPDATE message USING TIMESTAMP ? SET pinned_at = ?, changed = ?
+    Pinned = "UPDATE $.message USING TIMESTAMP ? SET pinned_at = ?, changed = ?
               WHERE conversation_id = ? AND bucket = ? AND seq = ?",
-    Change = "INSERT INTO message_change (conversation_id, bucket, seq, position, what, at, emoji, count)
+    Change = "INSERT INTO $.message_change (conversation_id, bucket, seq, position, what, at, emoji, count)
               VALUES (?, ?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?",
-    Edit = "INSERT INTO message_edit (conversation_id, bucket, seq, position, body) VALUES (?, ?, ?, ?, ?)
+    Edit = "INSERT INTO $.message_edit (conversation_id, bucket, seq, position, body) VALUES (?, ?, ?, ?, ?)
             USING TIMESTAMP ?",
-    ForgetEdits = "DELETE FROM message_edit USING TIMESTAMP ? WHERE conversation_id = ? AND bucket = ? AND seq = ?",
-    Reaction = "INSERT INTO reaction (conversation_id, bucket, account_id, seq, emoji) VALUES (?, ?, ?, ?, ?)
+    ForgetEdits = "DELETE FROM $.message_edit USING TIMESTAMP ? WHERE conversation_id = ? AND bucket = ? AND seq = ?",
+    Reaction = "INSERT INTO $.reaction (conversation_id, bucket, account_id, seq, emoji) VALUES (?, ?, ?, ?, ?)
                 USING TIMESTAMP ?",
-    NoReaction = "DELETE FROM reaction USING TIMESTAMP ?
+    NoReaction = "DELETE FROM $.reaction USING TIMESTAMP ?
                   WHERE conversation_id = ? AND bucket = ? AND account_id = ? AND seq = ? AND emoji = ?",
-    Changed = "INSERT INTO changed (conversation_id, part, position, seq) VALUES (?, ?, ?, ?) USING TIMESTAMP ?",
-    Part = "INSERT INTO conversation_part (conversation_id, of_table, part) VALUES (?, ?, ?) USING TIMESTAMP ?",
+    Changed = "INSERT INTO $.changed (conversation_id, part, position, seq) VALUES (?, ?, ?, ?) USING TIMESTAMP ?",
+    Part = "INSERT INTO $.conversation_part (conversation_id, of_table, part) VALUES (?, ?, ?) USING TIMESTAMP ?",
 }
 
 statements! { Read:
     NewestFirst = page!("seq > ? AND seq <= ? ORDER BY seq DESC LIMIT ?"),
     OldestFirst = page!("seq > ? AND seq <= ? ORDER BY seq ASC LIMIT ?"),
     Seqs = page!("seq IN ?"),
-    Senders = "SELECT sender, recalled_at, position FROM message
+    Senders = "SELECT sender, recalled_at, position FROM $.message
                WHERE conversation_id = ? AND bucket = ? AND seq > ? AND seq <= ?",
-    SeqOf = "SELECT seq FROM message_by_id WHERE conversation_id = ? AND message_id = ?",
-    Changes = "SELECT position, what, at, emoji, count FROM message_change
+    SeqOf = "SELECT seq FROM $.message_by_id WHERE conversation_id = ? AND message_id = ?",
+    Changes = "SELECT position, what, at, emoji, count FROM $.message_change
                WHERE conversation_id = ? AND bucket = ? AND seq = ? AND position <= ?",
-    Edits = "SELECT body FROM message_edit WHERE conversation_id = ? AND bucket = ? AND seq = ? AND position <= ?
+    Edits = "SELECT body FROM $.message_edit WHERE conversation_id = ? AND bucket = ? AND seq = ? AND position <= ?
              ORDER BY seq DESC, position DESC LIMIT 1",
-    ChangedSeqs = "SELECT position, seq FROM changed
+    ChangedSeqs = "SELECT position, seq FROM $.changed
                    WHERE conversation_id = ? AND part = ? AND position > ? AND position <= ? LIMIT ?",
-    Mine = "SELECT seq, emoji FROM reaction
+    Mine = "SELECT seq, emoji FROM $.reaction
             WHERE conversation_id = ? AND bucket = ? AND account_id = ? AND seq >= ? AND seq <= ?",
-    PartsUp = "SELECT part FROM conversation_part
+    PartsUp = "SELECT part FROM $.conversation_part
                WHERE conversation_id = ? AND of_table = ? AND part >= ? AND part <= ? LIMIT ?",
-    PartsDown = "SELECT part FROM conversation_part
+    PartsDown = "SELECT part FROM $.conversation_part
                  WHERE conversation_id = ? AND of_table = ? AND part >= ? AND part <= ?
                  ORDER BY of_table DESC, part DESC LIMIT ?",
 }
 
-/// Of one session.
+/// Of one session. `$` stands for the keyspace.
 pub(super) struct Statements {
     writes: Vec<PreparedStatement>,
     reads: Vec<PreparedStatement>,
@@ -115,7 +115,7 @@ async fn prepare(
     text: &str,
     profile: &ExecutionProfileHandle,
 ) -> Result<PreparedStatement, Fault> {
-    let mut statement = session.prepare(text).await?;
+    let mut statement = session.prepare(text.replace("$.", &format!("{}.", settings.keyspace))).await?;
     statement.set_is_idempotent(true);
     statement.set_page_size(settings.page_size);
     statement.set_execution_profile_handle(Some(profile.clone()));

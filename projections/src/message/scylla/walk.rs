@@ -2,7 +2,12 @@
 //! exact, so the first partitions are simply read; whoever goes on beyond asks which there are, so that a wide span
 //! over few messages is not walked through emptiness.
 
-use super::{Fault, cell::Cell, session::Session, statement::Read};
+use super::{
+    Fault,
+    cell::{Cell, limit},
+    session::Session,
+    statement::Read,
+};
 use crate::message::Order;
 use natter_domain::ConversationId;
 use std::collections::VecDeque;
@@ -10,7 +15,7 @@ use std::collections::VecDeque;
 /// Read without asking.
 const STRAIGHT: u32 = 2;
 /// Told by one answer.
-const LISTED: i64 = 64;
+const LISTED: usize = 64;
 
 pub(super) struct Walk<'a> {
     session: &'a Session,
@@ -66,7 +71,7 @@ impl<'a> Walk<'a> {
         let Some((first, last)) = self.left else { return Ok(()) };
         let which = if self.order == Order::NewestFirst { Read::PartsDown } else { Read::PartsUp };
         let cells: [Cell<'_>; 5] =
-            [self.conversation.into(), self.table.into(), first.into(), last.into(), Cell::Number(LISTED)];
+            [self.conversation.into(), self.table.into(), first.into(), last.into(), limit(LISTED)];
         for (part,) in self.session.rows::<(i64,)>(which, &cells).await? {
             self.listed.push_back(part as u64);
         }

@@ -8,10 +8,7 @@ mod schema;
 use crate::support::World;
 use ::scylla::client::{session::Session, session_builder::SessionBuilder};
 use natter_domain::ConversationId;
-use natter_projections::{
-    HistoryKind,
-    message::{HistoryStore, ScyllaHistory, scylla::Settings},
-};
+use natter_projections::message::{HistoryStore, ScyllaHistory, scylla::Settings};
 use std::time::Duration;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use uuid::Uuid;
@@ -39,10 +36,6 @@ impl Keyspace {
         settings.write_timeout = Duration::from_secs(20);
         let stop = CancellationToken::new();
         Self { settings, stop: stop.clone(), end: stop.drop_guard() }
-    }
-
-    pub fn kind(&self) -> HistoryKind {
-        HistoryKind::Scylla(self.settings.clone())
     }
 
     /// Past the store.
