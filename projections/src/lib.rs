@@ -75,7 +75,7 @@ pub enum HistoryKind {
     #[default]
     Postgres,
     /// A cluster that speaks CQL.
-    Scylla(message::scylla::Settings),
+    Scylla(Box<message::scylla::Settings>),
 }
 
 /// The read side of this process; a cheap handle.
@@ -260,6 +260,6 @@ fn history(
 ) -> Result<Arc<dyn HistoryStore>, Error> {
     Ok(match kind {
         HistoryKind::Postgres => Arc::new(PostgresHistory::new(pool.clone(), writing.clone())),
-        HistoryKind::Scylla(settings) => Arc::new(ScyllaHistory::open(settings, writing.clone(), stop)?),
+        HistoryKind::Scylla(settings) => Arc::new(ScyllaHistory::open(*settings, writing.clone(), stop)?),
     })
 }

@@ -58,6 +58,14 @@ impl ScyllaHistory {
         Ok(Self { link, settings, postgres, known: Mutex::default() })
     }
 
+    /// Empties every table, for a new beginning: where a log lost its end, its positions come again, and what they stood
+    /// for before would win over what they stand for now. Checkpoints are the caller's, who moves them first.
+    pub async fn empty(&self) -> Result<(), Error> {
+        let what = "empty message history";
+        let session = self.session().await.map_err(Error::history(what))?;
+        schema::empty(&session.driver, &self.settings).await.map_err(Error::history(what))
+    }
+
     async fn append(&self, changes: &[Change], step: &Step) -> Result<(), Error> {
         self.stands_at(step).await?;
         if !changes.is_empty() {

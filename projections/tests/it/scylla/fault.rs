@@ -19,7 +19,7 @@ async fn world(keyspace: &mut Keyspace) -> (World, Proxy) {
     keyspace.settings.read_timeout = READ;
     keyspace.settings.write_timeout = Duration::from_secs(5);
     let mut world = World::new().await;
-    world.history = HistoryKind::Scylla(keyspace.settings.clone());
+    world.history = HistoryKind::Scylla(Box::new(keyspace.settings.clone()));
     (world, proxy)
 }
 

@@ -11,7 +11,6 @@ use natter_domain::ConversationId;
 use natter_projections::message::{HistoryStore, ScyllaHistory, scylla::Settings};
 use std::time::Duration;
 use tokio_util::sync::{CancellationToken, DropGuard};
-use uuid::Uuid;
 
 /// Where a test's history is.
 pub struct Keyspace {
@@ -30,7 +29,7 @@ impl Keyspace {
 
     /// On another server. A busy machine may keep a statement waiting for longer than a person would.
     pub fn on(address: &str) -> Self {
-        let name = format!("t_{}", Uuid::from_u128(natter_streams::id::new().as_u128()).simple());
+        let name = format!("t_{}", natter_streams::id::new().simple());
         let mut settings = Settings::new(vec![address.to_owned()], &name);
         settings.read_timeout = Duration::from_secs(20);
         settings.write_timeout = Duration::from_secs(20);

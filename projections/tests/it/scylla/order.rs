@@ -184,3 +184,19 @@ async fn two_writers_of_a_lane_leave_what_one_would() {
     is_as_defined(&first, &changes, 77).await;
     is_as_defined(&second, &changes, 77).await;
 }
+
+#[tokio::test]
+async fn what_was_emptied_does_not_win_over_lower_positions() {
+    let world = World::new().await;
+    let keyspace = Keyspace::new();
+    let store = keyspace.store(&world).await;
+    let mut steps = Steps(0);
+    let conversation = ConversationId(Uuid::from_u128(1));
+    let changes = life(conversation, &mut Dice(5));
+    let later = changes.iter().cloned().map(|change| Change { position: change.position + 10_000, ..change });
+    steps.append(&store, &later.collect::<Vec<_>>()).await;
+    store.empty().await.unwrap();
+    assert_eq!(read(&store, conversation, NOW).await, []);
+    steps.append(&store, &changes).await;
+    is_as_defined(&store, &changes, 5).await;
+}
