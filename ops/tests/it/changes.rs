@@ -49,6 +49,11 @@ impl Device<'_> {
         (self.dice % sides as u64) as usize
     }
 
+    fn one_of_its_own(&mut self) -> Uuid {
+        let place = self.roll(self.own.len());
+        self.own[place]
+    }
+
     async fn acts(mut self, progress: &AtomicUsize) -> Done {
         for number in 0..EACH {
             match self.roll(10) {
@@ -62,7 +67,7 @@ impl Device<'_> {
     }
 
     async fn edits(&mut self, number: usize) {
-        let (message, text) = (self.own[self.roll(self.own.len())], format!("{} {number}", self.emoji));
+        let (message, text) = (self.one_of_its_own(), format!("{} {number}", self.emoji));
         let body = Body::Text { text: text.clone() };
         if self.insists(async |me, talk| me.edit(talk, message, &body).await.map(drop)).await {
             self.done.texts.insert(message, text);
@@ -70,13 +75,14 @@ impl Device<'_> {
     }
 
     async fn recalls(&mut self) {
-        let message = self.own[self.roll(self.own.len())];
+        let message = self.one_of_its_own();
         assert!(self.insists(async |me, talk| me.recall(talk, message).await.map(drop)).await, "again is silent");
         self.done.recalled.push(message);
     }
 
     async fn reacts(&mut self) {
-        let (message, emoji, stands) = (self.all[self.roll(self.all.len())], self.emoji, self.roll(3) > 0);
+        let (place, emoji, stands) = (self.roll(self.all.len()), self.emoji, self.roll(3) > 0);
+        let message = self.all[place];
         let acted = if stands {
             self.insists(async |me, talk| me.react(talk, message, emoji).await.map(drop)).await
         } else {

@@ -4,9 +4,7 @@
 use natter_domain::{
     AccountId, Address, ConversationId, Event, FriendshipId, MessageId, RequestId, Sealed, SessionId, account,
     conversation::{self, BodyKind},
-    friendship, inbox,
-    message,
-    session,
+    friendship, inbox, message, session,
 };
 use natter_projections::{HistoryKind, Projection, Projections, Settings};
 use natter_streams::{
