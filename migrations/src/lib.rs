@@ -20,6 +20,7 @@ pub const POSTGRES: &[(i64, &str, &str)] = &[
     (9, "contact", include_str!("../postgres/0009_contact.sql")),
     (10, "message", include_str!("../postgres/0010_message.sql")),
     (11, "group", include_str!("../postgres/0011_group.sql")),
+    (12, "generation", include_str!("../postgres/0012_generation.sql")),
     (13, "sync", include_str!("../postgres/0013_sync.sql")),
 ];
 

@@ -40,6 +40,9 @@ pub enum Error {
     Shared(std::sync::Arc<Self>),
     #[error("a query ended without an answer")]
     Unanswered,
+    /// What an operator asked of a generation cannot be, and why.
+    #[error("{0}")]
+    Generation(String),
     /// The caller's fault, not ours.
     #[error("the cursor cannot be read")]
     BadCursor,

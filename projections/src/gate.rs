@@ -103,7 +103,7 @@ pub(crate) async fn ask(
     )
     .bind(conversation.0)
     .bind(viewer.0)
-    .fetch_all(statement::bounded(&shared.pool))
+    .fetch_all(statement::bounded(&shared.pool()))
     .await
     .map_err(Error::database("ask the gate"))?;
     let Some(&(.., last_seq, changed)) = rows.first() else { return Ok(None) };

@@ -15,6 +15,7 @@ pub mod delivery;
 mod error;
 pub mod friendship;
 pub mod gate;
+pub mod generation;
 mod inbox;
 pub mod message;
 mod metrics;
@@ -30,21 +31,22 @@ mod sql;
 pub mod sync;
 
 pub use error::{Error, Wait};
+pub use generation::{Generation, Store};
 pub use page::{Page, Paged};
 pub use progress::WAIT_BOUND;
 pub use projector::{Projection, Step};
 
 use crate::{
     delivery::Delivery,
+    generation::{home::Home, live::Live},
     message::{
-        HistoryStore, PostgresHistory, ScyllaHistory,
+        HistoryStore,
         pages::{Fresh, Pages},
-        project::History,
     },
     progress::Progress,
     projector::Projector,
-    relations::Relations,
     run::Access,
+    sql::{Entrance, Use},
 };
 use natter_domain::ConversationId;
 use natter_streams::{
@@ -57,25 +59,21 @@ use natter_streams::{
 };
 use sqlx::PgPool;
 use std::{sync::Arc, time::Duration};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio::task::JoinHandle;
+use tokio_util::{
+    sync::{CancellationToken, DropGuard},
+    task::TaskTracker,
+};
 
 /// Where the read side lives.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// The log's PostgreSQL: checkpoints stand beside the rows.
     pub database_url: String,
-    /// Where messages are kept.
-    pub history: HistoryKind,
-}
-
-/// The homes that message history can have.
-#[derive(Clone, Default, Debug)]
-pub enum HistoryKind {
-    /// Beside the log: for one machine.
-    #[default]
-    Postgres,
-    /// A cluster that speaks CQL.
-    Scylla(Box<message::scylla::Settings>),
+    /// Where a new installation keeps message history.
+    pub history: Store,
+    /// The cluster that speaks CQL, where message history may be.
+    pub cluster: Option<Box<message::scylla::Settings>>,
 }
 
 /// The read side of this process; a cheap handle.
@@ -83,12 +81,11 @@ pub enum HistoryKind {
 pub struct Projections(Arc<Shared>);
 
 pub(crate) struct Shared {
-    /// For queries.
-    pub(crate) pool: PgPool,
-    /// For projectors, whose transactions need not wait for the disk.
+    /// For what belongs to no generation: checkpoints, leases.
+    pub(crate) control: PgPool,
+    /// The same, for delivery's checkpoint.
     writing: PgPool,
-    pub(crate) history: Arc<dyn HistoryStore>,
-    pub(crate) pages: Pages,
+    live: Arc<Live>,
     pub(crate) keyring: Arc<Keyring>,
     progress: Arc<Progress>,
     feeds: Feeds,
@@ -100,6 +97,39 @@ impl Shared {
         let lane = self.feeds.lanes().of(conversation.0);
         let now = self.progress.is_at(Projection::History, lane);
         Fresh { changed: Place { position: changed, ..now }, now }
+    }
+
+    /// For pages of messages; to be asked for after a wait, not before it.
+    pub(crate) fn pages(&self) -> Arc<Pages> {
+        self.live.home(Projection::History).pages.clone()
+    }
+
+    /// For queries of relations; to be asked for after a wait, not before it.
+    pub(crate) fn pool(&self) -> PgPool {
+        self.live.home(Projection::Relations).reading.clone()
+    }
+
+    /// For queries of messages; to be asked for after a wait, not before it.
+    pub(crate) fn history(&self) -> Arc<dyn HistoryStore> {
+        self.live.home(Projection::History).history.clone()
+    }
+}
+
+/// A generation whose projectors run.
+struct Running {
+    home: Arc<Home>,
+    end: DropGuard,
+    task: JoinHandle<()>,
+}
+
+impl Running {
+    fn is_one_of(&self, homes: &[Arc<Home>]) -> bool {
+        homes.iter().any(|home| Arc::ptr_eq(home, &self.home))
+    }
+
+    async fn end(self) {
+        drop(self.end);
+        let _ = self.task.await;
     }
 }
 
@@ -128,26 +158,30 @@ impl Projections {
         keyring: Arc<Keyring>,
         stop: &CancellationToken,
     ) -> Result<Self, Error> {
-        let writing = sql::projectors(&settings.database_url).await?;
-        let pool = sql::queries(&settings.database_url).await?;
-        let history = history(settings.history, &pool, &writing, stop)?;
-        let pages = Pages::new(history.clone());
+        let entrance = Entrance::new(&settings.database_url, settings.cluster.as_deref());
+        let writing = entrance.connect(Use::Projectors, None).await?;
+        let control = entrance.connect(Use::Queries, None).await?;
+        generation::begin_in(&writing, settings.history).await?;
         let progress = Arc::new(Progress::new(feeds.clone()));
-        tokio::spawn(progress::watch(progress.clone(), pool.clone(), bus.clone(), stop.clone()));
-        Ok(Self(Arc::new(Shared { pool, writing, history, pages, keyring, progress, feeds })))
+        let live = Arc::new(Live::open(entrance, control.clone(), progress.clone()).await?);
+        tokio::spawn(live.clone().follow(bus.clone(), stop.clone()));
+        tokio::spawn(progress::watch(progress.clone(), control.clone(), bus.clone(), stop.clone()));
+        Ok(Self(Arc::new(Shared { control, writing, live, keyring, progress, feeds })))
     }
 
     /// Takes part in running some of the projections, until told to stop: each runs once at a time on each lane, and the
     /// processes that run it share the lanes.
     pub fn run(&self, projections: &[Projection], context: &Context, stop: &CancellationToken) -> TaskTracker {
         let tasks = TaskTracker::new();
-        let shared = self.clone();
-        for projection in projections {
-            let (shared, bus) = (shared.clone(), context.bus.clone());
+        for &projection in projections {
             match projection {
-                Projection::Relations => tasks.spawn(self.keep(context, move || shared.relations(), stop)),
-                Projection::History => tasks.spawn(self.keep(context, move || shared.history(), stop)),
-                Projection::Delivery => tasks.spawn(self.keep(context, move || shared.deliver(&bus), stop)),
+                Projection::Relations => tasks.spawn(self.keep_live(projection, Home::relations, context, stop)),
+                Projection::History => tasks.spawn(self.keep_live(projection, Home::history, context, stop)),
+                Projection::Delivery => {
+                    let (shared, bus) = (self.clone(), context.bus.clone());
+                    let make = move || shared.deliver(&bus);
+                    tasks.spawn(self.keep(Generation::FIRST, context, make, stop))
+                }
             };
         }
         if projections.contains(&Projection::Delivery) {
@@ -164,26 +198,69 @@ impl Projections {
     /// Runs a projection on the lanes whose leases this process holds.
     fn keep<P: Projector, M: Fn() -> P + Send + Sync + 'static>(
         &self,
+        generation: Generation,
         context: &Context,
         make: M,
         stop: &CancellationToken,
     ) -> impl Future<Output = ()> + Send + use<P, M> {
         let access = Access::new(context, self.0.feeds.clone(), self.0.progress.clone());
-        let share = Share::Reader(P::PROJECTION.as_str());
-        lease::keep(context.clone(), share, move |lease| run::hold(make(), access.clone(), lease), stop.clone())
+        let share = Share::Reader(generation::reader(P::PROJECTION, generation));
+        let work = move |lease| run::hold(make(), generation, access.clone(), lease);
+        lease::keep(context.clone(), share, work, stop.clone())
     }
 
-    fn relations(&self) -> Relations {
-        Relations::new(self.0.writing.clone())
+    /// Runs the generations of a projection that are to be run; others are handed over and end.
+    fn keep_live<P: Projector>(
+        &self,
+        projection: Projection,
+        make: fn(&Home) -> P,
+        context: &Context,
+        stop: &CancellationToken,
+    ) -> impl Future<Output = ()> + Send + use<P> {
+        let (this, context, stop) = (self.clone(), context.clone(), stop.clone());
+        let mut wanted = self.0.live.running(projection);
+        async move {
+            let mut running: Vec<Running> = Vec::new();
+            while !stop.is_cancelled() {
+                let homes = wanted.borrow_and_update().clone();
+                // Two of one name would release each other's leases: those that end have ended before another begins.
+                for ended in running.extract_if(.., |running| !running.is_one_of(&homes)).collect::<Vec<_>>() {
+                    ended.end().await;
+                }
+                for home in homes {
+                    if running.iter().all(|running| !Arc::ptr_eq(&running.home, &home)) {
+                        running.push(this.run_home(home, make, &context, &stop));
+                    }
+                }
+                tokio::select! {
+                    Ok(()) = wanted.changed() => {}
+                    () = stop.cancelled() => {}
+                }
+            }
+            futures::future::join_all(running.into_iter().map(Running::end)).await;
+        }
     }
 
-    fn history(&self) -> History {
-        History::new(self.0.history.clone())
+    fn run_home<P: Projector>(
+        &self,
+        home: Arc<Home>,
+        make: fn(&Home) -> P,
+        context: &Context,
+        stop: &CancellationToken,
+    ) -> Running {
+        let (end, made) = (stop.child_token(), home.clone());
+        let task = tokio::spawn(self.keep(home.generation, context, move || make(&made), &end));
+        Running { home, end: end.drop_guard(), task }
     }
 
     fn deliver(&self, bus: &Bus) -> Delivery {
-        let Shared { writing, keyring, progress, .. } = &*self.0;
-        Delivery::new(bus.clone(), writing.clone(), keyring.clone(), progress.clone())
+        let Shared { writing, keyring, progress, live, .. } = &*self.0;
+        Delivery::new(bus.clone(), writing.clone(), live.clone(), keyring.clone(), progress.clone())
+    }
+
+    /// Which generation of each projection is read here.
+    pub fn generations(&self) -> Vec<(Projection, Generation)> {
+        self.0.live.generations()
     }
 
     /// Waits until these projections have seen what the token names, [`WAIT_BOUND`] at the most.
@@ -250,16 +327,4 @@ impl Projections {
     pub fn sync(&self) -> sync::Query<'_> {
         sync::Query(&self.0)
     }
-}
-
-fn history(
-    kind: HistoryKind,
-    pool: &PgPool,
-    writing: &PgPool,
-    stop: &CancellationToken,
-) -> Result<Arc<dyn HistoryStore>, Error> {
-    Ok(match kind {
-        HistoryKind::Postgres => Arc::new(PostgresHistory::new(pool.clone(), writing.clone())),
-        HistoryKind::Scylla(settings) => Arc::new(ScyllaHistory::open(*settings, writing.clone(), stop)?),
-    })
 }

@@ -53,3 +53,9 @@ pub(crate) fn page_read() {
 pub(crate) fn page_shown() {
     counter!("natter_history_pages_total").increment(1);
 }
+
+/// Events that could not be applied, and those behind them.
+pub(crate) fn set_aside(projection: Projection, lane: Lane, events: usize) {
+    counter!("natter_projection_set_aside_total", "projection" => projection.as_str(), "lane" => lane.to_string())
+        .increment(events as u64);
+}

@@ -10,7 +10,7 @@
 //! knows nothing of that event, refuses it when it is due. Running readers notice that their checkpoint was moved and go
 //! back to it.
 
-use crate::{Error, Projection};
+use crate::{Error, Projection, generation};
 use natter_streams::{Hash, Lane, Link, Log};
 use sqlx::{PgConnection, Row};
 use std::collections::HashMap;
@@ -66,7 +66,7 @@ pub async fn mend(log: &Log, agreed: &Agreed) -> Result<Vec<Mended>, Error> {
             continue;
         }
         if let Some(tables) = tables(&reader) {
-            begin_anew_in_time(log, &reader, tables).await?;
+            begin_anew_in_time(log, &reader, &tables).await?;
             mended.push(anew);
         } else {
             let position = set_back(log, &reader, lane, agreed.get(&lane).copied()).await?;
@@ -76,15 +76,12 @@ pub async fn mend(log: &Log, agreed: &Agreed) -> Result<Vec<Mended>, Error> {
     Ok(mended)
 }
 
-/// What a view writes. `None`: it has no rows that could be wrong.
-fn tables(reader: &str) -> Option<&'static str> {
-    const RELATIONS: &str = "account, session, friend_request, friendship, conversation, member, inbox_cursor";
-    let projection = Projection::ALL.into_iter().find(|projection| projection.as_str() == reader)?;
-    match projection {
-        Projection::Relations => Some(RELATIONS),
-        Projection::History => Some("message, message_change, reaction"),
-        Projection::Delivery => None,
-    }
+/// What a view writes, of the generation that reads under this name. `None`: it has no rows that could be wrong.
+fn tables(reader: &str) -> Option<String> {
+    let (projection, generation) = generation::parse(reader)?;
+    let schema = generation::schema(projection, generation);
+    let names: Vec<String> = projection.tables().iter().map(|table| format!("{schema}.{}", table.name)).collect();
+    (!names.is_empty()).then(|| names.join(", "))
 }
 
 /// A projector at work may hold the lock of a table and wait for its checkpoint, which we hold and wait for the table:
@@ -119,6 +116,12 @@ async fn begin_anew(log: &Log, reader: &str, tables: &str) -> Result<(), Error> 
     }
     let truncate = format!("TRUNCATE {tables}");
     sqlx::query(&truncate).execute(&mut *transaction).await.map_err(Error::database("empty a view"))?;
+    // It is tried again with everything else.
+    sqlx::query("DELETE FROM projection_failures WHERE projection = $1")
+        .bind(reader)
+        .execute(&mut *transaction)
+        .await
+        .map_err(Error::database("forget what a view has set aside"))?;
     transaction.commit().await.map_err(Error::database("commit an emptied view"))
 }
 

@@ -2,9 +2,11 @@
 //! it goes back to the stored checkpoint. Neither the lane's owner nor the other projections need be in this process.
 
 use crate::{
-    Error, metrics,
-    progress::Progress,
-    projector::{Batch, Projector},
+    Error, Generation,
+    generation::aside::Aside,
+    metrics,
+    progress::{Group, Progress},
+    projector::{Batch, Projector, Step},
 };
 use natter_streams::{
     Lane, Link, Log, Record,
@@ -56,13 +58,23 @@ impl Access {
 struct Place {
     access: Access,
     lane: Lane,
+    /// Of the generation that runs.
+    group: Arc<Group>,
+}
+
+impl Place {
+    /// The name of its checkpoint.
+    fn reader(&self) -> &'static str {
+        self.group.reader()
+    }
 }
 
 /// Runs a projection on the lane of a lease. Told to give up, it completes what it has left open. One that lost its lease
 /// drops everything: whoever has it now goes on from the checkpoint, which only one of them can move.
-pub(crate) async fn hold<P: Projector>(projector: P, access: Access, lease: Lease) {
-    let place = Place { access, lane: lease.lane() };
-    let _here = place.access.progress.begin(P::PROJECTION, place.lane);
+pub(crate) async fn hold<P: Projector>(projector: P, generation: Generation, access: Access, lease: Lease) {
+    let group = access.progress.group(P::PROJECTION, generation);
+    let place = Place { access, lane: lease.lane(), group };
+    let _here = place.access.progress.begin(&place.group, place.lane);
     let stop = CancellationToken::new();
     let _end = stop.clone().drop_guard();
     let given_up = async {
@@ -72,7 +84,7 @@ pub(crate) async fn hold<P: Projector>(projector: P, access: Access, lease: Leas
     };
     tokio::select! {
         biased;
-        () = lease.lost() => tracing::warn!(projection = P::PROJECTION.as_str(), lane = %place.lane, "projection: the lease is lost"),
+        () = lease.lost() => tracing::warn!(projection = place.reader(), lane = %place.lane, "projection: the lease is lost"),
         () = given_up => {}
         () = run(projector, &place, &stop) => {}
     }
@@ -91,7 +103,7 @@ async fn run<P: Projector>(mut projector: P, place: &Place, stop: &CancellationT
         // Also after an error: what is open is measured against a checkpoint that may not be the stored one next time.
         settle(&mut projector).await;
         let Some(error) = ended else { return };
-        report::<P>(place.lane, &error);
+        report::<P>(place, &error);
         pause = next_pause(pause, progressed, &error);
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
@@ -108,9 +120,10 @@ async fn settle<P: Projector>(projector: &mut P) {
 /// From the stored checkpoint on, until something goes wrong.
 async fn follow<P: Projector>(projector: &mut P, place: &Place, progressed: &mut bool) -> Result<Infallible, Error> {
     let Access { log, bus, feeds, .. } = &place.access;
-    let last = checkpoint::load(log, P::PROJECTION.as_str(), place.lane).await?;
+    let last = checkpoint::load(log, place.reader(), place.lane).await?;
     // May be less than what was told before: PostgreSQL may have lost the newest of our commits in a crash.
-    tell::<P>(place, &last);
+    tell(place, &last);
+    let mut aside = Aside::load(log, P::PROJECTION, place.group.generation, place.lane).await?;
     let mut reader = Reader::new(log.clone(), bus, feeds, last);
     let mut applied = None;
     loop {
@@ -118,15 +131,14 @@ async fn follow<P: Projector>(projector: &mut P, place: &Place, progressed: &mut
         let from = reader.last();
         let records = next(projector, place, &mut reader).await?;
         fault::reach(P::PROJECTION.before_apply()).await;
-        apply(projector, place, Batch::new(from, &records)).await?;
+        apply(projector, place, &mut aside, Batch::new(place.group.generation, from, &records)).await?;
         applied = Some(tokio::time::Instant::now());
         *progressed = true;
     }
 }
 
-fn tell<P: Projector>(place: &Place, passed: &Link) {
-    let at = position::Place::new(passed.position, passed.incarnation);
-    place.access.progress.set(P::PROJECTION, place.lane, at);
+fn tell(place: &Place, passed: &Link) {
+    place.group.set(place.lane, position::Place::new(passed.position, passed.incarnation));
 }
 
 /// Under load, waits for more events to share a transaction, unless somebody waits for this projection. Found by
@@ -135,7 +147,7 @@ async fn pace<P: Projector>(place: &Place, applied: Option<tokio::time::Instant>
     let (Some(applied), Some(pace)) = (applied, P::PACE) else { return };
     tokio::select! {
         () = tokio::time::sleep_until(applied + pace) => {}
-        () = place.access.progress.hurried(P::PROJECTION, place.lane) => {}
+        () = place.group.hurried(place.lane) => {}
     }
 }
 
@@ -149,7 +161,7 @@ async fn next<P: Projector>(projector: &mut P, place: &Place, reader: &mut Reade
         tokio::select! {
             records = &mut reading => return Ok(records?),
             () = until(due) => projector.settle().await?,
-            checked = idle_check::<P>(place, last), if due.is_none() => checked?,
+            checked = idle_check(place, last), if due.is_none() => checked?,
         }
     }
 }
@@ -162,47 +174,45 @@ async fn until(due: Option<tokio::time::Instant>) {
     }
 }
 
-async fn idle_check<P: Projector>(place: &Place, last: Link) -> Result<(), Error> {
+async fn idle_check(place: &Place, last: Link) -> Result<(), Error> {
     tokio::time::sleep(IDLE_CHECK).await;
-    stands_where_it_was::<P>(place, last).await
+    stands_where_it_was(place, last).await
 }
 
 /// With nothing left open, the stored checkpoint is where the reader stands. Should an incarnation begin just behind it,
 /// that is said: who waits for the head of such a lane waits for its incarnation.
-async fn stands_where_it_was<P: Projector>(place: &Place, last: Link) -> Result<(), Error> {
-    let (log, projection, lane) = (&place.access.log, P::PROJECTION.as_str(), place.lane);
+async fn stands_where_it_was(place: &Place, last: Link) -> Result<(), Error> {
+    let (log, projection, lane) = (&place.access.log, place.reader(), place.lane);
     let stored = checkpoint::load(log, projection, lane).await?;
     if !stored.is_same_event(&last) {
         return Err(natter_streams::Error::Overtaken { projection, lane }.into());
     }
     if stored.incarnation != last.incarnation {
         checkpoint::rename(log, projection, &stored).await?;
-        tell::<P>(place, &stored);
+        tell(place, &stored);
     }
     Ok(())
 }
 
-/// Applies the batch; where it holds an event that cannot be understood, all that comes before it.
-async fn apply<P: Projector>(projector: &mut P, place: &Place, batch: Batch<'_>) -> Result<(), Error> {
-    let applied = apply_whole(projector, place, batch).await;
-    let readable = applied.as_ref().err().and_then(Error::undecodable).and_then(|position| batch.before(position));
-    if let Some(readable) = readable {
-        apply_whole(projector, place, readable).await?;
-    }
-    applied
-}
-
-async fn apply_whole<P: Projector>(projector: &mut P, place: &Place, batch: Batch<'_>) -> Result<(), Error> {
+/// Applies the batch, part by part where some of it must be set aside; what comes before a part that fails is done.
+async fn apply<P: Projector>(
+    projector: &mut P,
+    place: &Place,
+    aside: &mut Aside,
+    batch: Batch<'_>,
+) -> Result<(), Error> {
     let begin = Instant::now();
-    projector.apply(batch).await?;
-    tell::<P>(place, &batch.step().to);
+    let applied = |step: &Step| {
+        tell(place, &step.to);
+        metrics::stuck(P::PROJECTION, place.lane, false);
+    };
+    aside.apply(projector, batch, applied).await?;
     metrics::applied(P::PROJECTION, batch.records.len(), begin.elapsed());
-    metrics::stuck(P::PROJECTION, place.lane, false);
     Ok(())
 }
 
-fn report<P: Projector>(lane: Lane, error: &Error) {
-    let (projection, cause) = (P::PROJECTION.as_str(), error.source());
+fn report<P: Projector>(place: &Place, error: &Error) {
+    let (lane, projection, cause) = (place.lane, place.reader(), error.source());
     metrics::failed(P::PROJECTION, lane);
     if error.needs_somebody() {
         metrics::stuck(P::PROJECTION, lane, true);

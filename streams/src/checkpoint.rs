@@ -7,12 +7,13 @@ use sqlx::{PgConnection, Postgres, Row, postgres::PgArguments, query::Query};
 /// Where `projection` stands in `lane`; at the start if it never ran.
 pub async fn load(log: &Log, projection: &'static str, lane: Lane) -> Result<Link, Error> {
     let incarnation = log.incarnation(lane).await?;
-    let row = sqlx::query("SELECT incarnation, position, hash FROM checkpoints WHERE projection = $1 AND lane = $2")
-        .bind(projection)
-        .bind(lane.number())
-        .fetch_optional(statement::bounded(log.pool()))
-        .await
-        .map_err(Error::lane("read a checkpoint", lane))?;
+    let row =
+        sqlx::query("SELECT incarnation, position, hash FROM public.checkpoints WHERE projection = $1 AND lane = $2")
+            .bind(projection)
+            .bind(lane.number())
+            .fetch_optional(statement::bounded(log.pool()))
+            .await
+            .map_err(Error::lane("read a checkpoint", lane))?;
     let Some(row) = row else { return Ok(Link::start(lane, incarnation)) };
     let position = row.get::<i64, _>("position") as u64;
     let hash = row.get::<&[u8], _>("hash").try_into().map(Hash).map_err(|_| Error::Foreign { projection, lane })?;
@@ -21,9 +22,10 @@ pub async fn load(log: &Log, projection: &'static str, lane: Lane) -> Result<Lin
     log.found(&link).await?.ok_or(Error::Foreign { projection, lane })
 }
 
-/// The statement that moves a checkpoint, for [`Move`]; it changes one row, or none.
+/// The statement that moves a checkpoint, for [`Move`]; it changes one row, or none. Names its schema: a projector's
+/// connections find the tables of their own generation only.
 pub const MOVE: &str =
-    "INSERT INTO checkpoints AS mine (projection, lane, incarnation, position, hash) VALUES ($1, $2, $3, $4, $5)
+    "INSERT INTO public.checkpoints AS mine (projection, lane, incarnation, position, hash) VALUES ($1, $2, $3, $4, $5)
      ON CONFLICT (projection, lane) DO UPDATE SET incarnation = $3, position = $4, hash = $5 WHERE mine.position = $6";
 
 /// A checkpoint's move from one link to a later one.
@@ -69,7 +71,7 @@ pub async fn advance(
 /// Writes down that the next event belongs to another incarnation than the checkpoint's own.
 pub async fn rename(log: &Log, projection: &'static str, at: &Link) -> Result<(), Error> {
     sqlx::query(
-        "UPDATE checkpoints SET incarnation = $3
+        "UPDATE public.checkpoints SET incarnation = $3
          WHERE projection = $1 AND lane = $2 AND position = $4 AND hash = $5 AND incarnation <> $3",
     )
     .bind(projection)

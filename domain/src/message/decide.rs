@@ -69,7 +69,9 @@ pub fn decide(
 /// The actor, if they are in and see the message (MSG-1).
 fn member(host: &conversation::State, context: &Context, message: &Place) -> Result<AccountId, Refusal> {
     let actor = context.actor.ok_or(Refusal::NotFound)?;
-    let membership = host.members.get(&actor).ok_or(Refusal::NotFound)?;
+    let Some(membership) = host.members.get(&actor) else {
+        return Err(if host.former.contains_key(&actor) { Refusal::NotAMember } else { Refusal::NotFound });
+    };
     if message.seq > membership.joined_seq { Ok(actor) } else { Err(Refusal::NotFound) }
 }
 

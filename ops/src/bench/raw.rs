@@ -152,7 +152,7 @@ async fn remember(history: Arc<PostgresHistory>, lane: Arc<Prepared>) -> Result<
     let mut from = Link { hash: Hash::default(), ..lane.base };
     for messages in &lane.messages {
         let to = Link { position: from.position + messages.len() as u64, ..from };
-        HistoryStore::append(&*history, messages, &Step { from, to }).await?;
+        HistoryStore::append(&*history, messages, &Step { from, to, generation: Default::default() }).await?;
         from = to;
     }
     Ok(())

@@ -31,7 +31,7 @@ impl Query<'_> {
         )
         .bind(since.viewer.0)
         .bind(since.positions())
-        .fetch_optional(statement::bounded(&self.0.pool))
+        .fetch_optional(statement::bounded(&self.0.pool()))
         .await
         .map_err(Error::database("read what changed of an account"))?;
         Ok(row.map(|row| card(&self.0.keyring, row)))
@@ -47,7 +47,7 @@ pub(crate) async fn cards(shared: &Shared, accounts: &[AccountId]) -> Result<Has
         "SELECT account_id, username, nickname FROM account WHERE account_id = ANY($1) AND registered_at IS NOT NULL",
     )
     .bind(ids)
-    .fetch_all(statement::bounded(&shared.pool))
+    .fetch_all(statement::bounded(&shared.pool()))
     .await
     .map_err(Error::database("read accounts"))?;
     Ok(rows.into_iter().map(|row| (AccountId(row.0), card(&shared.keyring, row))).collect())

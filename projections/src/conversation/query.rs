@@ -98,7 +98,7 @@ impl Query<'_> {
             .bind(time)
             .bind(id)
             .bind(page.rows())
-            .fetch_all(statement::bounded(&self.0.pool))
+            .fetch_all(statement::bounded(&self.0.pool()))
             .await
             .map_err(Error::database("list conversations"))?;
         let next_cursor = page.cut(&mut rows, |row| Cursor { time: row.4.into(), id: row.0 });
@@ -114,7 +114,7 @@ impl Query<'_> {
         let rows: Vec<Row> = sqlx::query_as(&format!("{ONE} {DETAILS}"))
             .bind(viewer.0)
             .bind(conversation.0)
-            .fetch_all(statement::bounded(&self.0.pool))
+            .fetch_all(statement::bounded(&self.0.pool()))
             .await
             .map_err(Error::database("read a conversation"))?;
         Ok(self.shown(viewer, rows).await?.pop())
@@ -143,7 +143,7 @@ impl Query<'_> {
         .bind(time)
         .bind(id)
         .bind(page.rows())
-        .fetch_all(statement::bounded(&self.0.pool))
+        .fetch_all(statement::bounded(&self.0.pool()))
         .await
         .map_err(Error::database("list members"))?;
         let next_cursor = page.cut(&mut rows, |row| Cursor { time: row.1.into(), id: row.0 });
@@ -160,7 +160,7 @@ impl Query<'_> {
             .bind(since.positions())
             .bind(since.after.id)
             .bind(since.rows())
-            .fetch_all(statement::bounded(&self.0.pool))
+            .fetch_all(statement::bounded(&self.0.pool()))
             .await
             .map_err(Error::database("read which conversations changed"))?;
         let rest = since.cut(&mut found, |row| After { id: row.0, number: 0 });
@@ -168,7 +168,7 @@ impl Query<'_> {
         let rows: Vec<Row> = sqlx::query_as(&format!("{THESE} {DETAILS}"))
             .bind(since.viewer.0)
             .bind(ids)
-            .fetch_all(statement::bounded(&self.0.pool))
+            .fetch_all(statement::bounded(&self.0.pool()))
             .await
             .map_err(Error::database("read conversations"))?;
         let left = found.into_iter().filter_map(|(id, left)| left.then_some(id)).collect();
@@ -178,10 +178,10 @@ impl Query<'_> {
     /// A handful of queries, however many rows.
     async fn shown(&self, viewer: AccountId, rows: Vec<Row>) -> Result<Vec<wire::OwnConversation>, Error> {
         let rows: Vec<Own> = rows.into_iter().filter_map(|row| Own::of(viewer, row)).collect();
-        let last = self.0.history.last(&spans(&rows, |row| row.membership.visible(0, u64::MAX))).await?;
+        let last = self.0.history().last(&spans(&rows, |row| row.membership.visible(0, u64::MAX))).await?;
         let newest = |row: &Own| last.get(&row.id()).map_or(0, |message| message.seq);
         let unread_spans = spans(&rows, |row| row.membership.visible(row.read_seq(), newest(row)));
-        let unread = self.0.history.unread(viewer, &unread_spans).await?;
+        let unread = self.0.history().unread(viewer, &unread_spans).await?;
         let peers: Vec<AccountId> = rows.iter().filter_map(Own::peer).collect();
         let facts = Facts { last, unread, cards: account::cards(self.0, &peers).await? };
         Ok(rows.into_iter().map(|row| facts.shown(self.0, row)).collect())

@@ -7,7 +7,7 @@ use super::{
     frame::{Happening, What},
     members::{Cache, Known},
 };
-use crate::{Error, Projection, conversation, friendship, progress::Progress};
+use crate::{Error, Projection, conversation, friendship, generation::live::Live, progress::Progress};
 use natter_client::wire;
 use natter_domain::{ConversationId, RequestId, friendship::Event as Friendship};
 use natter_streams::{Link, keyring::Keyring, position::Place};
@@ -18,7 +18,7 @@ use std::{
 };
 
 pub(super) struct Facts {
-    pool: PgPool,
+    live: Arc<Live>,
     keyring: Arc<Keyring>,
     progress: Arc<Progress>,
     members: Cache,
@@ -34,8 +34,8 @@ struct Wanted {
 }
 
 impl Facts {
-    pub(super) fn new(pool: PgPool, keyring: Arc<Keyring>, progress: Arc<Progress>) -> Self {
-        Self { pool, keyring, progress, members: Cache::default(), requests: HashMap::new() }
+    pub(super) fn new(live: Arc<Live>, keyring: Arc<Keyring>, progress: Arc<Progress>) -> Self {
+        Self { live, keyring, progress, members: Cache::default(), requests: HashMap::new() }
     }
 
     /// Gets ready for the frames of a batch that ends at `to`.
@@ -73,12 +73,17 @@ impl Facts {
         }
     }
 
+    /// Of the projectors: those of queries may all be taken.
+    fn pool(&self) -> PgPool {
+        self.live.home(Projection::Relations).writing.clone()
+    }
+
     async fn load_members(&mut self, conversations: BTreeSet<ConversationId>) -> Result<(), Error> {
         let ids: Vec<ConversationId> = conversations.into_iter().collect();
         if ids.is_empty() {
             return Ok(());
         }
-        for (conversation, known) in conversation::query::known(&self.pool, &ids).await? {
+        for (conversation, known) in conversation::query::known(&self.pool(), &ids).await? {
             self.members.insert(conversation, known);
         }
         Ok(())
@@ -87,7 +92,7 @@ impl Facts {
     async fn load_requests(&mut self, requests: BTreeSet<RequestId>) -> Result<(), Error> {
         let ids: Vec<RequestId> = requests.into_iter().collect();
         if !ids.is_empty() {
-            self.requests = friendship::query::requests(&self.pool, &self.keyring, &ids).await?;
+            self.requests = friendship::query::requests(&self.pool(), &self.keyring, &ids).await?;
         }
         Ok(())
     }

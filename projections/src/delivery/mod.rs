@@ -18,7 +18,9 @@ mod outlet;
 mod query;
 
 use crate::{
-    Error, Projection, metrics,
+    Error, Projection,
+    generation::live::Live,
+    metrics,
     progress::Progress,
     projector::{Batch, Projector, Step},
     sql,
@@ -69,8 +71,8 @@ struct Unconfirmed {
 }
 
 impl Delivery {
-    pub(crate) fn new(bus: Bus, pool: PgPool, keyring: Arc<Keyring>, progress: Arc<Progress>) -> Self {
-        let facts = Facts::new(pool.clone(), keyring.clone(), progress);
+    pub(crate) fn new(bus: Bus, pool: PgPool, live: Arc<Live>, keyring: Arc<Keyring>, progress: Arc<Progress>) -> Self {
+        let facts = Facts::new(live, keyring.clone(), progress);
         Self { outlet: Outlet::new(bus), pool, keyring, facts, unconfirmed: None }
     }
 

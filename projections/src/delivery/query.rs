@@ -10,7 +10,7 @@ pub struct Query<'a>(pub(crate) &'a Shared);
 impl Query<'_> {
     /// The starts of the nodes that deliver now, on any lane.
     pub async fn nodes(&self) -> Result<BTreeSet<Uuid>, Error> {
-        let nodes = lease::runners(&self.0.pool, Projection::Delivery.as_str()).await?;
+        let nodes = lease::runners(&self.0.control, Projection::Delivery.as_str()).await?;
         Ok(nodes.into_iter().map(|node| node.start).collect())
     }
 }

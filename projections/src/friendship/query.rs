@@ -42,7 +42,7 @@ impl Query<'_> {
             .bind(now())
             .bind(request.0)
             .bind(viewer.0)
-            .fetch_optional(statement::bounded(&self.0.pool))
+            .fetch_optional(statement::bounded(&self.0.pool()))
             .await
             .map_err(Error::database("read a friend request"))?;
         Ok(row.map(|row| (FriendshipId(row.1), shown(&self.0.keyring, row))))
@@ -74,7 +74,7 @@ impl Query<'_> {
             .bind(time)
             .bind(id)
             .bind(page.rows())
-            .fetch_all(statement::bounded(&self.0.pool))
+            .fetch_all(statement::bounded(&self.0.pool()))
             .await
             .map_err(Error::database("list friend requests"))?;
         let next_cursor = page.cut(&mut rows, |row| Cursor { time: row.6.into(), id: row.0 });
@@ -93,7 +93,7 @@ impl Query<'_> {
         .bind(time)
         .bind(id)
         .bind(page.rows())
-        .fetch_all(statement::bounded(&self.0.pool))
+        .fetch_all(statement::bounded(&self.0.pool()))
         .await
         .map_err(Error::database("list friends"))?;
         let next_cursor = page.cut(&mut rows, |row| Cursor { time: row.1.into(), id: row.0 });
@@ -125,7 +125,7 @@ impl Query<'_> {
         .bind(since.positions())
         .bind(since.after.id)
         .bind(since.rows())
-        .fetch_all(statement::bounded(&self.0.pool))
+        .fetch_all(statement::bounded(&self.0.pool()))
         .await
         .map_err(Error::database("read which friends changed"))?;
         let rest = since.cut(&mut rows, |row| After { id: row.0, number: 0 });
@@ -151,7 +151,7 @@ impl Query<'_> {
             .bind(since.after.id)
             .bind(OffsetDateTime::from(since.told.time()))
             .bind(since.rows())
-            .fetch_all(statement::bounded(&self.0.pool))
+            .fetch_all(statement::bounded(&self.0.pool()))
             .await
             .map_err(Error::database("read which friend requests changed"))?;
         let rest = since.cut(&mut rows, |row| After { id: row.0, number: 0 });

@@ -41,7 +41,7 @@ impl Query<'_> {
         let until = range.before_seq.map_or(u64::MAX, |seq| seq.saturating_sub(1));
         let spans = membership.visible(range.after_seq.unwrap_or(0), until);
         let limit = range.limit.clamp(1, limit::PAGE_MAX);
-        let messages = self.0.pages.page(membership.conversation(), &spans, order, limit, fresh).await?;
+        let messages = self.0.pages().page(membership.conversation(), &spans, order, limit, fresh).await?;
         self.shown_to(membership, &messages).await
     }
 
@@ -53,7 +53,7 @@ impl Query<'_> {
         message: MessageId,
     ) -> Result<Option<wire::Message>, Error> {
         let Some(membership) = gate::member(self.0, viewer, conversation).await? else { return Ok(None) };
-        let found = self.0.history.by_ids(membership.conversation(), &[message]).await?;
+        let found = self.0.history().by_ids(membership.conversation(), &[message]).await?;
         let Some(message) = found.into_iter().find(|message| membership.sees(message.seq)) else { return Ok(None) };
         let as_seen = self.as_seen(&membership, message).await?;
         Ok(self.shown_to(&membership, as_seen.as_slice()).await?.pop())
@@ -64,7 +64,7 @@ impl Query<'_> {
         let seqs: Vec<u64> = messages.iter().filter(|it| !it.reactions.is_empty()).map(|it| it.seq).collect();
         let mine = match seqs.is_empty() {
             true => HashMap::new(),
-            false => self.0.history.mine(membership.viewer(), membership.conversation(), &seqs).await?,
+            false => self.0.history().mine(membership.viewer(), membership.conversation(), &seqs).await?,
         };
         let shown = |message: &Message| wire::Message {
             reactions: Some(reactions(message, mine.get(&message.seq).map_or(&[], Vec::as_slice))),
@@ -92,7 +92,7 @@ impl Query<'_> {
                     return Ok((items, Some(after)));
                 }
                 let behind = told.max(after.number);
-                let found = self.0.history.changed(conversation, behind, until, room as u32).await?;
+                let found = self.0.history().changed(conversation, behind, until, room as u32).await?;
                 let Some(last) = found.last() else { break };
                 after.number = last.changed;
                 // Newer ones are fetched by range.
@@ -120,7 +120,7 @@ impl Query<'_> {
         .bind(since.positions())
         .bind(since.after.id)
         .bind(since.rows())
-        .fetch_all(statement::bounded(&self.0.pool))
+        .fetch_all(statement::bounded(&self.0.pool()))
         .await
         .map_err(Error::database("read where messages changed"))?;
         Ok(rows.into_iter().map(|(id, lane)| (ConversationId(id), lane)).collect())
@@ -132,7 +132,7 @@ impl Query<'_> {
         if spans.iter().all(|span| message.changed <= span.as_of) {
             return Ok(Some(message));
         }
-        let page = self.0.history.page(membership.conversation(), &spans, Order::OldestFirst, 1).await?;
+        let page = self.0.history().page(membership.conversation(), &spans, Order::OldestFirst, 1).await?;
         Ok(page.into_iter().next())
     }
 }

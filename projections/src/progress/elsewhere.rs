@@ -2,7 +2,7 @@
 //! query, every 10 to 50 ms while somebody does; and whoever runs them is told to hurry, since projectors pace
 //! themselves while nobody waits. A hurry is repeated as long as it is needed, so it may be lost.
 
-use super::Progress;
+use super::{Group, Progress};
 use crate::{Error, Projection};
 use futures::StreamExt;
 use natter_streams::{Lane, bus::Bus, position::Place, statement, subject};
@@ -21,7 +21,8 @@ const LATEST: Duration = Duration::from_millis(50);
 /// Before another try, where the bus or PostgreSQL is away.
 const PAUSE: Duration = Duration::from_secs(1);
 
-type Spot = (Projection, Lane);
+/// A lane of a generation of a projection.
+type Spot = (Arc<Group>, Lane);
 
 /// Looks for those who wait, until told to stop.
 pub(crate) async fn watch(progress: Arc<Progress>, pool: PgPool, bus: Bus, stop: CancellationToken) {
@@ -46,8 +47,8 @@ async fn look_while_somebody_waits(progress: &Progress, pool: &PgPool, bus: &Bus
         let looked = Instant::now();
         match read(pool, &wanted).await {
             Ok(places) => {
-                for ((projection, lane), place) in places {
-                    progress.learn(projection, lane, place);
+                for ((group, lane), place) in places {
+                    group.learn(lane, place);
                 }
             }
             Err(error) => {
@@ -69,25 +70,36 @@ async fn look_while_somebody_waits(progress: &Progress, pool: &PgPool, bus: &Bus
 impl Progress {
     /// What somebody waits for and does not run here.
     fn late_elsewhere(&self) -> Vec<Spot> {
+        let groups = Projection::ALL.map(|projection| self.current(projection));
         let lanes = || self.first_heads.iter().map(|head| head.lane);
-        let all = Projection::ALL.into_iter().flat_map(|projection| lanes().map(move |lane| (projection, lane)));
-        all.filter(|&(projection, lane)| {
-            let spot = self.spot(projection, lane);
-            !spot.is_here() && spot.is_late(self.now(lane))
+        let all = groups.iter().flat_map(|group| lanes().map(move |lane| (group.clone(), lane)));
+        all.filter(|(group, lane)| {
+            let spot = group.spot(*lane);
+            !spot.is_here() && spot.is_late(self.now(*lane))
         })
         .collect()
     }
 
     /// Another process waits for it.
-    fn hear(&self, (projection, lane): Spot) {
-        if let Some(spot) = self.spots[projection as usize].get(lane.index())
-            && spot.is_here()
-        {
-            spot.hurry.notify_one();
-            self.hurries.fetch_add(1, Ordering::Relaxed);
-            crate::metrics::hurried(projection);
+    fn hear(&self, (projection, lane): (Projection, Lane)) {
+        for group in self.counted(projection) {
+            if lane.index() < group.lanes() && group.spot(lane).is_here() {
+                group.spot(lane).hurry.notify_one();
+                self.hurries.fetch_add(1, Ordering::Relaxed);
+                crate::metrics::hurried(projection);
+            }
         }
     }
+}
+
+/// Looks how far these are and makes them hurry, wherever they run.
+pub(crate) async fn look_at(pool: &PgPool, bus: &Bus, late: &[Spot]) -> Result<(), Error> {
+    for ((group, lane), place) in read(pool, late).await? {
+        group.learn(lane, place);
+        group.spot(lane).hurry.notify_one();
+    }
+    hurry(bus, late).await;
+    Ok(())
 }
 
 async fn read(pool: &PgPool, wanted: &[Spot]) -> Result<Vec<(Spot, Place)>, Error> {
@@ -96,13 +108,13 @@ async fn read(pool: &PgPool, wanted: &[Spot]) -> Result<Vec<(Spot, Place)>, Erro
          JOIN UNNEST($1::text[], $2::smallint[]) WITH ORDINALITY AS wanted(projection, lane, number)
              USING (projection, lane)",
     )
-    .bind(wanted.iter().map(|(projection, _)| projection.as_str()).collect::<Vec<_>>())
+    .bind(wanted.iter().map(|(group, _)| group.reader()).collect::<Vec<_>>())
     .bind(wanted.iter().map(|(_, lane)| lane.number()).collect::<Vec<_>>())
     .fetch_all(statement::bounded(pool))
     .await
     .map_err(Error::database("read checkpoints"))?;
     let place = |row: &sqlx::postgres::PgRow| Place::new(row.get::<i64, _>("position") as u64, row.get("incarnation"));
-    Ok(rows.iter().map(|row| (wanted[row.get::<i64, _>("number") as usize - 1], place(row))).collect())
+    Ok(rows.iter().map(|row| (wanted[row.get::<i64, _>("number") as usize - 1].clone(), place(row))).collect())
 }
 
 async fn hurry(bus: &Bus, late: &[Spot]) {
@@ -133,13 +145,13 @@ pub(crate) async fn listen(progress: Arc<Progress>, bus: Bus, stop: Cancellation
     stop.run_until_cancelled(listening).await;
 }
 
-/// `relations:0a,history:0b`
+/// `relations:0a,history:0b`: whichever generations of them run there.
 fn encode(spots: &[Spot]) -> String {
-    let texts: Vec<String> = spots.iter().map(|(projection, lane)| format!("{}:{lane}", projection.as_str())).collect();
-    texts.join(",")
+    let text = |(group, lane): &Spot| format!("{}:{lane}", group.projection.as_str());
+    spots.iter().map(text).collect::<Vec<_>>().join(",")
 }
 
-fn decode(payload: &[u8]) -> impl Iterator<Item = Spot> {
+fn decode(payload: &[u8]) -> impl Iterator<Item = (Projection, Lane)> {
     let texts = std::str::from_utf8(payload).unwrap_or_default().split(',');
     texts.filter_map(|text| {
         let (projection, lane) = text.split_once(':')?;
@@ -150,12 +162,14 @@ fn decode(payload: &[u8]) -> impl Iterator<Item = Spot> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Generation;
 
     #[test]
     fn a_hurry_names_what_is_waited_for() {
         let spots = [(Projection::Relations, Lane::new(10)), (Projection::Delivery, Lane::new(0))];
-        assert_eq!(encode(&spots), "relations:0a,delivery:00");
-        assert_eq!(decode(encode(&spots).as_bytes()).collect::<Vec<_>>(), spots);
+        let groups = spots.map(|(projection, lane)| (Group::new(projection, Generation::new(2), &[]), lane));
+        assert_eq!(encode(&groups), "relations:0a,delivery:00");
+        assert_eq!(decode(encode(&groups).as_bytes()).collect::<Vec<_>>(), spots);
         assert_eq!(decode(b"relations:xx,nobody:00,\xff").count(), 0);
     }
 }

@@ -3,27 +3,34 @@
 //!
 //! A projection of a lane that runs in this process says itself how far it is. Of the others nothing is known but what
 //! their checkpoints say; these are read while somebody waits, and only then (`elsewhere`).
+//!
+//! Reads wait for the generation that is read. The next one is counted apart, and takes the other's place once it has
+//! passed all that this process has told of the other (`exchange`).
 
 mod elsewhere;
+mod exchange;
+mod group;
 
-pub(crate) use elsewhere::{listen, watch};
+pub(crate) use elsewhere::{listen, look_at, watch};
+pub(crate) use group::{Group, Here};
 
 use crate::{Projection, Wait, metrics};
+use exchange::Groups;
+use group::{Wanting, has_passed};
 use natter_streams::{
     Lane, Positions,
     feed::{Feeds, Known},
     position::Place,
 };
 use std::{
-    collections::BTreeMap,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+        Arc, RwLock,
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
 use tokio::{
-    sync::{Notify, watch as channel},
+    sync::Notify,
     time::{sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
@@ -42,8 +49,8 @@ const LOOK_AGAIN: Duration = Duration::from_millis(300);
 
 pub(crate) struct Progress {
     feeds: Feeds,
-    /// By projection, then lane.
-    spots: [Vec<Spot>; Projection::ALL.len()],
+    /// By projection.
+    groups: [RwLock<Groups>; Projection::ALL.len()],
     /// What the lanes held when this process started, and that all have seen it once.
     first_heads: Vec<Known>,
     ready: AtomicBool,
@@ -53,93 +60,11 @@ pub(crate) struct Progress {
     hurries: AtomicU64,
 }
 
-/// One projection of one lane.
-struct Spot {
-    /// The last event that was applied, as far as is known.
-    passed: channel::Sender<Place>,
-    /// Somebody waits.
-    hurry: Notify,
-    /// How many run it in this process: one or none.
-    here: AtomicUsize,
-    /// What is waited for, by incarnation and position, and by how many.
-    wanted: Mutex<BTreeMap<(u32, u64), usize>>,
-}
-
-impl Spot {
-    fn new(head: &Known) -> Self {
-        let (passed, _) = channel::channel(Place { position: 0, ..head.place() });
-        Self { passed, hurry: Notify::new(), here: AtomicUsize::new(0), wanted: Mutex::default() }
-    }
-
-    fn is_here(&self) -> bool {
-        self.here.load(Ordering::SeqCst) > 0
-    }
-
-    fn wanted(&self) -> MutexGuard<'_, BTreeMap<(u32, u64), usize>> {
-        self.wanted.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Somebody waits for what it has not passed. `now`: the lane's incarnation.
-    fn is_late(&self, now: u32) -> bool {
-        let passed = *self.passed.borrow();
-        self.wanted().keys().any(|&(incarnation, position)| !has_passed(passed, Place { position, incarnation }, now))
-    }
-}
-
-/// Who stands in the lane's newest incarnation has read the log as it is, and with it all that is left of those which a
-/// declared loss has ended. Who stands in one of those says nothing of what came after it.
-fn has_passed(passed: Place, place: Place, now: u32) -> bool {
-    let same_log = passed.incarnation == place.incarnation || passed.incarnation == now;
-    place.position == 0 || (same_log && passed.position >= place.position)
-}
-
-/// Somebody waits, until this is dropped.
-struct Wanting<'a> {
-    spot: &'a Spot,
-    place: (u32, u64),
-}
-
-impl<'a> Wanting<'a> {
-    fn new(spot: &'a Spot, place: Place) -> Self {
-        let place = (place.incarnation, place.position);
-        *spot.wanted().entry(place).or_default() += 1;
-        Self { spot, place }
-    }
-}
-
-impl Drop for Wanting<'_> {
-    fn drop(&mut self) {
-        let mut wanted = self.spot.wanted();
-        if let Some(count) = wanted.get_mut(&self.place) {
-            *count -= 1;
-            if *count == 0 {
-                wanted.remove(&self.place);
-            }
-        }
-    }
-}
-
-/// A projection of a lane runs in this process, until this is dropped.
-pub(crate) struct Here {
-    progress: Arc<Progress>,
-    projection: Projection,
-    lane: Lane,
-}
-
-impl Drop for Here {
-    fn drop(&mut self) {
-        self.progress.spot(self.projection, self.lane).here.fetch_sub(1, Ordering::SeqCst);
-        // Who waited for it here now waits for it elsewhere.
-        self.progress.asked.notify_one();
-        metrics::gone(self.projection, self.lane);
-    }
-}
-
 impl Progress {
     pub(crate) fn new(feeds: Feeds) -> Self {
         let first_heads = feeds.heads();
         Self {
-            spots: Projection::ALL.map(|_| first_heads.iter().map(Spot::new).collect()),
+            groups: Projection::ALL.map(|projection| RwLock::new(Groups::first(projection, &first_heads))),
             feeds,
             first_heads,
             ready: AtomicBool::new(false),
@@ -149,61 +74,38 @@ impl Progress {
     }
 
     /// From now on this process says how far it is.
-    pub(crate) fn begin(self: &Arc<Self>, projection: Projection, lane: Lane) -> Here {
-        let spot = self.spot(projection, lane);
-        spot.here.fetch_add(1, Ordering::SeqCst);
-        Here { progress: self.clone(), projection, lane }
-    }
-
-    /// Said by who runs it here.
-    pub(crate) fn set(&self, projection: Projection, lane: Lane, place: Place) {
-        self.spot(projection, lane).passed.send_replace(place);
-    }
-
-    /// What the checkpoint of one that runs elsewhere says. It may say less than before: PostgreSQL may have lost the
-    /// newest of its commits in a crash.
-    fn learn(&self, projection: Projection, lane: Lane, place: Place) {
-        let spot = self.spot(projection, lane);
-        spot.passed.send_if_modified(|passed| {
-            // One that has begun here meanwhile knows better.
-            let is_news = !spot.is_here() && *passed != place;
-            if is_news {
-                *passed = place;
-            }
-            is_news
-        });
+    pub(crate) fn begin(self: &Arc<Self>, group: &Arc<Group>, lane: Lane) -> Here {
+        Here::new(self.clone(), group.clone(), lane)
     }
 
     /// The last event that the projection has applied, as far as is known.
     pub(crate) fn is_at(&self, projection: Projection, lane: Lane) -> Place {
-        *self.spot(projection, lane).passed.borrow()
+        self.current(projection).passed(lane)
     }
 
     /// Waits, for ever if need be, until the projection has applied this event, wherever it runs.
     pub(crate) async fn passed(&self, projection: Projection, lane: Lane, place: Place) {
-        let spot = self.spot(projection, lane);
-        let mut passed = spot.passed.subscribe();
-        // Asked again and again: the incarnation may end while we wait.
+        // Asked again and again: the incarnation may end while we wait, and the generation.
         let has_passed = |passed| has_passed(passed, place, self.now(lane));
-        if has_passed(*passed.borrow()) {
-            return;
-        }
-        let _wanting = Wanting::new(spot, place);
-        self.asked.notify_one();
         loop {
-            if spot.is_here() {
-                spot.hurry.notify_one();
-            }
-            // An error would mean that the sender is gone, which `self` holds.
-            if timeout(HURRY_AGAIN, passed.wait_for(|&passed| has_passed(passed))).await.is_ok() {
+            let group = self.current(projection);
+            let spot = group.spot(lane);
+            let mut passed = spot.passed.subscribe();
+            if has_passed(*passed.borrow()) {
                 return;
             }
+            let _wanting = Wanting::new(spot, place);
+            self.asked.notify_one();
+            while self.is_current(&group) {
+                if spot.is_here() {
+                    spot.hurry.notify_one();
+                }
+                // An error would mean that the sender is gone, which the group holds.
+                if timeout(HURRY_AGAIN, passed.wait_for(|&passed| has_passed(passed))).await.is_ok() {
+                    return;
+                }
+            }
         }
-    }
-
-    /// Resolves where somebody has begun to wait since it was last asked.
-    pub(crate) async fn hurried(&self, projection: Projection, lane: Lane) {
-        self.spot(projection, lane).hurry.notified().await;
     }
 
     pub(crate) async fn wait(
@@ -267,7 +169,7 @@ impl Progress {
 
     pub(crate) fn is_ready(&self) -> bool {
         let at = |projection, head: &Known| {
-            has_passed(*self.spot(projection, head.lane).passed.borrow(), head.place(), self.now(head.lane))
+            has_passed(self.current(projection).passed(head.lane), head.place(), self.now(head.lane))
         };
         let caught_up =
             || Projection::ALL.iter().all(|&projection| self.first_heads.iter().all(|head| at(projection, head)));
@@ -293,10 +195,6 @@ impl Progress {
     pub(crate) fn hurries(&self) -> u64 {
         self.hurries.load(Ordering::Relaxed)
     }
-
-    fn spot(&self, projection: Projection, lane: Lane) -> &Spot {
-        &self.spots[projection as usize][lane.index()]
-    }
 }
 
 /// Says the lag of what runs here every second. By a clock, not by the projector: one that hangs would not say so.
@@ -304,9 +202,9 @@ pub(crate) async fn report(progress: Arc<Progress>, stop: CancellationToken) {
     while timeout(REPORT_EVERY, stop.cancelled()).await.is_err() {
         for head in progress.feeds.heads() {
             for projection in Projection::ALL {
-                let spot = progress.spot(projection, head.lane);
-                if spot.is_here() {
-                    let passed = spot.passed.borrow().position;
+                let group = progress.current(projection);
+                if group.spot(head.lane).is_here() {
+                    let passed = group.passed(head.lane).position;
                     metrics::lag(projection, head.lane, head.position.saturating_sub(passed));
                 }
             }
@@ -334,9 +232,9 @@ mod tests {
         let (progress, incarnation) = progress(10);
         let token = Positions::one(LANE, 9, incarnation);
         let both = [Projection::Relations, Projection::History];
-        progress.set(Projection::Relations, LANE, Place::new(9, incarnation));
+        progress.current(Projection::Relations).set(LANE, Place::new(9, incarnation));
         assert_eq!(progress.wait(SOON, &token, &both).await, Err(Wait::TooLate));
-        progress.set(Projection::History, LANE, Place::new(10, incarnation));
+        progress.current(Projection::History).set(LANE, Place::new(10, incarnation));
         assert_eq!(progress.wait(SOON, &token, &both).await, Ok(()));
         assert_eq!(progress.catch_up(SOON, &both).await, Err(Wait::TooLate));
     }
@@ -344,7 +242,7 @@ mod tests {
     #[tokio::test]
     async fn what_another_log_has_passed_says_nothing() {
         let (progress, incarnation) = progress(10);
-        progress.set(Projection::History, LANE, Place::new(10, Uuid::nil()));
+        progress.current(Projection::History).set(LANE, Place::new(10, Uuid::nil()));
         let token = Positions::one(LANE, 9, incarnation);
         assert_eq!(progress.wait(SOON, &token, &[Projection::History]).await, Err(Wait::TooLate));
     }
@@ -354,7 +252,7 @@ mod tests {
         let (progress, incarnation) = progress(10);
         let ended = |position| Place::new(position, Uuid::nil());
         let passed = async |place| timeout(SOON, progress.passed(Projection::Relations, LANE, place)).await.is_ok();
-        progress.set(Projection::Relations, LANE, Place::new(10, incarnation));
+        progress.current(Projection::Relations).set(LANE, Place::new(10, incarnation));
         assert!(passed(ended(10)).await && passed(ended(9)).await);
         assert!(!passed(ended(11)).await);
     }
@@ -372,10 +270,10 @@ mod tests {
         let (progress, incarnation) = progress(3);
         for projection in Projection::ALL {
             assert!(!progress.is_ready());
-            progress.set(projection, LANE, Place::new(3, incarnation));
+            progress.current(projection).set(LANE, Place::new(3, incarnation));
         }
         assert!(progress.is_ready());
-        progress.set(Projection::Relations, LANE, Place::new(1, incarnation));
+        progress.current(Projection::Relations).set(LANE, Place::new(1, incarnation));
         assert!(progress.is_ready(), "lag is another thing");
     }
 
@@ -383,22 +281,23 @@ mod tests {
     async fn what_runs_here_is_not_learned_from_its_checkpoint() {
         let (progress, incarnation) = progress(10);
         let at = |position| Place::new(position, incarnation);
-        let told = || *progress.spot(Projection::History, LANE).passed.borrow();
-        progress.learn(Projection::History, LANE, at(4));
+        let told = || progress.current(Projection::History).passed(LANE);
+        progress.current(Projection::History).learn(LANE, at(4));
         assert_eq!(told(), at(4));
-        let here = progress.begin(Projection::History, LANE);
-        progress.set(Projection::History, LANE, at(9));
-        progress.learn(Projection::History, LANE, at(5));
+        let here = progress.begin(&progress.current(Projection::History), LANE);
+        progress.current(Projection::History).set(LANE, at(9));
+        progress.current(Projection::History).learn(LANE, at(5));
         assert_eq!(told(), at(9));
         drop(here);
-        progress.learn(Projection::History, LANE, at(5));
+        progress.current(Projection::History).learn(LANE, at(5));
         assert_eq!(told(), at(5), "what its next holder found is what there is");
     }
 
     #[tokio::test]
     async fn who_waits_is_counted_as_long_as_it_waits() {
         let (progress, incarnation) = progress(10);
-        let spot = progress.spot(Projection::History, LANE);
+        let group = progress.current(Projection::History);
+        let spot = group.spot(LANE);
         let waiting = progress.passed(Projection::History, LANE, Place::new(9, incarnation));
         assert!(timeout(SOON, waiting).await.is_err());
         assert!(!spot.is_late(progress.now(LANE)) && spot.wanted().is_empty(), "it has given up");
@@ -406,7 +305,7 @@ mod tests {
         assert!(futures::poll!(waiting.as_mut()).is_pending());
         let now = progress.now(LANE);
         assert!(spot.is_late(now));
-        progress.set(Projection::History, LANE, Place::new(9, incarnation));
+        progress.current(Projection::History).set(LANE, Place::new(9, incarnation));
         assert!(!spot.is_late(now));
         waiting.await;
         assert!(spot.wanted().is_empty());

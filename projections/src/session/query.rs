@@ -14,7 +14,7 @@ impl Query<'_> {
         let ids: Vec<Uuid> =
             sqlx::query_scalar("SELECT session_id FROM session WHERE ended_at >= $1 ORDER BY ended_at")
                 .bind(OffsetDateTime::from(moment))
-                .fetch_all(statement::bounded(&self.0.pool))
+                .fetch_all(statement::bounded(&self.0.pool()))
                 .await
                 .map_err(Error::database("read ended sessions"))?;
         Ok(ids.into_iter().map(SessionId).collect())

@@ -9,7 +9,7 @@ mod cursor;
 
 pub(crate) use cursor::{After, Told};
 
-use crate::{Error, Projection, Shared, account, conversation, friendship, message};
+use crate::{Error, Shared, account, conversation, friendship, message};
 use cursor::{Cursor, Resume};
 use natter_client::wire;
 use natter_domain::AccountId;
@@ -108,11 +108,11 @@ impl Query<'_> {
     async fn by_now(&self, lanes: usize) -> Result<Told, Error> {
         let at = clock::now().as_millis();
         let rows: Vec<(i16, i64)> = sqlx::query_as(
-            "SELECT lane, min(position) FROM checkpoints WHERE projection = ANY($1)
+            "SELECT lane, min(position) FROM public.checkpoints WHERE projection = ANY($1)
              GROUP BY lane HAVING count(*) = cardinality($1)",
         )
-        .bind([Projection::Relations, Projection::History].map(Projection::as_str).as_slice())
-        .fetch_all(statement::bounded(&self.0.pool))
+        .bind(self.0.live.readers())
+        .fetch_all(statement::bounded(&self.0.control))
         .await
         .map_err(Error::database("read how far projections are"))?;
         let mut told = Told { at, ..Told::nothing(lanes) };

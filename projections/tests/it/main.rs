@@ -3,7 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests stop at the first surprise, like the tests")]
 
 mod apart;
+mod aside;
 mod delivery;
+mod generation;
 mod group;
 mod history;
 mod interleaving;

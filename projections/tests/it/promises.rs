@@ -6,7 +6,7 @@ mod wide;
 
 use natter_domain::{AccountId, ConversationId, KeyId, MessageId, Sealed, Timestamp};
 use natter_projections::{
-    Error, Step,
+    Error, Generation, Step,
     message::{Body, Change, HistoryStore, Message, Order, Span, What},
 };
 use natter_streams::{Error as LogError, Hash, Lane, Link};
@@ -99,8 +99,8 @@ async fn all(store: &dyn HistoryStore, conversation: ConversationId) -> Vec<Mess
 async fn it_takes_batches(store: &dyn HistoryStore) -> Step {
     let start = Link { position: 0, hash: Hash::default(), ..at(0) };
     let first = [sends(ONE, 1..=4), sends(OTHER, 1..=2)].concat();
-    store.append(&first, &Step { from: start, to: at(6) }).await.unwrap();
-    let step = Step { from: at(6), to: at(12) };
+    store.append(&first, &Step { from: start, to: at(6), generation: Generation::FIRST }).await.unwrap();
+    let step = Step { from: at(6), to: at(12), generation: Generation::FIRST };
     store.append(&sends(ONE, 5..=10), &step).await.unwrap();
     step
 }
@@ -114,14 +114,14 @@ async fn it_refuses_a_step_from_elsewhere(store: &dyn HistoryStore, step: &Step)
 }
 
 async fn a_batch_that_comes_again_changes_nothing(store: &dyn HistoryStore, step: &Step) {
-    let step = Step { from: step.to, to: at(13) };
+    let step = Step { from: step.to, to: at(13), generation: Generation::FIRST };
     store.append(&sends(ONE, 6..=10), &step).await.unwrap();
     assert_eq!(all(store, ONE).await, messages(ONE, 1..=10));
 }
 
 async fn a_batch_without_messages_moves_the_checkpoint(store: &dyn HistoryStore, _: &Step) {
-    store.append(&[], &Step { from: at(13), to: at(20) }).await.unwrap();
-    store.append(&[], &Step { from: at(20), to: at(21) }).await.unwrap();
+    store.append(&[], &Step { from: at(13), to: at(20), generation: Generation::FIRST }).await.unwrap();
+    store.append(&[], &Step { from: at(20), to: at(21), generation: Generation::FIRST }).await.unwrap();
 }
 
 async fn pages_go_both_ways_and_end(store: &dyn HistoryStore) {
@@ -173,7 +173,10 @@ async fn a_body_comes_back_as_it_went(store: &dyn HistoryStore) {
         let what = What::Sent { message_id: id(seq), sender: None, body: system(seq) };
         Change { what, ..sent(conversation, seq) }
     };
-    store.append(&[born(ONE, 11), born(OTHER, 3)], &Step { from: at(21), to: at(22) }).await.unwrap();
+    store
+        .append(&[born(ONE, 11), born(OTHER, 3)], &Step { from: at(21), to: at(22), generation: Generation::FIRST })
+        .await
+        .unwrap();
     let stored = all(store, ONE).await;
     assert_eq!(stored[2], message(ONE, 3));
     assert_eq!(stored[10], Message { sender: None, body: Some(system(11)), ..message(ONE, 11) });

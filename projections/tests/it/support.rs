@@ -6,7 +6,7 @@ use natter_domain::{
     conversation::{self, BodyKind},
     friendship, inbox, message, session,
 };
-use natter_projections::{HistoryKind, Projection, Projections, Settings};
+use natter_projections::{Projection, Projections, Settings, Store, message::scylla};
 use natter_streams::{
     Draft, Lane, Link, Log, Node, Positions,
     bus::Bus,
@@ -36,6 +36,8 @@ pub const A_MOMENT: Duration = Duration::from_millis(300);
 pub const LANES: u16 = 4;
 
 pub struct World {
+    /// Of message history; PostgreSQL keeps it where there is none.
+    pub cluster: Option<Box<scylla::Settings>>,
     pub url: String,
     pub pool: PgPool,
     pub log: Log,
@@ -44,7 +46,6 @@ pub struct World {
     pub nats_url: String,
     pub keyring: Arc<Keyring>,
     /// Where [`Self::open`] keeps messages: in PostgreSQL, unless a test says otherwise.
-    pub history: HistoryKind,
     node: Node,
     directory: Directory,
     stop: CancellationToken,
@@ -101,13 +102,33 @@ impl World {
         let stop = CancellationToken::new();
         let directory = Directory::start(&log, &bus, &stop).await.expect("read who owns the lanes");
         let (node, end) = (Node::new("writer"), stop.clone().drop_guard());
-        let history = HistoryKind::default();
-        Self { url, pool, log, feeds, bus, nats_url, keyring, history, node, directory, stop, end, lanes, sequences }
+        Self {
+            url,
+            pool,
+            log,
+            feeds,
+            bus,
+            nats_url,
+            keyring,
+            cluster: None,
+            node,
+            directory,
+            stop,
+            end,
+            lanes,
+            sequences,
+        }
+    }
+
+    /// Messages are kept in the cluster where there is one.
+    pub fn settings(&self, database_url: &str) -> Settings {
+        let history = if self.cluster.is_some() { Store::Scylla } else { Store::Postgres };
+        Settings { database_url: database_url.to_owned(), history, cluster: self.cluster.clone() }
     }
 
     /// The read side, with nothing running.
     pub async fn open(&self) -> Projections {
-        let settings = Settings { database_url: self.url.clone(), history: self.history.clone() };
+        let settings = self.settings(&self.url);
         let opened = Projections::open(settings, &self.bus, self.feeds.clone(), self.keyring.clone(), &self.stop).await;
         opened.expect("open the read side")
     }
@@ -138,7 +159,7 @@ impl World {
         let bus = Bus::connect(&self.nats_url).await.expect("connect to the test's NATS");
         let feeds = Feeds::start(&log, &self.stop).await.expect("read the heads");
         let directory = Directory::start(&log, &bus, &self.stop).await.expect("read who owns the lanes");
-        let settings = Settings { database_url: url.to_owned(), history: self.history.clone() };
+        let settings = self.settings(url);
         let opened = Projections::open(settings, &bus, feeds, self.keyring.clone(), &self.stop).await;
         let projections = opened.expect("open the read side");
         let context = Context { log, bus, node: Node::new(name), settings: lease::Settings::default(), directory };

@@ -79,9 +79,9 @@ impl ScyllaHistory {
 
     /// Whoever was overtaken learns it before writing. Should it happen afterwards, the same rows are written twice.
     async fn stands_at(&self, step: &Step) -> Result<(), Error> {
-        let sql = "SELECT position FROM checkpoints WHERE projection = $1 AND lane = $2";
+        let sql = "SELECT position FROM public.checkpoints WHERE projection = $1 AND lane = $2";
         let found: Option<i64> = sqlx::query_scalar(sql)
-            .bind(Projection::History.as_str())
+            .bind(step.of(Projection::History).projection)
             .bind(step.from.lane.number())
             .fetch_optional(bounded::bounded(&self.postgres))
             .await

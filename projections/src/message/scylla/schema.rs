@@ -29,7 +29,7 @@ pub(super) async fn ensure(settings: &Settings, postgres: &PgPool) -> Result<(),
     let mut connection = postgres.acquire().await?.detach();
     lock(&mut connection, settings).await?;
     let installation =
-        sqlx::query_scalar("SELECT installation_id FROM installation").fetch_one(&mut connection).await?;
+        sqlx::query_scalar("SELECT installation_id FROM public.installation").fetch_one(&mut connection).await?;
     run(&driver, &settings.create_keyspace()).await?;
     driver.use_keyspace(&settings.keyspace, false).await?;
     claim(&driver, settings, installation).await?;

@@ -48,9 +48,9 @@ fn second() -> Vec<Change> {
 }
 
 pub async fn hold(store: &dyn HistoryStore) {
-    store.append(&first(), &Step { from: at(22), to: at(30) }).await.unwrap();
+    store.append(&first(), &Step { from: at(22), to: at(30), generation: Generation::FIRST }).await.unwrap();
     after_the_first(store).await;
-    store.append(&second(), &Step { from: at(30), to: at(40) }).await.unwrap();
+    store.append(&second(), &Step { from: at(30), to: at(40), generation: Generation::FIRST }).await.unwrap();
     after_the_second(store).await;
     applying_again_changes_nothing(store).await;
     who_left_sees_what_it_was(store).await;
@@ -118,7 +118,7 @@ async fn applying_again_changes_nothing(store: &dyn HistoryStore) {
     let mut from = at(40);
     for (number, part) in [&both[..], &both[..7], &both[2..5], &both[4..10], &both[7..]].into_iter().enumerate() {
         let to = at(41 + number as u64);
-        store.append(part, &Step { from, to }).await.unwrap();
+        store.append(part, &Step { from, to, generation: Generation::FIRST }).await.unwrap();
         assert_eq!(all(store, ONE).await, expected(), "after part {number}");
         from = to;
     }

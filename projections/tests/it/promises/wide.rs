@@ -12,11 +12,14 @@ pub async fn hold(store: &dyn HistoryStore) {
     let all: Vec<u64> = (FIRST..=LAST).collect();
     for seqs in all.chunks(1_000) {
         let to = at(from.position + 1);
-        store.append(&sends(WIDE, seqs.iter().copied()), &Step { from, to }).await.unwrap();
+        store
+            .append(&sends(WIDE, seqs.iter().copied()), &Step { from, to, generation: Generation::FIRST })
+            .await
+            .unwrap();
         from = to;
     }
     let to = at(from.position + 1);
-    store.append(&later_ones(), &Step { from, to }).await.unwrap();
+    store.append(&later_ones(), &Step { from, to, generation: Generation::FIRST }).await.unwrap();
     pages_cross_borders_in_order(store).await;
     spans_end_at_borders(store).await;
     empty_spans_hold_nothing(store).await;

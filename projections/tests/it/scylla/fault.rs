@@ -3,7 +3,7 @@
 use super::Keyspace;
 use crate::support::{BOUND, Running, World, eventually_within};
 use natter_domain::{AccountId, ConversationId};
-use natter_projections::{Error, HistoryKind, Projection, Projections, message::Range};
+use natter_projections::{Error, Projection, Projections, message::Range};
 use natter_testkit::Proxy;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -19,7 +19,7 @@ async fn world(keyspace: &mut Keyspace) -> (World, Proxy) {
     keyspace.settings.read_timeout = READ;
     keyspace.settings.write_timeout = Duration::from_secs(5);
     let mut world = World::new().await;
-    world.history = HistoryKind::Scylla(Box::new(keyspace.settings.clone()));
+    world.cluster = Some(Box::new(keyspace.settings.clone()));
     (world, proxy)
 }
 

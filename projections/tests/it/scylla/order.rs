@@ -4,7 +4,7 @@ use super::Keyspace;
 use crate::support::World;
 use natter_domain::{AccountId, ConversationId, KeyId, MessageId, Sealed, Timestamp};
 use natter_projections::{
-    Step,
+    Generation, Step,
     message::{Body, Change, HistoryStore, Message, Order, Span, What},
 };
 use natter_streams::{Hash, Lane, Link};
@@ -108,7 +108,7 @@ impl Steps {
     async fn append(&mut self, store: &dyn HistoryStore, changes: &[Change]) {
         let from = if self.0 == 0 { Link { hash: Hash::default(), ..at(0) } } else { at(self.0) };
         self.0 += 1;
-        store.append(changes, &Step { from, to: at(self.0) }).await.unwrap();
+        store.append(changes, &Step { from, to: at(self.0), generation: Generation::FIRST }).await.unwrap();
     }
 }
 
@@ -173,13 +173,13 @@ async fn two_writers_of_a_lane_leave_what_one_would() {
     let changes = life(conversation, &mut Dice(77));
     let mut from = Link { hash: Hash::default(), ..at(0) };
     for (number, batch) in (1..).zip(changes.chunks(5)) {
-        let step = Step { from, to: at(number) };
+        let step = Step { from, to: at(number), generation: Generation::FIRST };
         let (one, other) = tokio::join!(first.append(batch, &step), second.append(batch, &step));
         assert!(one.is_ok() != other.is_ok(), "exactly one moves the checkpoint: {one:?}, {other:?}");
         from = step.to;
     }
     // One that slept through it all, with the whole life, from the begin.
-    let late = Step { from: Link { hash: Hash::default(), ..at(0) }, to: at(99) };
+    let late = Step { from: Link { hash: Hash::default(), ..at(0) }, to: at(99), generation: Generation::FIRST };
     assert!(second.append(&changes, &late).await.is_err(), "it was overtaken");
     is_as_defined(&first, &changes, 77).await;
     is_as_defined(&second, &changes, 77).await;
