@@ -3,6 +3,7 @@
 pub mod bench;
 pub mod config;
 pub mod demo;
+pub mod projections;
 pub mod run;
 pub mod serve;
 pub mod servers;

@@ -1,7 +1,7 @@
 //! The `natter` binary: one subcommand per module of `natter_ops`.
 
 use clap::Parser;
-use natter_ops::{bench, demo, run, serve, streams, tracing, with_servers};
+use natter_ops::{bench, demo, projections, run, serve, streams, tracing, with_servers};
 use std::process::ExitCode;
 
 /// A message's way makes some hundred small allocations, many freed on the other core: the system's allocator took a
@@ -23,6 +23,8 @@ enum Command {
     Bench(bench::BenchArgs),
     /// Check the log, or follow it
     Streams(streams::StreamsArgs),
+    /// Build read models anew beside those that are read, compare, switch; what projectors have set aside
+    Projections(projections::ProjectionsArgs),
     /// Run a command beside private servers in a fresh directory, and end with its exit code
     WithServers(with_servers::WithServersArgs),
     /// A load process of a benchmark
@@ -39,6 +41,7 @@ async fn main() -> ExitCode {
         Command::Demo(args) => demo::demo(args).await.map(|()| ExitCode::SUCCESS),
         Command::Bench(args) => bench::bench(args).await,
         Command::Streams(args) => streams::streams(args).await,
+        Command::Projections(args) => projections::projections(args).await,
         Command::WithServers(args) => with_servers::with_servers(args).await,
         Command::BenchLoad(args) => bench::load(args).await.map(|()| ExitCode::SUCCESS),
     };

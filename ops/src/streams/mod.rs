@@ -70,16 +70,16 @@ enum StreamsCommand {
 
 /// The servers that hold the log.
 #[derive(Args, Clone, Debug)]
-struct Stores {
+pub struct Stores {
     #[arg(long, env = "NATTER_DATABASE_URL", hide_env_values = true)]
-    database_url: String,
+    pub database_url: String,
     /// As `natter serve` is told
     #[arg(long, env = "NATTER_LANE_STORES", default_value = "", hide_env_values = true)]
     lane_stores: String,
 }
 
 impl Stores {
-    async fn open(&self) -> Result<Log> {
+    pub async fn open(&self) -> Result<Log> {
         Ok(Log::open(&Placement::parse(&self.database_url, &self.lane_stores)?, None).await?)
     }
 }

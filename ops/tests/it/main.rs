@@ -15,6 +15,7 @@ mod house_rules;
 mod metrics;
 mod nodes;
 mod position;
+mod projections;
 mod push_loss;
 mod registration;
 mod restart;

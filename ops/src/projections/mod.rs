@@ -1,0 +1,102 @@
+//! `natter projections`: the read models, for those who build them anew and those who find out why one lacks something.
+
+mod build;
+mod failures;
+mod show;
+
+use crate::streams::Stores;
+use anyhow::Result;
+use clap::{Args, Subcommand};
+use natter_projections::{
+    Generation,
+    generation::{Operator, POSTGRES},
+};
+use std::process::ExitCode;
+use uuid::Uuid;
+
+#[derive(Args, Clone, Debug)]
+pub struct ProjectionsArgs {
+    #[command(flatten)]
+    stores: Stores,
+    #[command(subcommand)]
+    command: ProjectionsCommand,
+}
+
+#[derive(Subcommand, Clone, Debug)]
+enum ProjectionsCommand {
+    /// Every generation there is and was
+    List,
+    /// How far each generation is in each lane, and what was set aside
+    Status,
+    /// Build the next generation from the log beside the live one, compare both, and switch to it if they are the same.
+    /// Interrupted, the same command goes on
+    Rebuild {
+        /// relations or history
+        name: String,
+        /// Do not switch
+        #[arg(long)]
+        shadow: bool,
+        /// Where its rows shall be
+        #[arg(long, default_value = POSTGRES)]
+        store: String,
+        #[command(flatten)]
+        pace: build::PaceArgs,
+    },
+    /// Compare the live generation with the newest other one, row by row. Ends with 0 only where they are the same
+    Compare {
+        name: String,
+        #[command(flatten)]
+        pace: build::PaceArgs,
+    },
+    /// Make the newest other generation the live one, after it has caught up
+    Switch {
+        name: String,
+        /// Also to one that was not found to be the same
+        #[arg(long)]
+        unchecked: bool,
+        #[command(flatten)]
+        pace: build::PaceArgs,
+    },
+    /// Throw away the rows of a generation that is not live: the one that was live last, or the shadow
+    Drop {
+        name: String,
+        #[arg(long)]
+        generation: Option<u32>,
+    },
+    /// Events that could not be applied, and those that wait behind them
+    Failures,
+    /// Apply what was set aside once more, in order
+    Retry {
+        name: String,
+        /// Of this one only
+        #[arg(long)]
+        aggregate: Option<Uuid>,
+    },
+    /// Give up the first event of an aggregate that was set aside, and apply those behind it
+    Skip {
+        name: String,
+        #[arg(long)]
+        aggregate: Uuid,
+    },
+}
+
+pub async fn projections(args: ProjectionsArgs) -> Result<ExitCode> {
+    use ProjectionsCommand::{Compare, Drop, Failures, List, Rebuild, Retry, Skip, Status, Switch};
+    let log = args.stores.open().await?;
+    let begin = async |name: &str| Operator::begin(&log, &args.stores.database_url, name).await;
+    match args.command {
+        List => show::list(&log).await,
+        Status => show::status(&log).await,
+        Rebuild { name, shadow, store, pace } => build::rebuild(&begin(&name).await?, &store, shadow, &pace).await,
+        Compare { name, pace } => build::compare(&begin(&name).await?, &pace).await,
+        Switch { name, unchecked, pace } => build::switch(&begin(&name).await?, unchecked, &pace).await,
+        Drop { name, generation } => {
+            let dropped = begin(&name).await?.drop_generation(generation.map(Generation::new)).await?;
+            println!("{}: dropped", dropped.reader());
+            Ok(ExitCode::SUCCESS)
+        }
+        Failures => failures::list(&log).await,
+        Retry { name, aggregate } => Ok(failures::told(&begin(&name).await?.retry(aggregate).await?)),
+        Skip { name, aggregate } => Ok(failures::told(&begin(&name).await?.skip(aggregate).await?)),
+    }
+}
