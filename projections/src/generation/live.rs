@@ -88,7 +88,7 @@ impl Live {
         tracing::info!(from = %old.generation, to = entry.reader(), "a generation was switched to");
         let next = self.progress.prepare(projection, entry.generation);
         self.running[index(projection)].send_replace(vec![old.clone(), new.clone()]);
-        let reached = self.reach(entry, &next, bus).await;
+        let reached = self.reach(entry, &next, &new, bus).await;
         if !matches!(reached, Ok(true)) {
             self.progress.abandon(projection);
             // Begun anew, its projectors say how far they are: they were not listened to.
@@ -96,23 +96,33 @@ impl Live {
             return reached.map(drop);
         }
         // In this order: who waited for the old one reads the new, which has passed the same; never the other way round.
-        *self.homes[index(projection)].write().unwrap_or_else(PoisonError::into_inner) = new.clone();
+        *self.homes[index(projection)].write().unwrap_or_else(PoisonError::into_inner) = new;
         self.progress.exchange(projection);
-        self.running[index(projection)].send_replace(vec![new]);
         tracing::info!(generation = entry.reader(), "it is read here now");
         Ok(())
     }
 
-    /// Until the next generation has passed all that was told of the current one. False: it is not to be read any more.
-    async fn reach(&self, entry: &Entry, next: &Arc<Group>, bus: &Bus) -> Result<bool, Error> {
+    /// Until the next generation has passed all that was told of the current one, and all that could be read of it. False:
+    /// it is not to be read any more.
+    async fn reach(&self, entry: &Entry, next: &Arc<Group>, new: &Arc<Home>, bus: &Bus) -> Result<bool, Error> {
         // First as near as may be, while reads that wait for the newest are still served.
         let told = self.progress.told(entry.projection);
         if !self.passes(entry, next, &told, bus).await? {
             return Ok(false);
         }
         self.progress.freeze(entry.projection);
-        let told = self.progress.told(entry.projection);
-        self.passes(entry, next, &told, bus).await
+        self.running[index(entry.projection)].send_replace(vec![new.clone()]);
+        loop {
+            // A process that does not know of the change yet may still write rows of the current one, which are read
+            // here: the next one is not behind those either.
+            let written = self.progress.written(entry.projection, &self.control).await?;
+            if self.progress.late(next, &written).is_empty() {
+                return Ok(true);
+            }
+            if !self.passes(entry, next, &written, bus).await? {
+                return Ok(false);
+            }
+        }
     }
 
     async fn passes(&self, entry: &Entry, next: &Arc<Group>, told: &[Place], bus: &Bus) -> Result<bool, Error> {

@@ -102,7 +102,7 @@ pub(crate) async fn look_at(pool: &PgPool, bus: &Bus, late: &[Spot]) -> Result<(
     Ok(())
 }
 
-async fn read(pool: &PgPool, wanted: &[Spot]) -> Result<Vec<(Spot, Place)>, Error> {
+pub(super) async fn read(pool: &PgPool, wanted: &[Spot]) -> Result<Vec<(Spot, Place)>, Error> {
     let rows = sqlx::query(
         "SELECT number, incarnation, position FROM checkpoints
          JOIN UNNEST($1::text[], $2::smallint[]) WITH ORDINALITY AS wanted(projection, lane, number)

@@ -2,9 +2,10 @@
 //! there must be there in what it reads then: so the old generation is frozen, the next one is waited for until it has
 //! passed all that the old one had, then what is read and how far it is are exchanged.
 
-use super::{Group, Progress, has_passed};
-use crate::{Generation, Projection};
+use super::{Group, Progress, elsewhere, has_passed};
+use crate::{Error, Generation, Projection};
 use natter_streams::{Lane, feed::Known, position::Place};
+use sqlx::PgPool;
 use std::sync::{Arc, PoisonError, RwLockReadGuard, RwLockWriteGuard};
 
 /// The generation that is read, and the one that will be.
@@ -78,6 +79,22 @@ impl Progress {
     pub(crate) fn told(&self, projection: Projection) -> Vec<Place> {
         let current = self.current(projection);
         self.first_heads.iter().map(|head| current.passed(head.lane)).collect()
+    }
+
+    /// What the current generation has passed, whether it was told or not.
+    pub(crate) async fn written(&self, projection: Projection, pool: &PgPool) -> Result<Vec<Place>, Error> {
+        let current = self.current(projection);
+        let mut written = self.told(projection);
+        let spots: Vec<_> = self.first_heads.iter().map(|head| (current.clone(), head.lane)).collect();
+        for ((_, lane), place) in elsewhere::read(pool, &spots).await? {
+            // What was told holds also where a crash of PostgreSQL took it back for now.
+            if let Some(told) = written.get_mut(lane.index())
+                && (place.incarnation != told.incarnation || place.position > told.position)
+            {
+                *told = place;
+            }
+        }
+        Ok(written)
     }
 
     /// The lanes in which a generation has not yet passed what was told.

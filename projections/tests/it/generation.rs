@@ -176,6 +176,22 @@ async fn a_switch_fails_no_read_and_takes_nothing_back() {
             }
         }
     };
+    // Names no position, and never sees less than it has seen.
+    let watch = async {
+        let mut seen = [(0, 0); 2];
+        while !over.load(Ordering::SeqCst) {
+            for (reader, seen) in [&projections, &elsewhere.projections].into_iter().zip(&mut seen) {
+                let range = Range { limit: 1, ..Range::default() };
+                let page = reader.message().page(alice, conversation, range).await.expect("no read fails");
+                let newest = page.and_then(|page| page.first().map(|message| message.seq)).unwrap_or_default();
+                let list = reader.conversation().list(alice, &Page::default()).await.expect("no read fails");
+                let now = (newest, list.items.first().map_or(0, |own| own.conversation.last_seq));
+                assert!(now.0 >= seen.0 && now.1 >= seen.1, "read {seen:?}, then {now:?}");
+                *seen = now;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
     let operate = async {
         for name in NAMES {
             let operator = operator(&world, name).await;
@@ -193,7 +209,7 @@ async fn a_switch_fails_no_read_and_takes_nothing_back() {
         eventually("people read on", async || reads.load(Ordering::SeqCst) > before + 20).await;
         over.store(true, Ordering::SeqCst);
     };
-    tokio::join!(talk, operate);
+    tokio::join!(talk, watch, operate);
     // The old ones are left, and can go: nobody reads them any more.
     for name in NAMES {
         let operator = operator(&world, name).await;
