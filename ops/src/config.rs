@@ -2,7 +2,7 @@
 
 mod history;
 
-pub use history::{History, HistoryArgs, ScyllaSettings, Store, User};
+pub use history::{History, HistoryArgs, Store};
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};

@@ -56,7 +56,6 @@ pub async fn run(mut args: RunArgs) -> Result<()> {
     // Before anything is started: this is the commonest reason to fail.
     check_free(args.settings.listen)?;
     let plan = args.plan()?;
-    serve::check_history(&args.settings)?;
     let servers = Servers::start(plan, &say).await?;
     args.settings.history = args.settings.history.on(servers.cql_nodes());
     let outcome = serve_on(&servers, &args.settings, &stop).await;

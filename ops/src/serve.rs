@@ -1,7 +1,7 @@
 //! One process with some roles or all: migrates, starts what its roles need, and stops it in the opposite order: first the
 //! doors, then what stands behind them.
 
-use crate::config::{Role, Settings, Store};
+use crate::config::{History, Role, Settings};
 use anyhow::{Context, Result, bail};
 use natter_commands::Commands;
 use natter_edge::{Doors, Readiness};
@@ -28,7 +28,7 @@ pub async fn serve(
     stop: CancellationToken,
     ready: impl FnOnce(SocketAddr),
 ) -> Result<()> {
-    check_history(settings)?;
+    // Wrong settings are told before anything is taken.
     settings.history.history()?;
     // Before anything counts.
     natter_edge::metrics::recorder();
@@ -47,14 +47,6 @@ pub async fn serve(
         }
     }
     served
-}
-
-/// The history is kept in PostgreSQL so far: who asks for another place is told so, before anything is started.
-pub fn check_history(settings: &Settings) -> Result<()> {
-    if settings.history.store == Store::Scylla {
-        bail!("NATTER_HISTORY=scylla: this build keeps the history in PostgreSQL only");
-    }
-    Ok(())
 }
 
 /// What runs behind the doors of this process.
@@ -124,10 +116,9 @@ impl Process {
         stop: &CancellationToken,
     ) -> Result<()> {
         let run = settings.has(Role::Projections);
-        let projection_settings = natter_projections::Settings {
-            database_url: database_url.to_owned(),
-            history: natter_projections::HistoryKind::Postgres,
-        };
+        let History { store, cluster } = settings.history.history()?;
+        let projection_settings =
+            natter_projections::Settings { database_url: database_url.to_owned(), history: store, cluster };
         let (leases, keyring) = (self.leases.clone(), self.keyring.clone());
         let (projections, tasks) =
             Projections::start(projection_settings, leases, feeds, keyring, run, stop.clone()).await?;

@@ -6,7 +6,7 @@ use crate::{
 };
 use natter_domain::{
     AccountId, Code, Decider, Noun, Refusal as _, Timestamp,
-    conversation::{self, BodyKind, Kind},
+    conversation::{self, BodyKind},
     limit,
     message::{Command, Event, Message, Place, Refusal, State, address, id},
 };

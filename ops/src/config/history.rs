@@ -2,9 +2,9 @@
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, ValueEnum};
+use natter_projections::message::scylla::{self, Consistency};
 use std::{
     collections::BTreeMap,
-    fmt,
     net::Ipv6Addr,
     path::{Path, PathBuf},
 };
@@ -14,8 +14,9 @@ use crate::servers::Cql;
 const KEYSPACE: &str = "natter";
 /// One copy, where a single node of either database says that it is.
 const REPLICATION: &str = "datacenter1:1";
-/// As long as Cassandra lets names be.
-const LONGEST_KEYSPACE: usize = 48;
+const CONSISTENCY: &str = "local_quorum";
+/// Cassandra lets names be of 48 letters, and each generation adds its number.
+const LONGEST_KEYSPACE: usize = 40;
 
 /// As it is told; [`HistoryArgs::history`] is what it means.
 #[derive(Args, Clone, Debug)]
@@ -26,12 +27,21 @@ pub struct HistoryArgs {
     /// Nodes of the CQL cluster to begin with, `host:port`, comma separated; the others are learnt from them.
     #[arg(long, env = "NATTER_CQL_NODES", default_value = "")]
     pub cql_nodes: String,
-    /// The keyspace; made at the first start.
+    /// Each generation of the history has a keyspace of this name and its number; made when it begins.
     #[arg(long, env = "NATTER_CQL_KEYSPACE", default_value = KEYSPACE)]
     pub cql_keyspace: String,
     /// Copies in each datacenter, `name:count`, comma separated; counts when the keyspace is made.
     #[arg(long, env = "NATTER_CQL_REPLICATION", default_value = REPLICATION)]
     pub cql_replication: String,
+    /// The nearest datacenter: its nodes are asked first. Wanted where there are several.
+    #[arg(long, env = "NATTER_CQL_DATACENTER", default_value = "")]
+    pub cql_datacenter: String,
+    /// How many copies must answer a read: one, local_one, quorum, local_quorum, all.
+    #[arg(long, env = "NATTER_CQL_READ_CONSISTENCY", default_value = CONSISTENCY)]
+    pub cql_read_consistency: String,
+    /// How many copies must have a write: those, and each_quorum.
+    #[arg(long, env = "NATTER_CQL_WRITE_CONSISTENCY", default_value = CONSISTENCY)]
+    pub cql_write_consistency: String,
     /// Whom to sign in as, where the cluster asks for it.
     #[arg(long, env = "NATTER_CQL_USER", default_value = "")]
     pub cql_user: String,
@@ -48,35 +58,11 @@ pub enum Store {
     Scylla,
 }
 
-/// Where the history is kept.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum History {
-    Postgres,
-    Scylla(ScyllaSettings),
-}
-
-/// A CQL cluster, and what is ours in it. Every name in it may be written into a statement as it is.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct ScyllaSettings {
-    /// `host:port`; at least one.
-    pub nodes: Vec<String>,
-    pub keyspace: String,
-    /// Datacenter, and how many copies it holds, for `NetworkTopologyStrategy`; at least one.
-    pub replication: BTreeMap<String, u8>,
-    pub user: Option<User>,
-}
-
-#[derive(Clone, PartialEq, Eq)]
-pub struct User {
-    pub name: String,
-    pub password: String,
-}
-
-/// Settings are logged.
-impl fmt::Debug for User {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("User").field("name", &self.name).finish_non_exhaustive()
-    }
+/// Where a new installation keeps the history, and the cluster where it may be.
+#[derive(Clone, Debug)]
+pub struct History {
+    pub store: natter_projections::Store,
+    pub cluster: Option<Box<scylla::Settings>>,
 }
 
 /// What it is when nobody says anything.
@@ -87,6 +73,9 @@ impl Default for HistoryArgs {
             cql_nodes: String::new(),
             cql_keyspace: KEYSPACE.to_owned(),
             cql_replication: REPLICATION.to_owned(),
+            cql_datacenter: String::new(),
+            cql_read_consistency: CONSISTENCY.to_owned(),
+            cql_write_consistency: CONSISTENCY.to_owned(),
             cql_user: String::new(),
             cql_password_file: None,
         }
@@ -96,17 +85,22 @@ impl Default for HistoryArgs {
 impl HistoryArgs {
     /// Refuses what cannot be meant, also of a cluster that is not used.
     pub fn history(&self) -> Result<History> {
-        let settings = self.cluster()?;
-        if self.store == Store::Postgres {
-            return Ok(History::Postgres);
-        }
-        ensure!(!settings.nodes.is_empty(), "NATTER_CQL_NODES is not set, and the history is to be kept in ScyllaDB");
-        Ok(History::Scylla(settings))
+        let cluster = self.cluster()?;
+        let is_named = !cluster.contact_points.is_empty();
+        let store = match self.store {
+            Store::Postgres => natter_projections::Store::Postgres,
+            Store::Scylla => natter_projections::Store::Scylla,
+        };
+        ensure!(
+            is_named || self.store == Store::Postgres,
+            "NATTER_CQL_NODES is not set, and the history is to be kept in ScyllaDB"
+        );
+        Ok(History { store, cluster: is_named.then(|| Box::new(cluster)) })
     }
 
     /// The CQL server that one machine needs for it.
     pub fn plan(&self) -> Result<Cql> {
-        let nodes = self.cluster()?.nodes;
+        let nodes = self.cluster()?.contact_points;
         Ok(match self.store {
             Store::Postgres => Cql::None,
             Store::Scylla if nodes.is_empty() => Cql::Private,
@@ -122,17 +116,24 @@ impl HistoryArgs {
         self
     }
 
-    fn cluster(&self) -> Result<ScyllaSettings> {
+    fn cluster(&self) -> Result<scylla::Settings> {
         let listed = self.cql_nodes.split(',').map(str::trim).filter(|_| !self.cql_nodes.trim().is_empty());
-        Ok(ScyllaSettings {
-            nodes: listed.map(node).collect::<Result<_>>().context("NATTER_CQL_NODES")?,
-            keyspace: keyspace(given(&self.cql_keyspace, KEYSPACE)).context("NATTER_CQL_KEYSPACE")?,
+        let nodes = listed.map(node).collect::<Result<_>>().context("NATTER_CQL_NODES")?;
+        let keyspace = keyspace(given(&self.cql_keyspace, KEYSPACE)).context("NATTER_CQL_KEYSPACE")?;
+        let (user, password) = self.user()?.unzip();
+        Ok(scylla::Settings {
             replication: replication(given(&self.cql_replication, REPLICATION)).context("NATTER_CQL_REPLICATION")?,
-            user: self.user()?,
+            datacenter: Some(self.cql_datacenter.clone()).filter(|name| !name.is_empty()),
+            reading: consistency(&self.cql_read_consistency).context("NATTER_CQL_READ_CONSISTENCY")?,
+            writing: consistency(&self.cql_write_consistency).context("NATTER_CQL_WRITE_CONSISTENCY")?,
+            user,
+            password,
+            ..scylla::Settings::new(nodes, &keyspace)
         })
     }
 
-    fn user(&self) -> Result<Option<User>> {
+    /// Name and password.
+    fn user(&self) -> Result<Option<(String, String)>> {
         let file = self.cql_password_file.as_deref().filter(|path| !path.as_os_str().is_empty());
         match (self.cql_user.as_str(), file) {
             ("", None) => Ok(None),
@@ -141,10 +142,22 @@ impl HistoryArgs {
             (name, Some(file)) => {
                 let password =
                     password(file).with_context(|| format!("NATTER_CQL_PASSWORD_FILE {}", file.display()))?;
-                Ok(Some(User { name: name.to_owned(), password }))
+                Ok(Some((name.to_owned(), password)))
             }
         }
     }
+}
+
+fn consistency(text: &str) -> Result<Consistency> {
+    Ok(match given(text, CONSISTENCY) {
+        "one" => Consistency::One,
+        "local_one" => Consistency::LocalOne,
+        "quorum" => Consistency::Quorum,
+        "local_quorum" => Consistency::LocalQuorum,
+        "each_quorum" => Consistency::EachQuorum,
+        "all" => Consistency::All,
+        other => bail!("`{other}` is none of one, local_one, quorum, local_quorum, each_quorum, all"),
+    })
 }
 
 /// An empty variable is what scripts and compose files make of one that is not set.
@@ -215,21 +228,23 @@ mod tests {
         args: HistoryArgs,
     }
 
-    fn scylla(change: impl FnOnce(&mut HistoryArgs)) -> Result<History> {
+    fn cluster(change: impl FnOnce(&mut HistoryArgs)) -> Result<scylla::Settings> {
         let mut args = HistoryArgs { store: Store::Scylla, cql_nodes: "a:9042".to_owned(), ..HistoryArgs::default() };
         change(&mut args);
-        args.history()
+        Ok(*args.history()?.cluster.expect("nodes are named"))
     }
 
     /// The chain of causes, as `natter` prints it.
     fn refusal(change: impl FnOnce(&mut HistoryArgs)) -> String {
-        format!("{:#}", scylla(change).expect_err("refused"))
+        format!("{:#}", cluster(change).expect_err("refused"))
     }
 
     #[test]
     fn postgresql_is_the_default() {
         let line = Line::parse_from(["natter"]).args;
-        assert_eq!(line.history().unwrap(), History::Postgres);
+        let history = line.history().unwrap();
+        assert_eq!(history.store, natter_projections::Store::Postgres);
+        assert!(history.cluster.is_none());
         assert_eq!(line.plan().unwrap(), Cql::None);
         assert_eq!(format!("{line:?}"), format!("{:?}", HistoryArgs::default()));
     }
@@ -239,12 +254,12 @@ mod tests {
         let words =
             ["natter", "--history", "scylla", "--cql-nodes", "a:9042, [::1]:9043", "--cql-replication", "x:3,y-2:2"];
         let args = Line::parse_from(words).args;
-        let History::Scylla(settings) = args.history().unwrap() else { panic!("it is scylla") };
-        assert_eq!(settings.nodes, ["a:9042", "[::1]:9043"]);
+        let settings = args.history().unwrap().cluster.unwrap();
+        assert_eq!(settings.contact_points, ["a:9042", "[::1]:9043"]);
         assert_eq!(settings.keyspace, "natter");
         assert_eq!(settings.replication, BTreeMap::from([("x".to_owned(), 3), ("y-2".to_owned(), 2)]));
         assert_eq!(settings.user, None);
-        assert_eq!(args.plan().unwrap(), Cql::Given(settings.nodes));
+        assert_eq!(args.plan().unwrap(), Cql::Given(settings.contact_points));
     }
 
     #[test]
@@ -252,10 +267,8 @@ mod tests {
         let args = HistoryArgs { store: Store::Scylla, ..HistoryArgs::default() };
         assert_eq!(args.plan().unwrap(), Cql::Private);
         assert!(args.history().unwrap_err().to_string().contains("NATTER_CQL_NODES is not set"));
-        let History::Scylla(settings) = args.on(&["127.0.0.1:19042".to_owned()]).history().unwrap() else {
-            panic!("it is scylla")
-        };
-        assert_eq!(settings.nodes, ["127.0.0.1:19042"]);
+        let settings = args.on(&["127.0.0.1:19042".to_owned()]).history().unwrap().cluster.unwrap();
+        assert_eq!(settings.contact_points, ["127.0.0.1:19042"]);
     }
 
     #[test]
@@ -266,7 +279,7 @@ mod tests {
             let told = refusal(|args| nodes.clone_into(&mut args.cql_nodes));
             assert!(told.starts_with("NATTER_CQL_NODES: "), "{nodes}: {told}");
         }
-        for keyspace in ["Natter", "1a", "_a", "a-b", "a;drop", "system", "system_auth", &"a".repeat(49)] {
+        for keyspace in ["Natter", "1a", "_a", "a-b", "a;drop", "system", "system_auth", &"a".repeat(41)] {
             let told = refusal(|args| keyspace.clone_into(&mut args.cql_keyspace));
             assert!(told.starts_with("NATTER_CQL_KEYSPACE: "), "{keyspace}: {told}");
         }
@@ -277,6 +290,19 @@ mod tests {
     }
 
     #[test]
+    fn copies_are_asked_as_they_are_told() {
+        let told = cluster(|args| {
+            args.cql_read_consistency = "local_one".to_owned();
+            args.cql_datacenter = "near".to_owned();
+        });
+        let told = told.unwrap();
+        assert_eq!((told.reading, told.writing), (Consistency::LocalOne, Consistency::LocalQuorum));
+        assert_eq!(told.datacenter.as_deref(), Some("near"));
+        let refused = refusal(|args| args.cql_write_consistency = "some".to_owned());
+        assert!(refused.starts_with("NATTER_CQL_WRITE_CONSISTENCY: "), "{refused}");
+    }
+
+    #[test]
     fn a_user_has_a_password_that_is_not_shown() {
         let file = std::env::temp_dir().join(format!("natter-cql-password-{}", std::process::id()));
         std::fs::write(&file, "open sesame\n").unwrap();
@@ -284,9 +310,9 @@ mod tests {
             args.cql_user = "natter".to_owned();
             args.cql_password_file = Some(file.clone());
         };
-        let History::Scylla(settings) = scylla(both).unwrap() else { panic!("it is scylla") };
+        let settings = cluster(both).unwrap();
         assert!(!format!("{settings:?}").contains("sesame"), "{settings:?}");
-        assert_eq!(settings.user.unwrap().password, "open sesame");
+        assert_eq!(settings.password.unwrap(), "open sesame");
 
         let alone = refusal(|args| args.cql_user = "natter".to_owned());
         assert!(alone.contains("NATTER_CQL_PASSWORD_FILE is not"), "{alone}");

@@ -4,7 +4,10 @@ use crate::signals;
 use anyhow::Result;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use natter_projections::generation::{Compared, Entry, Meter, Operator, Outcome, Pace};
+use natter_projections::{
+    Store,
+    generation::{Compared, Entry, Meter, Operator, Outcome, Pace},
+};
 use std::{process::ExitCode, time::Duration};
 use tokio_util::sync::CancellationToken;
 
@@ -65,7 +68,7 @@ impl Work {
     }
 }
 
-pub async fn rebuild(operator: &Operator, store: &str, shadow: bool, pace: &PaceArgs) -> Result<ExitCode> {
+pub async fn rebuild(operator: &Operator, store: Store, shadow: bool, pace: &PaceArgs) -> Result<ExitCode> {
     let work = Work::begin(pace)?;
     let entry = operator.shadow(store).await?;
     println!("{}: building from the log", entry.reader());

@@ -4,13 +4,13 @@ mod build;
 mod failures;
 mod show;
 
-use crate::streams::Stores;
+use crate::{
+    config::{History, HistoryArgs},
+    streams::Stores,
+};
 use anyhow::Result;
 use clap::{Args, Subcommand};
-use natter_projections::{
-    Generation,
-    generation::{Operator, POSTGRES},
-};
+use natter_projections::{Generation, Settings, Store, generation::Operator};
 use std::process::ExitCode;
 use uuid::Uuid;
 
@@ -18,6 +18,8 @@ use uuid::Uuid;
 pub struct ProjectionsArgs {
     #[command(flatten)]
     stores: Stores,
+    #[command(flatten)]
+    history: HistoryArgs,
     #[command(subcommand)]
     command: ProjectionsCommand,
 }
@@ -29,16 +31,13 @@ enum ProjectionsCommand {
     /// How far each generation is in each lane, and what was set aside
     Status,
     /// Build the next generation from the log beside the live one, compare both, and switch to it if they are the same.
-    /// Interrupted, the same command goes on
+    /// Interrupted, the same command goes on. The history is built where NATTER_HISTORY says: so it is moved, too
     Rebuild {
         /// relations or history
         name: String,
         /// Do not switch
         #[arg(long)]
         shadow: bool,
-        /// Where its rows shall be
-        #[arg(long, default_value = POSTGRES)]
-        store: String,
         #[command(flatten)]
         pace: build::PaceArgs,
     },
@@ -83,11 +82,16 @@ enum ProjectionsCommand {
 pub async fn projections(args: ProjectionsArgs) -> Result<ExitCode> {
     use ProjectionsCommand::{Compare, Drop, Failures, List, Rebuild, Retry, Skip, Status, Switch};
     let log = args.stores.open().await?;
-    let begin = async |name: &str| Operator::begin(&log, &args.stores.database_url, name).await;
+    let History { store, cluster } = args.history.history()?;
+    let settings = Settings { database_url: args.stores.database_url.clone(), history: store, cluster };
+    let begin = async |name: &str| Operator::begin(&log, &settings, name).await;
     match args.command {
         List => show::list(&log).await,
         Status => show::status(&log).await,
-        Rebuild { name, shadow, store, pace } => build::rebuild(&begin(&name).await?, &store, shadow, &pace).await,
+        Rebuild { name, shadow, pace } => {
+            let store = if name == "history" { store } else { Store::Postgres };
+            build::rebuild(&begin(&name).await?, store, shadow, &pace).await
+        }
         Compare { name, pace } => build::compare(&begin(&name).await?, &pace).await,
         Switch { name, unchecked, pace } => build::switch(&begin(&name).await?, unchecked, &pace).await,
         Drop { name, generation } => {

@@ -136,18 +136,6 @@ async fn without_java_or_jars_a_run_says_what_to_do() {
     }
 }
 
-/// Until there is a store for it: nothing is started, nothing is pretended.
-#[tokio::test]
-async fn a_history_in_scylla_is_refused() {
-    let dir = own_dir();
-    let mut run = natter(&["run", "--history", "scylla"]);
-    let run = run.env("NATTER_DATA_DIR", &dir).env("NATTER_LISTEN", "127.0.0.1:0").output();
-    let output = within("the refusal", natter_testkit::BOUND, run).await.expect("run natter");
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(!output.status.success() && said.contains("this build keeps the history in PostgreSQL only"), "{said}");
-    assert!(!dir.exists(), "nothing was started");
-}
-
 /// `natter with-servers` whose command waits, and its children: three servers and the command.
 async fn run_that_waits(dir: &Path) -> (Child, Vec<u32>) {
     std::fs::create_dir_all(dir).expect("make a directory");
