@@ -285,7 +285,9 @@ impl Run {
     }
 
     async fn hand_on(&self, messages: Vec<wire::Message>) -> Result<(), Stop> {
-        for message in messages {
+        for mut message in messages {
+            // A push leaves them out: nobody has reacted yet to what was just sent.
+            message.reactions.get_or_insert_default();
             self.tell(Update::Message(Box::new(message))).await?;
         }
         Ok(())

@@ -96,7 +96,7 @@ fn begun(started: &Started, name: &GroupName) -> wire::OwnConversation {
             edited_at: None,
             recalled_at: None,
             pinned_at: None,
-            reactions: Some(Vec::new()),
+            reactions: None,
         }),
         joined_seq: 0,
         left_seq: None,

@@ -2,7 +2,10 @@
 
 use super::Stored;
 use crate::support::{Node, PASSWORD};
-use natter_commands::snapshot::{Settings, run};
+use natter_commands::{
+    Named,
+    snapshot::{Settings, run},
+};
 use natter_domain::{Noun, Sealed, account};
 use natter_streams::{keyring::Keyring, reader::Reader};
 use natter_testkit::Stack;
@@ -19,6 +22,9 @@ async fn no_stored_snapshot_holds_a_plain_text() {
     let node = Node::start(&stack).await;
     let (alice, bob, conversation) = node.friends().await;
     let sent = node.sent(alice, conversation, MESSAGE).await;
+    let of = Named { conversation, message: sent.message_id };
+    let (body, size) = (format!(r#"{{"kind":"text","text":"{MESSAGE}, at noon"}}"#), MESSAGE.len() as u32 + 9);
+    node.commands.message().edit(crate::support::keyless(alice), of, &body, size).await.expect("edit it");
     let (reader, read) = (crate::support::keyless(bob), vec![(conversation, sent.seq)]);
     node.commands.inbox().advance(reader, read).await.expect("read it");
 
