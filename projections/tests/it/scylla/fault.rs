@@ -20,6 +20,8 @@ async fn world(keyspace: &mut Keyspace) -> (World, Proxy) {
     keyspace.settings.write_timeout = Duration::from_secs(5);
     let mut world = World::new().await;
     world.cluster = Some(Box::new(keyspace.settings.clone()));
+    // Only an installation without events begins there.
+    world.open().await;
     (world, proxy)
 }
 
