@@ -1,7 +1,7 @@
 //! Sync's law: what a client had at a cursor, with what sync returns put over it, is what a fresh client gets; whatever
 //! happened meanwhile, and in however small pages it is asked for.
 
-use crate::support::World;
+use crate::support::{World, eventually};
 use natter_client::wire;
 use natter_domain::{AccountId, ConversationId, conversation};
 use natter_projections::{Error, Projection, Projections, message::Range};
@@ -87,8 +87,7 @@ async fn step(world: &World, people: &[AccountId; 3], talk: ConversationId, numb
             world.read(alice, talk, 2).await;
         }
         2 => {
-            // It has expired before anybody asks: that no event tells.
-            world.request(carol, alice, "hello", Duration::ZERO).await;
+            world.request(carol, alice, "hello", Duration::from_secs(60)).await;
         }
         3 => {
             let request = world.request(carol, bob, "hello", Duration::from_secs(60)).await;
@@ -125,6 +124,24 @@ async fn what_a_client_had_and_what_sync_tells_is_what_a_fresh_one_gets() {
     let (me, _, cursor) = &mut clients[0];
     let told = read.sync().since(*me, cursor.as_deref(), 10).await.expect("sync");
     assert!(!told.more && told.conversations.is_empty() && told.friends.is_empty() && told.requests.is_empty());
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn what_runs_out_without_an_event_is_told_too() {
+    let world = World::new().await;
+    let (read, running) = world.start().await;
+    let (alice, bob) = (world.register("alice").await, world.register("bob").await);
+    world.request(alice, bob, "hello", Duration::from_millis(500)).await;
+    read.catch_up(&Projection::ALL).await.expect("the projections catch up");
+    let (mut replica, mut cursor) = (Replica::default(), None);
+    replica.sync(&read, bob, &mut cursor, 10).await;
+    eventually("the request has expired", async || {
+        fresh(&read, bob).await.requests.values().all(|request| request["status"] == "expired")
+    })
+    .await;
+    replica.sync(&read, bob, &mut cursor, 10).await;
+    assert_eq!(replica, fresh(&read, bob).await);
     running.stop().await;
 }
 
