@@ -37,6 +37,7 @@ pub use progress::WAIT_BOUND;
 pub use projector::{Projection, Step};
 
 use crate::{
+    account::card::Cards,
     delivery::Delivery,
     generation::{home::Home, live::Live},
     message::{
@@ -87,6 +88,7 @@ pub(crate) struct Shared {
     writing: PgPool,
     live: Arc<Live>,
     pub(crate) keyring: Arc<Keyring>,
+    pub(crate) cards: Cards,
     progress: Arc<Progress>,
     feeds: Feeds,
 }
@@ -164,9 +166,10 @@ impl Projections {
         generation::begin_in(&writing, settings.history).await?;
         let progress = Arc::new(Progress::new(feeds.clone()));
         let live = Arc::new(Live::open(entrance, control.clone(), progress.clone()).await?);
+        let cards = Cards::default();
         tokio::spawn(live.clone().follow(bus.clone(), stop.clone()));
         tokio::spawn(progress::watch(progress.clone(), control.clone(), bus.clone(), stop.clone()));
-        Ok(Self(Arc::new(Shared { control, writing, live, keyring, progress, feeds })))
+        Ok(Self(Arc::new(Shared { control, writing, live, keyring, cards, progress, feeds })))
     }
 
     /// Takes part in running some of the projections, until told to stop: each runs once at a time on each lane, and the
@@ -293,6 +296,11 @@ impl Projections {
     /// How often another process that waited has hurried a projection here.
     pub fn hurries(&self) -> u64 {
         self.0.progress.hurries()
+    }
+
+    /// How many cards of accounts were read from PostgreSQL; the others that were shown came from memory.
+    pub fn card_reads(&self) -> u64 {
+        self.0.cards.reads()
     }
 
     /// Whether every projection, wherever it runs, has seen on every lane what was there when this process started.

@@ -44,6 +44,11 @@ pub(crate) fn delivered(frames: usize, copies: usize) {
     counter!("natter_delivery_copies_total").increment(copies as u64);
 }
 
+/// Cards of accounts were read from PostgreSQL, because memory had none or an older one.
+pub(crate) fn cards_read(cards: usize) {
+    counter!("natter_account_card_reads_total").increment(cards as u64);
+}
+
 /// A page of messages was asked of the store.
 pub(crate) fn page_read() {
     counter!("natter_history_page_reads_total").increment(1);

@@ -6,7 +6,8 @@
 //! hang because one lane of history does; a caller who needs a certain message to be there says so by its position.
 
 use crate::{
-    Error, Page, Paged, Shared, account,
+    Error, Page, Paged, Shared,
+    account::card,
     delivery::members::Known,
     gate::{self, Membership},
     message::{self, Message, Span},
@@ -23,7 +24,7 @@ use uuid::Uuid;
 pub struct Query<'a>(pub(crate) &'a Shared);
 
 /// Id, kind, name, last seq and last activity; the viewer's own intervals (three arrays, as PostgreSQL has no list of
-/// tuples) and cursor; how many are in, and of a direct one who.
+/// tuples) and cursor; how many are in, and of a direct one who, and which state of the other one's account is the newest.
 type Row = (
     Uuid,
     String,
@@ -36,6 +37,8 @@ type Row = (
     i64,
     i64,
     Vec<Uuid>,
+    Option<i64>,
+    Option<i64>,
 );
 
 /// Everything about the rows of `page`, which are cut to their number before this is looked up. `$1` is the viewer.
@@ -53,8 +56,14 @@ const DETAILS: &str = "
            CASE WHEN kind = 'direct' THEN
                ARRAY(SELECT account_id FROM member WHERE member.conversation_id = page.conversation_id
                      AND left_seq IS NULL ORDER BY account_id)
-           ELSE '{}' END
-    FROM page ORDER BY last_activity DESC, conversation_id DESC";
+           ELSE '{}' END,
+           peer.*
+    FROM page LEFT JOIN LATERAL (
+        SELECT account.changed, account.xmin::text::bigint FROM member JOIN account USING (account_id)
+        WHERE kind = 'direct' AND member.conversation_id = page.conversation_id AND left_seq IS NULL
+          AND account_id <> $1 AND registered_at IS NOT NULL
+        ORDER BY account_id LIMIT 1) AS peer ON true
+    ORDER BY last_activity DESC, conversation_id DESC";
 
 const MINE: &str = "
     WITH mine AS (SELECT DISTINCT conversation_id FROM member WHERE account_id = $1),
@@ -182,8 +191,8 @@ impl Query<'_> {
         let newest = |row: &Own| last.get(&row.id()).map_or(0, |message| message.seq);
         let unread_spans = spans(&rows, |row| row.membership.visible(row.read_seq(), newest(row)));
         let unread = self.0.history().unread(viewer, &unread_spans).await?;
-        let peers: Vec<AccountId> = rows.iter().filter_map(Own::peer).collect();
-        let facts = Facts { last, unread, cards: account::cards(self.0, &peers).await? };
+        let peers = rows.iter().filter_map(|row| Some((row.peer()?, row.peer_state)));
+        let facts = Facts { last, unread, cards: card::shown(self.0, peers).await? };
         Ok(rows.into_iter().map(|row| facts.shown(self.0, row)).collect())
     }
 }
@@ -223,15 +232,25 @@ struct Own {
     cursor: u64,
     member_count: u64,
     account_ids: Vec<Uuid>,
+    peer_state: Option<card::State>,
 }
 
 impl Own {
     fn of(viewer: AccountId, row: Row) -> Option<Self> {
-        let (id, kind, name, last_seq, _, joined, left, left_at, cursor, member_count, account_ids) = row;
+        let (id, kind, name, last_seq, _, joined, left, left_at, cursor, member_count, account_ids, changed, writer) =
+            row;
         let intervals = joined.into_iter().zip(left).zip(left_at);
         let intervals = intervals.map(|((joined, left), left_at)| gate::interval(joined, left, left_at)).collect();
         let membership = Membership::new(viewer, ConversationId(id), intervals, last_seq as u64)?;
-        Some(Self { membership, kind, name, cursor: cursor as u64, member_count: member_count as u64, account_ids })
+        Some(Self {
+            membership,
+            kind,
+            name,
+            cursor: cursor as u64,
+            member_count: member_count as u64,
+            account_ids,
+            peer_state: card::state(changed, writer),
+        })
     }
 
     fn id(&self) -> ConversationId {
@@ -263,7 +282,7 @@ impl Facts {
         let last_seq = last.map_or(0, |message| message.seq).max(interval.joined_seq);
         let sealed = row.name.as_deref().and_then(Sealed::parse);
         let name = sealed.and_then(|sealed| shared.keyring.open_text(row.id().0, &sealed));
-        let card = |peer| self.cards.get(&peer).cloned().unwrap_or_else(|| account::unknown(peer));
+        let card = |peer| self.cards.get(&peer).cloned().unwrap_or_else(|| card::unknown(peer));
         wire::OwnConversation {
             peer: row.peer().map(card),
             read_seq: row.read_seq(),

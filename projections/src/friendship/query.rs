@@ -1,7 +1,8 @@
 //! Lists of friend requests and friends.
 
 use crate::{
-    Error, Page, Paged, Shared, account,
+    Error, Page, Paged, Shared,
+    account::card,
     page::Cursor,
     sync::{After, Since},
 };
@@ -23,7 +24,8 @@ pub struct Query<'a>(pub(crate) &'a Shared);
 
 type Row = (Uuid, Uuid, Uuid, Uuid, Option<String>, String, OffsetDateTime, OffsetDateTime, Option<Uuid>);
 
-type FriendRow = (Uuid, OffsetDateTime, Uuid);
+/// Friend, since when, conversation; which state of the friend's account is the newest.
+type FriendRow = (Uuid, OffsetDateTime, Uuid, Option<i64>, Option<i64>);
 
 /// `$1` is now: a request expires without an event.
 const COLUMNS: &str = "request_id, friendship_id, sender, receiver, message,
@@ -84,27 +86,33 @@ impl Query<'_> {
     /// The viewer's friends, the newest first.
     pub async fn friends(&self, viewer: AccountId, page: &Page) -> Result<Paged<wire::Friend>, Error> {
         let (time, id) = page.after()?;
-        let mut rows: Vec<FriendRow> = sqlx::query_as(
-            "SELECT friend_id, since, conversation_id FROM friendship
-             WHERE account_id = $1 AND ($2::timestamptz IS NULL OR (since, friend_id) < ($2, $3::uuid))
-             ORDER BY since DESC, friend_id DESC LIMIT $4",
-        )
-        .bind(viewer.0)
-        .bind(time)
-        .bind(id)
-        .bind(page.rows())
-        .fetch_all(statement::bounded(&self.0.pool()))
-        .await
-        .map_err(Error::database("list friends"))?;
+        // Accounts are looked at for the rows of the page only.
+        let sql = format!(
+            "SELECT friend_id, since, conversation_id, {} FROM (
+                 SELECT friend_id, since, conversation_id FROM friendship
+                 WHERE account_id = $1 AND ($2::timestamptz IS NULL OR (since, friend_id) < ($2, $3::uuid))
+                 ORDER BY since DESC, friend_id DESC LIMIT $4) AS page
+             LEFT JOIN account ON account.account_id = friend_id AND registered_at IS NOT NULL
+             ORDER BY since DESC, friend_id DESC",
+            card::STATE
+        );
+        let mut rows: Vec<FriendRow> = sqlx::query_as(&sql)
+            .bind(viewer.0)
+            .bind(time)
+            .bind(id)
+            .bind(page.rows())
+            .fetch_all(statement::bounded(&self.0.pool()))
+            .await
+            .map_err(Error::database("list friends"))?;
         let next_cursor = page.cut(&mut rows, |row| Cursor { time: row.1.into(), id: row.0 });
         Ok(Paged { items: self.friends_shown(rows).await?, next_cursor })
     }
 
     async fn friends_shown(&self, rows: Vec<FriendRow>) -> Result<Vec<wire::Friend>, Error> {
-        let ids: Vec<AccountId> = rows.iter().map(|row| AccountId(row.0)).collect();
-        let mut cards = account::cards(self.0, &ids).await?;
-        let friend = |(id, since, conversation_id): FriendRow| wire::Friend {
-            account: cards.remove(&AccountId(id)).unwrap_or_else(|| account::unknown(AccountId(id))),
+        let wanted = rows.iter().map(|row| (AccountId(row.0), card::state(row.3, row.4)));
+        let mut cards = card::shown(self.0, wanted).await?;
+        let friend = |(id, since, conversation_id, ..): FriendRow| wire::Friend {
+            account: cards.remove(&AccountId(id)).unwrap_or_else(|| card::unknown(AccountId(id))),
             since: Timestamp::from(since).to_string(),
             conversation_id,
         };
@@ -113,21 +121,23 @@ impl Query<'_> {
 
     /// The viewer's friends that changed, or whose account did.
     pub(crate) async fn friends_changed(&self, since: Since<'_>) -> Result<(Vec<wire::Friend>, Option<After>), Error> {
-        let mut rows: Vec<FriendRow> = sqlx::query_as(
-            "SELECT friend_id, since, friendship.conversation_id FROM friendship
-             LEFT JOIN account ON account.account_id = friend_id
+        let sql = format!(
+            "SELECT friend_id, since, friendship.conversation_id, {} FROM friendship
+             LEFT JOIN account ON account.account_id = friend_id AND registered_at IS NOT NULL
              WHERE friendship.account_id = $1 AND friend_id > $3
                AND (friendship.changed > ($2::bigint[])[friendship.lane + 1]
                     OR account.changed > ($2::bigint[])[account.lane + 1])
              ORDER BY friend_id LIMIT $4",
-        )
-        .bind(since.viewer.0)
-        .bind(since.positions())
-        .bind(since.after.id)
-        .bind(since.rows())
-        .fetch_all(statement::bounded(&self.0.pool()))
-        .await
-        .map_err(Error::database("read which friends changed"))?;
+            card::STATE
+        );
+        let mut rows: Vec<FriendRow> = sqlx::query_as(&sql)
+            .bind(since.viewer.0)
+            .bind(since.positions())
+            .bind(since.after.id)
+            .bind(since.rows())
+            .fetch_all(statement::bounded(&self.0.pool()))
+            .await
+            .map_err(Error::database("read which friends changed"))?;
         let rest = since.cut(&mut rows, |row| After { id: row.0, number: 0 });
         Ok((self.friends_shown(rows).await?, rest))
     }

@@ -4,6 +4,7 @@
 
 mod apart;
 mod aside;
+mod card;
 mod delivery;
 mod generation;
 mod group;
