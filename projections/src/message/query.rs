@@ -80,7 +80,9 @@ impl Query<'_> {
         until: &Told,
     ) -> Result<(Vec<wire::Message>, Option<After>), Error> {
         let (mut items, mut after) = (Vec::new(), since.after);
-        for (conversation, lane) in self.with_changes(since).await? {
+        let conversations = self.with_changes(since).await?;
+        let is_whole = conversations.len() <= since.limit;
+        for (conversation, lane) in conversations {
             if conversation.0 != after.id {
                 after = After { id: conversation.0, number: 0 };
             }
@@ -106,7 +108,8 @@ impl Query<'_> {
                 items.extend(self.shown_to(&membership, &seen).await?);
             }
         }
-        Ok((items, None))
+        // However little there was to tell of these conversations, there are others.
+        Ok((items, (!is_whole).then_some(after)))
     }
 
     /// The viewer's conversations with messages that changed, and their lanes; those of a page before are left out.

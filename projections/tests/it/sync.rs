@@ -183,3 +183,31 @@ async fn who_has_left_is_told_so_once() {
     assert!(told.left.is_empty() && told.conversations.is_empty());
     running.stop().await;
 }
+
+/// Conversations of which there is nothing to tell do not end the telling.
+#[tokio::test]
+async fn what_changed_in_the_last_of_many_conversations_is_told() {
+    let world = World::new().await;
+    let (read, running) = world.start().await;
+    let alice = world.register("alice").await;
+    let mut told = Vec::new();
+    for _ in 0..6 {
+        let group = world.start_group(alice, &[]).await;
+        told.push(world.send(group, alice, 2).await);
+    }
+    told.sort_unstable_by_key(|place| place.conversation_id.0);
+    read.catch_up(&Projection::ALL).await.expect("the projections catch up");
+    let (mut replica, mut cursor) = (Replica::default(), None);
+    replica.sync(&read, alice, &mut cursor, 100).await;
+    let last = told.pop().expect("six groups");
+    world.change(world.edited(last, "of the last one")).await;
+    for place in told {
+        // Sent since, so it is fetched by range, whatever became of it.
+        let new = world.send(place.conversation_id, alice, 3).await;
+        world.change(world.edited(new, "new")).await;
+    }
+    read.catch_up(&Projection::ALL).await.expect("the projections catch up");
+    replica.sync(&read, alice, &mut cursor, 1).await;
+    assert_eq!(replica, fresh(&read, alice).await);
+    running.stop().await;
+}
