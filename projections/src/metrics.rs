@@ -37,6 +37,7 @@ pub(crate) fn hurried(projection: Projection) {
 pub(crate) fn gone(projection: Projection, lane: Lane) {
     lag(projection, lane, 0);
     stuck(projection, lane, false);
+    set_aside_now(projection, lane, 0);
 }
 
 pub(crate) fn delivered(frames: usize, copies: usize) {
@@ -63,4 +64,10 @@ pub(crate) fn page_shown() {
 pub(crate) fn set_aside(projection: Projection, lane: Lane, events: usize) {
     counter!("natter_projection_set_aside_total", "projection" => projection.as_str(), "lane" => lane.to_string())
         .increment(events as u64);
+}
+
+/// Events that wait now because they, or those before them, could not be applied.
+pub(crate) fn set_aside_now(projection: Projection, lane: Lane, events: u64) {
+    gauge!("natter_projection_set_aside", "projection" => projection.as_str(), "lane" => lane.to_string())
+        .set(events as f64);
 }

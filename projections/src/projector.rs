@@ -56,6 +56,11 @@ pub(crate) trait Projector: Send + 'static {
     /// batch comes again from there, and applying an event twice must end like applying it once.
     fn apply(&mut self, batch: Batch<'_>) -> impl Future<Output = Result<(), Error>> + Send;
 
+    /// Applies what was passed before; the checkpoint stays where it is.
+    fn again(&mut self, batch: Batch<'_>) -> impl Future<Output = Result<(), Error>> + Send {
+        self.apply(batch)
+    }
+
     /// When [`Self::settle`] is due; `None` while nothing is left open.
     fn due(&self) -> Option<Instant> {
         None

@@ -124,12 +124,13 @@ async fn follow<P: Projector>(projector: &mut P, place: &Place, progressed: &mut
     // May be less than what was told before: PostgreSQL may have lost the newest of our commits in a crash.
     tell(place, &last);
     let mut aside = Aside::load(log, P::PROJECTION, place.group.generation, place.lane).await?;
+    place.group.set_aside(place.lane, aside.count());
     let mut reader = Reader::new(log.clone(), bus, feeds, last);
     let mut applied = None;
     loop {
         pace::<P>(place, applied).await;
         let from = reader.last();
-        let records = next(projector, place, &mut reader).await?;
+        let records = next(projector, place, &mut aside, &mut reader).await?;
         fault::reach(P::PROJECTION.before_apply()).await;
         apply(projector, place, &mut aside, Batch::new(place.group.generation, from, &records)).await?;
         applied = Some(tokio::time::Instant::now());
@@ -151,8 +152,14 @@ async fn pace<P: Projector>(place: &Place, applied: Option<tokio::time::Instant>
     }
 }
 
-/// The next events; what the projector left open meanwhile is settled when it is due.
-async fn next<P: Projector>(projector: &mut P, place: &Place, reader: &mut Reader) -> Result<Vec<Arc<Record>>, Error> {
+/// The next events; meanwhile what the projector left open is settled when it is due, and what was set aside looked at.
+/// Both have their turn also where the next events are always there.
+async fn next<P: Projector>(
+    projector: &mut P,
+    place: &Place,
+    aside: &mut Aside,
+    reader: &mut Reader,
+) -> Result<Vec<Arc<Record>>, Error> {
     let last = reader.last();
     // Kept over the looks: a page that takes longer than the time between two would be begun anew for ever.
     let mut reading = pin!(reader.next(BATCH));
@@ -161,6 +168,10 @@ async fn next<P: Projector>(projector: &mut P, place: &Place, reader: &mut Reade
         tokio::select! {
             records = &mut reading => return Ok(records?),
             () = until(due) => projector.settle().await?,
+            () = until(aside.due()) => {
+                aside.tend(projector).await?;
+                place.group.set_aside(place.lane, aside.count());
+            }
             checked = idle_check(place, last), if due.is_none() => checked?,
         }
     }
@@ -206,7 +217,9 @@ async fn apply<P: Projector>(
         tell(place, &step.to);
         metrics::stuck(P::PROJECTION, place.lane, false);
     };
-    aside.apply(projector, batch, applied).await?;
+    let done = aside.apply(projector, batch, applied).await;
+    place.group.set_aside(place.lane, aside.count());
+    done?;
     metrics::applied(P::PROJECTION, batch.records.len(), begin.elapsed());
     Ok(())
 }

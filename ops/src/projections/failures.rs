@@ -9,7 +9,8 @@ use std::process::ExitCode;
 pub async fn list(log: &Log) -> Result<ExitCode> {
     let failures = generation::failures(log).await?;
     for failure in &failures {
-        let why = if failure.is_first { failure.reason.as_str() } else { "waits for the one before it" };
+        let behind = format!("waits for the one before it, as all of {}", failure.key);
+        let why = if failure.is_first { &failure.reason } else { &behind };
         println!(
             "{} lane {} position {} {} {} aggregate {} event {}: {why}",
             generation::reader(failure.projection, failure.generation),

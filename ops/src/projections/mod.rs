@@ -66,12 +66,13 @@ enum ProjectionsCommand {
     Failures,
     /// Apply what was set aside once more, in order
     Retry {
+        /// relations, history or delivery
         name: String,
-        /// Of this one only
+        /// Of this one only, and what waits with it: a message's changes wait with its conversation
         #[arg(long)]
         aggregate: Option<Uuid>,
     },
-    /// Give up the first event of an aggregate that was set aside, and apply those behind it
+    /// Give up the first event of an aggregate that was set aside, or the one that it waits for, and apply those behind it
     Skip {
         name: String,
         #[arg(long)]

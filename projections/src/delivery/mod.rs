@@ -121,6 +121,14 @@ impl Projector for Delivery {
         if is_due { self.settle().await } else { Ok(()) }
     }
 
+    /// Behind what is open; done once the server has it.
+    async fn again(&mut self, batch: Batch<'_>) -> Result<(), Error> {
+        self.settle().await?;
+        let connection = self.outlet.connection().await?;
+        self.publish(batch).await?;
+        self.outlet.confirm(connection).await
+    }
+
     fn due(&self) -> Option<Instant> {
         self.unconfirmed.as_ref().map(|open| open.due)
     }

@@ -1,9 +1,12 @@
-//! Events that a projector cannot apply are set aside, with the reason, and behind each the later events of its aggregate;
-//! everything else goes on. The checkpoint moves over what is set aside in the transaction that writes it down, so that
+//! Events that a projector cannot apply are set aside, with the reason, and behind each the later events that build on the
+//! same ([`key`]); everything else goes on. The checkpoint moves over what is set aside in the transaction that writes it down, so that
 //! it is either waited for or written down, never skipped.
 //!
 //! An event of a type or shape that this binary does not know is no such event: another binary knows it, and skipping it
 //! would leave rows behind. Its lane waits.
+//!
+//! Delivery has no rows, so what it has set aside cannot be applied by anybody else: an operator asks for it, and who runs
+//! it does it ([`Aside::tend`]).
 
 use crate::{
     Error, Generation, Projection,
@@ -11,10 +14,19 @@ use crate::{
     metrics,
     projector::{Batch, Projector, Step},
 };
-use natter_streams::{Error as LogError, Lane, Log, Record, statement};
+use natter_domain::Noun;
+use natter_streams::{Error as LogError, Lane, Log, Record, checkpoint, statement};
 use sqlx::{Connection, PgConnection};
-use std::{collections::HashSet, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
+use tokio::time::Instant;
 use uuid::Uuid;
+
+/// While something waits, it is looked at so often: an operator may ask for it, or have ended it.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// What was set aside of one lane of one generation of a projection.
 pub(crate) struct Aside {
@@ -22,8 +34,10 @@ pub(crate) struct Aside {
     projection: Projection,
     generation: Generation,
     lane: Lane,
-    /// Aggregates whose events wait.
-    waiting: HashSet<Uuid>,
+    /// Keys whose events wait, and how many do.
+    waiting: HashMap<Uuid, u64>,
+    /// When it is looked at again.
+    due: Instant,
 }
 
 impl Aside {
@@ -33,7 +47,8 @@ impl Aside {
         generation: Generation,
         lane: Lane,
     ) -> Result<Self, Error> {
-        let mut aside = Self { log: log.clone(), projection, generation, lane, waiting: HashSet::new() };
+        let (waiting, due) = (HashMap::new(), Instant::now());
+        let mut aside = Self { log: log.clone(), projection, generation, lane, waiting, due };
         aside.look().await?;
         Ok(aside)
     }
@@ -43,16 +58,92 @@ impl Aside {
     }
 
     async fn look(&mut self) -> Result<(), Error> {
-        let waiting: Vec<Uuid> = sqlx::query_scalar(
-            "SELECT DISTINCT aggregate_id FROM public.projection_failures WHERE projection = $1 AND lane = $2",
+        let waiting: Vec<(Uuid, i64)> = sqlx::query_as(
+            "SELECT key, count(*) FROM public.projection_failures WHERE projection = $1 AND lane = $2 GROUP BY key",
         )
         .bind(self.reader())
         .bind(self.lane.number())
         .fetch_all(statement::bounded(self.log.pool()))
         .await
         .map_err(Error::database("read what was set aside"))?;
-        self.waiting = waiting.into_iter().collect();
+        self.waiting = waiting.into_iter().map(|(key, count)| (key, count as u64)).collect();
+        self.due = Instant::now() + LOOK_EVERY;
         Ok(())
+    }
+
+    /// How many events wait.
+    pub(crate) fn count(&self) -> u64 {
+        self.waiting.values().sum()
+    }
+
+    /// When [`Self::tend`] is due; `None` while nothing waits.
+    pub(crate) fn due(&self) -> Option<Instant> {
+        (!self.waiting.is_empty()).then_some(self.due)
+    }
+
+    /// Applies what an operator asks for, in order, and looks at what still waits.
+    pub(crate) async fn tend<P: Projector>(&mut self, projector: &mut P) -> Result<(), Error> {
+        for key in self.asked().await? {
+            while let Some(position) = self.first(key).await? {
+                if !self.again(projector, key, position).await? {
+                    break;
+                }
+            }
+        }
+        self.look().await
+    }
+
+    /// Keys of which an operator asks that they be applied.
+    async fn asked(&self) -> Result<Vec<Uuid>, Error> {
+        sqlx::query_scalar(
+            "SELECT DISTINCT key FROM public.projection_failures WHERE projection = $1 AND lane = $2 AND asked",
+        )
+        .bind(self.reader())
+        .bind(self.lane.number())
+        .fetch_all(statement::bounded(self.log.pool()))
+        .await
+        .map_err(Error::database("read which events are asked for"))
+    }
+
+    async fn first(&self, key: Uuid) -> Result<Option<u64>, Error> {
+        let first: Option<i64> = sqlx::query_scalar(
+            "SELECT position FROM public.projection_failures WHERE projection = $1 AND lane = $2 AND key = $3
+             ORDER BY position LIMIT 1",
+        )
+        .bind(self.reader())
+        .bind(self.lane.number())
+        .bind(key)
+        .fetch_optional(statement::bounded(self.log.pool()))
+        .await
+        .map_err(Error::database("read what was set aside"))?;
+        Ok(first.map(|position| position as u64))
+    }
+
+    /// One event, which stays where it fails again: with all that is behind it, nobody asks for it any more.
+    async fn again<P: Projector>(&self, projector: &mut P, key: Uuid, position: u64) -> Result<bool, Error> {
+        let records = [record(&self.log, self.lane, position).await?];
+        let at = checkpoint::load(&self.log, self.reader(), self.lane).await?;
+        let failed = match projector.again(Batch::again(self.generation, at, &records)).await {
+            Ok(()) => None,
+            Err(error) => Some(in_vain(&error).or_else(|| fault(&error)).ok_or(error)?),
+        };
+        match &failed {
+            None => table::take_out(self.log.pool(), self.reader(), self.lane, position, "retry").await?,
+            Some(reason) => {
+                table::fails_again(self.log.pool(), self.reader(), self.lane, position, reason).await?;
+                sqlx::query(
+                    "UPDATE public.projection_failures SET asked = false
+                     WHERE projection = $1 AND lane = $2 AND key = $3 AND asked",
+                )
+                .bind(self.reader())
+                .bind(self.lane.number())
+                .bind(key)
+                .execute(statement::bounded(self.log.pool()))
+                .await
+                .map_err(Error::database("note that an event failed again"))?;
+            }
+        }
+        Ok(failed.is_none())
     }
 
     /// Applies all of the batch or sets it aside; `applied` hears of each part. An error leaves what came before it done.
@@ -66,7 +157,7 @@ impl Aside {
         let mut size = usize::MAX;
         while !rest.records.is_empty() {
             let part = rest.first(self.alike(rest.records).min(size));
-            if self.waiting.contains(&part.records[0].aggregate_id) {
+            if self.waits(&part.records[0]) {
                 projector.settle().await?;
                 self.set_behind(part).await?;
             } else {
@@ -99,8 +190,21 @@ impl Aside {
 
     /// How many of the first are all to be applied, or all to be set aside.
     fn alike(&self, records: &[Arc<Record>]) -> usize {
-        let waits = |record: &Arc<Record>| self.waiting.contains(&record.aggregate_id);
-        records.iter().take_while(|record| waits(record) == waits(&records[0])).count()
+        if self.waiting.is_empty() {
+            return records.len();
+        }
+        let first = self.waits(&records[0]);
+        records.iter().take_while(|record| self.waits(record) == first).count()
+    }
+
+    fn waits(&self, record: &Record) -> bool {
+        !self.waiting.is_empty() && self.waiting.contains_key(&self.key(record))
+    }
+
+    /// What it waits behind. Where what an event builds on cannot be told, the later ones of its aggregate wait with it.
+    fn key(&self, record: &Record) -> Uuid {
+        let own = record.aggregate_id;
+        if self.waiting.contains_key(&own) { own } else { key(record) }
     }
 
     /// Why an event itself cannot be applied; `None`: it is not the event's fault, or another binary may know it.
@@ -119,14 +223,14 @@ impl Aside {
     /// What relations has set aside, delivery looks for in vain.
     async fn behind_relations(&self, error: &Error, part: Batch<'_>) -> Result<Option<String>, Error> {
         let live = table::live(self.log.pool(), Projection::Relations).await?;
-        let aggregates: Vec<Uuid> = part.records.iter().map(|record| record.aggregate_id).collect();
+        let keys: HashSet<Uuid> = part.records.iter().map(|record| key(record)).collect();
         let waits: bool = sqlx::query_scalar(
             "SELECT EXISTS (SELECT FROM public.projection_failures
-                            WHERE projection = $1 AND lane = $2 AND aggregate_id = ANY($3))",
+                            WHERE projection = $1 AND lane = $2 AND key = ANY($3))",
         )
         .bind(live.reader())
         .bind(self.lane.number())
-        .bind(aggregates)
+        .bind(keys.into_iter().collect::<Vec<_>>())
         .fetch_one(statement::bounded(self.log.pool()))
         .await
         .map_err(Error::database("ask what relations has set aside"))?;
@@ -144,10 +248,9 @@ impl Aside {
         connection.give_back();
         for record in part.records {
             tracing::error!(reader = self.reader(), lane = %self.lane, position = record.position, event = record.name(), reason,
-                "projection: an event cannot be applied and was set aside, with what follows in its aggregate");
-            self.waiting.insert(record.aggregate_id);
+                "projection: an event cannot be applied and was set aside, with what follows and builds on the same");
         }
-        metrics::set_aside(self.projection, self.lane, part.records.len());
+        self.has_set_aside(part);
         Ok(())
     }
 
@@ -158,14 +261,14 @@ impl Aside {
         let mut transaction = connection.begin().await.map_err(Error::database("set events aside"))?;
         // Whoever retries takes the checkpoint's row too: from here on nothing is taken out.
         part.step().take(self.projection, &mut transaction).await?;
-        let ids: Vec<Uuid> = part.records.iter().map(|record| record.aggregate_id).collect();
+        let keys: HashSet<Uuid> = part.records.iter().map(|record| self.key(record)).collect();
         let free: bool = sqlx::query_scalar(
             "SELECT EXISTS (SELECT FROM UNNEST($3::uuid[]) AS wanted(id) WHERE NOT EXISTS (
-                 SELECT FROM public.projection_failures WHERE projection = $1 AND lane = $2 AND aggregate_id = wanted.id))",
+                 SELECT FROM public.projection_failures WHERE projection = $1 AND lane = $2 AND key = wanted.id))",
         )
         .bind(self.reader())
         .bind(self.lane.number())
-        .bind(ids)
+        .bind(keys.into_iter().collect::<Vec<_>>())
         .fetch_one(&mut *transaction)
         .await
         .map_err(Error::database("look whether events still wait"))?;
@@ -179,8 +282,19 @@ impl Aside {
         }
         transaction.commit().await.map_err(Error::database("set events aside"))?;
         connection.give_back();
-        metrics::set_aside(self.projection, self.lane, part.records.len());
+        self.has_set_aside(part);
         Ok(())
+    }
+
+    fn has_set_aside(&mut self, part: Batch<'_>) {
+        if self.waiting.is_empty() {
+            self.due = Instant::now() + LOOK_EVERY;
+        }
+        for record in part.records {
+            let key = self.key(record);
+            *self.waiting.entry(key).or_default() += 1;
+        }
+        metrics::set_aside(self.projection, self.lane, part.records.len());
     }
 
     async fn write(
@@ -192,8 +306,8 @@ impl Aside {
     ) -> Result<(), Error> {
         sqlx::query(
             "INSERT INTO public.projection_failures
-                 (projection, lane, position, aggregate_id, event_id, event, state, reason)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+                 (projection, lane, position, aggregate_id, event_id, event, state, reason, key)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
              ON CONFLICT (projection, lane, position) DO UPDATE SET state = $7, reason = $8",
         )
         .bind(self.reader())
@@ -204,11 +318,39 @@ impl Aside {
         .bind(record.name())
         .bind(state)
         .bind(reason)
+        .bind(self.key(record))
         .execute(connection)
         .await
         .map(drop)
         .map_err(Error::database("write down an event that was set aside"))
     }
+}
+
+/// What an event builds on, of which an earlier one that waits holds it back: a message's fate on the conversation in which
+/// it was sent. A session builds on nothing of its person's: that it ends must not wait for a cursor.
+fn key(record: &Record) -> Uuid {
+    let of_message = || {
+        let content: serde_json::Value = serde_json::from_str(&record.payload).ok()?;
+        let (_, event) = content.as_object()?.iter().next()?;
+        event["message"]["conversation_id"].as_str()?.parse().ok()
+    };
+    let host = if record.noun == Noun::Message { of_message() } else { None };
+    host.unwrap_or(record.aggregate_id)
+}
+
+/// An event of the log, by its place.
+pub(super) async fn record(log: &Log, lane: Lane, position: u64) -> Result<Arc<Record>, Error> {
+    let incarnation = log.incarnation(lane).await?;
+    let found = match log.link_at(lane, incarnation, position.saturating_sub(1)).await? {
+        Some(before) => log.read(&before, 1).await?.pop(),
+        None => None,
+    };
+    found.ok_or_else(|| Error::Generation(format!("lane {lane} has no event {position}")))
+}
+
+/// Delivery asked again and looked in vain: relations has skipped what it looks for.
+fn in_vain(error: &Error) -> Option<String> {
+    matches!(error, Error::NobodyIn(_) | Error::NoRequest(_)).then(|| error.to_string())
 }
 
 /// What cannot be applied whenever it is tried: content that is not what its type says, a row that does not fit its column

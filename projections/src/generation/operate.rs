@@ -51,9 +51,8 @@ pub struct Operator {
 impl Operator {
     /// Refused where somebody else is at it.
     pub async fn begin(log: &Log, settings: &Settings, name: &str) -> Result<Self, Error> {
-        let projection = Projection::parse(name).filter(|projection| !projection.tables().is_empty());
-        let projection = projection
-            .ok_or_else(|| Error::Generation(format!("{name}: relations and history are what can be built anew")))?;
+        let projection =
+            Projection::parse(name).ok_or_else(|| Error::Generation(format!("{name}: there is no such projection")))?;
         let entrance = Entrance::new(&settings.database_url, settings.cluster.as_deref());
         let mut lock = entrance.alone(&format!("natter operator {name}")).await?;
         let taken: bool = sqlx::query_scalar("SELECT pg_try_advisory_lock(hashtextextended($1, 0))")
@@ -70,6 +69,7 @@ impl Operator {
     /// The shadow that is being built; makes one where there is none. The next steps are [`Self::catch_up`] and
     /// [`Self::compare`].
     pub async fn shadow(&self, store: Store) -> Result<Entry, Error> {
+        self.has_rows()?;
         if store == Store::Scylla && self.projection != Projection::History {
             return Err(Error::Generation(format!("{} lives in PostgreSQL only", self.projection.as_str())));
         }
@@ -85,8 +85,15 @@ impl Operator {
         made.ok_or_else(|| Error::Generation("the generation that was made is not there".to_owned()))
     }
 
+    fn has_rows(&self) -> Result<(), Error> {
+        let name = self.projection.as_str();
+        let nothing = || Error::Generation(format!("{name}: relations and history are what can be built anew"));
+        if self.projection.tables().is_empty() { Err(nothing()) } else { Ok(()) }
+    }
+
     /// The newest that is not live: the shadow, or what was kept last.
     pub async fn other(&self) -> Result<Entry, Error> {
+        self.has_rows()?;
         let building = self.find(|entry| entry.state == State::Building).await?;
         let kept = self.find(|entry| entry.state == State::Kept).await?;
         let nothing = || Error::Generation(format!("{} has one generation only", self.projection.as_str()));
@@ -263,13 +270,14 @@ impl Operator {
         }
     }
 
-    /// Applies what was set aside once more, in order, of one aggregate or of all. How many events were applied, and how
-    /// many wait still.
+    /// Applies what was set aside once more, in order, of one aggregate with all that waits with it, or of all. How many
+    /// events were applied, and how many wait still.
     pub async fn retry(&self, aggregate: Option<Uuid>) -> Result<retry::Retried, Error> {
         retry::Retry { log: &self.log, entrance: &self.entrance }.retry(self.projection, aggregate).await
     }
 
-    /// Takes the first event of an aggregate out, for good, and retries those behind it.
+    /// Takes the first event of an aggregate, or the one before it that it waits for, out for good, and retries those
+    /// behind it.
     pub async fn skip(&self, aggregate: Uuid) -> Result<retry::Retried, Error> {
         retry::Retry { log: &self.log, entrance: &self.entrance }.skip(self.projection, aggregate).await
     }

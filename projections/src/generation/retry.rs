@@ -1,7 +1,14 @@
 //! What was set aside, tried again: in order, event by event, each at the checkpoint as it stands, which stays. Rows take
 //! an event twice without harm, so what is cut off between an event and the row that says it waits only comes again.
+//!
+//! Delivery's frames go out where delivery runs, so that they are not overtaken: who runs it is asked.
 
-use super::{Entry, State, aside::fault, home::Home, live::WITH_ROWS, parse, table};
+use super::{
+    Entry, State,
+    aside::{fault, record},
+    home::Home,
+    parse, reader, table,
+};
 use crate::{
     Error, Generation, Projection,
     projector::{Batch, Projector},
@@ -9,14 +16,17 @@ use crate::{
 };
 use natter_domain::Timestamp;
 use natter_streams::{Lane, Log, Record, checkpoint};
-use sqlx::{Connection, Row, types::time::OffsetDateTime};
+use sqlx::{Row, types::time::OffsetDateTime};
 use std::{sync::Arc, time::Duration};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 /// A projector at work moves the checkpoint meanwhile: tried again so often.
 const TRIES: usize = 200;
 const PAUSE: Duration = Duration::from_millis(20);
+/// For who runs delivery, to do what it is asked.
+const PATIENCE: Duration = Duration::from_secs(30);
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
 /// An event that was set aside.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -26,6 +36,8 @@ pub struct Failure {
     pub lane: Lane,
     pub position: u64,
     pub aggregate_id: Uuid,
+    /// Events of one key wait for each other: of a message's fate, its conversation; otherwise the aggregate.
+    pub key: Uuid,
     pub event_id: Uuid,
     /// `conversation.message_sent`
     pub event: String,
@@ -56,6 +68,7 @@ pub async fn failures(log: &Log) -> Result<Vec<Failure>, Error> {
             lane: Lane::new(row.get::<i16, _>("lane") as u8),
             position: row.get::<i64, _>("position") as u64,
             aggregate_id: row.get("aggregate_id"),
+            key: row.get("key"),
             event_id: row.get("event_id"),
             event: row.get("event"),
             is_first: row.get::<&str, _>("state") == "failed",
@@ -72,70 +85,125 @@ pub(super) struct Retry<'a> {
 }
 
 impl Retry<'_> {
+    /// Of one aggregate, with all that waits with it, or of all.
     pub(super) async fn retry(&self, projection: Projection, aggregate: Option<Uuid>) -> Result<Retried, Error> {
-        let mut retried = Retried::default();
-        for (entry, aggregates) in self.waiting(projection, aggregate).await? {
-            let home = Home::open(self.entrance, &entry).await?;
-            for aggregate in aggregates {
-                retried.applied += self.all_of(&entry, &home, aggregate).await?;
-            }
-        }
-        retried.left = self.left(projection, aggregate).await?;
-        Ok(retried)
+        let keys = self.keys(projection, aggregate).await?;
+        if projection == Projection::Delivery { self.ask(&keys).await } else { self.of_rows(projection, &keys).await }
     }
 
     pub(super) async fn skip(&self, projection: Projection, aggregate: Uuid) -> Result<Retried, Error> {
-        let waiting = self.waiting(projection, Some(aggregate)).await?;
-        if waiting.is_empty() {
+        let keys = self.keys(projection, Some(aggregate)).await?;
+        if keys.is_empty() {
             return Err(Error::Generation(format!("nothing of aggregate {aggregate} was set aside")));
         }
-        for (entry, _) in waiting {
-            if let Some(first) = self.first(&entry, aggregate).await? {
-                self.take_out(&entry, &first, "skip").await?;
-            }
-        }
-        self.retry(projection, Some(aggregate)).await
-    }
-
-    /// Generations of the projection that have rows, with the aggregates that wait there.
-    async fn waiting(&self, projection: Projection, only: Option<Uuid>) -> Result<Vec<(Entry, Vec<Uuid>)>, Error> {
-        debug_assert!(WITH_ROWS.contains(&projection));
-        let all = failures(self.log).await?;
-        let mut waiting = Vec::new();
-        for entry in table::list(self.log.pool()).await? {
-            if entry.projection != projection || matches!(entry.state, State::Dropping | State::Dropped) {
-                continue;
-            }
-            let mut aggregates: Vec<Uuid> = Vec::new();
-            for failure in all.iter().filter(|one| (one.projection, one.generation) == (projection, entry.generation)) {
-                let is_wanted = only.is_none_or(|only| only == failure.aggregate_id);
-                if is_wanted && !aggregates.contains(&failure.aggregate_id) {
-                    aggregates.push(failure.aggregate_id);
+        for reader in self.readers(projection).await? {
+            for key in &keys {
+                if let Some(first) = self.first(reader, *key).await? {
+                    table::take_out(self.log.pool(), reader, first.lane, first.position, "skip").await?;
                 }
             }
-            if !aggregates.is_empty() {
-                waiting.push((entry, aggregates));
-            }
         }
-        Ok(waiting)
+        self.retry(projection, Some(keys[0])).await
     }
 
-    async fn left(&self, projection: Projection, only: Option<Uuid>) -> Result<u64, Error> {
+    /// Keys under which something waits.
+    async fn keys(&self, projection: Projection, aggregate: Option<Uuid>) -> Result<Vec<Uuid>, Error> {
+        let mut keys = Vec::new();
+        for failure in failures(self.log).await? {
+            let is_wanted = aggregate.is_none_or(|wanted| [failure.aggregate_id, failure.key].contains(&wanted));
+            if failure.projection == projection && is_wanted && !keys.contains(&failure.key) {
+                keys.push(failure.key);
+            }
+        }
+        Ok(keys)
+    }
+
+    /// Generations that have rows.
+    async fn entries(&self, projection: Projection) -> Result<Vec<Entry>, Error> {
+        let mut entries = table::list(self.log.pool()).await?;
+        let is_gone = |entry: &Entry| matches!(entry.state, State::Dropping | State::Dropped);
+        entries.retain(|entry| entry.projection == projection && !is_gone(entry));
+        Ok(entries)
+    }
+
+    async fn readers(&self, projection: Projection) -> Result<Vec<&'static str>, Error> {
+        if projection == Projection::Delivery {
+            return Ok(vec![reader(projection, Generation::FIRST)]);
+        }
+        Ok(self.entries(projection).await?.iter().map(Entry::reader).collect())
+    }
+
+    async fn of_rows(&self, projection: Projection, keys: &[Uuid]) -> Result<Retried, Error> {
+        let mut applied = 0;
+        for entry in self.entries(projection).await? {
+            let mut home = None;
+            for &key in keys {
+                if self.first(entry.reader(), key).await?.is_none() {
+                    continue;
+                }
+                let home = match &mut home {
+                    Some(home) => home,
+                    none => none.insert(Home::open(self.entrance, &entry).await?),
+                };
+                applied += self.all_of(&entry, home, key).await?;
+            }
+        }
+        Ok(Retried { applied, left: self.left(projection, keys).await? })
+    }
+
+    /// Who runs delivery applies what is asked for, and says so by what it leaves.
+    async fn ask(&self, keys: &[Uuid]) -> Result<Retried, Error> {
+        let before = self.left(Projection::Delivery, keys).await?;
+        self.set_asked(keys, true).await?;
+        let began = Instant::now();
+        while self.asked(keys).await? > 0 {
+            if began.elapsed() > PATIENCE {
+                self.set_asked(keys, false).await?;
+                return Err(Error::Generation("nobody has done it in time: is anybody running delivery?".to_owned()));
+            }
+            sleep(LOOK_AGAIN).await;
+        }
+        let left = self.left(Projection::Delivery, keys).await?;
+        Ok(Retried { applied: before.saturating_sub(left), left })
+    }
+
+    async fn set_asked(&self, keys: &[Uuid], asked: bool) -> Result<(), Error> {
+        sqlx::query("UPDATE public.projection_failures SET asked = $3 WHERE projection = $1 AND key = ANY($2)")
+            .bind(Projection::Delivery.as_str())
+            .bind(keys)
+            .bind(asked)
+            .execute(self.log.pool())
+            .await
+            .map(drop)
+            .map_err(Error::database("ask for what was set aside"))
+    }
+
+    async fn asked(&self, keys: &[Uuid]) -> Result<i64, Error> {
+        sqlx::query_scalar(
+            "SELECT count(*) FROM public.projection_failures WHERE projection = $1 AND key = ANY($2) AND asked",
+        )
+        .bind(Projection::Delivery.as_str())
+        .bind(keys)
+        .fetch_one(self.log.pool())
+        .await
+        .map_err(Error::database("look whether it was done"))
+    }
+
+    async fn left(&self, projection: Projection, keys: &[Uuid]) -> Result<u64, Error> {
         let left = failures(self.log).await?;
-        let counts = |one: &&Failure| one.projection == projection && only.is_none_or(|only| only == one.aggregate_id);
-        Ok(left.iter().filter(counts).count() as u64)
+        Ok(left.iter().filter(|one| one.projection == projection && keys.contains(&one.key)).count() as u64)
     }
 
     /// Until one fails again or none is left: those that come meanwhile are set behind as long as one is.
-    async fn all_of(&self, entry: &Entry, home: &Home, aggregate: Uuid) -> Result<u64, Error> {
+    async fn all_of(&self, entry: &Entry, home: &Home, key: Uuid) -> Result<u64, Error> {
         let mut applied = 0;
-        while let Some(first) = self.first(entry, aggregate).await? {
-            let record = self.record(&first).await?;
+        while let Some(Place { lane, position }) = self.first(entry.reader(), key).await? {
+            let record = record(self.log, lane, position).await?;
             match self.apply(entry, home, &record).await {
-                Ok(()) => self.take_out(entry, &first, "retry").await?,
+                Ok(()) => table::take_out(self.log.pool(), entry.reader(), lane, position, "retry").await?,
                 Err(error) => {
                     let Some(reason) = fault(&error) else { return Err(error) };
-                    self.fails_again(entry, &first, &reason).await?;
+                    table::fails_again(self.log.pool(), entry.reader(), lane, position, &reason).await?;
                     return Ok(applied);
                 }
             }
@@ -144,13 +212,13 @@ impl Retry<'_> {
         Ok(applied)
     }
 
-    async fn first(&self, entry: &Entry, aggregate: Uuid) -> Result<Option<Place>, Error> {
+    async fn first(&self, reader: &'static str, key: Uuid) -> Result<Option<Place>, Error> {
         let row = sqlx::query(
-            "SELECT lane, position FROM public.projection_failures WHERE projection = $1 AND aggregate_id = $2
+            "SELECT lane, position FROM public.projection_failures WHERE projection = $1 AND key = $2
              ORDER BY position LIMIT 1",
         )
-        .bind(entry.reader())
-        .bind(aggregate)
+        .bind(reader)
+        .bind(key)
         .fetch_optional(self.log.pool())
         .await
         .map_err(Error::database("read what was set aside"))?;
@@ -159,16 +227,6 @@ impl Retry<'_> {
             position: row.get::<i64, _>("position") as u64,
         };
         Ok(row.as_ref().map(place))
-    }
-
-    async fn record(&self, place: &Place) -> Result<Arc<Record>, Error> {
-        let incarnation = self.log.incarnation(place.lane).await?;
-        let before = self.log.link_at(place.lane, incarnation, place.position - 1).await?;
-        let found = match before {
-            Some(before) => self.log.read(&before, 1).await?.pop(),
-            None => None,
-        };
-        found.ok_or_else(|| Error::Generation(format!("lane {} has no event {}", place.lane, place.position)))
     }
 
     async fn apply(&self, entry: &Entry, home: &Home, record: &Arc<Record>) -> Result<(), Error> {
@@ -188,44 +246,6 @@ impl Retry<'_> {
                 done => return done,
             }
         }
-    }
-
-    /// Holding the checkpoint's row: a projector sets nothing behind it meanwhile.
-    async fn take_out(&self, entry: &Entry, place: &Place, action: &str) -> Result<(), Error> {
-        let failed = || Error::database("take out what was set aside");
-        let mut connection = self.entrance.alone("natter operator").await?;
-        let mut transaction = connection.begin().await.map_err(failed())?;
-        sqlx::query("SELECT FROM public.checkpoints WHERE projection = $1 AND lane = $2 FOR UPDATE")
-            .bind(entry.reader())
-            .bind(place.lane.number())
-            .execute(&mut *transaction)
-            .await
-            .map_err(failed())?;
-        sqlx::query("DELETE FROM public.projection_failures WHERE projection = $1 AND lane = $2 AND position = $3")
-            .bind(entry.reader())
-            .bind(place.lane.number())
-            .bind(place.position as i64)
-            .execute(&mut *transaction)
-            .await
-            .map_err(failed())?;
-        let detail = format!("lane {} position {}", place.lane, place.position);
-        table::act(&mut *transaction, action, entry.reader(), &detail).await?;
-        transaction.commit().await.map_err(failed())
-    }
-
-    async fn fails_again(&self, entry: &Entry, place: &Place, reason: &str) -> Result<(), Error> {
-        sqlx::query(
-            "UPDATE public.projection_failures SET state = 'failed', reason = $4, at = now()
-             WHERE projection = $1 AND lane = $2 AND position = $3",
-        )
-        .bind(entry.reader())
-        .bind(place.lane.number())
-        .bind(place.position as i64)
-        .bind(reason)
-        .execute(self.log.pool())
-        .await
-        .map(drop)
-        .map_err(Error::database("write down that an event failed again"))
     }
 }
 

@@ -3,7 +3,8 @@
 use super::{Generation, Store};
 use crate::{Error, Projection};
 use natter_domain::Timestamp;
-use sqlx::{PgConnection, PgExecutor, PgPool, Row, postgres::PgRow, types::time::OffsetDateTime};
+use natter_streams::{Lane, statement};
+use sqlx::{Connection, PgConnection, PgExecutor, PgPool, Row, postgres::PgRow, types::time::OffsetDateTime};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum State {
@@ -220,4 +221,67 @@ pub(super) async fn act(database: impl PgExecutor<'_>, action: &str, subject: &s
         .await
         .map(drop)
         .map_err(Error::database("note what an operator did"))
+}
+
+/// Takes out an event that was set aside, and writes down who ended it. Holding the checkpoint's row: a projector sets
+/// nothing behind it meanwhile.
+pub(super) async fn take_out(
+    pool: &PgPool,
+    reader: &'static str,
+    lane: Lane,
+    position: u64,
+    action: &str,
+) -> Result<(), Error> {
+    let failed = || Error::database("take out what was set aside");
+    let mut connection = statement::lend(pool).await.map_err(failed())?;
+    let mut transaction = connection.begin().await.map_err(failed())?;
+    sqlx::query("SELECT FROM public.checkpoints WHERE projection = $1 AND lane = $2 FOR UPDATE")
+        .bind(reader)
+        .bind(lane.number())
+        .execute(&mut *transaction)
+        .await
+        .map_err(failed())?;
+    sqlx::query("DELETE FROM public.projection_failures WHERE projection = $1 AND lane = $2 AND position = $3")
+        .bind(reader)
+        .bind(lane.number())
+        .bind(position as i64)
+        .execute(&mut *transaction)
+        .await
+        .map_err(failed())?;
+    act(&mut *transaction, action, reader, &format!("lane {lane} position {position}")).await?;
+    transaction.commit().await.map_err(failed())?;
+    connection.give_back();
+    Ok(())
+}
+
+pub(super) async fn fails_again(
+    pool: &PgPool,
+    reader: &'static str,
+    lane: Lane,
+    position: u64,
+    reason: &str,
+) -> Result<(), Error> {
+    sqlx::query(
+        "UPDATE public.projection_failures SET state = 'failed', reason = $4, at = now()
+         WHERE projection = $1 AND lane = $2 AND position = $3",
+    )
+    .bind(reader)
+    .bind(lane.number())
+    .bind(position as i64)
+    .bind(reason)
+    .execute(statement::bounded(pool))
+    .await
+    .map(drop)
+    .map_err(Error::database("write down that an event failed again"))
+}
+
+/// Which of the things that operators did was the last event of this reader that was applied behind later ones.
+pub(super) async fn last_retry(database: impl PgExecutor<'_>, reader: &'static str) -> Result<i64, Error> {
+    sqlx::query_scalar(
+        "SELECT coalesce(max(id), 0) FROM public.operator_action WHERE subject = $1 AND action IN ('retry', 'skip')",
+    )
+    .bind(reader)
+    .fetch_one(database)
+    .await
+    .map_err(Error::database("look what was applied later"))
 }

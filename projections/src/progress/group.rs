@@ -7,7 +7,7 @@ use std::{
     collections::BTreeMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
 };
 use tokio::sync::{Notify, watch as channel};
@@ -69,6 +69,11 @@ impl Group {
         });
     }
 
+    /// How many events wait that could not be applied: said by who runs it here.
+    pub(crate) fn set_aside(&self, lane: Lane, events: u64) {
+        self.spot(lane).aside.store(events, Ordering::Relaxed);
+    }
+
     /// Resolves where somebody has begun to wait since it was last asked.
     pub(crate) async fn hurried(&self, lane: Lane) {
         self.spot(lane).hurry.notified().await;
@@ -87,6 +92,8 @@ impl Group {
 pub(super) struct Spot {
     /// The last event that was applied, as far as is known.
     pub(super) passed: channel::Sender<Place>,
+    /// Events that were set aside, where it runs here.
+    pub(super) aside: AtomicU64,
     /// Somebody waits.
     pub(super) hurry: Notify,
     /// How many run it in this process: one or none.
@@ -98,7 +105,8 @@ pub(super) struct Spot {
 impl Spot {
     fn new(head: &Known) -> Self {
         let (passed, _) = channel::channel(Place { position: 0, ..head.place() });
-        Self { passed, hurry: Notify::new(), here: AtomicUsize::new(0), wanted: Mutex::default() }
+        let (aside, hurry) = (AtomicU64::new(0), Notify::new());
+        Self { passed, aside, hurry, here: AtomicUsize::new(0), wanted: Mutex::default() }
     }
 
     pub(super) fn is_here(&self) -> bool {

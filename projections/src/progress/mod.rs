@@ -197,14 +197,16 @@ impl Progress {
     }
 }
 
-/// Says the lag of what runs here every second. By a clock, not by the projector: one that hangs would not say so.
+/// Says the lag of what runs here every second, and what it has set aside. By a clock, not by the projector: one that hangs would not say so.
 pub(crate) async fn report(progress: Arc<Progress>, stop: CancellationToken) {
     while timeout(REPORT_EVERY, stop.cancelled()).await.is_err() {
         for head in progress.feeds.heads() {
             for projection in Projection::ALL {
                 let group = progress.current(projection);
-                if group.spot(head.lane).is_here() {
+                let spot = group.spot(head.lane);
+                if spot.is_here() {
                     let passed = group.passed(head.lane).position;
+                    metrics::set_aside_now(projection, head.lane, spot.aside.load(Ordering::Relaxed));
                     metrics::lag(projection, head.lane, head.position.saturating_sub(passed));
                 }
             }

@@ -101,7 +101,7 @@ async fn wrong_content_is_skipped_by_an_operator_only() {
     assert_eq!(seqs, [1, 3, 4]);
     let last: i64 = sqlx::query_scalar("SELECT last_seq FROM conversation").fetch_one(&world.pool).await.unwrap();
     assert_eq!(last, 4);
-    // Delivery has set it aside too, and went on: it has no rows to retry.
+    // Delivery has set it aside too, and went on.
     let token = world.say(conversation, bob, 5).await;
     let lane = world.lane(address);
     let head = token.iter().next().unwrap().1;

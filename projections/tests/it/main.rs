@@ -4,6 +4,7 @@
 
 mod apart;
 mod aside;
+mod behind;
 mod card;
 mod delivery;
 mod generation;
