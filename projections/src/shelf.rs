@@ -75,6 +75,13 @@ where
         answer.await.map_err(Error::Shared)
     }
 
+    /// Keeps nothing of what was asked before: who waits for it gets it, nobody else does.
+    pub(crate) fn forget(&self) {
+        let mut books = self.books();
+        books.by_key.clear();
+        books.weight = 0;
+    }
+
     fn lend(&self, key: &K, needed: Place) -> Option<Answer<V>> {
         let mut books = self.books();
         books.by_key.get(key).filter(|book| book.is_good_for(needed)).map(|book| book.answer.clone())
@@ -212,6 +219,28 @@ mod tests {
         get(&shelf, "c", 1, "1").await;
         assert_eq!(get(&shelf, "a", 1, "gone").await, "12345");
         assert_eq!(get(&shelf, "b", 1, "gone").await, "gone");
+    }
+
+    #[tokio::test]
+    async fn what_was_asked_before_all_was_forgotten_is_asked_again() {
+        let shelf = shelf();
+        get(&shelf, "a", 1, "12345").await;
+        let (let_go, gate) = oneshot::channel::<()>();
+        let asked = shelf.clone();
+        let asking = tokio::spawn(async move {
+            let old = async {
+                let _ = gate.await;
+                Ok("old".to_owned())
+            };
+            asked.get(KEY, place(1), place(1), old).await
+        });
+        tokio::task::yield_now().await;
+        shelf.forget();
+        drop(let_go);
+        assert_eq!(*asking.await.unwrap().unwrap(), "old", "who waits for it gets it");
+        assert_eq!(get(&shelf, KEY, 1, "new").await, "new");
+        assert_eq!(get(&shelf, "a", 1, "new").await, "new");
+        assert_eq!(shelf.books().weight, 6);
     }
 
     #[tokio::test]

@@ -66,9 +66,11 @@ impl Live {
     }
 
     async fn follow_one(&self, projection: Projection, bus: &Bus) {
+        let mut seen = None;
         loop {
             sleep(LOOK_EVERY).await;
             let looked = async {
+                self.forget_after_retries(projection, &mut seen).await?;
                 let entry = table::live(&self.control, projection).await?;
                 if entry.generation == self.home(projection).generation {
                     return Ok(());
@@ -79,6 +81,17 @@ impl Live {
                 tracing::warn!(%error, projection = projection.as_str(), "look which generation is live: going on with the one that was");
             }
         }
+    }
+
+    /// What was set aside and applied later is in no page that was kept before.
+    async fn forget_after_retries(&self, projection: Projection, seen: &mut Option<i64>) -> Result<(), Error> {
+        let home = self.home(projection);
+        let last = table::last_retry(&self.control, super::reader(projection, home.generation)).await?;
+        if *seen != Some(last) {
+            home.pages.forget();
+            *seen = Some(last);
+        }
+        Ok(())
     }
 
     /// From the generation that is read to this one.

@@ -56,6 +56,11 @@ impl Pages {
         Self { store, shelf: Shelf::new(ROOM, weigh) }
     }
 
+    /// An event was applied behind later ones: what was read since may lack it, whatever its position says.
+    pub(crate) fn forget(&self) {
+        self.shelf.forget();
+    }
+
     /// [`HistoryStore::page`].
     pub(crate) async fn page(
         &self,

@@ -104,12 +104,15 @@ impl Query<'_> {
         u64::from_be_bytes(self.0.keyring.fingerprint(&incarnations)[..8].try_into().unwrap_or_default())
     }
 
-    /// How far both projections have read every lane: the rows that are read after this show at least that.
+    /// How far both projections have read every lane: the rows that are read after this show at least that. What was set
+    /// aside is not in the rows yet: until it is applied, what comes behind it in its lane is told again.
     async fn by_now(&self, lanes: usize) -> Result<Told, Error> {
         let at = clock::now().as_millis();
         let rows: Vec<(i16, i64)> = sqlx::query_as(
-            "SELECT lane, min(position) FROM public.checkpoints WHERE projection = ANY($1)
-             GROUP BY lane HAVING count(*) = cardinality($1)",
+            "SELECT lane, min(least(position, before)) FROM public.checkpoints, LATERAL (
+                 SELECT min(aside.position) - 1 AS before FROM public.projection_failures AS aside
+                 WHERE aside.projection = checkpoints.projection AND aside.lane = checkpoints.lane) AS aside
+             WHERE projection = ANY($1) GROUP BY lane HAVING count(*) = cardinality($1)",
         )
         .bind(self.0.live.readers())
         .fetch_all(statement::bounded(&self.0.control))

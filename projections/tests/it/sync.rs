@@ -4,7 +4,7 @@
 use crate::support::{World, eventually};
 use natter_client::wire;
 use natter_domain::{AccountId, ConversationId, conversation};
-use natter_projections::{Error, Projection, Projections, message::Range};
+use natter_projections::{Error, Projection, Projections, generation::Operator, message::Range};
 use serde_json::Value;
 use std::{collections::BTreeMap, time::Duration};
 use uuid::Uuid;
@@ -209,5 +209,34 @@ async fn what_changed_in_the_last_of_many_conversations_is_told() {
     read.catch_up(&Projection::ALL).await.expect("the projections catch up");
     replica.sync(&read, alice, &mut cursor, 1).await;
     assert_eq!(replica, fresh(&read, alice).await);
+    running.stop().await;
+}
+
+/// A client that synced while an event was set aside is told of it once it is applied.
+#[tokio::test]
+async fn what_was_set_aside_is_told_once_it_is_applied() {
+    let world = World::new().await;
+    let (read, running) = world.start().await;
+    let (alice, bob, talk) = world.pair().await;
+    let first = world.send(talk, alice, 1).await;
+    read.catch_up(&Projection::ALL).await.expect("the projections catch up");
+    let (mut replica, mut cursor) = (Replica::default(), None);
+    replica.sync(&read, bob, &mut cursor, 100).await;
+    let refuse = "ALTER TABLE message ADD CONSTRAINT refused CHECK (edited_at IS NULL) NOT VALID";
+    sqlx::query(refuse).execute(&world.pool).await.unwrap();
+    world.change(world.edited(first, "mended")).await;
+    world.say(talk, alice, 2).await;
+    read.catch_up(&Projection::ALL).await.expect("everything else goes on");
+    for _ in 0..2 {
+        replica.sync(&read, bob, &mut cursor, 100).await;
+        assert_eq!(replica, fresh(&read, bob).await, "as it is shown meanwhile");
+    }
+    sqlx::query("ALTER TABLE message DROP CONSTRAINT refused").execute(&world.pool).await.unwrap();
+    let operator = Operator::begin(&world.log, &world.settings(&world.url), "history").await.unwrap();
+    assert_eq!(operator.retry(None).await.unwrap().left, 0);
+    replica.sync(&read, bob, &mut cursor, 100).await;
+    assert!(replica.messages[&(talk.0, 1)]["edited_at"].is_string(), "it is told");
+    // Pages that memory kept meanwhile are forgotten within a second or so.
+    eventually("it is shown", async || replica == fresh(&read, bob).await).await;
     running.stop().await;
 }
