@@ -6,7 +6,7 @@ use crate::{
     Error,
     message::{Body, Change, Message, Order, Span, What},
 };
-use natter_domain::{AccountId, ConversationId, MessageId};
+use natter_domain::{AccountId, ConversationId, MessageId, Timestamp};
 use natter_streams::statement;
 use sqlx::{PgPool, Row as _, postgres::PgRow, types::time::OffsetDateTime};
 use std::collections::{BTreeMap, HashMap};
@@ -201,14 +201,14 @@ async fn as_of(pool: &PgPool, kept: Vec<Kept>) -> Result<Vec<Message>, Error> {
         }
         let key = (kept.now.conversation_id, kept.now.seq);
         let mut message = kept.born();
-        changes.get(&key).into_iter().flatten().for_each(|change| message.apply(change));
+        changes.get(&key).into_iter().flatten().for_each(|past| past.apply(&mut message));
         message
     };
     Ok(kept.into_iter().map(seen).collect())
 }
 
 /// By message, those up to its position and its recall, in their order.
-async fn changes(pool: &PgPool, wanted: &[&Kept]) -> Result<HashMap<(ConversationId, u64), Vec<Change>>, Error> {
+async fn changes(pool: &PgPool, wanted: &[&Kept]) -> Result<HashMap<(ConversationId, u64), Vec<Past>>, Error> {
     let rows = sqlx::query(
         "SELECT message_change.* FROM UNNEST($1::uuid[], $2::bigint[], $3::bigint[]) AS wanted(conversation_id, seq, as_of)
              JOIN message_change USING (conversation_id, seq)
@@ -220,14 +220,43 @@ async fn changes(pool: &PgPool, wanted: &[&Kept]) -> Result<HashMap<(Conversatio
     .fetch_all(statement::bounded(pool))
     .await
     .map_err(Error::database("read changes of messages"))?;
-    let mut changes = HashMap::<_, Vec<Change>>::new();
-    for change in rows.iter().filter_map(change) {
-        changes.entry((change.conversation_id, change.seq)).or_default().push(change);
+    let mut changes = HashMap::<_, Vec<Past>>::new();
+    for row in &rows {
+        let key = (ConversationId(row.get("conversation_id")), row.get::<i64, _>("seq") as u64);
+        changes.entry(key).or_default().extend(Past::of(row));
     }
     Ok(changes)
 }
 
-/// `None`: an edit whose body is gone, for the message was recalled.
+/// A change as it is kept.
+enum Past {
+    Whole(Change),
+    /// An edit without a body that could be shown: the message was recalled, or this binary does not know how to open it.
+    Edited {
+        position: u64,
+        at: Timestamp,
+    },
+}
+
+impl Past {
+    fn of(row: &PgRow) -> Option<Self> {
+        if row.get::<&str, _>("what") == "edited" && body(row, "body").is_none() {
+            let position = row.get::<i64, _>("position") as u64;
+            return Some(Self::Edited { position, at: row.get::<OffsetDateTime, _>("at").into() });
+        }
+        change(row).map(Self::Whole)
+    }
+
+    fn apply(&self, message: &mut Message) {
+        match self {
+            Self::Whole(change) => message.apply(change),
+            Self::Edited { position, at } => {
+                (message.body, message.edited_at, message.changed) = (None, Some(*at), *position);
+            }
+        }
+    }
+}
+
 fn change(row: &PgRow) -> Option<Change> {
     let account = || Some(AccountId(row.get::<Option<Uuid>, _>("account_id")?));
     let emoji = || row.get::<Option<String>, _>("emoji");
@@ -257,7 +286,7 @@ fn message(row: &PgRow) -> Message {
         seq: row.get::<i64, _>("seq") as u64,
         message_id: MessageId(row.get("message_id")),
         sender: row.get::<Option<Uuid>, _>("sender").map(AccountId),
-        body: body(row, "edited_body").or_else(|| body(row, "body")),
+        body: newest_body(row),
         sent_at: row.get::<OffsetDateTime, _>("sent_at").into(),
         edited_at: moment("edited_at"),
         recalled_at: moment("recalled_at"),
@@ -266,6 +295,12 @@ fn message(row: &PgRow) -> Message {
         position: row.get::<i64, _>("position") as u64,
         changed: row.get::<i64, _>("changed") as u64,
     }
+}
+
+/// One that was edited in a way that this binary does not know has no body, not its first one.
+fn newest_body(row: &PgRow) -> Option<Body> {
+    let is_edited = row.get::<Option<&str>, _>("edited_body").is_some();
+    body(row, if is_edited { "edited_body" } else { "body" })
 }
 
 fn body(row: &PgRow, column: &str) -> Option<Body> {

@@ -135,7 +135,14 @@ async fn who_left_sees_what_it_was(store: &dyn HistoryStore) {
     assert_eq!(one(215, 5).await, expected()[4]);
     assert_eq!(one(200, 9).await, expected()[8], "recalls always apply");
     let seventh = one(206, 7).await;
-    assert_eq!((seventh.body, seventh.recalled_at), (None, Some(time(212))));
+    let edited_then = Message {
+        body: None,
+        edited_at: Some(time(206)),
+        recalled_at: Some(time(212)),
+        changed: 212,
+        ..message(ONE, 7)
+    };
+    assert_eq!(seventh, edited_then, "it was edited, though nobody can say any more to what");
     let spans = [Span { after: 4, until: 5, as_of: 203 }, Span { after: 11, until: 12, as_of: 205 }];
     let paged = store.page(ONE, &spans, Order::NewestFirst, 10).await.unwrap();
     assert_eq!((paged[0].changed, &paged[1]), (205, &fifth()), "each span has its own");
