@@ -304,8 +304,10 @@ impl Projections {
     }
 
     /// Whether every projection, wherever it runs, has seen on every lane what was there when this process started.
+    /// History is not waited for while its cluster is away: a node serves all else without it.
     pub fn is_ready(&self) -> bool {
-        self.0.progress.is_ready()
+        let history = self.0.history();
+        self.0.progress.is_ready_but_for(|projection| projection == Projection::History && history.is_away())
     }
 
     pub fn account(&self) -> account::Query<'_> {

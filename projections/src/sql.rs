@@ -78,7 +78,7 @@ impl Entrance {
     /// Of a generation of message history: each has its own.
     pub(crate) fn keyspace(&self, entry: &Entry) -> Result<scylla::Settings, Error> {
         let unknown =
-            || Error::Generation(format!("{} is in a CQL cluster, and no node of one is named", entry.reader()));
+            || Error::Generation(format!("{} is in a CQL cluster: name its nodes in NATTER_CQL_NODES", entry.reader()));
         let cluster = self.cluster.as_deref().ok_or_else(unknown)?;
         Ok(scylla::Settings { keyspace: format!("{}_{}", cluster.keyspace, entry.generation), ..cluster.clone() })
     }

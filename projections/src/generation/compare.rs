@@ -16,7 +16,7 @@ use std::{
 use uuid::Uuid;
 
 /// Differences that are named; the others are counted by lane.
-const NAMED: usize = 1_000;
+pub(super) const NAMED: usize = 1_000;
 /// Routes of one query for rows.
 const ROUTES: usize = 200;
 
@@ -176,7 +176,7 @@ async fn name(
 }
 
 /// Names only: values may be personal.
-fn altered(one: &Columns, other: &Columns) -> Vec<String> {
+pub(super) fn altered(one: &Columns, other: &Columns) -> Vec<String> {
     let differs = |name: &&String| one.get(*name) != other.get(*name);
     one.keys().chain(other.keys()).filter(differs).cloned().collect::<BTreeSet<_>>().into_iter().collect()
 }

@@ -45,6 +45,8 @@ pub(crate) struct Home {
     pub(crate) writing: PgPool,
     /// Of a generation of history.
     pub(crate) history: Arc<dyn HistoryStore>,
+    /// The same, where it is in a cluster.
+    pub(crate) cluster: Option<Arc<ScyllaHistory>>,
     pub(crate) pages: Arc<Pages>,
     /// Ends what connects in the background.
     _end: Arc<DropGuard>,
@@ -52,15 +54,25 @@ pub(crate) struct Home {
 
 impl Home {
     pub(crate) async fn open(entrance: &sql::Entrance, entry: &Entry) -> Result<Self, Error> {
+        // First: who does not know the way does not look like somebody who reads there.
+        let keyspace = match entry.store()? {
+            Store::Postgres => None,
+            Store::Scylla => Some(entrance.keyspace(entry)?),
+        };
         let writing = entrance.connect(Use::Projectors, Some(entry)).await?;
         let reading = entrance.connect(Use::Queries, Some(entry)).await?;
         let end = CancellationToken::new();
-        let history: Arc<dyn HistoryStore> = match entry.store()? {
-            Store::Postgres => Arc::new(PostgresHistory::new(reading.clone(), writing.clone())),
-            Store::Scylla => Arc::new(ScyllaHistory::open(entrance.keyspace(entry)?, writing.clone(), &end)?),
+        let cluster = match keyspace {
+            None => None,
+            Some(settings) => Some(Arc::new(ScyllaHistory::open(settings, writing.clone(), &end)?)),
+        };
+        let history: Arc<dyn HistoryStore> = match &cluster {
+            None => Arc::new(PostgresHistory::new(reading.clone(), writing.clone())),
+            Some(cluster) => cluster.clone(),
         };
         let pages = Arc::new(Pages::new(history.clone()));
-        Ok(Self { generation: entry.generation, reading, writing, history, pages, _end: Arc::new(end.drop_guard()) })
+        let end = Arc::new(end.drop_guard());
+        Ok(Self { generation: entry.generation, reading, writing, history, cluster, pages, _end: end })
     }
 
     pub(crate) fn relations(&self) -> Relations {

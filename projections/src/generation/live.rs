@@ -23,6 +23,8 @@ pub(crate) const WITH_ROWS: [Projection; 2] = [Projection::Relations, Projection
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Between two looks at how far the next one is.
 const NEXT_EVERY: Duration = Duration::from_millis(20);
+/// For a cluster that is switched to; afterwards the table is looked at again.
+const CLUSTER: Duration = Duration::from_secs(30);
 /// Tries at a change until the table is looked at again: it may have been taken back.
 const TRIES: usize = 100;
 
@@ -70,9 +72,14 @@ impl Live {
         loop {
             sleep(LOOK_EVERY).await;
             let looked = async {
+                let home = self.home(projection);
+                // Who reads it is seen by who would drop it, also where nothing but this goes through PostgreSQL.
+                if let Err(error) = home.reading.acquire().await {
+                    tracing::warn!(%error, projection = projection.as_str(), "no connection to the generation that is read");
+                }
                 self.forget_after_retries(projection, &mut seen).await?;
                 let entry = table::live(&self.control, projection).await?;
-                if entry.generation == self.home(projection).generation {
+                if entry.generation == home.generation {
                     return Ok(());
                 }
                 self.change(&entry, bus).await
@@ -98,6 +105,10 @@ impl Live {
     async fn change(&self, entry: &Entry, bus: &Bus) -> Result<(), Error> {
         let projection = entry.projection;
         let (old, new) = (self.home(projection), Arc::new(Home::open(&self.entrance, entry).await?));
+        if let Some(cluster) = &new.cluster {
+            // Not read before it can be.
+            cluster.reached(CLUSTER).await?;
+        }
         tracing::info!(from = %old.generation, to = entry.reader(), "a generation was switched to");
         let next = self.progress.prepare(projection, entry.generation);
         self.running[index(projection)].send_replace(vec![old.clone(), new.clone()]);

@@ -4,10 +4,12 @@
 //! The table `projection_generation` says which one of each is live. Every process looks each second (`live`): it first
 //! lets the new one pass all that reads were told is there, then exchanges both what is read and how far it is. `table`
 //! is that table, `home` where a generation's rows are and how they are reached, `build` makes a shadow from the log,
-//! `compare` names the rows in which two differ. `operate` is what an operator orders.
+//! `compare` names the rows in which two differ, `across` where one of them is in a cluster. `operate` is what an operator
+//! orders.
 //!
 //! Delivery has no rows, so it has no generations.
 
+mod across;
 pub(crate) mod aside;
 mod build;
 mod compare;

@@ -4,6 +4,7 @@
 
 use super::{
     Builder, Compared, Entry, Generation, State, Store,
+    across::{self, Across, Place},
     build::{self, Meter, Pace, Targets},
     compare::{self, Side},
     home::Home,
@@ -11,6 +12,7 @@ use super::{
 };
 use crate::{
     Error, Projection, Settings,
+    message::ScyllaHistory,
     sql::{self, Entrance, Use},
 };
 use natter_streams::{Lane, Log};
@@ -74,7 +76,13 @@ impl Operator {
             return Err(Error::Generation(format!("{} lives in PostgreSQL only", self.projection.as_str())));
         }
         if let Some(building) = self.find(|entry| entry.state == State::Building).await? {
-            return Ok(building);
+            if building.store()? == store {
+                return Ok(building);
+            }
+            let (reader, there) = (building.reader(), &building.store);
+            return Err(Error::Generation(format!(
+                "{reader} is being built in {there}: go on there, or drop it first"
+            )));
         }
         let mut transaction = self.transaction().await?;
         let mut connection = transaction.begin().await.map_err(Error::database("make a generation"))?;
@@ -142,7 +150,10 @@ impl Operator {
         let builder = Builder { log: &self.log, home: &home, entry, pace, meter, stop };
         let comparing = async {
             let live = table::live(self.log.pool(), self.projection).await?;
-            let (mut seeing, places) = self.snapshot(&live, &builder).await?;
+            if live.store()? != Store::Postgres || entry.store()? != Store::Postgres {
+                return Box::pin(self.compare_across(&live, &builder)).await;
+            }
+            let (mut seeing, places) = self.snapshot(&live, &builder, &Targets::new()).await?;
             if !builder.bring_to(&places).await? {
                 return Ok(Outcome::Stopped);
             }
@@ -159,9 +170,44 @@ impl Operator {
         self.guarded(pace, comparing).await
     }
 
+    /// One of the two is in a cluster, or both. What a builder that was killed has left there of its last batch was in
+    /// the log by now: live is waited for until it has passed that.
+    async fn compare_across(&self, live: &Entry, builder: &Builder<'_>) -> Result<Outcome<Compared>, Error> {
+        let entry = builder.entry;
+        let least = build::heads(&self.log).await?;
+        let (mut seeing, places) = self.snapshot(live, builder, &least).await?;
+        if !builder.bring_to(&places).await? {
+            return Ok(Outcome::Stopped);
+        }
+        let home = Home::open(&self.entrance, live).await?;
+        let mut beside = self.entrance.alone("natter compare").await?;
+        for cluster in [&home.cluster, &builder.home.cluster].into_iter().flatten() {
+            cluster.reached(across::PATIENCE).await?;
+        }
+        let at = |cluster, connection, entry: &Entry| match cluster {
+            Some(cluster) => Place::Cluster(cluster),
+            None => Place::Postgres { connection, schema: entry.schema() },
+        };
+        let across = Across {
+            lanes: self.log.lanes(),
+            moving: home.cluster.as_ref().map(|_| live.reader()),
+            live: at(home.cluster.as_deref(), &mut seeing, live),
+            shadow: at(builder.home.cluster.as_deref(), &mut beside, entry),
+            builder,
+        };
+        let Some(compared) = across.compare(&places).await? else { return Ok(Outcome::Stopped) };
+        table::set_compared(self.log.pool(), entry, compared.is_same()).await?;
+        Ok(Outcome::Done(compared))
+    }
+
     /// A connection that goes on seeing the live rows as they were, and where the lanes stood then. The shadow is nowhere
-    /// further.
-    async fn snapshot(&self, live: &Entry, builder: &Builder<'_>) -> Result<(PgConnection, Targets), Error> {
+    /// further, and neither is `least`.
+    async fn snapshot(
+        &self,
+        live: &Entry,
+        builder: &Builder<'_>,
+        least: &Targets,
+    ) -> Result<(PgConnection, Targets), Error> {
         let failed = || Error::database("look at the live generation");
         let began = Instant::now();
         loop {
@@ -170,12 +216,13 @@ impl Operator {
             sqlx::query(begin).execute(&mut connection).await.map_err(failed())?;
             let places = compare::places(&mut connection, live, self.log.lanes()).await?;
             let shadows = builder.places().await?;
-            let Some((lane, ..)) = places.iter().find(|(lane, place)| shadows.get(lane) > Some(place)) else {
+            let is_behind = |lane: &Lane, place| shadows.get(lane) > Some(place) || least.get(lane) > Some(place);
+            let Some((lane, ..)) = places.iter().find(|(lane, place)| is_behind(lane, place)) else {
                 return Ok((connection, places));
             };
             if began.elapsed() > PATIENCE {
                 return Err(Error::Generation(format!(
-                    "{} is behind {} in lane {lane}: is anybody running it?",
+                    "{} is behind {} or the log in lane {lane}: is anybody running it?",
                     live.reader(),
                     builder.entry.reader()
                 )));
@@ -217,12 +264,20 @@ impl Operator {
         if entry.state == State::Live {
             return Err(Error::Generation(format!("{} is live: it is what people read", entry.reader())));
         }
+        if entry.store()? == Store::Scylla {
+            // Refused before anything is said where nobody knows the way.
+            self.entrance.keyspace(&entry)?;
+        }
         let mut connection = self.transaction().await?;
         let leaving = [State::Building, State::Kept, State::Dropping];
         table::set_state(&mut connection, &entry, &leaving, State::Dropping).await?;
         if let Err(read) = self.is_read_by_nobody(&entry).await {
             table::set_state(&mut connection, &entry, &[State::Dropping], entry.state).await?;
             return Err(read);
+        }
+        if entry.store()? == Store::Scylla {
+            // Before the row says so: cut off in between, the same order throws away what is not there any more.
+            ScyllaHistory::remove(&self.entrance.keyspace(&entry)?, self.log.pool()).await?;
         }
         let mut transaction = connection.begin().await.map_err(Error::database("drop a generation"))?;
         for statement in removal(&entry) {

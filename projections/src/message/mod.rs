@@ -1,8 +1,9 @@
 //! Messages: the history store behind one trait, what the projection `history` writes to it, and how they are read.
 
 mod change;
+pub(crate) mod held;
 pub(crate) mod pages;
-mod postgres;
+pub(crate) mod postgres;
 pub(crate) mod project;
 mod query;
 pub mod scylla;

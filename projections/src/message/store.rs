@@ -42,6 +42,11 @@ pub enum Order {
 
 /// Where messages are kept.
 pub trait HistoryStore: Send + Sync + 'static {
+    /// It was looked for in vain since this process started, and all else should go on without it.
+    fn is_away(&self) -> bool {
+        false
+    }
+
     /// Applies the changes, which are of one lane in rising positions, and moves history's checkpoint over the batch they
     /// came from, which may hold none. A store with transactions does both in one; one without writes the changes first,
     /// so that a crash between the two only brings them again. Applying again, or an older change after a newer one,

@@ -168,11 +168,16 @@ impl Progress {
     }
 
     pub(crate) fn is_ready(&self) -> bool {
+        self.is_ready_but_for(|_| false)
+    }
+
+    /// Some may be left out, while what they write to is away: that does not keep the others from being read.
+    pub(crate) fn is_ready_but_for(&self, is_away: impl Fn(Projection) -> bool) -> bool {
         let at = |projection, head: &Known| {
             has_passed(self.current(projection).passed(head.lane), head.place(), self.now(head.lane))
         };
         let caught_up =
-            || Projection::ALL.iter().all(|&projection| self.first_heads.iter().all(|head| at(projection, head)));
+            || Projection::ALL.iter().all(|&one| is_away(one) || self.first_heads.iter().all(|head| at(one, head)));
         // Once is for ever: what comes later is lag.
         if !self.ready.load(Ordering::Relaxed) && caught_up() {
             self.ready.store(true, Ordering::Relaxed);

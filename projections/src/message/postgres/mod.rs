@@ -1,5 +1,6 @@
 //! History in PostgreSQL: the tables `message`, `message_change` and `reaction`.
 
+pub(crate) mod held;
 mod patch;
 mod read;
 mod write;

@@ -25,6 +25,7 @@ pub(super) enum Cell<'a> {
     Number(i64),
     Text(Cow<'a, str>),
     Numbers(Vec<i64>),
+    Uuids(Vec<Uuid>),
     /// Of rows, behind LIMIT.
     Limit(i32),
     /// Deletes what is there.
@@ -38,6 +39,7 @@ impl Cell<'_> {
         match self {
             Self::Text(text) => text.len(),
             Self::Numbers(numbers) => numbers.len() * 12,
+            Self::Uuids(uuids) => uuids.len() * 20,
             _ => 16,
         }
     }
@@ -54,6 +56,7 @@ impl SerializeValue for Cell<'_> {
             Self::Number(number) => number.serialize(typ, writer),
             Self::Text(text) => text.as_ref().serialize(typ, writer),
             Self::Numbers(numbers) => numbers.serialize(typ, writer),
+            Self::Uuids(uuids) => uuids.serialize(typ, writer),
             Self::Limit(limit) => limit.serialize(typ, writer),
             Self::Null => None::<i64>.serialize(typ, writer),
             Self::Unset => Unset.serialize(typ, writer),
@@ -111,12 +114,12 @@ pub(super) fn bucket(seq: u64) -> u64 {
     seq / BUCKET
 }
 
-pub(super) fn part(position: u64) -> u64 {
+pub(crate) fn part(position: u64) -> u64 {
     position / PART
 }
 
 /// The seqs of a bucket, both included.
-pub(super) fn seqs(bucket: u64) -> (u64, u64) {
+pub(crate) fn seqs(bucket: u64) -> (u64, u64) {
     let first = bucket.saturating_mul(BUCKET);
     (first, first.saturating_add(BUCKET - 1))
 }

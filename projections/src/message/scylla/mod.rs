@@ -8,6 +8,7 @@
 
 mod cell;
 mod fold;
+mod held;
 mod read;
 mod row;
 mod schema;
@@ -17,11 +18,15 @@ mod statement;
 mod walk;
 mod write;
 
+pub(crate) use cell::{part, seqs};
 pub use settings::{Consistency, Settings, Wrong};
 
 use crate::{
     Error, Projection, Step,
-    message::{Change, HistoryStore, Message, Order, Span},
+    message::{
+        Change, HistoryStore, Message, Order, Span,
+        held::{Held, Unit},
+    },
     sql,
 };
 use futures::{FutureExt, future::BoxFuture};
@@ -30,9 +35,10 @@ use natter_streams::{checkpoint::MOVE, statement as bounded};
 use session::{Link, Session};
 use sqlx::PgPool;
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     error::Error as StdError,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 use tokio_util::sync::CancellationToken;
 use write::{Part, Writes};
@@ -64,6 +70,32 @@ impl ScyllaHistory {
         let what = "empty message history";
         let session = self.session().await.map_err(Error::history(what))?;
         schema::empty(&session.driver, &self.settings).await.map_err(Error::history(what))
+    }
+
+    /// Throws the keyspace away, if it is there; refused where it is another installation's. `postgres` says whose ours
+    /// are.
+    pub async fn remove(settings: &Settings, postgres: &PgPool) -> Result<(), Error> {
+        let what = "throw a keyspace of message history away";
+        settings.check().map_err(Error::history(what))?;
+        schema::remove(settings, postgres).await.map_err(Error::history(what))
+    }
+
+    /// Waits until the cluster has answered once; for an operator's command, which has the time.
+    pub(crate) async fn reached(&self, patience: Duration) -> Result<(), Error> {
+        self.link.session(patience).await.map(drop)
+    }
+
+    /// All that there is of every conversation, in parts.
+    pub(crate) async fn units(&self) -> Result<BTreeSet<Unit>, Error> {
+        let what = "list the conversations of a generation";
+        let session = self.session().await.map_err(Error::history(what))?;
+        session.units().await.map_err(Error::history(what))
+    }
+
+    pub(crate) async fn held(&self, units: &[Unit]) -> Result<BTreeMap<Unit, Held>, Error> {
+        let what = "read the messages of a generation";
+        let session = self.session().await.map_err(Error::history(what))?;
+        session.held(units).await.map_err(Error::history(what))
     }
 
     async fn append(&self, changes: &[Change], step: &Step) -> Result<(), Error> {
@@ -125,6 +157,10 @@ impl ScyllaHistory {
 }
 
 impl HistoryStore for ScyllaHistory {
+    fn is_away(&self) -> bool {
+        self.link.is_away()
+    }
+
     fn append<'a>(&'a self, changes: &'a [Change], step: &'a Step) -> BoxFuture<'a, Result<(), Error>> {
         self.append(changes, step).boxed()
     }

@@ -104,6 +104,23 @@ pub(super) async fn empty(driver: &Session, settings: &Settings) -> Result<(), F
     Ok(())
 }
 
+/// Not without looking whose it is. One whose making was cut off belongs to nobody yet.
+pub(super) async fn remove(settings: &Settings, postgres: &PgPool) -> Result<(), Fault> {
+    let driver = session::builder(settings).schema_agreement_timeout(PATIENCE).build().await?;
+    let mut connection = postgres.acquire().await?.detach();
+    lock(&mut connection, settings).await?;
+    let ask = "SELECT keyspace_name FROM system_schema.keyspaces WHERE keyspace_name = ?";
+    let found = driver.query_unpaged(ask, (&settings.keyspace,)).await?.into_rows_result()?;
+    if found.rows_num() == 0 {
+        return Ok(());
+    }
+    let installation =
+        sqlx::query_scalar("SELECT installation_id FROM public.installation").fetch_one(&mut connection).await?;
+    driver.use_keyspace(&settings.keyspace, false).await?;
+    claim(&driver, settings, installation).await?;
+    run(&driver, &format!("DROP KEYSPACE IF EXISTS {}", settings.keyspace)).await
+}
+
 /// The driver waits for the cluster to agree.
 async fn run(driver: &Session, text: &str) -> Result<(), Fault> {
     let mut statement = scylla::statement::unprepared::Statement::new(text);

@@ -5,7 +5,14 @@ use super::{Fault, schema, settings::Settings, statement::Statements};
 use crate::Error;
 use scylla::client::{PoolSize, session::Session as Driver, session_builder::SessionBuilder};
 use sqlx::PgPool;
-use std::{num::NonZeroUsize, sync::Arc, time::Duration};
+use std::{
+    num::NonZeroUsize,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -24,38 +31,52 @@ pub(super) struct Session {
 }
 
 /// The session, once it is there.
-pub(super) struct Link(watch::Receiver<Option<Arc<Session>>>);
+pub(super) struct Link {
+    seen: watch::Receiver<Option<Arc<Session>>>,
+    /// Tried in vain, and not there yet.
+    away: Arc<AtomicBool>,
+}
 
 impl Link {
     /// Begins to connect, until told to stop.
     pub(super) fn open(settings: Settings, postgres: PgPool, stop: CancellationToken) -> Self {
         let (made, seen) = watch::channel(None);
+        let away = Arc::new(AtomicBool::new(false));
+        let missed = away.clone();
         tokio::spawn(async move {
             tokio::select! {
-                session = keep_trying(&settings, &postgres) => drop(made.send(Some(session))),
+                session = keep_trying(&settings, &postgres, &missed) => drop(made.send(Some(session))),
                 () = stop.cancelled() => {}
             }
         });
-        Self(seen)
+        Self { seen, away }
+    }
+
+    pub(super) fn is_away(&self) -> bool {
+        self.away.load(Ordering::Relaxed)
     }
 
     /// Waits a little: a process that has just started is not down.
     pub(super) async fn session(&self, patience: Duration) -> Result<Arc<Session>, Error> {
-        let mut seen = self.0.clone();
+        let mut seen = self.seen.clone();
         let made = tokio::time::timeout(patience, seen.wait_for(Option::is_some)).await;
         let session = made.ok().and_then(Result::ok).and_then(|session| session.clone());
         session.ok_or_else(|| Error::history("reach the cluster of message history")("no session yet"))
     }
 }
 
-async fn keep_trying(settings: &Settings, postgres: &PgPool) -> Arc<Session> {
+async fn keep_trying(settings: &Settings, postgres: &PgPool, away: &AtomicBool) -> Arc<Session> {
     let mut pause = PAUSE;
     loop {
         match tokio::time::timeout(TRY, connect(settings, postgres)).await {
-            Ok(Ok(session)) => return Arc::new(session),
+            Ok(Ok(session)) => {
+                away.store(false, Ordering::Relaxed);
+                return Arc::new(session);
+            }
             Ok(Err(error)) => tracing::warn!(error, "history: no session with the cluster, trying again"),
             Err(_) => tracing::warn!("history: the cluster took too long, trying again"),
         }
+        away.store(true, Ordering::Relaxed);
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
     }

@@ -81,6 +81,16 @@ statements! { Read:
     PartsDown = "SELECT part FROM $.conversation_part
                  WHERE conversation_id = ? AND of_table = ? AND part >= ? AND part <= ?
                  ORDER BY of_table DESC, part DESC LIMIT ?",
+    MessageUnits = "SELECT DISTINCT conversation_id, bucket FROM $.message",
+    ChangeUnits = "SELECT DISTINCT conversation_id, bucket FROM $.message_change",
+    ReactionUnits = "SELECT DISTINCT conversation_id, bucket FROM $.reaction",
+    HeldMessages = page!("seq >= 0"),
+    HeldChanges = "SELECT seq, position, what, at, emoji, count FROM $.message_change
+                   WHERE conversation_id = ? AND bucket = ?",
+    HeldEdits = "SELECT seq, position, body FROM $.message_edit WHERE conversation_id = ? AND bucket = ?",
+    HeldReactions = "SELECT account_id, seq, emoji FROM $.reaction WHERE conversation_id = ? AND bucket = ?",
+    SeqsOf = "SELECT message_id, seq FROM $.message_by_id WHERE conversation_id = ? AND message_id IN ?",
+    Noted = "SELECT position, seq FROM $.changed WHERE conversation_id = ? AND part = ? AND position IN ?",
 }
 
 /// Of one session. `$` stands for the keyspace.
