@@ -10,13 +10,26 @@
 //! knows nothing of that event, refuses it when it is due. Running readers notice that their checkpoint was moved and go
 //! back to it.
 
-use crate::{Error, Projection, generation};
+use crate::{
+    Error, Projection, Settings, Store,
+    generation::{self, Entry},
+    message::ScyllaHistory,
+    sql::Entrance,
+};
 use natter_streams::{Hash, Lane, Link, Log};
 use sqlx::{PgConnection, Row};
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 /// More often than projectors can be met half-way: they begin again behind us, where they are refused.
 const TRIES: usize = 20;
+
+/// For a cluster to answer.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// No lane comes so far; so many of them can still be added up.
+const NOWHERE: u64 = 1 << 54;
 
 /// The last event of a lane that the log and what was declared lost have in common, where it is known.
 pub type Agreed = HashMap<Lane, u64>;
@@ -57,15 +70,19 @@ pub async fn beyond(log: &Log) -> Result<Vec<Beyond>, Error> {
     Ok(beyond)
 }
 
-/// Brings every reader back into the log.
-pub async fn mend(log: &Log, agreed: &Agreed) -> Result<Vec<Mended>, Error> {
+/// Brings every reader back into the log. What is in a cluster comes last: one that is away keeps no other view up.
+pub async fn mend(log: &Log, settings: &Settings, agreed: &Agreed) -> Result<Vec<Mended>, Error> {
     let mut mended = Vec::new();
+    let in_clusters = in_clusters(log).await?;
+    let mut last = Vec::new();
     for Beyond { reader, lane, .. } in beyond(log).await? {
         let anew = Mended::BegunAnew { reader: reader.clone() };
-        if mended.contains(&anew) {
+        if mended.contains(&anew) || last.contains(&reader) {
             continue;
         }
-        if let Some(tables) = tables(&reader) {
+        if in_clusters.iter().any(|entry| entry.reader() == reader) {
+            last.push(reader);
+        } else if let Some(tables) = tables(&reader) {
             begin_anew_in_time(log, &reader, &tables).await?;
             mended.push(anew);
         } else {
@@ -73,7 +90,62 @@ pub async fn mend(log: &Log, agreed: &Agreed) -> Result<Vec<Mended>, Error> {
             mended.push(Mended::SetBack { reader, lane, position });
         }
     }
+    for entry in in_clusters.into_iter().filter(|entry| last.iter().any(|reader| reader == entry.reader())) {
+        begin_anew_in_cluster(log, settings, &entry).await?;
+        mended.push(Mended::BegunAnew { reader: entry.reader().to_owned() });
+    }
     Ok(mended)
+}
+
+/// The generations whose rows are not in PostgreSQL.
+async fn in_clusters(log: &Log) -> Result<Vec<Entry>, Error> {
+    let all = generation::list(log.pool()).await?;
+    Ok(all.into_iter().filter(|entry| matches!(entry.store(), Ok(Store::Scylla))).collect())
+}
+
+/// A cluster has no transactions. First the checkpoints are put where no event ever is: whoever writes is refused, and
+/// whoever repairs after a crash finds them there. Then the rows go, and at last the checkpoints go to the start.
+async fn begin_anew_in_cluster(log: &Log, settings: &Settings, entry: &Entry) -> Result<(), Error> {
+    let keyspace = Entrance::new(&settings.database_url, settings.cluster.as_deref()).keyspace(entry)?;
+    let (end, under_way) = (CancellationToken::new(), keyspace.write_timeout);
+    let store = ScyllaHistory::open(keyspace, log.pool().clone(), &end)?;
+    let _end = end.drop_guard();
+    store.reached(PATIENCE).await?;
+    let starts = starts(log).await?;
+    // Of no incarnation: it says to nobody who waits that anything was passed.
+    let nowhere = |start: &Link| Link { incarnation: Uuid::nil(), position: NOWHERE, ..*start };
+    set_all(log, entry.reader(), &starts.iter().map(nowhere).collect::<Vec<_>>()).await?;
+    // A batch that was being written when its checkpoint was taken away has been written by then, or given up.
+    tokio::time::sleep(under_way).await;
+    store.empty().await?;
+    set_all(log, entry.reader(), &starts).await
+}
+
+async fn starts(log: &Log) -> Result<Vec<Link>, Error> {
+    let mut starts = Vec::new();
+    for lane in log.lanes().iter() {
+        starts.push(Link::start(lane, log.incarnation(lane).await?));
+    }
+    Ok(starts)
+}
+
+/// All at once; what was set aside is tried again with everything else.
+async fn set_all(log: &Log, reader: &str, links: &[Link]) -> Result<(), Error> {
+    let mut transaction = log.pool().begin().await.map_err(Error::database("begin to set checkpoints"))?;
+    for link in links {
+        set(&mut transaction, reader, link).await?;
+    }
+    forget_what_was_set_aside(&mut transaction, reader).await?;
+    transaction.commit().await.map_err(Error::database("commit checkpoints"))
+}
+
+async fn forget_what_was_set_aside(connection: &mut PgConnection, reader: &str) -> Result<(), Error> {
+    sqlx::query("DELETE FROM projection_failures WHERE projection = $1")
+        .bind(reader)
+        .execute(connection)
+        .await
+        .map(drop)
+        .map_err(Error::database("forget what a view has set aside"))
 }
 
 /// What a view writes, of the generation that reads under this name. `None`: it has no rows that could be wrong.
@@ -105,10 +177,7 @@ fn is_deadlock(error: &Error) -> bool {
 /// Empties the tables and goes back to the start of every lane, in one transaction. Checkpoints are set to the start, not
 /// deleted: a projector that is at work would take a missing one for its own first.
 async fn begin_anew(log: &Log, reader: &str, tables: &str) -> Result<(), Error> {
-    let mut starts = Vec::new();
-    for lane in log.lanes().iter() {
-        starts.push(Link::start(lane, log.incarnation(lane).await?));
-    }
+    let starts = starts(log).await?;
     let mut transaction = log.pool().begin().await.map_err(Error::database("begin to empty a view"))?;
     // First, in the order of projectors: those at work are waited for here, and refused afterwards.
     for start in &starts {
@@ -117,11 +186,7 @@ async fn begin_anew(log: &Log, reader: &str, tables: &str) -> Result<(), Error> 
     let truncate = format!("TRUNCATE {tables}");
     sqlx::query(&truncate).execute(&mut *transaction).await.map_err(Error::database("empty a view"))?;
     // It is tried again with everything else.
-    sqlx::query("DELETE FROM projection_failures WHERE projection = $1")
-        .bind(reader)
-        .execute(&mut *transaction)
-        .await
-        .map_err(Error::database("forget what a view has set aside"))?;
+    forget_what_was_set_aside(&mut transaction, reader).await?;
     transaction.commit().await.map_err(Error::database("commit an emptied view"))
 }
 

@@ -4,13 +4,10 @@ mod build;
 mod failures;
 mod show;
 
-use crate::{
-    config::{History, HistoryArgs},
-    streams::Stores,
-};
+use crate::{config::HistoryArgs, streams::Stores};
 use anyhow::Result;
 use clap::{Args, Subcommand};
-use natter_projections::{Generation, Settings, Store, generation::Operator};
+use natter_projections::{Generation, Store, generation::Operator};
 use std::process::ExitCode;
 use uuid::Uuid;
 
@@ -83,8 +80,8 @@ enum ProjectionsCommand {
 pub async fn projections(args: ProjectionsArgs) -> Result<ExitCode> {
     use ProjectionsCommand::{Compare, Drop, Failures, List, Rebuild, Retry, Skip, Status, Switch};
     let log = args.stores.open().await?;
-    let History { store, cluster } = args.history.history()?;
-    let settings = Settings { database_url: args.stores.database_url.clone(), history: store, cluster };
+    let settings = args.stores.read_side(&args.history)?;
+    let store = settings.history;
     let begin = async |name: &str| Operator::begin(&log, &settings, name).await;
     match args.command {
         List => show::list(&log).await,

@@ -5,6 +5,7 @@ mod follow;
 mod repair;
 mod verify;
 
+use crate::config::{History, HistoryArgs};
 use anyhow::Result;
 use clap::{Args, Subcommand};
 use natter_streams::{Log, Placement, bus::Bus};
@@ -43,6 +44,9 @@ enum StreamsCommand {
         stores: Stores,
         #[arg(long, env = "NATTER_NATS_URL", hide_env_values = true)]
         nats_url: String,
+        // Views are built again after a declared loss.
+        #[command(flatten)]
+        history: HistoryArgs,
         /// Two hexadecimal digits, or `all`
         #[arg(long)]
         lane: String,
@@ -82,6 +86,12 @@ impl Stores {
     pub async fn open(&self) -> Result<Log> {
         Ok(Log::open(&Placement::parse(&self.database_url, &self.lane_stores)?, None).await?)
     }
+
+    /// Where the views of the log are.
+    pub fn read_side(&self, history: &HistoryArgs) -> Result<natter_projections::Settings> {
+        let History { store, cluster } = history.history()?;
+        Ok(natter_projections::Settings { database_url: self.database_url.clone(), history: store, cluster })
+    }
 }
 
 pub async fn streams(args: StreamsArgs) -> Result<ExitCode> {
@@ -98,10 +108,11 @@ pub async fn streams(args: StreamsArgs) -> Result<ExitCode> {
             let (log, bus) = (stores.open().await?, Bus::connect(&nats_url).await?);
             check::check(&log, &bus, json).await
         }
-        StreamsCommand::Repair { stores, nats_url, lane, import, declare_loss, even_if_well } => {
+        StreamsCommand::Repair { stores, nats_url, history, lane, import, declare_loss, even_if_well } => {
             let (log, bus) = (stores.open().await?, Bus::connect(&nats_url).await?);
             let way = import.then_some(Way::Import).or(declare_loss.then_some(Way::DeclareLoss { even_if_well }));
-            repair::repair(&log, &bus, &repair::chosen(&log, &lane)?, way).await
+            let settings = stores.read_side(&history)?;
+            repair::repair(&log, &bus, &settings, &repair::chosen(&log, &lane)?, way).await
         }
         StreamsCommand::Follow { stores, nats_url, all } => {
             let (log, bus) = (stores.open().await?, Bus::connect(&nats_url).await?);

@@ -3,7 +3,10 @@
 
 use super::check::{self, Checked};
 use anyhow::{Context, Result, bail};
-use natter_projections::repair::{Agreed, Mended, mend};
+use natter_projections::{
+    Settings,
+    repair::{Agreed, Mended, mend},
+};
 use natter_streams::{Lane, Log, bus::Bus, repair, seam::Seam, subject};
 use std::process::ExitCode;
 
@@ -29,7 +32,8 @@ pub fn chosen(log: &Log, text: &str) -> Result<Vec<Lane>> {
 }
 
 /// Success where the lanes are well afterwards.
-pub async fn repair(log: &Log, bus: &Bus, lanes: &[Lane], way: Option<Way>) -> Result<ExitCode> {
+/// `settings` say where views are that may have to be built again.
+pub async fn repair(log: &Log, bus: &Bus, settings: &Settings, lanes: &[Lane], way: Option<Way>) -> Result<ExitCode> {
     let anyway = way == Some(Way::DeclareLoss { even_if_well: true });
     let looked = check::look(log, bus, lanes.iter().copied()).await?;
     let troubled: Vec<Checked> = looked.into_iter().filter(|lane| anyway || !lane.is_well()).collect();
@@ -40,7 +44,7 @@ pub async fn repair(log: &Log, bus: &Bus, lanes: &[Lane], way: Option<Way>) -> R
         _ if troubled.is_empty() => println!("nothing to repair"),
         None => return Ok(explain()),
         Some(Way::Import) => import(log, bus, &troubled).await?,
-        Some(Way::DeclareLoss { even_if_well }) => declare_loss(log, bus, &troubled, even_if_well).await?,
+        Some(Way::DeclareLoss { even_if_well }) => declare_loss(log, bus, settings, &troubled, even_if_well).await?,
     }
     let left = check::look(log, bus, lanes.iter().copied()).await?;
     let left: Vec<&Checked> = left.iter().filter(|lane| !lane.is_well()).collect();
@@ -73,7 +77,13 @@ async fn import(log: &Log, bus: &Bus, troubled: &[Checked]) -> Result<()> {
     Ok(())
 }
 
-async fn declare_loss(log: &Log, bus: &Bus, troubled: &[Checked], even_if_well: bool) -> Result<()> {
+async fn declare_loss(
+    log: &Log,
+    bus: &Bus,
+    settings: &Settings,
+    troubled: &[Checked],
+    even_if_well: bool,
+) -> Result<()> {
     let mut agreed = Agreed::new();
     for Checked { lane, findings, .. } in troubled {
         if let Seam::Unknown = findings.seam {
@@ -92,7 +102,7 @@ async fn declare_loss(log: &Log, bus: &Bus, troubled: &[Checked], even_if_well: 
             None => println!("lane {lane}: its log is not touched"),
         }
     }
-    for mended in mend(log, &agreed).await? {
+    for mended in mend(log, settings, &agreed).await? {
         match mended {
             Mended::BegunAnew { reader } => {
                 println!("{reader}: had seen lost events; emptied, it reads every lane from its start");

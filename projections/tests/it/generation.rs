@@ -17,21 +17,21 @@ use tokio_util::sync::CancellationToken;
 
 const NAMES: [&str; 2] = ["relations", "history"];
 
-async fn operator(world: &World, name: &str) -> Operator {
+pub async fn operator(world: &World, name: &str) -> Operator {
     Operator::begin(&world.log, &world.settings(&world.url), name).await.expect("nobody else works on it")
 }
 
-fn at_once() -> (Pace, Meter, CancellationToken) {
+pub fn at_once() -> (Pace, Meter, CancellationToken) {
     (Pace::new(100), Meter::default(), CancellationToken::new())
 }
 
-async fn catch_up(operator: &Operator, entry: &Entry) {
+pub async fn catch_up(operator: &Operator, entry: &Entry) {
     let (pace, meter, stop) = at_once();
     let ended = operator.catch_up(entry, &pace, &meter, &stop).await.expect("it catches up");
     assert!(matches!(ended, Outcome::Done(())));
 }
 
-async fn compare(operator: &Operator, entry: &Entry) -> Compared {
+pub async fn compare(operator: &Operator, entry: &Entry) -> Compared {
     let (pace, meter, stop) = at_once();
     match operator.compare(entry, &pace, &meter, &stop).await.expect("it is compared") {
         Outcome::Done(compared) => compared,
@@ -45,7 +45,7 @@ async fn shadow(operator: &Operator) -> Entry {
     entry
 }
 
-async fn states(world: &World, name: &str) -> Vec<State> {
+pub async fn states(world: &World, name: &str) -> Vec<State> {
     let all = generation::list(&world.pool).await.expect("read the generations");
     all.into_iter().filter(|entry| entry.projection.as_str() == name).map(|entry| entry.state).collect()
 }
@@ -251,7 +251,7 @@ async fn what_was_left_is_caught_up_and_switched_back_to() {
 }
 
 /// Many events of one lane, so that a building has many batches.
-async fn talk_long(world: &World) -> u64 {
+pub async fn talk_long(world: &World) -> u64 {
     let (alice, _, conversation) = world.pair().await;
     let mut drafts = Vec::new();
     for seq in 1..=3_500 {
@@ -321,7 +321,7 @@ async fn a_shadow_that_has_seen_more_than_the_log_holds_is_refused_and_begun_ane
     assert!(sqlx::query(ahead).execute(&world.pool).await.unwrap().rows_affected() > 0);
     let (pace, meter, stop) = at_once();
     assert!(operator.catch_up(&entry, &pace, &meter, &stop).await.is_err(), "it is beyond the log");
-    let mended = mend(&world.log, &Agreed::new()).await.unwrap();
+    let mended = mend(&world.log, &world.settings(&world.url), &Agreed::new()).await.unwrap();
     assert_eq!(mended, [Mended::BegunAnew { reader: "history@2".to_owned() }], "the live ones are not touched");
     let left: i64 = sqlx::query_scalar("SELECT count(*) FROM history_2.message").fetch_one(&world.pool).await.unwrap();
     assert_eq!(left, 0);

@@ -43,7 +43,11 @@ async fn views_that_have_seen_lost_events_are_built_again_under_running_projecto
     let (_, _, conversation) = world.live_a_little().await;
     at_the_heads(&world).await;
     assert_eq!(beyond(&world.log).await.unwrap(), []);
-    assert_eq!(mend(&world.log, &Agreed::new()).await.unwrap(), [], "nobody is touched while all is well");
+    assert_eq!(
+        mend(&world.log, &world.settings(&world.url), &Agreed::new()).await.unwrap(),
+        [],
+        "nobody is touched while all is well"
+    );
 
     let lane = world.lane(conversation::address(conversation));
     lose(&world, lane, 3).await;
@@ -52,7 +56,7 @@ async fn views_that_have_seen_lost_events_are_built_again_under_running_projecto
         beyond(&world.log).await.unwrap().into_iter().map(|beyond| (beyond.reader, beyond.lane)).collect();
     assert_eq!(seen, ["delivery", "history", "relations"].map(|reader| (reader.to_owned(), lane)));
 
-    let mended = mend(&world.log, &Agreed::from([(lane, left)])).await.unwrap();
+    let mended = mend(&world.log, &world.settings(&world.url), &Agreed::from([(lane, left)])).await.unwrap();
     let anew = |reader: &str| Mended::BegunAnew { reader: reader.to_owned() };
     let back = Mended::SetBack { reader: "delivery".to_owned(), lane, position: left };
     assert_eq!(mended, [back, anew("history"), anew("relations")]);
@@ -123,7 +127,7 @@ async fn readers_without_rows_go_back_to_where_the_chains_part() {
         let agreed: Agreed = told.map(|position| (lane, position)).into_iter().collect();
         let back = |reader: &str, position| Mended::SetBack { reader: reader.to_owned(), lane, position };
         let delivery = told.unwrap_or(head.position);
-        let mended = mend(&world.log, &agreed).await.unwrap();
+        let mended = mend(&world.log, &world.settings(&world.url), &agreed).await.unwrap();
         assert_eq!(mended, [back("delivery", delivery), back("some reaction", expected)], "told {told:?}");
         let loaded = checkpoint::load(&world.log, "some reaction", lane).await.unwrap();
         assert_eq!(loaded.position, expected);
@@ -143,8 +147,8 @@ async fn mending_that_meets_a_projector_half_way_is_done_again() {
 
     let mut projector = world.pool.begin().await.unwrap();
     sqlx::query("LOCK TABLE message IN ROW EXCLUSIVE MODE").execute(&mut *projector).await.unwrap();
-    let log = world.log.clone();
-    let mending = tokio::spawn(async move { mend(&log, &Agreed::new()).await });
+    let (log, settings) = (world.log.clone(), world.settings(&world.url));
+    let mending = tokio::spawn(async move { mend(&log, &settings, &Agreed::new()).await });
     let waits = "SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND NOT granted
                  AND relation = 'message'::regclass";
     eventually_within(LONG, "it waits for the table", async || {
