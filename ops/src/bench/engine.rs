@@ -28,6 +28,9 @@ const LAST_COMMITS: Duration = Duration::from_secs(20);
 
 pub struct Engine {
     pub commands: Commands,
+    /// For who runs beside it: see [`super::view`].
+    pub context: lease::Context,
+    pub feeds: Feeds,
     stop: CancellationToken,
     tasks: TaskTracker,
 }
@@ -47,8 +50,8 @@ impl Engine {
         };
         let feeds = Feeds::start(log, &stop).await?;
         let settings = Settings { password_cost: Cost::Cheap, owns_lanes: true, relays };
-        let (commands, tasks) = Commands::start(context, feeds, keyring, &settings, &stop);
-        let engine = Self { commands, stop, tasks };
+        let (commands, tasks) = Commands::start(context.clone(), feeds.clone(), keyring, &settings, &stop);
+        let engine = Self { commands, context, feeds, stop, tasks };
         let ours = |lane| directory.owner(lane).is_some_and(|owner| owner == node);
         let begin = Instant::now();
         while !log.lanes().iter().all(ours) {

@@ -7,18 +7,24 @@ pub mod chaos;
 mod compare;
 pub mod counters;
 mod cpu;
+mod crowd;
 mod engine;
+pub mod history;
 mod ids;
 mod load;
 mod machine;
 mod node;
 mod people;
 mod raw;
+pub mod replay;
 mod report;
 mod scale;
 mod scratch;
 mod send;
+mod view;
+mod zipf;
 
+use crate::config::HistoryArgs;
 use anyhow::{Result, bail};
 use clap::Args;
 use std::{path::PathBuf, process::ExitCode};
@@ -52,13 +58,19 @@ pub struct BenchArgs {
     pub chaos: chaos::ChaosArgs,
     #[command(flatten)]
     pub scale: scale::ScaleArgs,
+    #[command(flatten)]
+    pub crowd: crowd::CrowdArgs,
+    #[command(flatten)]
+    pub store: HistoryArgs,
 }
 
 const SCENARIOS: &[(&str, &str)] = &[
     ("append", "commands per second of the engine alone, beside the bare INSERT"),
     ("chaos", "acknowledged sends under kills, pauses and restarts of every process, reconciled at every member"),
     ("compare-postgres-es", "the same commands through stock cqrs-es on postgres-es, 256 on the way"),
+    ("history", "page reads and projection writes of message history, beside the bare driver's"),
     ("ids", "UUIDv7 per second, rising per process, beside a clock read and an atomic add"),
+    ("replay", "events per second rebuilt into relations and history, beside reading the log; sends meanwhile"),
     ("scale", "messages per second by nodes that share the lanes, and by lanes"),
     ("send", "durable messages per second over WebSockets, beside insert + publish + history insert"),
 ];
@@ -72,7 +84,9 @@ pub async fn bench(args: BenchArgs) -> Result<ExitCode> {
         "append" => append::run(&args).await?,
         "chaos" => chaos::report(&args).await?,
         "compare-postgres-es" => compare::run(&args).await?,
+        "history" => history::run(&args).await?,
         "ids" => ids::run()?,
+        "replay" => replay::run(&args).await?,
         "scale" => scale::run(&args).await?,
         "send" => send::run(&args).await?,
         other => bail!("no scenario {other:?}: `natter bench list` names them"),

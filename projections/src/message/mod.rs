@@ -4,6 +4,7 @@ mod change;
 pub(crate) mod held;
 pub(crate) mod pages;
 pub(crate) mod postgres;
+pub mod probe;
 pub(crate) mod project;
 mod query;
 pub mod scylla;

@@ -9,6 +9,7 @@
 mod cell;
 mod fold;
 mod held;
+pub mod probe;
 mod read;
 mod row;
 mod schema;
