@@ -26,9 +26,6 @@ const EMOJI: &str = "\u{1f44d}";
 
 #[derive(Args, Clone, Debug)]
 pub struct CrowdArgs {
-    /// history, replay: events that are there before anything is measured [default: 200000; replay: 1000000]
-    #[arg(long)]
-    pub count: Option<usize>,
     /// history, replay: groups that talk
     #[arg(long, default_value_t = 1_000)]
     pub groups: usize,

@@ -37,8 +37,6 @@ const EVENTS: usize = 200_000;
 const PEOPLE: usize = 400;
 
 pub async fn run(args: &BenchArgs) -> Result<Report> {
-    // Before anything counts.
-    natter_edge::metrics::recorder();
     let dir = std::env::current_dir()?.join(format!(".natter/bench-{}", std::process::id()));
     let plan = Plan { cql: args.store.plan()?, ..Plan::node(&dir) };
     let servers = Servers::start(plan, &|step| println!("{step}")).await?;
@@ -67,6 +65,8 @@ pub(super) fn site(args: &BenchArgs, servers: &Servers, database_url: &str) -> R
 /// Everything, in an empty database that is not the only one of its server.
 pub async fn measure(args: &BenchArgs, site: &Site, dir: &Path) -> Result<Report> {
     let begin = Instant::now();
+    // Before anything counts.
+    natter_edge::metrics::recorder();
     serve::migrate(&site.database_url).await?;
     let log = Log::connect(&site.database_url, args.lanes).await?;
     let keyring = Arc::new(Keyring::new(&id::random()));
@@ -88,7 +88,7 @@ pub async fn measure(args: &BenchArgs, site: &Site, dir: &Path) -> Result<Report
 }
 
 async fn made(args: &BenchArgs, log: &Log, keyring: &Arc<Keyring>) -> Result<Crowd> {
-    let events = args.crowd.count.unwrap_or(EVENTS);
+    let events = args.count.unwrap_or(EVENTS);
     println!("messages     appending {events} events in {} groups", args.crowd.groups);
     let plan = crowd::Plan {
         people: PEOPLE,

@@ -17,11 +17,11 @@ mod node;
 mod people;
 mod raw;
 pub mod replay;
-mod report;
+pub mod report;
 mod scale;
 mod scratch;
 mod send;
-mod view;
+pub mod view;
 mod zipf;
 
 use crate::config::HistoryArgs;
@@ -54,6 +54,10 @@ pub struct BenchArgs {
     /// send: the part of the full rate at which times are measured
     #[arg(long, default_value_t = 0.8)]
     pub pace: f64,
+    /// chaos: how many faults [default: one for each 5000 sends, twelve at the least]
+    /// history, replay: events that are there before anything is measured [default: 200000; replay: 1000000]
+    #[arg(long)]
+    pub count: Option<usize>,
     #[command(flatten)]
     pub chaos: chaos::ChaosArgs,
     #[command(flatten)]

@@ -48,8 +48,6 @@ const DRAW_EVERY: Duration = Duration::from_millis(200);
 const BAR: &str = "{msg:<22} {wide_bar} {human_pos} of {human_len} events, {per_sec}, {eta} left";
 
 pub async fn run(args: &BenchArgs) -> Result<Report> {
-    // Before anything counts.
-    natter_edge::metrics::recorder();
     let dir = std::env::current_dir()?.join(format!(".natter/bench-{}", std::process::id()));
     let plan = Plan { cql: args.store.plan()?, ..Plan::node(&dir) };
     let servers = Servers::start(plan, &|step| println!("{step}")).await?;
@@ -81,6 +79,8 @@ impl Built {
 /// Everything, in an empty database. What is live is in PostgreSQL; history is built anew where the site says.
 pub async fn measure(args: &BenchArgs, site: &Site, dir: &Path) -> Result<Report> {
     let begin = Instant::now();
+    // Before anything counts.
+    natter_edge::metrics::recorder();
     serve::migrate(&site.database_url).await?;
     let log = Log::connect(&site.database_url, args.lanes).await?;
     let keyring = Arc::new(Keyring::new(&id::random()));
@@ -98,7 +98,7 @@ pub async fn measure(args: &BenchArgs, site: &Site, dir: &Path) -> Result<Report
 }
 
 async fn made(args: &BenchArgs, log: &Log, keyring: &Arc<Keyring>) -> Result<Crowd> {
-    let events = args.crowd.count.unwrap_or(EVENTS);
+    let events = args.count.unwrap_or(EVENTS);
     println!("log          appending {events} events in {} groups", args.crowd.groups);
     let plan = crowd::Plan {
         people: PEOPLE.min(events / 10 + 2),

@@ -72,7 +72,7 @@ impl View {
         }
         progress.finish_and_clear();
         let (first, at) = begun.context("there was nothing to project")?;
-        Ok((last - first, grew - at))
+        Ok((last - first, (grew - at).max(LOOK_EVERY)))
     }
 
     pub async fn stop(self) -> Result<()> {

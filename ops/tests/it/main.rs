@@ -1,6 +1,7 @@
 //! The one binary of whole-system tests: rules of the house, and people who talk through real nodes on real servers.
 
 mod bad_input;
+mod bench;
 mod chain;
 mod changes;
 mod chaos;

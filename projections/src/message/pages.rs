@@ -3,22 +3,27 @@
 //!
 //! Numbers have no gaps, so which messages a page holds is known before they are read: its key is that, whatever bounds
 //! the reader named and whenever they joined.
+//!
+//! What is kept is what everybody who may see it is shown, bodies opened: found by profile, opening fifty of them again for
+//! each reader cost more than all else that a page from memory does. So opened bodies are in memory for as long as their
+//! page is, and a key that is erased must take the pages with it: there is one key for all today, which nobody erases.
 
 use crate::{
     Error,
-    message::{Body, HistoryStore, Message, Order, Span},
+    message::{HistoryStore, Order, Span, query::shown_to_all},
     metrics,
     shelf::Shelf,
 };
+use natter_client::wire;
 use natter_domain::ConversationId;
-use natter_streams::position::Place;
+use natter_streams::{keyring::Keyring, position::Place};
 use std::sync::Arc;
 
 /// Bytes of messages that are kept.
 const ROOM: usize = 64 << 20;
 
 /// What a message weighs beside its body.
-const MESSAGE: usize = 300;
+const MESSAGE: usize = 400;
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 struct Key {
@@ -27,8 +32,8 @@ struct Key {
     spans: Vec<Span>,
 }
 
-/// Oldest first.
-struct Page(Vec<Message>);
+/// Oldest first; nobody's own reactions are marked.
+struct Page(Vec<wire::Message>);
 
 pub(crate) struct Pages {
     store: Arc<dyn HistoryStore>,
@@ -61,7 +66,7 @@ impl Pages {
         self.shelf.forget();
     }
 
-    /// [`HistoryStore::page`].
+    /// [`HistoryStore::page`], as everybody sees it.
     pub(crate) async fn page(
         &self,
         conversation: ConversationId,
@@ -69,19 +74,21 @@ impl Pages {
         order: Order,
         limit: u32,
         fresh: Fresh,
-    ) -> Result<Vec<Message>, Error> {
+        keyring: &Arc<Keyring>,
+    ) -> Result<Vec<wire::Message>, Error> {
         let key = Key { conversation, spans: cut(spans, order, limit) };
         let expected: u64 = key.spans.iter().map(|span| span.until - span.after).sum();
-        let (store, asked) = (self.store.clone(), key.clone());
+        let (store, asked, keys) = (self.store.clone(), key.clone(), keyring.clone());
         let page = self.shelf.get(key, fresh.needed(), fresh.now, async move {
             metrics::page_read();
-            store.page(asked.conversation, &asked.spans, Order::OldestFirst, limit).await.map(Page)
+            let messages = store.page(asked.conversation, &asked.spans, Order::OldestFirst, limit).await?;
+            Ok(Page(shown_to_all(&keys, &messages)))
         });
         let Page(messages) = &*page.await?;
         metrics::page_shown();
         if (messages.len() as u64) < expected {
             // History lags behind what is known of the conversation: it is asked for the newest that it has.
-            return self.store.page(conversation, spans, order, limit).await;
+            return Ok(shown_to_all(keyring, &self.store.page(conversation, spans, order, limit).await?));
         }
         Ok(match order {
             Order::OldestFirst => messages.clone(),
@@ -91,12 +98,14 @@ impl Pages {
 }
 
 fn weigh(page: &Page) -> usize {
-    let body = |message: &Message| match &message.body {
-        Some(Body::Sealed(sealed)) => sealed.bytes.len(),
-        Some(Body::System(json)) => json.len(),
+    let body = |message: &wire::Message| match &message.body {
+        Some(wire::Body::Text { text }) => text.len(),
+        Some(wire::Body::System { code, text, account_ids, .. }) => code.len() + text.len() + 16 * account_ids.len(),
         None => 0,
     };
-    let reactions = |message: &Message| message.reactions.keys().map(|emoji| emoji.len() + 16).sum::<usize>();
+    let reactions = |message: &wire::Message| {
+        message.reactions.iter().flatten().map(|reaction| reaction.emoji.len() + 48).sum::<usize>()
+    };
     MESSAGE + page.0.iter().map(|message| MESSAGE + body(message) + reactions(message)).sum::<usize>()
 }
 

@@ -9,7 +9,6 @@ use crate::{
 use natter_client::wire;
 use natter_domain::{AccountId, ConversationId, MessageId, limit};
 use natter_streams::{keyring::Keyring, statement};
-use std::collections::HashMap;
 use uuid::Uuid;
 
 pub struct Query<'a>(pub(crate) &'a Shared);
@@ -41,8 +40,9 @@ impl Query<'_> {
         let until = range.before_seq.map_or(u64::MAX, |seq| seq.saturating_sub(1));
         let spans = membership.visible(range.after_seq.unwrap_or(0), until);
         let limit = range.limit.clamp(1, limit::PAGE_MAX);
-        let messages = self.0.pages().page(membership.conversation(), &spans, order, limit, fresh).await?;
-        self.shown_to(membership, &messages).await
+        let (pages, conversation) = (self.0.pages(), membership.conversation());
+        let messages = pages.page(conversation, &spans, order, limit, fresh, &self.0.keyring).await?;
+        self.marked(membership, messages).await
     }
 
     /// One message; `None`: it does not exist for the viewer.
@@ -61,16 +61,28 @@ impl Query<'_> {
 
     /// With everybody's reactions, and which of them are the viewer's own.
     async fn shown_to(&self, membership: &Membership, messages: &[Message]) -> Result<Vec<wire::Message>, Error> {
-        let seqs: Vec<u64> = messages.iter().filter(|it| !it.reactions.is_empty()).map(|it| it.seq).collect();
-        let mine = match seqs.is_empty() {
-            true => HashMap::new(),
-            false => self.0.history().mine(membership.viewer(), membership.conversation(), &seqs).await?,
-        };
-        let shown = |message: &Message| wire::Message {
-            reactions: Some(reactions(message, mine.get(&message.seq).map_or(&[], Vec::as_slice))),
-            ..shown(&self.0.keyring, message)
-        };
-        Ok(messages.iter().map(shown).collect())
+        self.marked(membership, shown_to_all(&self.0.keyring, messages)).await
+    }
+
+    /// Marks the viewer's own reactions.
+    async fn marked(
+        &self,
+        membership: &Membership,
+        mut messages: Vec<wire::Message>,
+    ) -> Result<Vec<wire::Message>, Error> {
+        let has_any = |it: &&wire::Message| it.reactions.as_ref().is_some_and(|reactions| !reactions.is_empty());
+        let seqs: Vec<u64> = messages.iter().filter(has_any).map(|it| it.seq).collect();
+        if seqs.is_empty() {
+            return Ok(messages);
+        }
+        let mine = self.0.history().mine(membership.viewer(), membership.conversation(), &seqs).await?;
+        for message in &mut messages {
+            let Some(emojis) = mine.get(&message.seq) else { continue };
+            for reaction in message.reactions.iter_mut().flatten() {
+                reaction.mine = emojis.contains(&reaction.emoji);
+            }
+        }
+        Ok(messages)
     }
 
     /// Messages of the viewer's conversations that changed behind what they were told, of those that were sent before it.
@@ -140,15 +152,18 @@ impl Query<'_> {
     }
 }
 
-fn reactions(message: &Message, mine: &[String]) -> Vec<wire::MessageReaction> {
+/// As everybody who may see them sees them; nobody's own reactions are marked.
+pub(super) fn shown_to_all(keyring: &Keyring, messages: &[Message]) -> Vec<wire::Message> {
+    let shown = |message: &Message| wire::Message { reactions: Some(reactions(message)), ..shown(keyring, message) };
+    messages.iter().map(shown).collect()
+}
+
+fn reactions(message: &Message) -> Vec<wire::MessageReaction> {
     if message.recalled_at.is_some() {
         return Vec::new();
     }
-    let reaction = |(emoji, count): (&String, &u64)| wire::MessageReaction {
-        emoji: emoji.clone(),
-        count: *count,
-        mine: mine.contains(emoji),
-    };
+    let reaction =
+        |(emoji, count): (&String, &u64)| wire::MessageReaction { emoji: emoji.clone(), count: *count, mine: false };
     message.reactions.iter().map(reaction).collect()
 }
 

@@ -46,9 +46,6 @@ pub struct ChaosArgs {
     /// chaos: what the schedule of faults is drawn from [default: a new one, printed]
     #[arg(long)]
     pub seed: Option<u64>,
-    /// chaos: how many faults [default: one for each 5000 sends, twelve at the least]
-    #[arg(long)]
-    pub count: Option<usize>,
     /// chaos: which kinds, such as `postgres-kill`, `nats`, `pause` [default: all]
     #[arg(long, value_delimiter = ',')]
     pub faults: Vec<String>,
@@ -307,7 +304,7 @@ pub async fn report(args: &BenchArgs) -> Result<Report> {
         dir: dir.clone(),
         sends: chaos.sends,
         seed: chaos.seed.unwrap_or_else(rand::random),
-        faults: chaos.count.unwrap_or(usual),
+        faults: args.count.unwrap_or(usual),
         wanted: Wanted(chaos.faults.clone()),
         nodes: chaos.nodes.clone(),
         pairs: args.pairs,
