@@ -69,6 +69,10 @@ impl Membership {
         *self.intervals.last().expect("a membership has an interval")
     }
 
+    pub(crate) fn has_returned(&self) -> bool {
+        self.intervals.len() > 1
+    }
+
     pub fn sees(&self, seq: u64) -> bool {
         seq <= self.last_seq && self.intervals.iter().any(|interval| interval.sees(seq))
     }

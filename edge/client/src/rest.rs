@@ -168,7 +168,7 @@ pub struct Page {
     pub limit: Option<u32>,
 }
 
-/// Which messages of a conversation; both bounds exclusive.
+/// Which messages of a conversation; both bounds exclusive. Bounds or a middle, not both.
 #[derive(Clone, Copy, Default, Debug, Serialize)]
 pub struct Range {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -176,6 +176,9 @@ pub struct Range {
     /// With it: oldest first.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub after_seq: Option<u64>,
+    /// In the middle of the page, which is oldest first then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub around_seq: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,
 }
@@ -386,6 +389,7 @@ impl Signed {
         let query = Query::default()
             .with("before_seq", number(range.before_seq).as_deref())
             .with("after_seq", number(range.after_seq).as_deref())
+            .with("around_seq", number(range.around_seq).as_deref())
             .with("limit", number(range.limit.map(u64::from)).as_deref());
         let listed: wire::Items<_> = self.read(query.on(&format!("/conversations/{conversation}/messages"))).await?;
         Ok(listed.items)
@@ -393,6 +397,14 @@ impl Signed {
 
     pub async fn message(&self, conversation: Uuid, message: Uuid) -> Result<wire::Message, Error> {
         self.read(format!("/conversations/{conversation}/messages/{message}")).await
+    }
+
+    /// Those of the messages that exist for the caller, in this order; at most a hundred in one call.
+    pub async fn messages_of(&self, conversation: Uuid, ids: &[Uuid]) -> Result<Vec<wire::Message>, Error> {
+        let path = format!("/conversations/{conversation}/messages/lookup");
+        let found: Answer<wire::Items<_>> =
+            self.write("POST", &path, Some(&wire::Lookup { ids: ids.to_vec() })).await?;
+        Ok(found.value.items)
     }
 
     pub async fn edit(

@@ -316,7 +316,7 @@ answer! {
         conversations: Vec<OwnConversation>,
         /// Conversations that the caller has left or was removed from; they stand in `conversations` too.
         left: Vec<Uuid>,
-        /// Edited, recalled or reacted to since, and sent before that; newer ones are fetched by range.
+        /// Edited, recalled, pinned or reacted to since. For who holds them: those that are not held are fetched by range.
         messages: Vec<Message>,
         friends: Vec<Friend>,
         removed_friends: Vec<Uuid>,
@@ -457,6 +457,8 @@ request! {
         conversation_id: Uuid,
         #[serde(default)] before_seq: Option<u64>,
         #[serde(default)] after_seq: Option<u64>,
+        /// In the middle of the page; not together with a bound.
+        #[serde(default)] around_seq: Option<u64>,
         #[serde(default)] limit: Option<u32>,
         /// The answer shows what this position told of.
         #[serde(default)] position: Option<String>,

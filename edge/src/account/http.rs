@@ -4,11 +4,17 @@ use super::SHOWN_BY;
 use crate::{
     auth::gate::Viewer,
     edge::{Door, Inside},
-    http::{json, path::Ids, position::Seen, problem::Problem, router::Routes},
+    http::{
+        json::{self, few},
+        path::Ids,
+        position::Seen,
+        problem::Problem,
+        router::Routes,
+    },
 };
 use axum::Json;
 use natter_client::wire;
-use natter_domain::{AccountId, limit};
+use natter_domain::AccountId;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
@@ -47,11 +53,9 @@ async fn lookup(
     seen: Seen,
     json::Json(given): json::Json<wire::Lookup>,
 ) -> Result<Json<wire::Items<wire::Account>>, Problem> {
-    if given.ids.len() > limit::LOOKUP_IDS_MAX {
-        return Err(Problem::invalid("/ids", "must hold at most 100 ids"));
-    }
+    let ids = few(given)?;
     let inside = door.open()?;
     seen.by(&inside, SHOWN_BY).await?;
-    let ids: Vec<AccountId> = given.ids.into_iter().map(AccountId).collect();
+    let ids: Vec<AccountId> = ids.into_iter().map(AccountId).collect();
     Ok(Json(wire::Items { items: inside.projections.account().cards(&ids).await? }))
 }

@@ -9,12 +9,13 @@ use axum::{
     http::{HeaderMap, StatusCode, header},
     response::IntoResponse,
 };
-use natter_client::wire::Object;
-use natter_domain::Code;
+use natter_client::wire::{Lookup, Object};
+use natter_domain::{Code, limit};
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::error::Category;
 use serde_path_to_error::{Path, Segment};
 use std::{fmt::Write, time::Duration};
+use uuid::Uuid;
 
 /// A body that has not come by then does not come.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -57,6 +58,14 @@ fn unreadable(status: StatusCode) -> Problem {
         StatusCode::PAYLOAD_TOO_LARGE => Problem::new(Code::PayloadTooLarge, "the body is larger than 1 MiB"),
         _ => Problem::malformed("the body cannot be read"),
     }
+}
+
+/// The ids of a lookup.
+pub fn few(given: Lookup) -> Result<Vec<Uuid>, Problem> {
+    if given.ids.len() > limit::LOOKUP_IDS_MAX {
+        return Err(Problem::invalid("/ids", "must hold at most 100 ids"));
+    }
+    Ok(given.ids)
 }
 
 /// What the text says, the whole of it: one object.

@@ -61,14 +61,26 @@ pub struct Between {
     /// How many messages at most.
     #[param(value_type = Option<u32>, minimum = 1, maximum = 200, default = 50)]
     limit: Option<String>,
+    /// This message in the middle of the page, oldest first; neither bound may be given with it.
+    #[param(value_type = Option<u64>)]
+    around_seq: Option<String>,
 }
 
 impl Between {
     pub fn range(self) -> Result<Range, Problem> {
         let before_seq = number(self.before_seq.as_deref(), "/before_seq")?;
         let after_seq = number(self.after_seq.as_deref(), "/after_seq")?;
-        Ok(Range { before_seq, after_seq, limit: limit_of(self.limit.as_deref())? })
+        let around_seq = number(self.around_seq.as_deref(), "/around_seq")?;
+        checked(Range { before_seq, after_seq, around_seq, limit: limit_of(self.limit.as_deref())? })
     }
+}
+
+/// A page has bounds or a middle.
+pub fn checked(range: Range) -> Result<Range, Problem> {
+    if range.around_seq.is_some() && (range.before_seq.is_some() || range.after_seq.is_some()) {
+        return Err(Problem::invalid("/around_seq", "cannot be given together with before_seq or after_seq"));
+    }
+    Ok(range)
 }
 
 fn limit_of(text: Option<&str>) -> Result<u32, Problem> {

@@ -6,7 +6,7 @@ use crate::{
     edge::{Door, Inside},
     http::{
         answer::{Done, Written},
-        json,
+        json::{self, few},
         path::Ids,
         position::{self, Seen},
         problem::Problem,
@@ -24,6 +24,7 @@ use uuid::Uuid;
 pub fn routes() -> Routes {
     Routes::new()
         .routes(routes!(post, list))
+        .routes(routes!(lookup))
         .routes(routes!(one, edit, recall))
         .routes(routes!(react, unreact))
         .routes(routes!(pin, unpin))
@@ -51,7 +52,8 @@ async fn post(
 }
 
 /// Messages between two numbers, both left out; newest first without `after_seq`, oldest first with it. An empty
-/// page is the end.
+/// page is the end. With `around_seq` the page has that one, half of `limit` before it and the rest behind it, oldest
+/// first.
 #[utoipa::path(get, path = "/api/v1/conversations/{id}/messages", operation_id = "message_list", tag = "messages",
     params(("id" = Uuid, Path), Between), responses(
         (status = 200, body = wire::Items<wire::Message>),
@@ -68,6 +70,27 @@ async fn list(
     let (range, inside) = (between.range()?, door.open()?);
     seen.by(&inside, SHOWN_BY).await?;
     Ok(Json(wire::Items { items: page(&inside, caller, ConversationId(id), range).await? }))
+}
+
+/// Several messages at once, in the order of the ids; those that do not exist for the caller are left out.
+#[utoipa::path(post, path = "/api/v1/conversations/{id}/messages/lookup", operation_id = "message_lookup",
+    tag = "messages", params(("id" = Uuid, Path)), request_body = wire::Lookup, responses(
+        (status = 200, body = wire::Items<wire::Message>),
+        (status = 404, description = "`not_found`"),
+    ))]
+async fn lookup(
+    Viewer(caller): Viewer,
+    door: Door,
+    Ids(id): Ids<Uuid>,
+    seen: Seen,
+    json::Json(given): json::Json<wire::Lookup>,
+) -> Result<Json<wire::Items<wire::Message>>, Problem> {
+    let ids = few(given)?;
+    let inside = door.open()?;
+    seen.by(&inside, SHOWN_BY).await?;
+    let ids: Vec<MessageId> = ids.into_iter().map(MessageId).collect();
+    let found = inside.projections.message().lookup(caller.account, ConversationId(id), &ids).await?;
+    Ok(Json(wire::Items { items: found.ok_or_else(Problem::not_found)? }))
 }
 
 /// One message.

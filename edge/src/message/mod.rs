@@ -57,6 +57,7 @@ pub async fn page(
     let most = i64::MAX as u64;
     range.before_seq = range.before_seq.map(|seq| seq.min(most));
     range.after_seq = range.after_seq.map(|seq| seq.min(most));
+    range.around_seq = range.around_seq.map(|seq| seq.min(most));
     let items = inside.projections.message().page(caller.account, conversation_id, range).await?;
     items.ok_or_else(Problem::not_found)
 }

@@ -115,7 +115,9 @@ async fn what_people_give_is_checked_with_pointers() {
         is(&signed_in(&messages, &body.to_string()).await, 422, "invalid_input", &[pointer]);
     }
     let ids = serde_json::json!({"ids": vec![ID; 101]}).to_string();
-    is(&signed_in("POST /api/v1/accounts/lookup", &ids).await, 422, "invalid_input", &["/ids"]);
+    for line in ["POST /api/v1/accounts/lookup".to_owned(), format!("{messages}/lookup")] {
+        is(&signed_in(&line, &ids).await, 422, "invalid_input", &["/ids"]);
+    }
 }
 
 #[tokio::test]
@@ -123,6 +125,9 @@ async fn parameters_are_checked_with_pointers() {
     let messages = format!("GET /api/v1/conversations/{ID}/messages");
     for (line, pointer) in [
         ("GET /api/v1/friends?limit=0".to_owned(), "/limit"),
+        (format!("{messages}?around_seq=-1"), "/around_seq"),
+        (format!("{messages}?around_seq=2&before_seq=4"), "/around_seq"),
+        (format!("{messages}?after_seq=1&around_seq=2"), "/around_seq"),
         ("GET /api/v1/conversations?limit=201".to_owned(), "/limit"),
         ("GET /api/v1/friends?limit=1;drop%20table".to_owned(), "/limit"),
         ("GET /api/v1/friends?limit=".to_owned(), "/limit"),

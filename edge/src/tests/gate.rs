@@ -41,6 +41,7 @@ const SIGNED_IN: &[&str] = &[
     "POST /api/v1/conversations",
     "POST /api/v1/conversations/{id}/members",
     "POST /api/v1/conversations/{id}/messages",
+    "POST /api/v1/conversations/{id}/messages/lookup",
     "POST /api/v1/friends/requests",
     "POST /api/v1/friends/requests/{id}/accept",
     "POST /api/v1/friends/requests/{id}/reject",

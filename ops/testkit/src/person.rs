@@ -218,7 +218,7 @@ impl Person {
         let mut all: Vec<wire::Message> = Vec::new();
         loop {
             let after = all.last().map_or(0, |message| message.seq);
-            let range = Range { after_seq: Some(after), limit: Some(200), before_seq: None };
+            let range = Range { after_seq: Some(after), limit: Some(200), ..Range::default() };
             let page = self.insists("reads the history", async || reader.messages(conversation, range).await).await;
             if page.is_empty() {
                 return all;

@@ -270,7 +270,7 @@ async fn ranges_of_messages_are_exclusive_and_ordered_as_asked() {
     }
     let reader = bob.client().at(&last);
     let seqs = async |before_seq, after_seq, limit| {
-        let range = Range { before_seq, after_seq, limit };
+        let range = Range { before_seq, after_seq, limit, ..Range::default() };
         let messages = reader.messages(conversation, range).await.unwrap();
         messages.iter().map(|message| message.seq).collect::<Vec<_>>()
     };

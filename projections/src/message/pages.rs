@@ -131,6 +131,20 @@ fn cut(spans: &[Span], order: Order, limit: u32) -> Vec<Span> {
     }
 }
 
+/// Half of the numbers from the end of what lies before, the rest from the beginning of what follows. Parts that touch
+/// are one: who comes to the same page from elsewhere shares it.
+pub(crate) fn around(before: &[Span], from: &[Span], limit: u32) -> Vec<Span> {
+    let mut spans = cut(before, Order::NewestFirst, limit / 2);
+    let taken: u64 = spans.iter().map(|span| span.until - span.after).sum();
+    for span in cut(from, Order::OldestFirst, limit - taken as u32) {
+        match spans.last_mut().filter(|last| last.until == span.after && last.as_of == span.as_of) {
+            Some(last) => last.until = span.until,
+            None => spans.push(span),
+        }
+    }
+    spans
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -149,6 +163,19 @@ mod tests {
         assert_eq!(cut(&[span(0, 3), span(5, 6), span(8, 20)], old, 5), [span(0, 3), span(5, 6), span(8, 9)]);
         assert_eq!(cut(&[span(0, 3), span(5, 6), span(8, 20)], new, 14), [span(2, 3), span(5, 6), span(8, 20)]);
         assert_eq!(cut(&[], new, 14), []);
+    }
+
+    #[test]
+    fn a_jump_shows_half_before_and_the_rest_from_there_on() {
+        assert_eq!(around(&[span(0, 49)], &[span(49, 100)], 10), [span(44, 54)]);
+        assert_eq!(around(&[span(0, 2)], &[span(2, 100)], 10), [span(0, 10)], "what is not before is behind");
+        assert_eq!(around(&[], &[span(0, 100)], 10), [span(0, 10)]);
+        assert_eq!(around(&[span(0, 100)], &[], 10), [span(95, 100)]);
+        assert_eq!(around(&[span(0, 49)], &[span(49, 100)], 1), [span(49, 50)], "the one itself");
+        let (first, then) = ([span(0, 3), span(9, 10)], [span(10, 11), span(20, 30)]);
+        assert_eq!(around(&first, &then, 6), [span(1, 3), span(9, 11), span(20, 22)], "over several stays");
+        let left = Span { as_of: 7, ..span(0, 5) };
+        assert_eq!(around(&[left], &[span(5, 9)], 4), [Span { after: 3, ..left }, span(5, 7)]);
     }
 
     #[test]

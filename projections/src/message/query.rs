@@ -3,21 +3,24 @@
 use crate::{
     Error, Shared,
     gate::{self, Membership},
-    message::{Body, Message, Order, pages::Fresh},
+    message::{Body, Message, Order, Span, pages, pages::Fresh},
     sync::{After, Since, Told},
 };
 use natter_client::wire;
 use natter_domain::{AccountId, ConversationId, MessageId, limit};
 use natter_streams::{keyring::Keyring, statement};
+use std::collections::HashMap;
 use uuid::Uuid;
 
 pub struct Query<'a>(pub(crate) &'a Shared);
 
-/// Which messages; the bounds are exclusive. Newest first, with `after_seq` oldest first.
+/// Which messages; the bounds are exclusive. Newest first, with `after_seq` and with `around_seq` oldest first.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct Range {
     pub before_seq: Option<u64>,
     pub after_seq: Option<u64>,
+    /// This one, half of them before it, the rest behind it. The bounds are not looked at then.
+    pub around_seq: Option<u64>,
     /// Never more than 200 are given.
     pub limit: u32,
 }
@@ -36,10 +39,8 @@ impl Query<'_> {
     }
 
     async fn seen(&self, membership: &Membership, range: Range, fresh: Fresh) -> Result<Vec<wire::Message>, Error> {
-        let order = if range.after_seq.is_some() { Order::OldestFirst } else { Order::NewestFirst };
-        let until = range.before_seq.map_or(u64::MAX, |seq| seq.saturating_sub(1));
-        let spans = membership.visible(range.after_seq.unwrap_or(0), until);
         let limit = range.limit.clamp(1, limit::PAGE_MAX);
+        let (spans, order) = range.of(membership, limit);
         let (pages, conversation) = (self.0.pages(), membership.conversation());
         let messages = pages.page(conversation, &spans, order, limit, fresh, &self.0.keyring).await?;
         self.marked(membership, messages).await
@@ -53,10 +54,28 @@ impl Query<'_> {
         message: MessageId,
     ) -> Result<Option<wire::Message>, Error> {
         let Some(membership) = gate::member(self.0, viewer, conversation).await? else { return Ok(None) };
-        let found = self.0.history().by_ids(membership.conversation(), &[message]).await?;
-        let Some(message) = found.into_iter().find(|message| membership.sees(message.seq)) else { return Ok(None) };
-        let as_seen = self.as_seen(&membership, message).await?;
-        Ok(self.shown_to(&membership, as_seen.as_slice()).await?.pop())
+        Ok(self.these(&membership, &[message]).await?.pop())
+    }
+
+    /// Those of the messages that exist for the viewer, each once, in the order of the ids; `None`: the conversation does
+    /// not.
+    pub async fn lookup(
+        &self,
+        viewer: AccountId,
+        conversation: ConversationId,
+        ids: &[MessageId],
+    ) -> Result<Option<Vec<wire::Message>>, Error> {
+        let Some(membership) = gate::member(self.0, viewer, conversation).await? else { return Ok(None) };
+        let found = self.these(&membership, ids).await?;
+        let mut by_id: HashMap<Uuid, wire::Message> = found.into_iter().map(|it| (it.message_id, it)).collect();
+        Ok(Some(ids.iter().filter_map(|id| by_id.remove(&id.0)).collect()))
+    }
+
+    async fn these(&self, membership: &Membership, ids: &[MessageId]) -> Result<Vec<wire::Message>, Error> {
+        let mut found = self.0.history().by_ids(membership.conversation(), ids).await?;
+        found.retain(|message| membership.sees(message.seq));
+        let seen = self.as_seen(membership, found).await?;
+        self.shown_to(membership, &seen).await
     }
 
     /// With everybody's reactions, and which of them are the viewer's own.
@@ -85,13 +104,17 @@ impl Query<'_> {
         Ok(messages)
     }
 
-    /// Messages of the viewer's conversations that changed behind what they were told, of those that were sent before it.
+    /// Messages of the viewer's conversations that changed behind what they were told; those that were sent behind it too,
+    /// for whoever has read a range meanwhile may hold them. Who holds none is told of none.
     pub(crate) async fn changed(
         &self,
         since: Since<'_>,
         until: &Told,
     ) -> Result<(Vec<wire::Message>, Option<After>), Error> {
         let (mut items, mut after) = (Vec::new(), since.after);
+        if since.told.is_nothing() {
+            return Ok((items, None));
+        }
         let conversations = self.with_changes(since).await?;
         let is_whole = conversations.len() <= since.limit;
         for (conversation, lane) in conversations {
@@ -109,14 +132,10 @@ impl Query<'_> {
                 let found = self.0.history().changed(conversation, behind, until, room as u32).await?;
                 let Some(last) = found.last() else { break };
                 after.number = last.changed;
-                // Newer ones are fetched by range.
-                let known =
-                    found.into_iter().filter(|message| message.position <= told && membership.sees(message.seq));
-                let mut seen = Vec::new();
-                for message in known {
-                    let message = self.as_seen(&membership, message).await?;
-                    seen.extend(message.filter(|message| message.changed > told));
-                }
+                let visible = found.into_iter().filter(|message| membership.sees(message.seq));
+                let mut seen = self.as_seen(&membership, visible.collect()).await?;
+                // What somebody who came back does to messages of a stay before shows in `mine` alone.
+                seen.retain(|message| message.changed > told || membership.has_returned());
                 items.extend(self.shown_to(&membership, &seen).await?);
             }
         }
@@ -141,14 +160,37 @@ impl Query<'_> {
         Ok(rows.into_iter().map(|(id, lane)| (ConversationId(id), lane)).collect())
     }
 
-    /// A message that the viewer may see, as it stood when their stay ended.
-    async fn as_seen(&self, membership: &Membership, message: Message) -> Result<Option<Message>, Error> {
-        let spans = membership.visible(message.seq - 1, message.seq);
-        if spans.iter().all(|span| message.changed <= span.as_of) {
-            return Ok(Some(message));
+    /// Messages that the viewer may see, each as it stood when that stay ended.
+    async fn as_seen(&self, membership: &Membership, messages: Vec<Message>) -> Result<Vec<Message>, Error> {
+        let (mut seen, mut later) = (Vec::new(), Vec::<Span>::new());
+        for message in messages {
+            let spans = membership.visible(message.seq - 1, message.seq);
+            if spans.iter().all(|span| message.changed <= span.as_of) {
+                seen.push(message);
+            } else {
+                later.extend(spans);
+            }
         }
-        let page = self.0.history().page(membership.conversation(), &spans, Order::OldestFirst, 1).await?;
-        Ok(page.into_iter().next())
+        if !later.is_empty() {
+            later.sort_unstable_by_key(|span| span.after);
+            let (history, count) = (self.0.history(), later.len() as u32);
+            seen.extend(history.page(membership.conversation(), &later, Order::OldestFirst, count).await?);
+        }
+        Ok(seen)
+    }
+}
+
+impl Range {
+    /// What the viewer may see of it.
+    fn of(&self, membership: &Membership, limit: u32) -> (Vec<Span>, Order) {
+        if let Some(seq) = self.around_seq {
+            let before = seq.saturating_sub(1);
+            let (before, from) = (membership.visible(0, before), membership.visible(before, u64::MAX));
+            return (pages::around(&before, &from, limit), Order::OldestFirst);
+        }
+        let order = if self.after_seq.is_some() { Order::OldestFirst } else { Order::NewestFirst };
+        let until = self.before_seq.map_or(u64::MAX, |seq| seq.saturating_sub(1));
+        (membership.visible(self.after_seq.unwrap_or(0), until), order)
     }
 }
 

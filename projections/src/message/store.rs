@@ -84,8 +84,8 @@ pub trait HistoryStore: Send + Sync + 'static {
         spans: &'a [(ConversationId, Span)],
     ) -> BoxFuture<'a, Result<HashMap<ConversationId, Message>, Error>>;
 
-    /// Messages born at or before the position `after` whose newest change lies behind it and not behind `until`; whole,
-    /// as they are now, by rising `changed`, at most `limit`.
+    /// Messages that changed since they were born, the newest change behind the position `after` and not behind `until`;
+    /// whole, as they are now, by rising `changed`, at most `limit`.
     fn changed(
         &self,
         conversation: ConversationId,

@@ -36,6 +36,11 @@ impl Told {
         Self { lanes: vec![0; lanes], at: 0 }
     }
 
+    /// By whom nothing was asked for yet.
+    pub(crate) fn is_nothing(&self) -> bool {
+        self.at == 0
+    }
+
     pub(crate) fn lane(&self, number: i16) -> u64 {
         self.lanes.get(number as usize).copied().unwrap_or(0)
     }

@@ -59,7 +59,7 @@ impl<'a> Group<'a> {
     }
 
     async fn seen_by(&self, projections: &Projections, viewer: AccountId) -> Vec<u64> {
-        let all = Range { after_seq: Some(0), before_seq: None, limit: 200 };
+        let all = Range { after_seq: Some(0), limit: 200, ..Range::default() };
         let page = projections.message().page(viewer, self.id, all).await.unwrap();
         page.unwrap_or_default().iter().map(|message| message.seq).collect()
     }

@@ -191,7 +191,7 @@ async fn members_see_their_intervals_and_nothing_else() {
         let page = projections.message().page(bob, conversation, range).await.unwrap().unwrap();
         seqs(&page)
     };
-    let all = Range { before_seq: None, after_seq: None, limit: 50 };
+    let all = Range { limit: 50, ..Range::default() };
     assert_eq!(page(all).await, [10, 9, 8, 2, 1]);
     assert_eq!(page(Range { after_seq: Some(1), limit: 2, ..all }).await, [2, 8]);
     assert_eq!(page(Range { before_seq: Some(9), ..all }).await, [8, 2, 1]);
@@ -236,7 +236,7 @@ async fn who_was_never_in_finds_nothing() {
     let (alice, _, conversation) = world.pair().await;
     world.say(conversation, alice, 1).await;
     let (projections, running) = caught_up(&world).await;
-    let all = Range { before_seq: None, after_seq: None, limit: 50 };
+    let all = Range { limit: 50, ..Range::default() };
     let stranger = AccountId(id::new());
     let known = projections.message().page(alice, conversation, all).await.unwrap().unwrap().remove(0);
     assert_eq!(projections.message().page(stranger, conversation, all).await.unwrap(), None);
@@ -256,7 +256,7 @@ async fn a_page_is_never_longer_than_the_limit() {
     }
     world.commit(drafts).await;
     let (projections, running) = caught_up(&world).await;
-    let range = Range { before_seq: None, after_seq: Some(0), limit: 100_000 };
+    let range = Range { after_seq: Some(0), limit: 100_000, ..Range::default() };
     let page = projections.message().page(alice, conversation, range).await.unwrap().unwrap();
     assert_eq!(page.len(), limit::PAGE_MAX as usize);
     running.stop().await;
@@ -286,7 +286,7 @@ async fn no_number_is_shown_that_the_other_projection_lacks() {
     history.stop().await;
     let seen = projections.conversation().get(bob, conversation).await.unwrap().unwrap();
     assert_eq!((seen.conversation.last_seq, seen.unread), (2, 2));
-    let range = Range { before_seq: None, after_seq: None, limit: 10 };
+    let range = Range { limit: 10, ..Range::default() };
     let page = projections.message().page(bob, conversation, range).await.unwrap().unwrap();
     assert_eq!(seqs(&page), [2, 1]);
 }

@@ -6,7 +6,7 @@ use natter_streams::Positions;
 use uuid::Uuid;
 
 const VIEWS: [Projection; 2] = [Projection::Relations, Projection::History];
-const RANGE: Range = Range { before_seq: None, after_seq: None, limit: 10 };
+const RANGE: Range = Range { before_seq: None, after_seq: None, around_seq: None, limit: 10 };
 
 #[tokio::test]
 async fn a_read_waits_for_its_position() {

@@ -74,6 +74,11 @@ async fn ranges_are_exclusive_newest_first_or_oldest_first_behind_a_number() {
         ("?after_seq=1&before_seq=4", json!([2, 3])),
         ("?after_seq=5", json!([])),
         ("?after_seq=999", json!([])),
+        ("?around_seq=3&limit=3", json!([2, 3, 4])),
+        ("?around_seq=3&limit=2", json!([2, 3])),
+        ("?around_seq=1&limit=3", json!([1, 2, 3])),
+        ("?around_seq=5&limit=3", json!([4, 5])),
+        ("?around_seq=3", json!([1, 2, 3, 4, 5])),
     ] {
         let listed = reader.get(&format!("/api/v1/conversations/{id}/messages{query}")).await.ok(200);
         let seqs: Vec<_> = listed["items"].as_array().expect("items").iter().map(|item| item["seq"].clone()).collect();
@@ -84,9 +89,59 @@ async fn ranges_are_exclusive_newest_first_or_oldest_first_behind_a_number() {
         ("limit=201", "/limit"),
         ("after_seq=x", "/after_seq"),
         ("before_seq=-1", "/before_seq"),
+        ("around_seq=x", "/around_seq"),
+        ("around_seq=2&after_seq=1", "/around_seq"),
+        ("around_seq=2&before_seq=4", "/around_seq"),
     ] {
         reader.get(&format!("/api/v1/conversations/{id}/messages?{query}")).await.invalid(pointer);
     }
+}
+
+#[tokio::test]
+async fn messages_are_looked_up_by_their_ids_in_the_order_asked_and_as_seen_by_who_left() {
+    let stack = Stack::new().await;
+    let node = stack.node().await;
+    let (alice, bob) = (Someone::register(&node, "alice").await, Someone::register(&node, "bob").await);
+    let carol = Someone::register(&node, "carol").await;
+    let (_, seen) = alice.befriends(&bob).await;
+    let new = json!({"kind": "group", "name": "us", "members": [bob.id]}).to_string();
+    let group = alice.raw.with("natter-position", &seen).post("/api/v1/conversations", new).await.ok(201);
+    let id = super::text(&group["id"]);
+    let path = format!("/api/v1/conversations/{id}/messages");
+    let ids: Vec<String> = (0..4).map(|_| new_id()).collect();
+    for message_id in &ids[..3] {
+        alice.says(&id, message_id, "before").await.ok(201);
+    }
+    let left = bob.raw.call("DELETE", &format!("/api/v1/conversations/{id}/members/me"), None).await;
+    assert_eq!(left.status, 204);
+    alice.says(&id, &ids[3], "behind his back").await.ok(201);
+    let body = json!({"body": {"kind": "text", "text": "edited"}}).to_string();
+    let edited = alice.raw.call("PATCH", &format!("{path}/{}", ids[1]), Some(body.into_bytes())).await;
+    edited.ok(200);
+    let asked = json!({"ids": [ids[3], ids[2], new_id(), ids[0], ids[2], ids[1]]}).to_string();
+    for (reader, expected) in [
+        (&alice, vec![(&ids[3], "behind his back"), (&ids[2], "before"), (&ids[0], "before"), (&ids[1], "edited")]),
+        (&bob, vec![(&ids[2], "before"), (&ids[0], "before"), (&ids[1], "before")]),
+    ] {
+        let reader = reader.raw.with("natter-position", &edited.position());
+        let found = reader.post(&format!("{path}/lookup"), asked.clone()).await.ok(200);
+        let items = found["items"].as_array().expect("items");
+        let shown: Vec<_> = items.iter().map(|it| (it["message_id"].clone(), it["body"]["text"].clone())).collect();
+        let expected: Vec<_> = expected.into_iter().map(|(id, words)| (json!(id), json!(words))).collect();
+        assert_eq!(shown, expected);
+        for item in items {
+            has(item, MESSAGE);
+            let one = reader.get(&format!("{path}/{}", super::text(&item["message_id"]))).await.ok(200);
+            assert_eq!(item, &one, "the same as alone");
+        }
+    }
+    let jump = bob.raw.with("natter-position", &edited.position()).get(&format!("{path}?around_seq=99&limit=4")).await;
+    let items = jump.ok(200)["items"].clone();
+    let seqs: Vec<_> = items.as_array().expect("items").iter().map(|item| item["seq"].clone()).collect();
+    assert_eq!(json!(seqs), json!([4, 5]), "the last that he may see");
+    carol.raw.post(&format!("{path}/lookup"), asked).await.refused(404, "not_found");
+    let many = json!({"ids": vec![ids[0].clone(); 101]}).to_string();
+    bob.raw.post(&format!("{path}/lookup"), many).await.invalid("/ids");
 }
 
 #[tokio::test]

@@ -122,7 +122,7 @@ pub(super) async fn changed(
     limit: u32,
 ) -> Result<Vec<Message>, Error> {
     let sql = format!(
-        "SELECT {COLUMNS} FROM message WHERE conversation_id = $1 AND position <= $2
+        "SELECT {COLUMNS} FROM message WHERE conversation_id = $1 AND changed > position
              AND changed > $2 AND changed <= $3 ORDER BY message.changed LIMIT $4"
     );
     let rows = sqlx::query(&sql)

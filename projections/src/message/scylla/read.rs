@@ -196,7 +196,7 @@ impl Session {
             while found.len() < wanted {
                 let entries = self.entries(conversation, part, passed, until).await?;
                 let newest = self.newest(conversation, &entries).await?;
-                found.extend(newest.into_iter().filter(|message| message.position <= after));
+                found.extend(newest.into_iter().filter(|message| message.position < message.changed));
                 let Some(&(position, _)) = entries.last().filter(|_| entries.len() == ENTRIES) else { break };
                 passed = position;
             }
