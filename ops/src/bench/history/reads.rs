@@ -278,7 +278,7 @@ impl Reader {
         let group = &talk.group;
         match &self.door {
             Door::Ours(projections) => {
-                let range = Range { before_seq: before, after_seq: None, limit: PAGE };
+                let range = Range { before_seq: before, limit: PAGE, ..Range::default() };
                 let viewer = group.members[member].account;
                 let page = projections.message().page(viewer, group.conversation, range).await?;
                 let Some(page) = page else { return Ok(Err("a member was told that there is no group".to_owned())) };
