@@ -339,6 +339,11 @@ impl Requests {
         self.ask("message.list", &InConversation { conversation_id: conversation, fields: range }).await
     }
 
+    /// What changed since the cursor; while there is `more`, to be called again at once.
+    pub async fn sync(&self, cursor: Option<&str>) -> Result<Pending<wire::Sync>, Error> {
+        self.ask("sync", &json!({"cursor": cursor})).await
+    }
+
     /// Answered when it is written, which may be a second later.
     pub async fn read(&self, conversation: Uuid, seq: u64) -> Result<Pending<wire::ReadOk>, Error> {
         self.ask("conversation.read", &InConversation { conversation_id: conversation, fields: wire::Read { seq } })

@@ -23,4 +23,5 @@ mod restart;
 mod restore;
 mod session;
 mod stores;
+mod sync;
 mod talk;

@@ -215,6 +215,7 @@ async fn a_loss_with_nats_away_meanwhile_is_refused_and_declared_when_told() {
     house.say(3).await;
     let backup = house.back_up().await;
     let kept = house.stack.log().await;
+    let cursor = house.bob.client().sync(None).await.expect("sync").cursor;
     let lost = house.say(20).await;
     house.laws_hold().await;
     let mut socket = house.bob.raw_socket().await;
@@ -244,6 +245,10 @@ async fn a_loss_with_nats_away_meanwhile_is_refused_and_declared_when_told() {
     assert!(kept.iter().all(|event| log.contains(event)), "what was not lost is what it was");
     house.laws_hold().await;
     house.is_well().await;
+    let gone = house.bob.client().sync(Some(&cursor)).await.expect_err("positions mean other events now");
+    assert_eq!(gone.code(), Some("gone"));
+    let anew = house.bob.client().sync(None).await.expect("sync").cursor;
+    assert!(house.bob.client().sync(Some(&anew)).await.is_ok());
 
     // Also where nothing came behind the seam, a node is ready that begins there.
     assert!(house.node.stop().await.success());
