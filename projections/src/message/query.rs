@@ -143,12 +143,14 @@ impl Query<'_> {
         Ok((items, (!is_whole).then_some(after)))
     }
 
-    /// The viewer's conversations with messages that changed, and their lanes; those of a page before are left out.
+    /// The viewer's conversations with messages that changed, and their lanes; those of a page before are left out. Who was
+    /// told nothing of a lane knows no message there that could have changed.
     async fn with_changes(&self, since: Since<'_>) -> Result<Vec<(ConversationId, i16)>, Error> {
         let rows: Vec<(Uuid, i16)> = sqlx::query_as(
             "WITH mine AS (SELECT DISTINCT conversation_id FROM member WHERE account_id = $1 AND conversation_id >= $3)
              SELECT conversation_id, coalesce(lane, 0::smallint) FROM mine JOIN conversation USING (conversation_id)
-             WHERE messages_changed > ($2::bigint[])[coalesce(lane, 0) + 1] ORDER BY conversation_id LIMIT $4",
+             WHERE messages_changed > ($2::bigint[])[coalesce(lane, 0) + 1]
+               AND ($2::bigint[])[coalesce(lane, 0) + 1] > 0 ORDER BY conversation_id LIMIT $4",
         )
         .bind(since.viewer.0)
         .bind(since.positions())
