@@ -18,6 +18,7 @@ pub struct StreamsArgs {
     command: StreamsCommand,
 }
 
+#[expect(clippy::large_enum_variant, reason = "there is one in a process")]
 #[derive(Subcommand, Clone, Debug)]
 enum StreamsCommand {
     /// Recompute the hash chain of every lane, and compare the log with its streams where NATS is named
