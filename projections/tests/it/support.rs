@@ -38,6 +38,8 @@ pub const LANES: u16 = 4;
 pub struct World {
     /// Of message history; PostgreSQL keeps it where there is none.
     pub cluster: Option<Box<scylla::Settings>>,
+    /// It is begun in PostgreSQL nevertheless.
+    pub begins_in_postgres: bool,
     pub url: String,
     pub pool: PgPool,
     pub log: Log,
@@ -111,6 +113,7 @@ impl World {
             nats_url,
             keyring,
             cluster: None,
+            begins_in_postgres: false,
             node,
             directory,
             stop,
@@ -122,7 +125,8 @@ impl World {
 
     /// Messages are kept in the cluster where there is one.
     pub fn settings(&self, database_url: &str) -> Settings {
-        let history = if self.cluster.is_some() { Store::Scylla } else { Store::Postgres };
+        let in_cluster = self.cluster.is_some() && !self.begins_in_postgres;
+        let history = if in_cluster { Store::Scylla } else { Store::Postgres };
         Settings { database_url: database_url.to_owned(), history, cluster: self.cluster.clone() }
     }
 

@@ -1,7 +1,7 @@
 //! The cluster goes away in every way there is; the rest goes on, and nothing is lost or doubled.
 
 use super::Keyspace;
-use crate::support::{BOUND, Running, World, eventually_within};
+use crate::support::{A_MOMENT, BOUND, Running, World, eventually_within};
 use natter_domain::{AccountId, ConversationId};
 use natter_projections::{Error, Projection, Projections, message::Range};
 use natter_testkit::Proxy;
@@ -43,14 +43,23 @@ async fn all_is_read(projections: &Projections, viewer: AccountId, conversation:
 async fn is_unavailable(projections: &Projections, viewer: AccountId, conversation: ConversationId) {
     let begin = Instant::now();
     let read = seqs(projections, viewer, conversation).await;
-    assert!(matches!(read, Err(Error::History { .. })), "{read:?}");
+    let of_history = |error: &Error| match error {
+        Error::Shared(shared) => matches!(**shared, Error::History { .. }),
+        error => matches!(error, Error::History { .. }),
+    };
+    assert!(read.as_ref().is_err_and(of_history), "{read:?}");
     assert!(read.as_ref().is_err_and(Error::is_passing), "{read:?}");
     assert!(begin.elapsed() < 10 * READ, "{:?}", begin.elapsed());
 }
 
+async fn all_of_relations(projections: &Projections) {
+    let relations = [Projection::Relations];
+    eventually_within(6 * BOUND, "relations catches up", async || projections.catch_up(&relations).await.is_ok()).await;
+}
+
 async fn relations_goes_on(world: &World, projections: &Projections) {
     let erin = world.register("erin").await;
-    projections.catch_up(&[Projection::Relations]).await.unwrap();
+    all_of_relations(projections).await;
     assert!(projections.account().card(erin).await.unwrap().is_some());
 }
 
@@ -70,12 +79,33 @@ async fn a_cluster_that_is_down_at_the_start_is_waited_for() {
     for seq in 1..=5 {
         world.say(conversation, alice, seq).await;
     }
-    projections.catch_up(&[Projection::Relations]).await.unwrap();
+    all_of_relations(&projections).await;
     is_unavailable(&projections, bob, conversation).await;
     relations_goes_on(&world, &projections).await;
+    eventually_within(6 * BOUND, "all but history is served", async || projections.is_ready()).await;
     proxy.heal();
     all_is_read(&projections, bob, conversation, 5).await;
+    assert!(projections.is_ready(), "what comes later is lag");
     running.stop().await;
+}
+
+/// Only one that was tried in vain is not waited for.
+#[tokio::test]
+async fn a_node_whose_cluster_is_there_is_ready_when_history_has_caught_up() {
+    let mut keyspace = Keyspace::new();
+    let (world, _proxy) = world(&mut keyspace).await;
+    world.pair().await;
+    let projections = world.open().await;
+    let running = world.run(&projections, &[Projection::Relations, Projection::Delivery]);
+    all_of_relations(&projections).await;
+    world.confirmed().await;
+    tokio::time::sleep(A_MOMENT).await;
+    assert!(!projections.is_ready(), "nobody runs history");
+    let history = world.run(&projections, &[Projection::History]);
+    eventually_within(6 * BOUND, "history catches up", async || projections.is_ready()).await;
+    for running in [running, history] {
+        running.stop().await;
+    }
 }
 
 #[tokio::test]

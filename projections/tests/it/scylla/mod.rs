@@ -1,8 +1,11 @@
 //! History in a cluster that speaks CQL: what its home promises beyond what every home does. A real server, which
 //! `NATTER_TEST_CQL` names, and a keyspace of its own for every test.
 
+mod apart;
 mod fault;
+mod moved;
 mod order;
+mod repaired;
 mod schema;
 
 use crate::support::World;
@@ -39,9 +42,33 @@ impl Keyspace {
 
     /// Past the store.
     pub async fn driver(&self) -> Rows {
-        let session = SessionBuilder::new().known_nodes(&self.settings.contact_points);
-        let session = session.use_keyspace(&self.settings.keyspace, false).build().await;
+        Self::session(&self.settings, &self.settings.keyspace).await
+    }
+
+    /// Past the store of a generation.
+    pub async fn driver_of(&self, generation: u32) -> Rows {
+        Self::session(&self.settings, &self.name_of(generation)).await
+    }
+
+    pub fn name_of(&self, generation: u32) -> String {
+        format!("{}_{generation}", self.settings.keyspace)
+    }
+
+    async fn session(settings: &Settings, keyspace: &str) -> Rows {
+        let session = SessionBuilder::new().known_nodes(&settings.contact_points);
+        let session = session.use_keyspace(keyspace, false).build().await;
         Rows(session.expect("connect to the test's CQL server"))
+    }
+
+    /// Whether the server knows the keyspace of a generation.
+    pub async fn has(&self, generation: u32) -> bool {
+        let asked = format!(
+            "SELECT keyspace_name FROM system_schema.keyspaces WHERE keyspace_name = '{}'",
+            self.name_of(generation)
+        );
+        let system = Self::session(&self.settings, "system").await;
+        let answer = system.0.query_unpaged(asked, ()).await.expect("ask for a keyspace");
+        answer.into_rows_result().expect("a select has rows").rows_num() == 1
     }
 
     /// A process' store, not waited for.
@@ -76,6 +103,12 @@ impl Rows {
         }
         found.sort_unstable();
         found
+    }
+}
+
+impl Rows {
+    pub async fn run(&self, statement: &str) {
+        self.0.query_unpaged(statement, ()).await.unwrap_or_else(|error| panic!("{statement}: {error}"));
     }
 }
 
