@@ -303,9 +303,9 @@ async fn one_at_a_time_works_on_a_projection() {
         Operator::begin(&world.log, &world.settings(&world.url), "history").await.is_ok()
     })
     .await;
-    for name in ["delivery", "weather"] {
-        assert!(Operator::begin(&world.log, &world.settings(&world.url), name).await.is_err(), "{name} has no rows");
-    }
+    assert!(Operator::begin(&world.log, &world.settings(&world.url), "weather").await.is_err(), "no projection");
+    let delivery = operator(&world, "delivery").await;
+    assert!(delivery.shadow(Store::Postgres).await.is_err() && delivery.other().await.is_err(), "it has no rows");
 }
 
 #[tokio::test]
