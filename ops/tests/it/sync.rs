@@ -253,7 +253,7 @@ async fn what_a_device_had_and_what_sync_tells_is_what_a_fresh_one_reads() {
     let mut busy: Vec<Replica> =
         house.people.iter().enumerate().map(|(index, one)| Replica::new(one.client(), index % 2 == 1)).collect();
     let mut rare: Vec<Replica> = house.people.iter().map(|one| Replica::new(one.client(), false)).collect();
-    for round in 0..ROUNDS {
+    for (round, killed) in reading.iter_mut().enumerate().take(ROUNDS) {
         let before = house.done.load(Ordering::SeqCst);
         let hurt = async {
             eventually("they are in the middle", BOUND, async || match house.done.load(Ordering::SeqCst) - before {
@@ -261,10 +261,10 @@ async fn what_a_device_had_and_what_sync_tells_is_what_a_fresh_one_reads() {
                 done => Err(format!("{done} done")),
             })
             .await;
-            reading[round].kill().await;
+            killed.kill().await;
             doors.kill().await;
             doors.restart().await;
-            reading[round].restart().await;
+            killed.restart().await;
         };
         let lives = busy.iter_mut().enumerate().map(|(index, replica)| house.lives(index, round, replica));
         tokio::join!(futures::future::join_all(lives), hurt);
