@@ -116,7 +116,11 @@ async fn messages_are_looked_up_by_their_ids_in_the_order_asked_and_as_seen_by_w
     assert_eq!(left.status, 204);
     alice.says(&id, &ids[3], "behind his back").await.ok(201);
     let body = json!({"body": {"kind": "text", "text": "edited"}}).to_string();
-    let edited = alice.raw.call("PATCH", &format!("{path}/{}", ids[1]), Some(body.into_bytes())).await;
+    let edited = alice
+        .raw
+        .with("content-type", "application/json")
+        .call("PATCH", &format!("{path}/{}", ids[1]), Some(body.into_bytes()))
+        .await;
     edited.ok(200);
     let asked = json!({"ids": [ids[3], ids[2], new_id(), ids[0], ids[2], ids[1]]}).to_string();
     for (reader, expected) in [
