@@ -70,6 +70,8 @@ pub async fn measure(args: &BenchArgs, site: &Site, dir: &Path) -> Result<Report
     serve::migrate(&site.database_url).await?;
     let log = Log::connect(&site.database_url, args.lanes).await?;
     let keyring = Arc::new(Keyring::new(&id::random()));
+    // Where history is kept is chosen before the first event.
+    View::open(site, &log, &keyring, site.store).await?.stop().await?;
     let mut crowd = made(args, &log, &keyring).await?;
     let mut view = View::open(site, &log, &keyring, site.store).await?;
     let measured = async {

@@ -1,13 +1,9 @@
-//! The short forms of `natter bench history` and `natter bench replay`: what they check holds, on both homes of history
-//! where there are two, and they would notice if it did not. Figures say nothing here.
+//! The short forms of `natter bench history` and `natter bench replay`: what they check holds. Figures say nothing here.
 
 use clap::Parser;
-use natter_ops::{
-    bench::{BenchArgs, history, replay, view::Site},
-    config::HistoryArgs,
-};
+use natter_ops::bench::{BenchArgs, history, replay, view::Site};
 use natter_projections::Store;
-use natter_testkit::{Cql, Stack, cql, within};
+use natter_testkit::{Stack, within};
 use std::time::Duration;
 use tokio::sync::Mutex;
 
@@ -29,22 +25,21 @@ fn arguments(scenario: &str, count: usize) -> BenchArgs {
     Line::parse_from(line.into_iter().chain(["--readers", "8"])).args
 }
 
-fn site(stack: &Stack, cql: Option<&Cql>) -> Site {
-    let keyspace = |cql: &Cql| HistoryArgs { cql_keyspace: cql.keyspace.clone(), ..HistoryArgs::default() };
-    let cluster = cql.map(|cql| keyspace(cql).on(std::slice::from_ref(&cql.address)).history().expect("settings"));
+fn site(stack: &Stack) -> Site {
     Site {
         database_url: stack.database_url().to_owned(),
         nats_url: stack.nats_url().to_owned(),
-        store: if cql.is_some() { Store::Scylla } else { Store::Postgres },
-        cluster: cluster.and_then(|history| history.cluster),
+        store: Store::Postgres,
+        cluster: None,
     }
 }
 
-async fn pages_are_right(cql: Option<&Cql>) {
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn history_is_read_right_while_it_grows() {
     let _alone = ALONE.lock().await;
     let stack = Stack::new().await;
     let args = arguments("history", 3_000);
-    let measured = within("the scenario", BOUND, history::measure(&args, &site(&stack, cql), stack.dir())).await;
+    let measured = within("the scenario", BOUND, history::measure(&args, &site(&stack), stack.dir())).await;
     let report = measured.unwrap_or_else(|error| panic!("{error:#}"));
     assert_eq!(report.law, Some(true), "{report:#?}");
     let figure = |name: &str| report.parts.iter().find(|part| part.name == name).expect("the report has it").value;
@@ -54,25 +49,11 @@ async fn pages_are_right(cql: Option<&Cql>) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn history_is_read_right_while_it_grows() {
-    pages_are_right(None).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn history_in_a_cluster_is_read_right_while_it_grows() {
-    let cql = cql();
-    pages_are_right(Some(&cql)).await;
-    for generation in ["1", "first", "second"] {
-        Cql { keyspace: format!("{}_{generation}", cql.keyspace), ..cql.clone() }.drop_keyspace().await;
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_built_anew_is_the_same_while_people_send() {
     let _alone = ALONE.lock().await;
     let stack = Stack::new().await;
     let args = arguments("replay", 4_000);
-    let measured = within("the scenario", BOUND, replay::measure(&args, &site(&stack, None), stack.dir())).await;
+    let measured = within("the scenario", BOUND, replay::measure(&args, &site(&stack), stack.dir())).await;
     let report = measured.unwrap_or_else(|error| panic!("{error:#}"));
     assert_eq!(report.law, Some(true), "{report:#?}");
     for name in ["relations: rows compared", "history: rows compared"] {

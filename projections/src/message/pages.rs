@@ -4,8 +4,8 @@
 //! Numbers have no gaps, so which messages a page holds is known before they are read: its key is that, whatever bounds
 //! the reader named and whenever they joined.
 //!
-//! What is kept is what everybody who may see it is shown, bodies opened: found by profile, opening fifty of them again for
-//! each reader cost more than all else that a page from memory does. So opened bodies are in memory for as long as their
+//! What is kept is what everybody who may see it is shown, bodies opened: opening fifty of them again for
+//! each reader is work that all of them can share. So opened bodies are in memory for as long as their
 //! page is, and a key that is erased must take the pages with it: there is one key for all today, which nobody erases.
 
 use crate::{

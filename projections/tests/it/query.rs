@@ -336,3 +336,23 @@ async fn who_has_left_sees_a_message_as_it_was_then() {
     }
     running.stop().await;
 }
+
+#[tokio::test]
+async fn readers_of_one_page_each_see_their_own_reactions_as_theirs() {
+    let world = World::new().await;
+    let (alice, bob, conversation) = world.pair().await;
+    let message = world.send(conversation, alice, 1).await;
+    let emoji = "x".to_owned();
+    let token =
+        world.change(natter_domain::message::Event::Reacted { message, account_id: alice, emoji, count: 1 }).await;
+    let (projections, running) = world.start().await;
+    projections.wait(&token, &Projection::ALL).await.unwrap();
+    for (viewer, mine) in [(alice, true), (bob, false), (alice, true)] {
+        let range = Range { limit: 10, ..Range::default() };
+        let page = projections.message().page(viewer, conversation, range).await.unwrap().unwrap();
+        let expected = wire::MessageReaction { emoji: "x".to_owned(), count: 1, mine };
+        assert_eq!(page[0].reactions, Some(vec![expected]), "shared, but for whose they are");
+        assert!(page[0].body.is_some());
+    }
+    running.stop().await;
+}

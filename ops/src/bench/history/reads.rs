@@ -103,7 +103,7 @@ pub async fn measure(args: &BenchArgs, site: &Site, view: &View, crowd: &Crowd) 
     react(view, &talks).await?;
     let stop = CancellationToken::new();
     let _end = stop.clone().drop_guard();
-    let bare = Arc::new(bare(site, &stop).await?);
+    let bare = Arc::new(bare(site, view, &stop).await?);
     let trickling = tokio::spawn(trickle(
         view.engine.commands.clone(),
         view.projections.clone(),
@@ -120,11 +120,13 @@ pub async fn measure(args: &BenchArgs, site: &Site, view: &View, crowd: &Crowd) 
     Ok(Reads { ours, bare, hottest, sent, first_wrong })
 }
 
-/// The driver on the tables of the first generation, which is live.
-async fn bare(site: &Site, stop: &CancellationToken) -> Result<Probe> {
+/// The driver on the tables of the generation that is live.
+async fn bare(site: &Site, view: &View, stop: &CancellationToken) -> Result<Probe> {
     let Some(cluster) = &site.cluster else { return Ok(Probe::postgres(&site.database_url).await?) };
+    let live = view.projections.generations().into_iter().find(|(projection, _)| *projection == Projection::History);
+    let (_, generation) = live.context("history has a live generation")?;
     let mut settings = (**cluster).clone();
-    settings.keyspace = format!("{}_1", settings.keyspace);
+    settings.keyspace = format!("{}_{generation}", settings.keyspace);
     Ok(Probe::cql(settings, &site.database_url, stop).await?)
 }
 
