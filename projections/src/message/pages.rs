@@ -88,6 +88,7 @@ impl Pages {
         metrics::page_shown();
         if (messages.len() as u64) < expected {
             // History lags behind what is known of the conversation: it is asked for the newest that it has.
+            metrics::page_read();
             return Ok(shown_to_all(keyring, &self.store.page(conversation, spans, order, limit).await?));
         }
         Ok(match order {
