@@ -24,6 +24,7 @@ mod message;
 mod metrics;
 mod password;
 mod process;
+mod projection;
 mod queue;
 mod reaction;
 mod remote;
@@ -43,6 +44,7 @@ pub use friendship::{Accepted, Friendships, Requested};
 pub use inbox::{Advanced, Inboxes};
 pub use message::{Messages, Named};
 pub use password::Cost;
+pub use projection::Projections;
 pub use reaction::{Reaction, Reactions};
 pub use session::{Device, Registration, Sessions, SignedIn};
 
@@ -106,11 +108,7 @@ impl Commands {
         let tasks = TaskTracker::new();
         let lease::Context { log, bus, node, directory, .. } = context.clone();
         let births = Births::new(log.clone());
-        let roads = Roads::new(log.lanes(), directory.clone());
-        for lane in log.lanes().iter() {
-            tasks.spawn(roads.clone().tend(lane, node.clone(), bus.clone(), stop.clone()));
-        }
-        tasks.spawn(remote::hear(roads.clone(), bus.clone(), node.clone(), stop.clone()));
+        let roads = open_roads(&context, &tasks, stop);
         tasks.spawn(roads.clone().report(stop.clone()));
         let dispatch = Dispatch::new(roads.clone(), feeds.clone());
         if settings.owns_lanes {
@@ -139,7 +137,22 @@ impl Commands {
         Messages(self)
     }
 
+    pub fn projection(&self) -> Projections {
+        Projections(self.dispatch.clone())
+    }
+
     pub fn inbox(&self) -> Inboxes<'_> {
         Inboxes(self)
     }
+}
+
+/// Roads to all lanes, and the tasks that keep them.
+fn open_roads(context: &lease::Context, tasks: &TaskTracker, stop: &CancellationToken) -> Roads {
+    let lease::Context { log, bus, node, directory, .. } = context.clone();
+    let roads = Roads::new(log.lanes(), directory);
+    for lane in log.lanes().iter() {
+        tasks.spawn(roads.clone().tend(lane, node.clone(), bus.clone(), stop.clone()));
+    }
+    tasks.spawn(remote::hear(roads.clone(), bus, node, stop.clone()));
+    roads
 }

@@ -18,7 +18,7 @@ use cqrs_es::{
 };
 use natter_domain::{
     Address, Decider, Timestamp, account::Account, conversation::Conversation, friendship::Friendship, handle::Handle,
-    inbox::Inbox, message::Message, session::Session,
+    inbox::Inbox, message::Message, projection::Projection, session::Session,
 };
 use natter_streams::{Draft, Lane, Log};
 use std::{
@@ -203,6 +203,7 @@ pub(crate) struct Stores {
     conversation: Store<Conversation>,
     inbox: Store<Inbox>,
     message: Store<Message>,
+    projection: Store<Projection>,
 }
 
 impl Stores {
@@ -215,6 +216,7 @@ impl Stores {
             conversation: Store::new(log.clone(), lane),
             inbox: Store::new(log.clone(), lane),
             message: Store::new(log.clone(), lane),
+            projection: Store::new(log.clone(), lane),
         }
     }
 
@@ -226,6 +228,7 @@ impl Stores {
         self.conversation.forget();
         self.inbox.forget();
         self.message.forget();
+        self.projection.forget();
     }
 }
 
@@ -278,4 +281,5 @@ kept! {
     Conversation => conversation,
     Inbox => inbox,
     Message => message,
+    Projection => projection,
 }

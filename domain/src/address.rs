@@ -13,11 +13,20 @@ pub enum Noun {
     Conversation,
     Inbox,
     Message,
+    Projection,
 }
 
 impl Noun {
-    pub const ALL: [Self; 7] =
-        [Self::Account, Self::Handle, Self::Session, Self::Friendship, Self::Conversation, Self::Inbox, Self::Message];
+    pub const ALL: [Self; 8] = [
+        Self::Account,
+        Self::Handle,
+        Self::Session,
+        Self::Friendship,
+        Self::Conversation,
+        Self::Inbox,
+        Self::Message,
+        Self::Projection,
+    ];
 
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -28,6 +37,7 @@ impl Noun {
             Self::Conversation => "conversation",
             Self::Inbox => "inbox",
             Self::Message => "message",
+            Self::Projection => "projection",
         }
     }
 

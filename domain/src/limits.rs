@@ -40,6 +40,9 @@ pub const REQUEST_BODY_MAX_BYTES: usize = 1024 * 1024;
 /// One WebSocket frame from a client.
 pub const FRAME_MAX_BYTES: usize = 128 * 1024;
 
+/// Characters of the name under which an operator asks for something.
+pub const OPERATOR_MAX: usize = 100;
+
 /// A registration that is not complete by then is abandoned, and its names are free again.
 pub const REGISTRATION_EXPIRY: Duration = MINUTE.saturating_mul(10);
 /// A registration claims its names within this, or not at all. What lies between this and [`REGISTRATION_EXPIRY`] is

@@ -74,8 +74,8 @@ impl Changes {
             Noun::Inbox => self.inbox.note(record),
             // What became of it is history's; that something did is told to who asks what changed.
             Noun::Message => self.conversation.note_message(record),
-            // Who holds which name is asked of the handle itself.
-            Noun::Handle => Ok(()),
+            // Who holds which name is asked of the handle itself; what operators ask for is for who audits the log.
+            Noun::Handle | Noun::Projection => Ok(()),
         }
     }
 

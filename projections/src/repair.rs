@@ -140,12 +140,28 @@ async fn set_all(log: &Log, reader: &str, links: &[Link]) -> Result<(), Error> {
 }
 
 async fn forget_what_was_set_aside(connection: &mut PgConnection, reader: &str) -> Result<(), Error> {
-    sqlx::query("DELETE FROM projection_failures WHERE projection = $1")
-        .bind(reader)
-        .execute(connection)
-        .await
-        .map(drop)
-        .map_err(Error::database("forget what a view has set aside"))
+    forget_beyond(connection, reader, None, 0).await
+}
+
+/// Of one lane or of all.
+async fn forget_beyond(
+    connection: &mut PgConnection,
+    reader: &str,
+    lane: Option<Lane>,
+    position: u64,
+) -> Result<(), Error> {
+    for table in ["projection_failures", "projection_skipped"] {
+        let delete =
+            format!("DELETE FROM {table} WHERE projection = $1 AND lane = coalesce($2, lane) AND position > $3");
+        sqlx::query(&delete)
+            .bind(reader)
+            .bind(lane.map(Lane::number))
+            .bind(position as i64)
+            .execute(&mut *connection)
+            .await
+            .map_err(Error::database("forget what a reader has set aside"))?;
+    }
+    Ok(())
 }
 
 /// What a view writes, of the generation that reads under this name. `None`: it has no rows that could be wrong.
@@ -195,8 +211,11 @@ async fn set_back(log: &Log, reader: &str, lane: Lane, agreed: Option<u64>) -> R
     let otherwise = if reader == Projection::Delivery.as_str() { head.position } else { 0 };
     let position = agreed.unwrap_or(otherwise).min(head.position);
     let place = log.link_at(lane, head.incarnation, position).await?.unwrap_or(head);
-    let mut connection = log.pool().acquire().await.map_err(Error::database("set a checkpoint back"))?;
-    set(&mut connection, reader, &place).await?;
+    let mut transaction = log.pool().begin().await.map_err(Error::database("set a checkpoint back"))?;
+    set(&mut transaction, reader, &place).await?;
+    // What it has set aside beyond is not in the log any more.
+    forget_beyond(&mut transaction, reader, Some(lane), place.position).await?;
+    transaction.commit().await.map_err(Error::database("set a checkpoint back"))?;
     Ok(place.position)
 }
 

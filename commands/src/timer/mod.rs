@@ -93,6 +93,12 @@ impl Change {
 fn change(event: &Record) -> Result<Option<Change>, natter_streams::Error> {
     match event.noun {
         Noun::Account => accounts::timer::change(event),
-        Noun::Handle | Noun::Session | Noun::Friendship | Noun::Conversation | Noun::Inbox | Noun::Message => Ok(None),
+        Noun::Handle
+        | Noun::Session
+        | Noun::Friendship
+        | Noun::Conversation
+        | Noun::Inbox
+        | Noun::Message
+        | Noun::Projection => Ok(None),
     }
 }

@@ -4,8 +4,8 @@
 
 use crate::scenario::{ALICE, BOB, CAROL, days, min};
 use natter_domain::{
-    ConversationId, Event, HandleId, KeyId, MessageId, Noun, RequestId, Sealed, Timestamp, account, conversation,
-    friendship, handle, inbox, message, session,
+    ConversationId, Event, EventId, HandleId, KeyId, MessageId, Noun, RequestId, Sealed, Timestamp, account,
+    conversation, friendship, handle, inbox, message, projection, session,
 };
 use serde_json::Value;
 use std::{
@@ -135,6 +135,19 @@ fn inbox_events_keep_their_shape() {
     let direct = inbox::Cursor { conversation_id: TALK, seq: 42, peer: Some(BOB) };
     let other = inbox::Cursor { conversation_id: ConversationId(CAROL.0), seq: 1, peer: None };
     keep_their_shape(Noun::Inbox, &examples!(inbox: CursorsAdvanced { cursors: vec![direct, other] }), &[]);
+}
+
+#[test]
+fn projection_events_keep_their_shape() {
+    let (request_id, projection, by) = (REQUEST.0, "history".to_owned(), "root".to_owned());
+    keep_their_shape(
+        Noun::Projection,
+        &examples!(projection:
+            RetryRequested { request_id, projection: projection.clone(), aggregate_id: None, by: by.clone() },
+            SkipRequested { request_id, projection, aggregate_id: TALK.0, event_ids: vec![EventId(MESSAGE.0)], by },
+        ),
+        &[],
+    );
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod handle;
 mod inbox;
 mod laws;
 mod message;
+mod projection;
 mod scenario;
 mod session;
 mod state;

@@ -8,7 +8,8 @@ use crate::{
     scenario::{ALICE, BOB, CAROL, days, min},
 };
 use natter_domain::{
-    ConversationId, Decider, HandleId, RequestId, account, conversation, friendship, handle, inbox, message, session,
+    ConversationId, Decider, HandleId, RequestId, account, conversation, friendship, handle, inbox, message,
+    projection, session,
 };
 use serde_json::Value;
 use std::{collections::BTreeSet, fs};
@@ -117,6 +118,17 @@ fn an_inbox_keeps_its_shape() {
     let direct = inbox::Cursor { conversation_id: TALK, seq: 42, peer: Some(BOB) };
     let other = inbox::Cursor { conversation_id: ConversationId(CAROL.0), seq: 1, peer: None };
     keeps_its_shape::<inbox::Inbox>(&[vec![], vec![inbox::Event::CursorsAdvanced { cursors: vec![direct, other] }]]);
+}
+
+#[test]
+fn a_projection_keeps_its_shape() {
+    let asked = projection::Event::RetryRequested {
+        request_id: REQUEST.0,
+        projection: "history".into(),
+        aggregate_id: None,
+        by: "root".into(),
+    };
+    keeps_its_shape::<projection::Projection>(&[vec![], vec![asked]]);
 }
 
 #[test]

@@ -68,12 +68,16 @@ enum ProjectionsCommand {
         /// Of this one only, and what waits with it: a message's changes wait with its conversation
         #[arg(long)]
         aggregate: Option<Uuid>,
+        #[command(flatten)]
+        asking: failures::AskingArgs,
     },
     /// Give up the first event of an aggregate that was set aside, or the one that it waits for, and apply those behind it
     Skip {
         name: String,
         #[arg(long)]
         aggregate: Uuid,
+        #[command(flatten)]
+        asking: failures::AskingArgs,
     },
 }
 
@@ -98,7 +102,7 @@ pub async fn projections(args: ProjectionsArgs) -> Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Failures => failures::list(&log).await,
-        Retry { name, aggregate } => Ok(failures::told(&begin(&name).await?.retry(aggregate).await?)),
-        Skip { name, aggregate } => Ok(failures::told(&begin(&name).await?.skip(aggregate).await?)),
+        Retry { name, aggregate, asking } => failures::retry(&log, &begin(&name).await?, aggregate, &asking).await,
+        Skip { name, aggregate, asking } => failures::skip(&log, &begin(&name).await?, aggregate, &asking).await,
     }
 }

@@ -29,9 +29,10 @@ fn since(at: Option<Timestamp>) -> String {
 }
 
 pub async fn status(log: &Log) -> Result<ExitCode> {
-    for Standing { entry, lanes, set_aside } in generation::status(log).await? {
+    for Standing { entry, lanes, set_aside, skipped } in generation::status(log).await? {
         let behind: u64 = lanes.iter().map(|(_, place, head)| head.saturating_sub(*place)).sum();
-        println!("{} ({}): {behind} events behind, {set_aside} set aside", entry.reader(), entry.state.as_str());
+        let (reader, state) = (entry.reader(), entry.state.as_str());
+        println!("{reader} ({state}): {behind} events behind, {set_aside} set aside, {skipped} skipped");
         for (lane, place, head) in lanes {
             let said = match head.checked_sub(place) {
                 Some(behind) => format!("{behind} behind"),

@@ -2,7 +2,9 @@
 //! again, compared, switched to and back, dropped. People notice nothing.
 
 use crate::{restart::progress, talk::Friends};
-use natter_testkit::{Node, Stack};
+use natter_testkit::{BOUND, Node, Stack, eventually};
+use serde_json::{Value, json};
+use uuid::Uuid;
 
 /// Of each person at least.
 const EACH: usize = 20;
@@ -85,4 +87,44 @@ async fn what_is_not_the_same_is_told_and_not_switched_to() {
     assert!(!dropped && said.contains("live"), "{said}");
     let (begun, said) = projections(&node, &["rebuild", "delivery"]).await;
     assert!(!begun && said.contains("relations and history"), "{said}");
+}
+
+#[tokio::test]
+async fn who_retries_and_who_gives_up_is_an_event() {
+    let stack = Stack::new().await;
+    let node = stack.node().await;
+    let (alice, bob) = (stack.person("alice").await, stack.person("bob").await);
+    alice.befriends(&bob).await;
+    alice.says(&bob, "one").await;
+    bob.sees("one").await;
+    let refuse = "ALTER TABLE message ADD CONSTRAINT refused CHECK (seq <> 2) NOT VALID";
+    sqlx::query(refuse).execute(stack.pool()).await.expect("refuse a row");
+    alice.says(&bob, "two").await;
+    alice.says(&bob, "three").await;
+    bob.sees("three").await;
+    let failed = "SELECT event_id, key FROM projection_failures WHERE state = 'failed'";
+    let (event, key): (Uuid, Uuid) = eventually("it is set aside", BOUND, async || {
+        let row = sqlx::query_as(failed).fetch_optional(stack.pool()).await.expect("read what was set aside");
+        row.ok_or_else(|| "nothing is".to_owned())
+    })
+    .await;
+    let (well_now, said) = projections(&node, &["retry", "history", "--by", "carol"]).await;
+    assert!(!well_now && said.contains("0 events applied"), "{said}");
+    let key = key.to_string();
+    let skip = ["skip", "history", "--aggregate", key.as_str(), "--by"];
+    let (nameless, said) = projections(&node, &[&skip[..], &[""]].concat()).await;
+    assert!(!nameless && said.contains("must be named"), "{said}");
+    let said = well(&node, &[&skip[..], &["dave"]].concat()).await;
+    assert!(said.contains("1 events applied, 0 are left"), "{said}");
+    let said = well(&node, &["status"]).await;
+    assert!(said.contains("0 set aside, 1 skipped"), "{said}");
+
+    let told = "SELECT event_type, payload::text FROM events WHERE aggregate_type = 'projection' ORDER BY position";
+    let told: Vec<(String, String)> = sqlx::query_as(told).fetch_all(stack.pool()).await.expect("read the log");
+    let [(retried, by_carol), (skipped, by_dave)] = &told[..] else { panic!("{told:?}") };
+    assert_eq!((retried.as_str(), skipped.as_str()), ("retry_requested", "skip_requested"));
+    let content = |text: &str| serde_json::from_str::<Value>(text).expect("an event is JSON");
+    let (by_carol, by_dave) = (&content(by_carol)["retry_requested"], &content(by_dave)["skip_requested"]);
+    assert_eq!((&by_carol["by"], &by_carol["projection"]), (&json!("carol"), &json!("history")));
+    assert_eq!((&by_dave["by"], &by_dave["event_ids"]), (&json!("dave"), &json!([event])));
 }

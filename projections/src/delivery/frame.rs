@@ -53,8 +53,8 @@ fn happening(record: &Arc<Record>) -> Result<Option<Happening>, Error> {
         Noun::Inbox => What::Inbox(record.decode()?),
         Noun::Message => What::Message(record.decode()?),
         Noun::Session => What::Session(record.decode()?),
-        // Nobody is told of registrations.
-        Noun::Account | Noun::Handle => return Ok(None),
+        // Nobody is told of registrations, nor of what operators ask for.
+        Noun::Account | Noun::Handle | Noun::Projection => return Ok(None),
     };
     Ok(Some(Happening { record: record.clone(), what }))
 }

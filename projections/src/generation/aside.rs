@@ -10,7 +10,10 @@
 
 use crate::{
     Error, Generation, Projection,
-    generation::{self, table},
+    generation::{
+        self,
+        table::{self, End},
+    },
     metrics,
     projector::{Batch, Projector, Step},
 };
@@ -128,7 +131,7 @@ impl Aside {
             Err(error) => Some(in_vain(&error).or_else(|| fault(&error)).ok_or(error)?),
         };
         match &failed {
-            None => table::take_out(self.log.pool(), self.reader(), self.lane, position, "retry").await?,
+            None => table::take_out(self.log.pool(), self.reader(), self.lane, position, End::Retry).await?,
             Some(reason) => {
                 table::fails_again(self.log.pool(), self.reader(), self.lane, position, reason).await?;
                 sqlx::query(
@@ -220,12 +223,14 @@ impl Aside {
         }
     }
 
-    /// What relations has set aside, delivery looks for in vain.
+    /// What relations has set aside or given up, delivery looks for in vain.
     async fn behind_relations(&self, error: &Error, part: Batch<'_>) -> Result<Option<String>, Error> {
         let live = table::live(self.log.pool(), Projection::Relations).await?;
         let keys: HashSet<Uuid> = part.records.iter().map(|record| key(record)).collect();
         let waits: bool = sqlx::query_scalar(
             "SELECT EXISTS (SELECT FROM public.projection_failures
+                            WHERE projection = $1 AND lane = $2 AND key = ANY($3))
+                 OR EXISTS (SELECT FROM public.projection_skipped
                             WHERE projection = $1 AND lane = $2 AND key = ANY($3))",
         )
         .bind(live.reader())
@@ -308,7 +313,8 @@ impl Aside {
             "INSERT INTO public.projection_failures
                  (projection, lane, position, aggregate_id, event_id, event, state, reason, key)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-             ON CONFLICT (projection, lane, position) DO UPDATE SET state = $7, reason = $8",
+             ON CONFLICT (projection, lane, position) DO UPDATE
+                 SET aggregate_id = $4, event_id = $5, event = $6, state = $7, reason = $8, key = $9, at = now()",
         )
         .bind(self.reader())
         .bind(self.lane.number())

@@ -68,6 +68,10 @@ impl Operator {
         Ok(Self { log: log.clone(), projection, entrance, lock: Mutex::new(lock) })
     }
 
+    pub const fn projection(&self) -> Projection {
+        self.projection
+    }
+
     /// The shadow that is being built; makes one where there is none. The next steps are [`Self::catch_up`] and
     /// [`Self::compare`].
     pub async fn shadow(&self, store: Store) -> Result<Entry, Error> {
@@ -331,10 +335,14 @@ impl Operator {
         retry::Retry { log: &self.log, entrance: &self.entrance }.retry(self.projection, aggregate).await
     }
 
-    /// Takes the first event of an aggregate, or the one before it that it waits for, out for good, and retries those
-    /// behind it.
-    pub async fn skip(&self, aggregate: Uuid) -> Result<retry::Retried, Error> {
-        retry::Retry { log: &self.log, entrance: &self.entrance }.skip(self.projection, aggregate).await
+    /// The first event of an aggregate that waits, or the one that it waits for, of each generation: to be given up.
+    pub async fn skippable(&self, aggregate: Uuid) -> Result<Vec<retry::Failure>, Error> {
+        retry::Retry { log: &self.log, entrance: &self.entrance }.skippable(self.projection, aggregate).await
+    }
+
+    /// Gives these up for good, and retries those behind them.
+    pub async fn skip(&self, given_up: &[retry::Failure]) -> Result<retry::Retried, Error> {
+        retry::Retry { log: &self.log, entrance: &self.entrance }.skip(given_up).await
     }
 
     async fn transaction(&self) -> Result<PgConnection, Error> {
@@ -371,8 +379,12 @@ fn removal(entry: &Entry) -> Vec<String> {
     } else {
         format!("DROP SCHEMA {} CASCADE", entry.schema())
     }];
-    for (table, column) in [("checkpoints", "projection"), ("projection_failures", "projection"), ("readers", "reader")]
-    {
+    for (table, column) in [
+        ("checkpoints", "projection"),
+        ("projection_failures", "projection"),
+        ("projection_skipped", "projection"),
+        ("readers", "reader"),
+    ] {
         statements.push(format!("DELETE FROM public.{table} WHERE {column} = '{reader}'"));
     }
     statements
@@ -400,8 +412,10 @@ pub struct Standing {
     pub entry: Entry,
     /// Lane, place, head of the log.
     pub lanes: Vec<(Lane, u64, u64)>,
-    /// Events that were set aside.
+    /// Events that were set aside and wait.
     pub set_aside: u64,
+    /// Events that were given up.
+    pub skipped: u64,
 }
 
 /// Every generation that has rows. Places are as the checkpoints say, whether the log has them or not.
@@ -414,16 +428,17 @@ pub async fn status(log: &Log) -> Result<Vec<Standing>, Error> {
         }
         let mut connection = log.pool().acquire().await.map_err(Error::database("read checkpoints"))?;
         let places = compare::places(&mut connection, &entry, log.lanes()).await?;
-        let set_aside = set_aside(log.pool(), &entry).await?;
+        let set_aside = count(log.pool(), "projection_failures", &entry).await?;
+        let skipped = count(log.pool(), "projection_skipped", &entry).await?;
         let mut lanes: Vec<_> = heads.iter().map(|(&lane, &head)| (lane, places[&lane], head)).collect();
         lanes.sort_unstable();
-        standings.push(Standing { entry, lanes, set_aside });
+        standings.push(Standing { entry, lanes, set_aside, skipped });
     }
     Ok(standings)
 }
 
-async fn set_aside(pool: &PgPool, entry: &Entry) -> Result<u64, Error> {
-    let row = sqlx::query("SELECT count(*) FROM public.projection_failures WHERE projection = $1")
+async fn count(pool: &PgPool, table: &'static str, entry: &Entry) -> Result<u64, Error> {
+    let row = sqlx::query(&format!("SELECT count(*) FROM public.{table} WHERE projection = $1"))
         .bind(entry.reader())
         .fetch_one(pool)
         .await

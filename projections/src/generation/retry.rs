@@ -7,7 +7,8 @@ use super::{
     Entry, State,
     aside::{fault, record},
     home::Home,
-    parse, reader, table,
+    parse, reader,
+    table::{self, End},
 };
 use crate::{
     Error, Generation, Projection,
@@ -91,19 +92,38 @@ impl Retry<'_> {
         if projection == Projection::Delivery { self.ask(&keys).await } else { self.of_rows(projection, &keys).await }
     }
 
-    pub(super) async fn skip(&self, projection: Projection, aggregate: Uuid) -> Result<Retried, Error> {
+    /// What [`Self::skip`] is to give up: of each generation the first that waits under the aggregate's keys.
+    pub(super) async fn skippable(&self, projection: Projection, aggregate: Uuid) -> Result<Vec<Failure>, Error> {
         let keys = self.keys(projection, Some(aggregate)).await?;
-        if keys.is_empty() {
-            return Err(Error::Generation(format!("nothing of aggregate {aggregate} was set aside")));
-        }
-        for reader in self.readers(projection).await? {
-            for key in &keys {
-                if let Some(first) = self.first(reader, *key).await? {
-                    table::take_out(self.log.pool(), reader, first.lane, first.position, "skip").await?;
-                }
+        let mut firsts: Vec<Failure> = Vec::new();
+        for failure in failures(self.log).await? {
+            let is_wanted = failure.projection == projection && keys.contains(&failure.key);
+            let waits_with = |first: &Failure| (first.generation, first.key) == (failure.generation, failure.key);
+            if is_wanted && !firsts.iter().any(waits_with) {
+                firsts.push(failure);
             }
         }
-        self.retry(projection, Some(keys[0])).await
+        if firsts.is_empty() {
+            return Err(Error::Generation(format!("nothing of aggregate {aggregate} was set aside")));
+        }
+        Ok(firsts)
+    }
+
+    pub(super) async fn skip(&self, given_up: &[Failure]) -> Result<Retried, Error> {
+        let mut keys = Vec::new();
+        for failure in given_up {
+            let reader = reader(failure.projection, failure.generation);
+            table::take_out(self.log.pool(), reader, failure.lane, failure.position, End::Skip).await?;
+            if !keys.contains(&(failure.projection, failure.key)) {
+                keys.push((failure.projection, failure.key));
+            }
+        }
+        let mut all = Retried::default();
+        for (projection, key) in keys {
+            let retried = self.retry(projection, Some(key)).await?;
+            all = Retried { applied: all.applied + retried.applied, left: all.left + retried.left };
+        }
+        Ok(all)
     }
 
     /// Keys under which something waits.
@@ -124,13 +144,6 @@ impl Retry<'_> {
         let is_gone = |entry: &Entry| matches!(entry.state, State::Dropping | State::Dropped);
         entries.retain(|entry| entry.projection == projection && !is_gone(entry));
         Ok(entries)
-    }
-
-    async fn readers(&self, projection: Projection) -> Result<Vec<&'static str>, Error> {
-        if projection == Projection::Delivery {
-            return Ok(vec![reader(projection, Generation::FIRST)]);
-        }
-        Ok(self.entries(projection).await?.iter().map(Entry::reader).collect())
     }
 
     async fn of_rows(&self, projection: Projection, keys: &[Uuid]) -> Result<Retried, Error> {
@@ -200,7 +213,7 @@ impl Retry<'_> {
         while let Some(Place { lane, position }) = self.first(entry.reader(), key).await? {
             let record = record(self.log, lane, position).await?;
             match self.apply(entry, home, &record).await {
-                Ok(()) => table::take_out(self.log.pool(), entry.reader(), lane, position, "retry").await?,
+                Ok(()) => table::take_out(self.log.pool(), entry.reader(), lane, position, End::Retry).await?,
                 Err(error) => {
                     let Some(reason) = fault(&error) else { return Err(error) };
                     table::fails_again(self.log.pool(), entry.reader(), lane, position, &reason).await?;

@@ -223,14 +223,32 @@ pub(super) async fn act(database: impl PgExecutor<'_>, action: &str, subject: &s
         .map_err(Error::database("note what an operator did"))
 }
 
-/// Takes out an event that was set aside, and writes down who ended it. Holding the checkpoint's row: a projector sets
+/// What ends that an event waits.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum End {
+    /// It was applied.
+    Retry,
+    /// It never will be, and what builds on it finds nothing.
+    Skip,
+}
+
+impl End {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Retry => "retry",
+            Self::Skip => "skip",
+        }
+    }
+}
+
+/// Takes out an event that was set aside, and writes down what ended it. Holding the checkpoint's row: a projector sets
 /// nothing behind it meanwhile.
 pub(super) async fn take_out(
     pool: &PgPool,
     reader: &'static str,
     lane: Lane,
     position: u64,
-    action: &str,
+    end: End,
 ) -> Result<(), Error> {
     let failed = || Error::database("take out what was set aside");
     let mut connection = statement::lend(pool).await.map_err(failed())?;
@@ -241,14 +259,22 @@ pub(super) async fn take_out(
         .execute(&mut *transaction)
         .await
         .map_err(failed())?;
-    sqlx::query("DELETE FROM public.projection_failures WHERE projection = $1 AND lane = $2 AND position = $3")
-        .bind(reader)
-        .bind(lane.number())
-        .bind(position as i64)
-        .execute(&mut *transaction)
-        .await
-        .map_err(failed())?;
-    act(&mut *transaction, action, reader, &format!("lane {lane} position {position}")).await?;
+    sqlx::query(
+        "WITH taken AS (
+             DELETE FROM public.projection_failures WHERE projection = $1 AND lane = $2 AND position = $3 RETURNING *)
+         INSERT INTO public.projection_skipped
+             (projection, lane, position, aggregate_id, event_id, event, reason, key)
+         SELECT projection, lane, position, aggregate_id, event_id, event, reason, key FROM taken WHERE $4
+         ON CONFLICT DO NOTHING",
+    )
+    .bind(reader)
+    .bind(lane.number())
+    .bind(position as i64)
+    .bind(end == End::Skip)
+    .execute(&mut *transaction)
+    .await
+    .map_err(failed())?;
+    act(&mut *transaction, end.as_str(), reader, &format!("lane {lane} position {position}")).await?;
     transaction.commit().await.map_err(failed())?;
     connection.give_back();
     Ok(())

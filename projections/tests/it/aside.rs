@@ -93,7 +93,10 @@ async fn wrong_content_is_skipped_by_an_operator_only() {
         let aside = of(&world, projection).await;
         assert_eq!(aside.iter().map(|one| one.is_first).collect::<Vec<_>>(), [true, false, false], "{aside:#?}");
         assert_eq!(operator(&world, name).await.retry(None).await.unwrap().left, 3);
-        let skipped = operator(&world, name).await.skip(conversation.0).await.unwrap();
+        let skipper = operator(&world, name).await;
+        let given_up = skipper.skippable(conversation.0).await.unwrap();
+        assert_eq!(given_up, aside[..1], "the first only");
+        let skipped = skipper.skip(&given_up).await.unwrap();
         assert_eq!((skipped.applied, skipped.left), (2, 0));
     }
     let seqs: Vec<i64> =

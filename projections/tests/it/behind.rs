@@ -113,7 +113,8 @@ async fn what_delivery_set_aside_is_delivered_in_order_once_it_is_asked_for() {
     assert_eq!((retried.applied, retried.left), (0, 3), "it fails as before");
     nothing(&mut to_bob).await;
 
-    let skipped = delivery.skip(conversation.0).await.unwrap();
+    let given_up = delivery.skippable(conversation.0).await.unwrap();
+    let skipped = delivery.skip(&given_up).await.unwrap();
     assert_eq!((skipped.applied, skipped.left), (2, 0));
     assert_eq!(frame(&mut to_bob).await["event"], "message.edited");
     assert_eq!(frame(&mut to_bob).await["message"]["seq"], 3);
@@ -124,5 +125,40 @@ async fn what_delivery_set_aside_is_delivered_in_order_once_it_is_asked_for() {
     let written: Vec<String> = sqlx::query_scalar(sql).fetch_all(&world.pool).await.unwrap();
     assert_eq!(written, ["skip", "retry", "retry"]);
     assert!(delivery.shadow(Store::Postgres).await.is_err(), "it has no rows that could be built anew");
+    running.stop().await;
+}
+
+/// Delivery asks relations who is in a conversation. Where that is not known any more because an operator has given it
+/// up, nobody is told, and everybody else is.
+#[tokio::test]
+async fn what_relations_has_given_up_stops_delivery_of_nothing_else() {
+    let world = World::new().await;
+    let (projections, running) = world.start().await;
+    let (alice, bob, neighbour_of) = world.pair().await;
+    projections.catch_up(&Projection::ALL).await.unwrap();
+    let refuse = "ALTER TABLE conversation ADD CONSTRAINT refused CHECK (kind <> 'group') NOT VALID";
+    sqlx::query(refuse).execute(&world.pool).await.unwrap();
+    let lane_of = |conversation| world.lane(conversation::address(conversation));
+    let mut lost = world.start_group(alice, &[bob]).await;
+    while lane_of(lost) != lane_of(neighbour_of) {
+        lost = world.start_group(alice, &[bob]).await;
+    }
+    projections.catch_up(&[Projection::Relations]).await.expect("everything else goes on");
+    let relations = operator(&world, "relations").await;
+    let given_up = relations.skippable(lost.0).await.unwrap();
+    let skipped = relations.skip(&given_up).await.unwrap();
+    assert_eq!((skipped.applied, skipped.left), (0, 0));
+
+    let mut to_bob = listen(&world.bus, bob).await;
+    world.say(lost, alice, 1).await;
+    world.say(neighbour_of, alice, 1).await;
+    let heard = loop {
+        let heard = frame(&mut to_bob).await;
+        if heard["event"] == "message.new" {
+            break heard;
+        }
+    };
+    assert_eq!(heard["message"]["conversation_id"], neighbour_of.to_string(), "nobody is known to be in the other");
+    projections.catch_up(&Projection::ALL).await.expect("delivery goes on");
     running.stop().await;
 }

@@ -124,6 +124,13 @@ async fn readers_without_rows_go_back_to_where_the_chains_part() {
         for reader in ["some reaction", "delivery"] {
             checkpoint::advance(&mut connection, reader, &start, &beyond).await.unwrap();
         }
+        for position in 1..=head.position {
+            let aside = "INSERT INTO projection_failures (projection, lane, position, aggregate_id, event_id, event,
+                                                          state, reason, key)
+                         VALUES ('delivery', $1, $2, $3, $3, 'conversation.message_sent', 'failed', 'refused', $3)";
+            let aside = sqlx::query(aside).bind(lane.number()).bind(position as i64).bind(conversation.0);
+            aside.execute(&world.pool).await.unwrap();
+        }
         let agreed: Agreed = told.map(|position| (lane, position)).into_iter().collect();
         let back = |reader: &str, position| Mended::SetBack { reader: reader.to_owned(), lane, position };
         let delivery = told.unwrap_or(head.position);
@@ -131,6 +138,9 @@ async fn readers_without_rows_go_back_to_where_the_chains_part() {
         assert_eq!(mended, [back("delivery", delivery), back("some reaction", expected)], "told {told:?}");
         let loaded = checkpoint::load(&world.log, "some reaction", lane).await.unwrap();
         assert_eq!(loaded.position, expected);
+        let left = sqlx::query_scalar::<_, Option<i64>>("SELECT max(position) FROM projection_failures");
+        let left = left.fetch_one(&world.pool).await.unwrap();
+        assert_eq!(left, Some(delivery as i64), "what is not in the log any more waits for nothing");
     }
 }
 

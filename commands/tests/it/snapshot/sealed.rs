@@ -28,6 +28,8 @@ async fn no_stored_snapshot_holds_a_plain_text() {
     let (reader, read) = (crate::support::keyless(bob), vec![(conversation, sent.seq)]);
     node.commands.inbox().advance(reader, read).await.expect("read it");
 
+    node.commands.projection().retry("history", None, "root").await.expect("ask for it");
+
     let settings = Settings { every: 1, name: "snapshot.every_event" };
     let read = |last| Reader::tap(node.log.clone(), &node.feeds, last);
     let projectors = node.log.lanes().iter().map(|lane| run(&node.log, lane, settings, read));
