@@ -25,6 +25,7 @@ use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered}
 use natter_client::wire::{PositionOk, ReadFrame, ReadOk, SentOk};
 use natter_commands::{Caller, Keyed, Pending};
 use natter_domain::ConversationId;
+use natter_projections::Projection;
 use natter_streams::{Positions, clock};
 use serde::Serialize;
 use std::{pin::Pin, sync::Arc, time::Duration};
@@ -46,8 +47,10 @@ struct Driver {
     outbox: Arc<Outbox>,
     caller: Option<Caller>,
     seat: Option<Seat>,
-    /// Resolves when `ready` may be said.
-    starting: Option<BoxFuture<'static, ()>>,
+    /// Resolves when `ready` may be said; gives what is needed to tell later that history can be read too, if it cannot.
+    starting: Option<BoxFuture<'static, Option<Inside>>>,
+    /// Resolves when history can be read that could not at `ready`.
+    lagging: Option<BoxFuture<'static, ()>>,
     /// Messages that were queued, each with its frame's id.
     sending: FuturesUnordered<BoxFuture<'static, (String, Result<SentOk, Problem>)>>,
     /// Kept over many waits, as is `stop`: the session's deadline moves with every frame, and is nearly never reached.
@@ -82,6 +85,7 @@ impl Driver {
             caller: None,
             seat: None,
             starting: None,
+            lagging: None,
             sending: FuturesUnordered::new(),
             timer,
             stop,
@@ -145,9 +149,14 @@ impl Driver {
             () = self.outbox.rung() => {}
             () = std::future::ready(()), if self.more => {}
             Some(sent) = self.sending.next(), if !self.sending.is_empty() => self.sent(sent),
-            () = started(&mut self.starting) => {
+            lagging = done(&mut self.starting) => {
                 self.starting = None;
+                self.lagging = lagging.map(|inside| caught_up(inside, conversation::SHOWN_BY).boxed());
                 self.step(Input::Ready { server_time: clock::now() });
+            }
+            () = done(&mut self.lagging) => {
+                self.lagging = None;
+                self.outbox.resync("history");
             }
             () = &mut self.stop, if !self.stopping => self.stop(),
             () = &mut self.timer => self.tick(),
@@ -304,23 +313,33 @@ async fn whole<T>(outcome: impl Future<Output = Result<T, Problem>>) -> Result<T
     outcome.unwrap_or_else(|_| Err(Problem::internal("a request panicked")))
 }
 
-async fn started(starting: &mut Option<BoxFuture<'static, ()>>) {
-    match starting {
-        Some(starting) => starting.await,
+async fn done<T>(future: &mut Option<BoxFuture<'static, T>>) -> T {
+    match future {
+        Some(future) => future.await,
         None => std::future::pending().await,
     }
 }
 
 /// Until pushes come here, and until what was pushed before that can be read: a client that reads its state after
-/// `ready` misses nothing.
-fn start(inside: Inside, seat: &Seat, outbox: Arc<Outbox>) -> impl Future<Output = ()> + Send + 'static {
+/// `ready` misses nothing. History is given one chance: its cluster may be away for hours, and pushes need it not. Who is
+/// let in without it is told `resync` once it can be read.
+fn start(inside: Inside, seat: &Seat, outbox: Arc<Outbox>) -> impl Future<Output = Option<Inside>> + Send + 'static {
     let proven = seat.proven();
     async move {
         proven.await;
         outbox.collect();
-        while inside.projections.catch_up(conversation::SHOWN_BY).await.is_err() {
-            sleep(CATCH_UP_AGAIN).await;
+        let whole = inside.projections.catch_up(conversation::SHOWN_BY).await.is_ok();
+        if whole {
+            return None;
         }
+        caught_up(inside.clone(), &[Projection::Relations]).await;
+        Some(inside)
+    }
+}
+
+async fn caught_up(inside: Inside, projections: &'static [Projection]) {
+    while inside.projections.catch_up(projections).await.is_err() {
+        sleep(CATCH_UP_AGAIN).await;
     }
 }
 
