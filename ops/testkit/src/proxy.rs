@@ -1,4 +1,4 @@
-//! Stands between somebody and a server, PostgreSQL or NATS, to be a network that fails in one way or another.
+//! Stands between somebody and a server, PostgreSQL, NATS or CQL, to be a network that fails in one way or another.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::{
@@ -7,7 +7,7 @@ use tokio::{
         TcpListener, TcpStream,
         tcp::{ReadHalf, WriteHalf},
     },
-    sync::watch,
+    sync::{mpsc, watch},
 };
 
 const ROOM: usize = 64 * 1024;
@@ -28,6 +28,8 @@ struct Network {
     /// How often every connection was forgotten.
     forgotten: watch::Sender<u32>,
     swallowed: Arc<Mutex<Vec<u8>>>,
+    /// What clients sent while it was silent.
+    held_back: Arc<Mutex<Vec<u8>>>,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -49,7 +51,7 @@ impl Proxy {
         let url = format!("{scheme}://{user}{at}{}{path}", listener.local_addr().expect("it listens"));
         let (mode, _) = watch::channel(Mode::Carry);
         let [cut, orphaned, forgotten] = [0; 3].map(|none| watch::channel(none).0);
-        let network = Network { mode, cut, orphaned, forgotten, swallowed: Arc::default() };
+        let network = Network { mode, cut, orphaned, forgotten, swallowed: Arc::default(), held_back: Arc::default() };
         tokio::spawn(accept(listener, server.to_owned(), network.clone()));
         Self { url, network }
     }
@@ -58,6 +60,11 @@ impl Proxy {
     /// arrives when the network is healed, as TCP has it.
     pub fn silent(&self) {
         self.network.mode.send_replace(Mode::Silent);
+    }
+
+    /// Whether it is among what was sent to the server in silence.
+    pub fn holds_back(&self, bytes: &[u8]) -> bool {
+        contains(&self.network.held_back, bytes)
     }
 
     /// Every connection ends, and no other is made.
@@ -71,7 +78,7 @@ impl Proxy {
     }
 
     pub fn has_swallowed(&self, text: &str) -> bool {
-        lock(&self.network.swallowed).windows(text.len()).any(|window| window == text.as_bytes())
+        contains(&self.network.swallowed, text.as_bytes())
     }
 
     /// All is carried again.
@@ -136,19 +143,40 @@ async fn carry(client: &mut TcpStream, server: &mut TcpStream, network: &Network
     tokio::join!(carry_one(from_client, to_server, network, true), carry_one(from_server, to_client, network, false));
 }
 
-async fn carry_one(mut from: ReadHalf<'_>, mut to: WriteHalf<'_>, network: &Network, is_up: bool) {
-    let mut mode = network.mode.subscribe();
+async fn carry_one(from: ReadHalf<'_>, to: WriteHalf<'_>, network: &Network, is_up: bool) {
+    let (take, taken) = mpsc::unbounded_channel();
+    tokio::join!(take_in(from, take, network, is_up), hand_on(taken, to, network, is_up));
+}
+
+/// Also in silence: a network takes what it does not hand on.
+async fn take_in(mut from: ReadHalf<'_>, take: mpsc::UnboundedSender<Vec<u8>>, network: &Network, is_up: bool) {
     let mut buffer = vec![0; ROOM];
     while let Ok(count @ 1..) = from.read(&mut buffer).await {
+        if is_up && *network.mode.borrow() == Mode::Silent {
+            lock(&network.held_back).extend_from_slice(&buffer[..count]);
+        }
+        if take.send(buffer[..count].to_vec()).is_err() {
+            return;
+        }
+    }
+}
+
+async fn hand_on(mut taken: mpsc::UnboundedReceiver<Vec<u8>>, mut to: WriteHalf<'_>, network: &Network, is_up: bool) {
+    let mut mode = network.mode.subscribe();
+    while let Some(bytes) = taken.recv().await {
         let Ok(mode) = mode.wait_for(|mode| *mode != Mode::Silent).await.map(|mode| *mode) else { return };
         if is_up && mode == Mode::Swallow {
-            lock(&network.swallowed).extend_from_slice(&buffer[..count]);
-        } else if to.write_all(&buffer[..count]).await.is_err() {
+            lock(&network.swallowed).extend_from_slice(&bytes);
+        } else if to.write_all(&bytes).await.is_err() {
             break;
         }
     }
     let _ = mode.wait_for(|mode| *mode != Mode::Silent).await;
     let _ = to.shutdown().await;
+}
+
+fn contains(bytes: &Mutex<Vec<u8>>, part: &[u8]) -> bool {
+    lock(bytes).windows(part.len()).any(|window| window == part)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
