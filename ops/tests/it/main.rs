@@ -12,6 +12,7 @@ mod crash;
 mod cut;
 mod exhausted;
 mod group;
+mod history;
 mod house_rules;
 mod metrics;
 mod nodes;

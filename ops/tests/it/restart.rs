@@ -4,7 +4,7 @@
 use crate::talk::Friends;
 use natter_ops::servers::{Cql, Plan, Servers};
 use natter_testkit::{Node, Stack, client::new_id, eventually};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 use std::{path::PathBuf, time::Duration};
 
 /// Long enough for a restart of everything on a busy machine.
@@ -237,6 +237,13 @@ impl Own {
 
     pub fn go_on(&self) {
         self.signal(Signal::CONT);
+    }
+
+    /// Until it is started again, no file of it gets longer, and none is begun: as on a disk that refuses writes.
+    pub fn may_not_grow_files(&self) {
+        let running = self.running.as_ref().expect("it runs");
+        let none = Rlimit { current: Some(0), maximum: Some(0) };
+        prlimit(Some(self.kind.pid(running)), Resource::Fsize, none).expect("limit the files of a private server");
     }
 
     fn signal(&self, signal: Signal) {
