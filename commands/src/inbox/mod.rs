@@ -44,7 +44,7 @@ impl Inboxes<'_> {
         let state: Arc<conversation::State> =
             self.0.dispatch.inspect::<Conversation>(conversation::address(conversation_id)).await?;
         let Some(membership) = state.members.get(&me) else {
-            return Err(match state.former.contains_key(&me) {
+            return Err(match state.is_former(me) {
                 true => Error::code(Code::NotAMember, "you are not in this conversation any more"),
                 false => Error::code(Code::NotFound, "there is no such conversation"),
             });

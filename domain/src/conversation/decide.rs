@@ -121,11 +121,11 @@ fn may_come(present: usize, newcomers: &[AccountId], friends: &[AccountId], by: 
 /// CNV-6. Who has left already stays gone without a word, whoever asks that may know.
 fn remove(state: &State, context: &Context, account: AccountId) -> Result<Vec<Event>, Refusal> {
     let actor = context.actor.ok_or(Refusal::NotFound)?;
-    if actor == account && state.former.contains_key(&actor) {
+    if actor == account && state.is_former(actor) {
         return Ok(vec![]);
     }
     let by = group_member(state, context)?;
-    if state.former.contains_key(&account) {
+    if state.is_former(account) {
         return Ok(vec![]);
     }
     let membership = state.members.get(&account).ok_or(Refusal::NobodyOfThisId)?;
@@ -155,7 +155,7 @@ fn member(state: &State, context: &Context) -> Result<AccountId, Refusal> {
     if state.members.contains_key(&actor) {
         return Ok(actor);
     }
-    Err(if state.former.contains_key(&actor) { Refusal::NotAMember } else { Refusal::NotFound })
+    Err(if state.is_former(actor) { Refusal::NotAMember } else { Refusal::NotFound })
 }
 
 fn group_member(state: &State, context: &Context) -> Result<AccountId, Refusal> {

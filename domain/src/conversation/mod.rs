@@ -26,7 +26,7 @@ mod system;
 pub use command::Command;
 pub use decide::{Refusal, decide};
 pub use event::{BodyKind, Event, Kind};
-pub use state::{Card, Membership, State};
+pub use state::{Card, Membership, State, Stay};
 pub use system::{SystemMessage, system_message_id, system_message_seq};
 
 use crate::{Address, Context, ConversationId, Decider, Noun};
@@ -39,7 +39,7 @@ pub fn address(id: ConversationId) -> Address {
 
 impl Decider for Conversation {
     const NOUN: Noun = Noun::Conversation;
-    const STATE_VERSION: u32 = 2;
+    const STATE_VERSION: u32 = 3;
     type Host = Self;
     type State = State;
     type Command = Command;

@@ -66,13 +66,13 @@ pub fn decide(
     }
 }
 
-/// The actor, if they are in and see the message (MSG-1).
+/// The actor, if they are in and see the message, also from a stay before (MSG-1).
 fn member(host: &conversation::State, context: &Context, message: &Place) -> Result<AccountId, Refusal> {
     let actor = context.actor.ok_or(Refusal::NotFound)?;
-    let Some(membership) = host.members.get(&actor) else {
-        return Err(if host.former.contains_key(&actor) { Refusal::NotAMember } else { Refusal::NotFound });
-    };
-    if message.seq > membership.joined_seq { Ok(actor) } else { Err(Refusal::NotFound) }
+    if !host.members.contains_key(&actor) {
+        return Err(if host.is_former(actor) { Refusal::NotAMember } else { Refusal::NotFound });
+    }
+    if host.sees(actor, message.seq) { Ok(actor) } else { Err(Refusal::NotFound) }
 }
 
 /// MSG-2 to MSG-4: theirs, and sent not longer ago than this.

@@ -81,8 +81,8 @@ fn its_state_remembers_members_and_the_newest_number() {
     }
     let joined = Membership { joined_seq: 0 };
     let members = Arc::new([(ALICE, joined), (BOB, joined)].into());
-    let (former, card) = (imbl::HashMap::new(), Arc::new(Card::default()));
-    assert_eq!(state, State { kind: Some(Kind::Direct), members, former, card, last_seq: 2 });
+    let (past, card) = (imbl::HashMap::new(), Arc::new(Card::default()));
+    assert_eq!(state, State { kind: Some(Kind::Direct), members, past, card, last_seq: 2 });
 }
 
 #[test]

@@ -7,7 +7,7 @@ use crate::{
 use natter_domain::{
     AccountId, Context, Decider, MessageId,
     conversation::{
-        BodyKind, Command, Conversation, Event, Kind, Refusal, State, SystemMessage, system_message_id,
+        BodyKind, Command, Conversation, Event, Kind, Refusal, State, Stay, SystemMessage, system_message_id,
         system_message_seq,
     },
     limit,
@@ -315,7 +315,9 @@ fn random_joins_leaves_and_sends_keep_numbers_and_stays_as_the_model_has_them() 
             }
             let inside: BTreeMap<AccountId, u64> =
                 state.members.iter().map(|(who, member)| (*who, member.joined_seq)).collect();
-            let outside: BTreeMap<AccountId, u64> = state.former.iter().map(|(who, seq)| (*who, *seq)).collect();
+            let last_left = |stays: &[Stay]| stays.last().map_or(0, |stay| stay.left_seq);
+            let past = state.past.iter().filter(|(who, _)| state.is_former(**who));
+            let outside: BTreeMap<AccountId, u64> = past.map(|(who, stays)| (*who, last_left(stays))).collect();
             let last = |left: bool| {
                 let stays = model.stays.iter().map(|(who, stays)| (*who, *stays.last().expect("at least one")));
                 stays.filter(move |(_, stay)| stay.1.is_some() == left)
@@ -326,6 +328,12 @@ fn random_joins_leaves_and_sends_keep_numbers_and_stays_as_the_model_has_them() 
                 last(true).map(|(who, stay)| (who, stay.1.unwrap_or(0))).collect::<BTreeMap<_, _>>()
             );
             prop_assert_eq!(state.last_seq, model.last_seq);
+            for (who, stays) in &model.stays {
+                for seq in 0..=state.last_seq {
+                    let sees = |stay: &(u64, Option<u64>)| stay.0 < seq && stay.1.is_none_or(|left| seq <= left);
+                    prop_assert_eq!(state.sees(*who, seq), stays.iter().any(sees), "{:?} of {}", who, seq);
+                }
+            }
         }
         Ok(())
     });

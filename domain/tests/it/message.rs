@@ -211,6 +211,30 @@ fn to_who_came_later_there_is_no_message() {
 }
 
 #[test]
+fn who_came_back_acts_on_what_they_see_of_every_stay() {
+    let mut talk = talk();
+    let left = |seq, joined_seq| conversation::Event::MemberLeft { seq, account_id: ALICE, by: ALICE, joined_seq };
+    let joined = |seq| conversation::Event::MembersJoined { seq, account_ids: vec![ALICE], by: BOB };
+    for event in [left(4, 0), joined(8), left(10, 7), joined(12)] {
+        conversation::Conversation::evolve(&mut talk, &event);
+    }
+    let given = || scenario::given::<Message>([]).within(talk.clone());
+    given().when(edit(ONE)).by(ALICE).then([edited(ONE)]);
+    given().when(recall()).by(ALICE).then([recalled()]);
+    let react_to = |seq| Command::React { message: Place { seq, ..PLACE }, emoji: THUMB.to_owned() };
+    let reacted_to =
+        |seq| Event::Reacted { message: Place { seq, ..PLACE }, account_id: ALICE, emoji: THUMB.to_owned(), count: 1 };
+    for seen in [1, 4, 8, 10, 12, 13] {
+        given().when(react_to(seen)).by(ALICE).then([reacted_to(seen)]);
+    }
+    for between in [5, 7, 11] {
+        given().when(react_to(between)).by(ALICE).refused(Refusal::NotFound);
+    }
+    conversation::Conversation::evolve(&mut talk, &left(14, 11));
+    scenario::given::<Message>([]).within(talk.clone()).when(react_to(3)).by(ALICE).refused(Refusal::NotAMember);
+}
+
+#[test]
 fn its_refusals_have_their_codes() {
     assert_eq!(Refusal::NotFound.code(), Code::NotFound);
     assert_eq!(Refusal::NotAMember.code(), Code::NotAMember);
