@@ -19,7 +19,7 @@ const KEPT: usize = 8_192;
 /// Queries at a time, so that connections are left for others.
 const AT_ONCE: usize = 4;
 
-/// Commands that wait for a query; who comes then is told so at once.
+/// Commands that wait for a query, for their turn too; who comes then is told so at once.
 const WAITING: usize = 512;
 
 #[derive(Clone, Copy)]
@@ -59,22 +59,34 @@ impl Births {
     /// `None`: there is no such message in this conversation.
     pub(super) async fn find(&self, conversation: ConversationId, id: MessageId) -> Result<Option<Birth>, Error> {
         let key = message::id(conversation, id);
-        if let Some(known) = self.known().get(&key).copied() {
+        if let Some(known) = self.read(key) {
             return Ok(Some(known));
         }
         let _waits = self.waiting.try_acquire().map_err(|_| Error::Unavailable)?;
-        let found = timeout(DEADLINE, self.look_up(conversation, key)).await.map_err(|_| Error::Unavailable)??;
+        timeout(DEADLINE, self.look_up(conversation, key)).await.map_err(|_| Error::Unavailable)?
+    }
+
+    async fn look_up(&self, conversation: ConversationId, key: Uuid) -> Result<Option<Birth>, Error> {
+        let _runs = self.running.acquire().await.map_err(|_| Error::Unavailable)?;
+        // Another command of the same message may have found it while this one waited.
+        if let Some(known) = self.read(key) {
+            return Ok(Some(known));
+        }
+        let found = self.ask(conversation, key).await?;
         if let Some(birth) = found {
             self.known().insert(key, birth);
         }
         Ok(found)
     }
 
-    async fn look_up(&self, conversation: ConversationId, key: Uuid) -> Result<Option<Birth>, Error> {
-        let _runs = self.running.acquire().await.map_err(|_| Error::Unavailable)?;
+    async fn ask(&self, conversation: ConversationId, key: Uuid) -> Result<Option<Birth>, Error> {
         let lane = self.log.lanes().of(conversation.0);
         let found = self.log.by_keys(lane, &[key]).await?.remove(&key);
         found.map_or(Ok(None), |record| birth(&record, conversation))
+    }
+
+    fn read(&self, key: Uuid) -> Option<Birth> {
+        self.known().get(&key).copied()
     }
 
     fn known(&self) -> std::sync::MutexGuard<'_, Cache<Uuid, Birth>> {

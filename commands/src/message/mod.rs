@@ -91,8 +91,7 @@ impl Messages<'_> {
         let address = message::address(of.conversation, of.message);
         let mut turn = births.turns.take(address.id);
         Pending::new(async move {
-            turn.come().await;
-            let birth = births.find(of.conversation, of.message).await?;
+            let birth = turn.come_with(births.find(of.conversation, of.message)).await?;
             let birth = birth.ok_or_else(|| Error::code(Code::NotFound, "there is no such message"))?;
             let answer = dispatch.queue::<Message>(address, Some(by.caller), key, Some(command(birth)), size);
             drop(turn);

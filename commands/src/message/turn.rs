@@ -1,24 +1,30 @@
 //! Turns: what is asked of one message one after the other is queued in that order, though each asks the log first.
-//! Turns are taken at once, when a command comes; who gives up passes the turn on.
+//! Turns are taken at once, when a command comes; who gives up passes the turn on. What is asked of another message waits
+//! for nobody.
 
 use crate::dispatch::DEADLINE;
-use std::sync::{Mutex, PoisonError};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 use tokio::{sync::oneshot, time::timeout};
 use uuid::Uuid;
 
-/// Messages share these queues by their ids: a turn is as short as a query.
-const QUEUES: usize = 256;
+/// The newest turn of each message: its number, and its end. A message without one has no entry.
+#[derive(Clone, Default)]
+pub(super) struct Turns(Arc<Mutex<Newest>>);
 
-pub(super) struct Turns(Vec<Mutex<Option<oneshot::Receiver<()>>>>);
-
-impl Default for Turns {
-    fn default() -> Self {
-        Self((0..QUEUES).map(|_| Mutex::default()).collect())
-    }
+#[derive(Default)]
+struct Newest {
+    taken: u64,
+    of: HashMap<Uuid, (u64, oneshot::Receiver<()>)>,
 }
 
-/// A place in a queue, until it is dropped.
+/// A place behind others of the same message, until it is dropped.
 pub(super) struct Turn {
+    turns: Turns,
+    id: Uuid,
+    number: u64,
     before: Option<oneshot::Receiver<()>>,
     #[expect(dead_code, reason = "its end is what the next one waits for")]
     held: oneshot::Sender<()>,
@@ -28,16 +34,38 @@ impl Turns {
     /// Behind all that were taken before.
     pub fn take(&self, id: Uuid) -> Turn {
         let (held, next) = oneshot::channel();
-        let queue = &self.0[usize::from(id.as_bytes()[15]) % QUEUES];
-        let before = queue.lock().unwrap_or_else(PoisonError::into_inner).replace(next);
-        Turn { before, held }
+        let mut newest = self.newest();
+        newest.taken += 1;
+        let number = newest.taken;
+        let before = newest.of.insert(id, (number, next)).map(|(_, before)| before);
+        Turn { turns: self.clone(), id, number, before, held }
+    }
+
+    fn newest(&self) -> MutexGuard<'_, Newest> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Turn {
-    pub async fn come(&mut self) {
+    /// What was looked up meanwhile, once the turn has come: a look-up that stalls holds up no other's, and those behind it
+    /// no longer than its own bound.
+    pub async fn come_with<T>(&mut self, look_up: impl Future<Output = T>) -> T {
+        let ((), found) = tokio::join!(self.come(), look_up);
+        found
+    }
+
+    async fn come(&mut self) {
         if let Some(before) = self.before.take() {
             let _ = timeout(DEADLINE, before).await;
+        }
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let mut newest = self.turns.newest();
+        if newest.of.get(&self.id).is_some_and(|(number, _)| *number == self.number) {
+            newest.of.remove(&self.id);
         }
     }
 }
@@ -60,5 +88,39 @@ mod tests {
         waiting.await;
         drop(second);
         assert!(third.come().now_or_never().is_some());
+    }
+
+    #[tokio::test]
+    async fn who_waits_has_begun_to_look_up() {
+        let turns = Turns::default();
+        let [mut first, mut second] = [1, 1].map(|id| turns.take(Uuid::from_u128(id)));
+        let mut stalled = Box::pin(first.come_with(futures::future::pending::<()>()));
+        assert!(stalled.as_mut().now_or_never().is_none());
+        let (begin, mut begun) = oneshot::channel();
+        let mut waiting = Box::pin(second.come_with(async move { begin.send(()) }));
+        assert!(waiting.as_mut().now_or_never().is_none(), "it is queued behind the first");
+        assert_eq!(begun.try_recv(), Ok(()));
+        drop(stalled);
+        drop(first);
+        assert_eq!(waiting.await, Ok(()));
+    }
+
+    #[tokio::test]
+    async fn other_messages_wait_for_nobody_whatever_their_ids() {
+        let turns = Turns::default();
+        let _first = turns.take(Uuid::from_u128(1));
+        for id in 2..2_000 {
+            assert!(turns.take(Uuid::from_u128(id)).come().now_or_never().is_some(), "{id}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_has_ended_leaves_nothing_behind() {
+        let turns = Turns::default();
+        let [first, second] = [1, 1].map(|id| turns.take(Uuid::from_u128(id)));
+        drop(first);
+        assert_eq!(turns.newest().of.len(), 1, "the second one is there");
+        drop(second);
+        assert!(turns.newest().of.is_empty());
     }
 }
