@@ -28,8 +28,6 @@ pub(crate) struct Changes {
 struct Changed {
     lane: Lane,
     position: u64,
-    /// To the card or the members.
-    card: Option<u64>,
     /// To a message that was there.
     message: Option<u64>,
     /// A recall.
@@ -58,16 +56,15 @@ struct Left {
     joined_seq: u64,
     left_seq: u64,
     position: u64,
+    /// What the conversation was called then, where this batch says it.
+    name: Option<Sealed>,
 }
 
 impl Changes {
     pub(crate) fn note(&mut self, record: &Record) -> Result<(), Error> {
         let (conversation, time) = (record.aggregate_id, record.time);
         let event: Event = record.decode()?;
-        let changed = self.changed(conversation, record);
-        if !matches!(event, Event::MessageSent { .. }) {
-            changed.card = Some(record.position);
-        }
+        self.changed(conversation, record);
         if let Some(message) = SystemMessage::of(&event) {
             self.active.insert(conversation, (message.seq, time));
         }
@@ -81,7 +78,8 @@ impl Changes {
             }
             Event::MembersJoined { seq, account_ids, .. } => self.join(record, account_ids, seq.saturating_sub(1)),
             Event::MemberLeft { seq, account_id: account, joined_seq, .. } => {
-                self.left.push(Left { conversation, account, joined_seq, left_seq: seq, position: record.position });
+                let (left_seq, position, name) = (seq, record.position, self.renamed.get(&conversation).cloned());
+                self.left.push(Left { conversation, account, joined_seq, left_seq, position, name });
             }
             Event::Renamed { name, .. } => {
                 self.renamed.insert(conversation, name);
@@ -102,7 +100,7 @@ impl Changes {
 
     fn changed(&mut self, conversation: Uuid, record: &Record) -> &mut Changed {
         let (lane, position) = (record.lane, record.position);
-        let nothing = || Changed { lane, position, card: None, message: None, recall: None };
+        let nothing = || Changed { lane, position, message: None, recall: None };
         let changed = self.changed.entry(conversation).or_insert_with(nothing);
         changed.position = position;
         changed
@@ -164,15 +162,18 @@ impl Changes {
         Ok(())
     }
 
-    /// A stay is named by its beginning: the same batch may hold several of one person.
+    /// A stay is named by its beginning: the same batch may hold several of one person. New names are written after this,
+    /// so what stands is what the conversation was called before the batch.
     async fn write_left(&self, connection: &mut PgConnection) -> Result<(), Error> {
         if self.left.is_empty() {
             return Ok(());
         }
         sqlx::query(
-            "UPDATE member SET left_seq = change.left_seq, left_position = change.position
-             FROM UNNEST($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[], $5::bigint[])
-                  AS change(conversation_id, account_id, joined_seq, left_seq, position)
+            "UPDATE member SET left_seq = change.left_seq, left_position = change.position,
+                 left_name = coalesce(change.name, conversation.name)
+             FROM UNNEST($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[], $5::bigint[], $6::text[])
+                  AS change(conversation_id, account_id, joined_seq, left_seq, position, name)
+                  JOIN conversation USING (conversation_id)
              WHERE member.conversation_id = change.conversation_id AND member.account_id = change.account_id
              AND member.joined_seq = change.joined_seq",
         )
@@ -181,6 +182,7 @@ impl Changes {
         .bind(column(&self.left, |row| row.joined_seq as i64))
         .bind(column(&self.left, |row| row.left_seq as i64))
         .bind(column(&self.left, |row| row.position as i64))
+        .bind(column(&self.left, |row| row.name.as_ref().map(ToString::to_string)))
         .execute(connection)
         .await
         .map_err(Error::database("write who left"))?;
@@ -214,12 +216,11 @@ impl Changes {
         sqlx::query(
             "UPDATE conversation SET last_seq = coalesce(change.seq, last_seq),
                  last_activity = coalesce(change.time, last_activity), lane = change.lane, changed = change.position,
-                 card_changed = coalesce(change.card, card_changed),
                  messages_changed = coalesce(change.message, messages_changed),
                  recalled = coalesce(change.recall, recalled)
              FROM UNNEST($1::uuid[], $2::bigint[], $3::timestamptz[], $4::smallint[], $5::bigint[], $6::bigint[],
-                         $7::bigint[], $8::bigint[])
-                  AS change(id, seq, time, lane, position, card, message, recall)
+                         $7::bigint[])
+                  AS change(id, seq, time, lane, position, message, recall)
              WHERE conversation_id = change.id",
         )
         .bind(column(&changed, |(id, _)| **id))
@@ -227,7 +228,6 @@ impl Changes {
         .bind(column(&changed, |(id, _)| active(id).map(|&(_, time)| OffsetDateTime::from(time))))
         .bind(column(&changed, |(_, change)| change.lane.number()))
         .bind(column(&changed, |(_, change)| signed(change.position)))
-        .bind(column(&changed, |(_, change)| change.card.map(signed)))
         .bind(column(&changed, |(_, change)| change.message.map(signed)))
         .bind(column(&changed, |(_, change)| change.recall.map(signed)))
         .execute(connection)

@@ -41,9 +41,11 @@ type Row = (
     Option<i64>,
 );
 
-/// Everything about the rows of `page`, which are cut to their number before this is looked up. `$1` is the viewer.
+/// Everything about the rows of `page`, which are cut to their number before this is looked up. `$1` is the viewer; who
+/// has left sees what the conversation was called then, and how many it had.
 const DETAILS: &str = "
-    SELECT conversation_id, kind, name, last_seq, last_activity,
+    SELECT conversation_id, kind, CASE WHEN latest.left_seq IS NULL THEN name ELSE latest.left_name END,
+           last_seq, last_activity,
            ARRAY(SELECT joined_seq FROM member WHERE member.conversation_id = page.conversation_id
                  AND account_id = $1 ORDER BY joined_seq),
            ARRAY(SELECT left_seq FROM member WHERE member.conversation_id = page.conversation_id
@@ -52,13 +54,18 @@ const DETAILS: &str = "
                  AND account_id = $1 ORDER BY joined_seq),
            coalesce((SELECT read_seq FROM inbox_cursor WHERE inbox_cursor.conversation_id = page.conversation_id
                      AND account_id = $1), 0),
-           (SELECT count(*) FROM member WHERE member.conversation_id = page.conversation_id AND left_seq IS NULL),
+           (SELECT count(*) FROM member WHERE member.conversation_id = page.conversation_id
+            AND CASE WHEN latest.left_seq IS NULL THEN left_seq IS NULL
+                ELSE joined_seq < latest.left_seq AND (left_seq IS NULL OR left_seq > latest.left_seq) END),
            CASE WHEN kind = 'direct' THEN
                ARRAY(SELECT account_id FROM member WHERE member.conversation_id = page.conversation_id
                      AND left_seq IS NULL ORDER BY account_id)
            ELSE '{}' END,
            peer.*
     FROM page LEFT JOIN LATERAL (
+        SELECT left_seq, left_name FROM member WHERE member.conversation_id = page.conversation_id AND account_id = $1
+        ORDER BY joined_seq DESC LIMIT 1) AS latest ON true
+    LEFT JOIN LATERAL (
         SELECT account.changed, account.xmin::text::bigint FROM member JOIN account USING (account_id)
         WHERE kind = 'direct' AND member.conversation_id = page.conversation_id AND left_seq IS NULL
           AND account_id <> $1 AND registered_at IS NOT NULL
@@ -80,7 +87,7 @@ const THESE: &str = "
     WITH page AS (
         SELECT conversation_id, kind, name, last_seq, last_activity FROM conversation WHERE conversation_id = ANY($2))";
 
-/// `$2`: what the viewer was told, by lane. Who has left is told of the card and of recalls, not of what is said there.
+/// `$2`: what the viewer was told, by lane. Who has left is told of their leaving and of recalls, and of nothing else that happens there.
 const CHANGED: &str = "
     WITH mine AS (
         SELECT conversation_id, bool_or(left_position IS NULL) AS is_in, max(left_position) AS left_position
@@ -90,7 +97,7 @@ const CHANGED: &str = "
          LEFT JOIN inbox_cursor ON inbox_cursor.account_id = $1
               AND inbox_cursor.conversation_id = conversation.conversation_id
     WHERE (is_in AND conversation.changed > ($2::bigint[])[coalesce(conversation.lane, 0) + 1])
-       OR greatest(card_changed, recalled, left_position) > ($2::bigint[])[coalesce(conversation.lane, 0) + 1]
+       OR greatest(recalled, left_position) > ($2::bigint[])[coalesce(conversation.lane, 0) + 1]
        OR inbox_cursor.changed > ($2::bigint[])[inbox_cursor.lane + 1]
        OR (kind = 'direct' AND EXISTS (
            SELECT FROM member AS other JOIN account USING (account_id)

@@ -188,6 +188,65 @@ async fn a_group_is_shown_with_its_name_its_members_and_what_happened() {
     running.stop().await;
 }
 
+/// Name and number of members, as one card shows them.
+fn card(own: &wire::OwnConversation) -> (Option<&str>, u64) {
+    (own.conversation.name.as_deref(), own.conversation.member_count)
+}
+
+/// In batches of one event, and all in one batch.
+#[tokio::test]
+async fn who_left_sees_what_it_was_called_and_how_many_they_were_when_they_left() {
+    for together in [false, true] {
+        let world = World::new().await;
+        let [alice, bob, carol] = people(&world, ["alice", "bob", "carol"]).await;
+        let mut group = Group::start(&world, &[alice, bob]).await;
+        let (projections, running) = world.start().await;
+        caught_up(&projections).await;
+        let mut events = vec![group.renaming("first"), group.leaving(bob, 0), group.joining(&[carol])];
+        let joined_seq = group.last_seq;
+        events.extend([group.renaming("second"), group.joining(&[bob]), group.leaving(carol, 2)]);
+        events.extend([group.renaming("third"), group.joining(&[carol]), group.renaming("fourth")]);
+        events.extend([group.leaving(bob, joined_seq), group.renaming("fifth")]);
+        let mut drafts = Vec::new();
+        for event in &events {
+            drafts.push(world.draft(conversation::address(group.id), event).await);
+            if !together {
+                world.commit(std::mem::take(&mut drafts)).await;
+                caught_up(&projections).await;
+                if let Event::MemberLeft { account_id, .. } = event {
+                    let own = projections.conversation().get(*account_id, group.id).await.unwrap().unwrap();
+                    let expected = if *account_id == carol { ("second", 2) } else { card_of_bob(own.left_seq) };
+                    assert_eq!(card(&own), (Some(expected.0), expected.1));
+                }
+            }
+        }
+        if together {
+            world.commit(drafts).await;
+            caught_up(&projections).await;
+        }
+        let listed = projections.conversation().list(bob, &Page { cursor: None, limit: 10 }).await.unwrap();
+        assert_eq!(card(&listed.items[0]), (Some("fourth"), 2), "together: {together}");
+        let own = projections.conversation().get(alice, group.id).await.unwrap().unwrap();
+        assert_eq!(card(&own), (Some("fifth"), 2));
+        let cursor = projections.sync().since(bob, None, 100).await.unwrap().cursor;
+        group.append(group.renaming("sixth")).await;
+        let joining = group.joining(&[bob]);
+        let again = group.last_seq - 1;
+        caught_up(&projections).await;
+        let told = projections.sync().since(bob, Some(&cursor), 100).await.unwrap();
+        assert!(told.conversations.is_empty(), "a new name is no matter of theirs: {:?}", told.conversations);
+        group.append(joining).await;
+        caught_up(&projections).await;
+        let own = projections.conversation().get(bob, group.id).await.unwrap().unwrap();
+        assert_eq!((card(&own), own.joined_seq), ((Some("sixth"), 3), again));
+        running.stop().await;
+    }
+}
+
+fn card_of_bob(left_seq: Option<u64>) -> (&'static str, u64) {
+    if left_seq == Some(2) { ("first", 1) } else { ("fourth", 2) }
+}
+
 /// Times are told in milliseconds; what has one time is sorted by id.
 async fn pass_a_millisecond() {
     let now = clock::now();
