@@ -1,6 +1,7 @@
 //! Messages: the history store behind one trait, what the projection `history` writes to it, and how they are read.
 
 mod change;
+mod changed;
 pub(crate) mod held;
 pub(crate) mod pages;
 pub(crate) mod postgres;

@@ -3,7 +3,7 @@
 use crate::{
     Error, Shared,
     gate::{self, Membership},
-    message::{Body, Message, Order, Span, pages, pages::Fresh},
+    message::{Body, Message, Order, Span, changed, pages, pages::Fresh},
     sync::{After, Since, Told},
 };
 use natter_client::wire;
@@ -117,26 +117,22 @@ impl Query<'_> {
         }
         let conversations = self.with_changes(since).await?;
         let is_whole = conversations.len() <= since.limit;
+        let (history, mut reads) = (self.0.history(), changed::READS);
         for (conversation, lane) in conversations {
             if conversation.0 != after.id {
                 after = After { id: conversation.0, number: 0 };
             }
             let (told, until) = (since.told.lane(lane), until.lane(lane));
             let Some(membership) = gate::member(self.0, since.viewer, conversation).await? else { continue };
-            loop {
-                let room = since.limit.saturating_sub(items.len());
-                if room == 0 {
-                    return Ok((items, Some(after)));
-                }
-                let behind = told.max(after.number);
-                let found = self.0.history().changed(conversation, behind, until, room as u32).await?;
-                let Some(last) = found.last() else { break };
-                after.number = last.changed;
-                let visible = found.into_iter().filter(|message| membership.sees(message.seq));
-                let mut seen = self.as_seen(&membership, visible.collect()).await?;
-                // What somebody who came back does to messages of a stay before shows in `mine` alone.
-                seen.retain(|message| message.changed > told || membership.has_returned());
-                items.extend(self.shown_to(&membership, &seen).await?);
+            let read = |behind| history.changed(conversation, behind, until, changed::READ);
+            let room = since.limit.saturating_sub(items.len());
+            let found = changed::gather(read, &membership, told.max(after.number), room, &mut reads).await?;
+            let mut seen = self.as_seen(&membership, found.seen).await?;
+            // What somebody who came back does to messages of a stay before shows in `mine` alone.
+            seen.retain(|message| message.changed > told || membership.has_returned());
+            items.extend(self.shown_to(&membership, &seen).await?);
+            if !found.is_all {
+                return Ok((items, Some(After { number: found.read_to, ..after })));
             }
         }
         // However little there was to tell of these conversations, there are others.
