@@ -3,12 +3,12 @@
 //!
 //! A push is taken as a hint. One that continues what we have is handed on; an older one is dropped; a later one
 //! means a gap, which is fetched by range. After every `ready` and `resync`, and on a slow jittered timer (a push
-//! that was lost as the last one announces itself in no other way), the conversations are read and what is
-//! missing of each is fetched. On any close the connection is opened again, with jittered pauses that grow.
+//! that was lost as the last one announces itself in no other way), it syncs from its cursor: what changed since is
+//! told, and what is missing is fetched. On any close the connection is opened again, with jittered pauses that grow.
 
 use crate::{
     Close, Error, Signed,
-    rest::{Page, Range},
+    rest::Range,
     socket::{Handover, Incoming, Socket},
     wire,
 };
@@ -53,7 +53,10 @@ impl Default for Settings {
 pub enum Update {
     /// The next message of its conversation.
     Message(Box<wire::Message>),
-    /// A conversation as it was when the state was read.
+    /// A message that was told before, as it is now: it was edited, recalled, pinned or reacted to. After a break it is
+    /// told so alone; while online also by the push that comes.
+    Changed(Box<wire::Message>),
+    /// A conversation that is new or has changed, as it is now.
     Conversation(Box<wire::OwnConversation>),
     /// Any push, as it came, also one that tells nothing new. Messages come as [`Update::Message`] only.
     Push(Box<wire::Push>),
@@ -72,7 +75,7 @@ impl Follower {
     pub fn start(person: Signed, settings: Settings) -> Self {
         let (tell, updates) = mpsc::channel(UPDATES);
         let tracks = settings.known.iter().map(|(&id, &seq)| (id, Track::after(seq))).collect();
-        let run = Run { person, settings, tracks, tell, look_at: Instant::now(), failures: 0 };
+        let run = Run { person, settings, tracks, cursor: None, tell, look_at: Instant::now(), failures: 0 };
         Self { updates, task: tokio::spawn(run.forever()) }
     }
 
@@ -152,6 +155,8 @@ struct Run {
     person: Signed,
     settings: Settings,
     tracks: HashMap<Uuid, Track>,
+    /// What sync has told up to; `None`: nothing yet.
+    cursor: Option<String>,
     tell: mpsc::Sender<Update>,
     /// When the state is read next.
     look_at: Instant,
@@ -239,30 +244,65 @@ impl Run {
         self.tracks.entry(conversation).or_insert_with(|| Track::after(0))
     }
 
-    /// Reads the state, and whatever is missing.
+    /// Asks what changed, and fetches whatever is missing.
     async fn look(&mut self) -> Result<(), Stop> {
         self.look_at = Instant::now() + jittered(self.settings.look_every);
-        let looked = self.read_state().await;
+        let looked = self.sync().await;
         self.settle(looked)
     }
 
-    async fn read_state(&mut self) -> Result<(), Trouble> {
-        let mut page = Page { cursor: None, limit: Some(PAGE) };
+    async fn sync(&mut self) -> Result<(), Trouble> {
         loop {
-            let listed = self.person.conversations(&page).await?;
-            for own in listed.items {
-                let id = own.conversation.id;
-                let joined = own.joined_seq;
-                let track = self.tracks.entry(id).or_insert_with(|| Track::after(joined));
-                track.heard = track.heard.max(own.conversation.last_seq);
-                self.tell(Update::Conversation(Box::new(own))).await?;
-                self.fetch(id, None).await?;
+            let told = self.ask().await?;
+            let more = told.more;
+            self.take(told).await?;
+            if !more {
+                return self.fetch_all().await;
             }
-            if listed.next_cursor.is_none() {
-                return Ok(());
-            }
-            page.cursor = listed.next_cursor;
         }
+    }
+
+    /// A cursor that serves no more, after a loss of the log, makes room for none: everything is told anew.
+    async fn ask(&mut self) -> Result<wire::Sync, Error> {
+        let told = self.person.sync(self.cursor.as_deref()).await;
+        match &told {
+            Err(error) if self.cursor.is_some() && matches!(error.code(), Some("gone" | "invalid_input")) => {
+                self.cursor = None;
+                self.person.sync(None).await
+            }
+            _ => told,
+        }
+    }
+
+    async fn take(&mut self, told: wire::Sync) -> Result<(), Stop> {
+        for own in told.conversations {
+            let joined = own.joined_seq;
+            let track = self.tracks.entry(own.conversation.id).or_insert_with(|| Track::after(joined));
+            track.heard = track.heard.max(own.conversation.last_seq);
+            self.tell(Update::Conversation(Box::new(own))).await?;
+        }
+        for message in told.messages {
+            // Those that were not handed on yet are fetched as they are.
+            if message.seq <= self.track(message.conversation_id).last {
+                self.tell(Update::Changed(Box::new(message))).await?;
+            }
+        }
+        self.cursor = Some(told.cursor);
+        Ok(())
+    }
+
+    /// What an earlier look could not fetch is still missing, though the cursor is behind it. One that has to wait holds up
+    /// no other.
+    async fn fetch_all(&mut self) -> Result<(), Trouble> {
+        let behind: Vec<Uuid> = self.tracks.iter().filter(|(_, track)| track.is_behind()).map(|(&id, _)| id).collect();
+        let mut fetched = Ok(());
+        for id in behind {
+            match self.fetch(id, None).await {
+                Err(Trouble::TooEarly) => fetched = Err(Trouble::TooEarly),
+                other => other?,
+            }
+        }
+        fetched
     }
 
     /// Fetches what a conversation lacks, up to what we heard of.

@@ -274,6 +274,7 @@ fn told(diary: &[Update]) -> String {
 fn line(update: &Update) -> String {
     match update {
         Update::Message(message) => format!("message {} {:?}", message.seq, text_of(message)),
+        Update::Changed(message) => format!("message {} is now {:?}", message.seq, text_of(message)),
         Update::Conversation(own) => {
             format!("conversation {} up to {}, {} unread", own.conversation.id, own.conversation.last_seq, own.unread)
         }

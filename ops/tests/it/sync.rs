@@ -1,10 +1,12 @@
 //! Sync's law, through the public door: what a client had at a cursor, with what sync told it and ranges of new messages,
 //! is what a fresh client reads. For everybody, those who left included, whatever they do at once and whatever dies.
 
+mod live;
+
 use crate::restart::BOUND;
 use natter_testkit::{
     Node, Options, Person, Stack, client,
-    client::{Error, Signed, rest::Range, wire},
+    client::{Error, Signed, follow::Update, rest::Range, wire},
     eventually, law,
 };
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
@@ -164,7 +166,6 @@ impl House {
         let mut dice = StdRng::seed_from_u64((round * 10 + index) as u64);
         for _ in 0..DEEDS {
             self.does_something(&self.people[index], &mut dice).await;
-            self.done.fetch_add(1, Ordering::SeqCst);
             if dice.random_range(0..4) == 0 {
                 // One that fails in the middle goes on from the last cursor that came.
                 let _ = replica.sync().await;
@@ -172,7 +173,28 @@ impl House {
         }
     }
 
+    /// Everybody does so much; nothing else happens here.
+    async fn everybody_acts(&self, seed: u64) {
+        let acts = self.people.iter().enumerate().map(async |(index, person)| {
+            let mut dice = StdRng::seed_from_u64(seed + index as u64);
+            for _ in 0..DEEDS {
+                self.does_something(person, &mut dice).await;
+            }
+        });
+        futures::future::join_all(acts).await;
+    }
+
+    /// While everybody is at it.
+    async fn are_in_the_middle(&self, before: usize) {
+        eventually("they are in the middle", BOUND, async || match self.done.load(Ordering::SeqCst) - before {
+            done if done > 2 * DEEDS => Ok(()),
+            done => Err(format!("{done} done")),
+        })
+        .await;
+    }
+
     async fn does_something(&self, person: &Person, dice: &mut StdRng) {
+        self.done.fetch_add(1, Ordering::SeqCst);
         let (me, one) = (person.client(), self.people.choose(dice).expect("four").id());
         let mine = match me.conversations(&client::rest::Page::default()).await {
             Ok(listed) => listed.items,
@@ -256,11 +278,7 @@ async fn what_a_device_had_and_what_sync_tells_is_what_a_fresh_one_reads() {
     for (round, killed) in reading.iter_mut().enumerate().take(ROUNDS) {
         let before = house.done.load(Ordering::SeqCst);
         let hurt = async {
-            eventually("they are in the middle", BOUND, async || match house.done.load(Ordering::SeqCst) - before {
-                done if done > 2 * DEEDS => Ok(()),
-                done => Err(format!("{done} done")),
-            })
-            .await;
+            house.are_in_the_middle(before).await;
             killed.kill().await;
             doors.kill().await;
             doors.restart().await;
@@ -283,15 +301,25 @@ async fn what_a_device_had_and_what_sync_tells_is_what_a_fresh_one_reads() {
 }
 
 /// Part by part, so that a difference can be read.
-#[track_caller]
-fn same(known: &Known, expected: &Known, who: &str) {
+fn difference(known: &Known, expected: &Known) -> Result<(), String> {
     for (place, message) in &expected.messages {
-        assert_eq!(known.messages.get(place), Some(message), "{who}: message {place:?}");
+        let held = known.messages.get(place);
+        if held != Some(message) {
+            return Err(format!("message {place:?}: {held:?}, not {message}"));
+        }
     }
     for (id, own) in &expected.conversations {
-        assert_eq!(known.conversations.get(id), Some(own), "{who}: conversation {id}");
+        let held = known.conversations.get(id);
+        if held != Some(own) {
+            return Err(format!("conversation {id}: {held:?}, not {own}"));
+        }
     }
-    assert_eq!(known, expected, "{who}");
+    if known == expected { Ok(()) } else { Err(format!("{known:?}, not {expected:?}")) }
+}
+
+#[track_caller]
+fn same(known: &Known, expected: &Known, who: &str) {
+    assert_eq!(difference(known, expected), Ok(()), "{who}");
 }
 
 #[tokio::test]
@@ -326,4 +354,31 @@ async fn much_comes_in_pages_and_a_cursor_is_its_owners() {
         socket.send(json!({"id": "bad", "op": "sync", "cursor": bad}).to_string()).await;
         socket.refused(&json!("bad"), 422, "invalid_input").await;
     }
+}
+
+/// Pushes never come, so that all is learnt by asking.
+#[tokio::test]
+async fn an_app_that_asks_again_is_told_what_changed_and_nothing_else() {
+    let stack = Stack::new().await;
+    let node = stack.node_with(Options::faults("edge.push=drop@1")).await;
+    let (alice, bob, carol) = (node.register("alice").await, node.register("bob").await, node.register("carol").await);
+    let (talk, idle) = (alice.befriends(&bob).await, alice.befriends(&carol).await);
+    let first = alice.says(&bob, "first").await.message_id;
+    alice.says(&carol, "idle").await;
+    law::projections_are_at_the_head(&stack).await;
+    alice.looks_every(std::time::Duration::from_millis(100)).await;
+    let mended = wire::Body::Text { text: "mended".to_owned() };
+    alice.client().edit(talk, first, &mended).await.expect("edit");
+    let is_mended = |update: &Update| match update {
+        Update::Changed(message) => (message.body.as_ref() == Some(&mended)).then_some(()),
+        _ => None,
+    };
+    alice.sees_that("the edit", is_mended).await;
+    bob.says(&alice, "second").await;
+    alice.sees("second").await;
+    let diary = alice.diary();
+    let told = |id: Uuid| {
+        diary.iter().filter(|it| matches!(it, Update::Conversation(own) if own.conversation.id == id)).count()
+    };
+    assert!(told(idle) == 1 && told(talk) > 1, "{} and {} times", told(idle), told(talk));
 }
