@@ -24,6 +24,7 @@ pub const POSTGRES: &[(i64, &str, &str)] = &[
     (13, "sync", include_str!("../postgres/0013_sync.sql")),
     (14, "aside", include_str!("../postgres/0014_aside.sql")),
     (15, "left", include_str!("../postgres/0015_left.sql")),
+    (16, "skipped", include_str!("../postgres/0016_skipped.sql")),
 ];
 
 /// Number, name and text of every file in `scylla/`; a test compares with the folder. They are applied by who has a

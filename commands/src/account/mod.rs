@@ -84,7 +84,7 @@ pub(crate) async fn find(commands: &Commands, login: &str) -> Result<Option<(Acc
     let Some(account_id) = holder else { return Ok(None) };
     let state = commands.dispatch.inspect::<Account>(account::address(account_id)).await?;
     Ok(match &*state {
-        account::State::Registered { password_hash, .. } => Some((account_id, password_hash.clone())),
+        account::State::Registered(person) => Some((account_id, person.password_hash.clone())),
         _ => None,
     })
 }
@@ -93,7 +93,7 @@ pub(crate) async fn find(commands: &Commands, login: &str) -> Result<Option<(Acc
 pub(crate) async fn require(commands: &Commands, account: AccountId) -> Result<(), Error> {
     let state = commands.dispatch.inspect::<Account>(account::address(account)).await?;
     match &*state {
-        account::State::Registered { .. } => Ok(()),
+        account::State::Registered(_) => Ok(()),
         _ => Err(Error::code(Code::NotFound, "there is no such account")),
     }
 }

@@ -152,7 +152,7 @@ impl Conversations<'_> {
             return Ok(Relation::Friend);
         }
         match &*dispatch.inspect::<Account>(account::address(other)).await? {
-            account::State::Registered { .. } => Ok(Relation::Stranger),
+            account::State::Registered(_) => Ok(Relation::Stranger),
             _ => Ok(Relation::Unknown),
         }
     }

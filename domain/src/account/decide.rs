@@ -62,8 +62,8 @@ fn start(
         State::Registering { username: u, nickname: n, password_hash: p, handles: h, .. } => {
             (u, n, p.as_str(), h.as_slice()) == (username, nickname, password_hash, handles)
         }
-        State::Registered { username: u, nickname: n, password_hash: p } => {
-            (u, n, p.as_str()) == (username, nickname, password_hash)
+        State::Registered(person) => {
+            (&person.username, &person.nickname, person.password_hash.as_str()) == (username, nickname, password_hash)
         }
     };
     if same { Ok(vec![]) } else { Err(Refusal::StartedOtherwise) }
@@ -71,7 +71,7 @@ fn start(
 
 fn complete(state: &State) -> Result<Vec<Event>, Refusal> {
     match state {
-        State::Registered { .. } => Ok(vec![]),
+        State::Registered(_) => Ok(vec![]),
         State::Unknown => Err(Refusal::NotFound),    // ACC-3
         State::Abandoned => Err(Refusal::Abandoned), // ACC-2
         State::Registering { .. } => Ok(vec![Event::Registered {}]),
@@ -81,8 +81,8 @@ fn complete(state: &State) -> Result<Vec<Event>, Refusal> {
 fn abandon(state: &State) -> Result<Vec<Event>, Refusal> {
     match state {
         State::Abandoned => Ok(vec![]),
-        State::Unknown => Err(Refusal::NotFound),                    // ACC-3
-        State::Registered { .. } => Err(Refusal::AlreadyRegistered), // ACC-2
+        State::Unknown => Err(Refusal::NotFound),                // ACC-3
+        State::Registered(_) => Err(Refusal::AlreadyRegistered), // ACC-2
         // ACC-4
         State::Registering { handles, .. } => Ok(vec![Event::RegistrationAbandoned { handles: handles.clone() }]),
     }

@@ -15,11 +15,13 @@
 mod command;
 mod decide;
 mod event;
+mod person;
 mod state;
 
 pub use command::Command;
 pub use decide::{Refusal, decide};
 pub use event::Event;
+pub use person::Person;
 pub use state::State;
 
 use crate::{AccountId, Address, Context, Decider, Noun};

@@ -1,6 +1,6 @@
 //! What we remember of an account.
 
-use super::Event;
+use super::{Event, Person};
 use crate::{HandleId, Sealed, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::mem;
@@ -18,11 +18,7 @@ pub enum State {
         handles: Vec<HandleId>,
         expires_at: Timestamp,
     },
-    Registered {
-        username: Sealed,
-        nickname: Sealed,
-        password_hash: String,
-    },
+    Registered(Person),
     /// Never came to be, never will.
     Abandoned,
 }
@@ -41,7 +37,7 @@ impl State {
                 }
             }
             (Self::Registering { username, nickname, password_hash, .. }, Event::Registered {}) => {
-                Self::Registered { username, nickname, password_hash }
+                Self::Registered(Person { username, nickname, password_hash })
             }
             (Self::Unknown | Self::Registering { .. }, Event::RegistrationAbandoned { .. }) => Self::Abandoned,
             (unmoved, _) => unmoved,

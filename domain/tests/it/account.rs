@@ -6,7 +6,7 @@ use crate::{
 };
 use natter_domain::{
     AccountId, Code, Decider, HandleId, Refusal as _,
-    account::{Account, Command, Event, Refusal, State, address},
+    account::{Account, Command, Event, Person, Refusal, State, address},
 };
 use proptest::{collection::vec, prelude::*};
 use uuid::Uuid;
@@ -113,8 +113,11 @@ fn a_registered_account_remembers_its_names_and_hash() {
     let mut state = State::default();
     Account::evolve(&mut state, &started());
     Account::evolve(&mut state, &Event::Registered {});
-    let registered =
-        State::Registered { username: sealed("alice"), nickname: sealed("Alice"), password_hash: "$argon2id$".into() };
+    let registered = State::Registered(Person {
+        username: sealed("alice"),
+        nickname: sealed("Alice"),
+        password_hash: "$argon2id$".into(),
+    });
     assert_eq!(state, registered);
 }
 

@@ -45,8 +45,8 @@ async fn no_stored_snapshot_holds_a_plain_text() {
     }
     // The name is there, for who has the key.
     let state = &snapshots[&("account".to_owned(), alice.account.to_string())].state;
-    let Ok(account::State::Registered { username, .. }) = serde_json::from_str(state) else { panic!("{state}") };
-    assert_eq!(Keyring::new(&[1; 32]).open_text(alice.account.0, &username).as_deref(), Some("alice"));
+    let Ok(account::State::Registered(person)) = serde_json::from_str(state) else { panic!("{state}") };
+    assert_eq!(Keyring::new(&[1; 32]).open_text(alice.account.0, &person.username).as_deref(), Some("alice"));
 }
 
 /// Waits until each has a snapshot of its newest event.
