@@ -95,7 +95,8 @@ async fn wrong_content_is_skipped_by_an_operator_only() {
         assert_eq!(operator(&world, name).await.retry(None).await.unwrap().left, 3);
         let skipper = operator(&world, name).await;
         let given_up = skipper.skippable(conversation.0).await.unwrap();
-        assert_eq!(given_up, aside[..1], "the first only");
+        let positions = |failures: &[Failure]| failures.iter().map(|one| one.position).collect::<Vec<_>>();
+        assert_eq!(positions(&given_up), positions(&aside[..1]), "the first only");
         let skipped = skipper.skip(&given_up).await.unwrap();
         assert_eq!((skipped.applied, skipped.left), (2, 0));
     }
