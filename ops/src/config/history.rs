@@ -108,6 +108,15 @@ impl HistoryArgs {
         })
     }
 
+    /// The same, on this node where none is named.
+    pub fn or_on(self, node: Option<&String>) -> Self {
+        if self.cql_nodes.trim().is_empty() {
+            self.on(node.map(std::slice::from_ref).unwrap_or_default())
+        } else {
+            self
+        }
+    }
+
     /// The same on these nodes; without any nothing is changed.
     pub fn on(mut self, nodes: &[String]) -> Self {
         if !nodes.is_empty() {

@@ -1,5 +1,6 @@
 //! What projectors have set aside. Whoever has it applied or gives it up says so in the log first, as an event.
 
+use crate::streams::Stores;
 use anyhow::{Context, Result};
 use clap::Args;
 use natter_commands::Projections;
@@ -7,7 +8,6 @@ use natter_domain::EventId;
 use natter_projections::generation::{self, Failure, Operator, Retried};
 use natter_streams::{
     Log, Node,
-    bus::Bus,
     feed::Feeds,
     lease::{self, Directory},
 };
@@ -17,8 +17,6 @@ use uuid::Uuid;
 
 #[derive(Args, Clone, Debug)]
 pub struct AskingArgs {
-    #[arg(long, env = "NATTER_NATS_URL", hide_env_values = true)]
-    nats_url: String,
     /// Who asks: written down for who audits the log
     #[arg(long, env = "USER", default_value = "unknown")]
     by: String,
@@ -45,17 +43,29 @@ pub async fn list(log: &Log) -> Result<ExitCode> {
     Ok(if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-pub async fn retry(log: &Log, operator: &Operator, aggregate: Option<Uuid>, asking: &AskingArgs) -> Result<ExitCode> {
+pub async fn retry(
+    stores: &Stores,
+    log: &Log,
+    operator: &Operator,
+    aggregate: Option<Uuid>,
+    asking: &AskingArgs,
+) -> Result<ExitCode> {
     let name = operator.projection().as_str();
-    written_down(log, asking, async |projections| projections.retry(name, aggregate, &asking.by).await).await?;
+    written_down(stores, log, async |projections| projections.retry(name, aggregate, &asking.by).await).await?;
     Ok(told(&operator.retry(aggregate).await?))
 }
 
-pub async fn skip(log: &Log, operator: &Operator, aggregate: Uuid, asking: &AskingArgs) -> Result<ExitCode> {
+pub async fn skip(
+    stores: &Stores,
+    log: &Log,
+    operator: &Operator,
+    aggregate: Uuid,
+    asking: &AskingArgs,
+) -> Result<ExitCode> {
     let name = operator.projection().as_str();
     let given_up = operator.skippable(aggregate).await?;
     let events = events(&given_up);
-    written_down(log, asking, async |projections| projections.skip(name, aggregate, events, &asking.by).await).await?;
+    written_down(stores, log, async |projections| projections.skip(name, aggregate, events, &asking.by).await).await?;
     Ok(told(&operator.skip(&given_up).await?))
 }
 
@@ -69,13 +79,13 @@ fn events(given_up: &[Failure]) -> Vec<EventId> {
 
 /// Asks the owner of the lane, as any node does.
 async fn written_down(
+    stores: &Stores,
     log: &Log,
-    asking: &AskingArgs,
     ask: impl AsyncFnOnce(&Projections) -> Result<(), natter_commands::Error>,
 ) -> Result<()> {
     let stop = CancellationToken::new();
     let _stopped = stop.clone().drop_guard();
-    let bus = Bus::connect(&asking.nats_url).await?;
+    let bus = stores.bus().await?;
     let directory = Directory::start(log, &bus, &stop).await?;
     let feeds = Feeds::start(log, &stop).await?;
     let node = Node::new("operator");

@@ -102,7 +102,11 @@ pub async fn projections(args: ProjectionsArgs) -> Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Failures => failures::list(&log).await,
-        Retry { name, aggregate, asking } => failures::retry(&log, &begin(&name).await?, aggregate, &asking).await,
-        Skip { name, aggregate, asking } => failures::skip(&log, &begin(&name).await?, aggregate, &asking).await,
+        Retry { name, aggregate, asking } => {
+            failures::retry(&args.stores, &log, &begin(&name).await?, aggregate, &asking).await
+        }
+        Skip { name, aggregate, asking } => {
+            failures::skip(&args.stores, &log, &begin(&name).await?, aggregate, &asking).await
+        }
     }
 }

@@ -105,6 +105,12 @@ pub async fn start(dir: &Path, shape: Shape, say: &Say) -> Result<Cassandra> {
     Ok(Cassandra { address: format!("127.0.0.1:{}", doors.native), process })
 }
 
+/// Of the server in data directory `dir`.
+pub fn address_of_last_start(dir: &Path) -> Option<String> {
+    let port = Ports::new(USUAL_PORT, &dir.join("cassandra")).remembered()?;
+    Some(format!("127.0.0.1:{port}"))
+}
+
 impl Cassandra {
     pub async fn stop(&self, say: &Say) -> Result<()> {
         say(&format!("cassandra    stopping ({})", self.address));

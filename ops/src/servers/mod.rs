@@ -234,6 +234,16 @@ pub fn database_url_of(dir: &Path) -> Option<String> {
     postgres::url_of_last_start(&dir.canonicalize().ok()?)
 }
 
+/// Of the private NATS, likewise.
+pub fn nats_url_of(dir: &Path) -> Option<String> {
+    nats::url_of_last_start(&dir.canonicalize().ok()?)
+}
+
+/// `host:port` of the private CQL server, likewise.
+pub fn cql_node_of(dir: &Path) -> Option<String> {
+    cassandra::address_of_last_start(&dir.canonicalize().ok()?)
+}
+
 /// Ends what a killed run left in `dir` and removes it, with what it kept elsewhere. `false`: somebody is using it.
 pub async fn remove(dir: &Path, say: &Say) -> Result<bool> {
     let Ok(lock) = Lock::take(dir) else { return Ok(false) };

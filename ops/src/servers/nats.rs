@@ -24,6 +24,8 @@ const USUAL_PORT: u16 = 14_222;
 const PATIENCE_TO_START: Duration = Duration::from_secs(120);
 const PATIENCE_TO_STOP: Duration = Duration::from_secs(30);
 const PROGRAMS: [&str; 1] = ["nats-server"];
+/// The user of a node.
+const NODE: &str = "natter";
 /// How many tests of one run can have an account of their own.
 pub const TEST_ACCOUNTS: usize = 512;
 
@@ -48,10 +50,21 @@ pub async fn start(dir: &Path, shape: Shape, say: &Say) -> Result<Nats> {
     let (process, port) = home.start(say).await?;
     let address = format!("127.0.0.1:{port}");
     let user = match shape {
-        Shape::Node => "natter",
+        Shape::Node => NODE,
         Shape::Tests => "t000",
     };
-    Ok(Nats { url: format!("nats://{user}:{password}@{address}"), address, password, process })
+    Ok(Nats { url: url(user, &password, port), address, password, process })
+}
+
+/// Of a node in data directory `dir`.
+pub fn url_of_last_start(dir: &Path) -> Option<String> {
+    let home = dir.join("nats");
+    let password = std::fs::read_to_string(home.join("password")).ok()?;
+    Some(url(NODE, password.trim(), Ports::new(USUAL_PORT, &home).remembered()?))
+}
+
+fn url(user: &str, password: &str, port: u16) -> String {
+    format!("nats://{user}:{password}@127.0.0.1:{port}")
 }
 
 impl Nats {

@@ -5,12 +5,15 @@ mod follow;
 mod repair;
 mod verify;
 
-use crate::config::{History, HistoryArgs};
-use anyhow::Result;
+use crate::{
+    config::{History, HistoryArgs},
+    servers,
+};
+use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
 use natter_streams::{Log, Placement, bus::Bus};
 use repair::Way;
-use std::process::ExitCode;
+use std::{path::PathBuf, process::ExitCode};
 
 #[derive(Args, Clone, Debug)]
 pub struct StreamsArgs {
@@ -25,16 +28,12 @@ enum StreamsCommand {
     Verify {
         #[command(flatten)]
         stores: Stores,
-        #[arg(long, env = "NATTER_NATS_URL", hide_env_values = true)]
-        nats_url: Option<String>,
     },
     /// Say of every lane whether PostgreSQL, its stream and all readers agree, what it means where they do not, and what
     /// mends it. Ends with 0 only where all is well
     Check {
         #[command(flatten)]
         stores: Stores,
-        #[arg(long, env = "NATTER_NATS_URL", hide_env_values = true)]
-        nats_url: String,
         /// One JSON object
         #[arg(long)]
         json: bool,
@@ -43,8 +42,6 @@ enum StreamsCommand {
     Repair {
         #[command(flatten)]
         stores: Stores,
-        #[arg(long, env = "NATTER_NATS_URL", hide_env_values = true)]
-        nats_url: String,
         // Views are built again after a declared loss.
         #[command(flatten)]
         history: HistoryArgs,
@@ -65,19 +62,22 @@ enum StreamsCommand {
     Follow {
         #[command(flatten)]
         stores: Stores,
-        #[arg(long, env = "NATTER_NATS_URL", hide_env_values = true)]
-        nats_url: String,
         /// From the first event on, not from now
         #[arg(long)]
         all: bool,
     },
 }
 
-/// The servers that hold the log.
+/// The servers that hold the log: those that are named, or the private ones of a data directory.
 #[derive(Args, Clone, Debug)]
 pub struct Stores {
     #[arg(long, env = "NATTER_DATABASE_URL", hide_env_values = true)]
-    pub database_url: String,
+    database_url: Option<String>,
+    #[arg(long, env = "NATTER_NATS_URL", hide_env_values = true)]
+    nats_url: Option<String>,
+    /// Whose private servers are meant where no database is named
+    #[arg(long, env = "NATTER_DATA_DIR", default_value = ".natter")]
+    data_dir: PathBuf,
     /// As `natter serve` is told
     #[arg(long, env = "NATTER_LANE_STORES", default_value = "", hide_env_values = true)]
     lane_stores: String,
@@ -85,38 +85,67 @@ pub struct Stores {
 
 impl Stores {
     pub async fn open(&self) -> Result<Log> {
-        Ok(Log::open(&Placement::parse(&self.database_url, &self.lane_stores)?, None).await?)
+        Ok(Log::open(&Placement::parse(&self.database_url()?, &self.lane_stores)?, None).await?)
+    }
+
+    pub async fn bus(&self) -> Result<Bus> {
+        let url = self.nats_url().context("NATTER_NATS_URL names no NATS server")?;
+        Ok(Bus::connect(&url).await?)
+    }
+
+    async fn bus_at_hand(&self) -> Result<Option<Bus>> {
+        if self.nats_url().is_none() { Ok(None) } else { self.bus().await.map(Some) }
+    }
+
+    fn database_url(&self) -> Result<String> {
+        let private = || servers::database_url_of(&self.data_dir);
+        given(&self.database_url).or_else(private).with_context(|| {
+            let dir = self.data_dir.display();
+            format!("NATTER_DATABASE_URL names no database, and {dir} (NATTER_DATA_DIR) has no private one")
+        })
+    }
+
+    /// A private one only beside a private database.
+    fn nats_url(&self) -> Option<String> {
+        let private = || self.is_private().then(|| servers::nats_url_of(&self.data_dir)).flatten();
+        given(&self.nats_url).or_else(private)
+    }
+
+    fn is_private(&self) -> bool {
+        given(&self.database_url).is_none()
     }
 
     /// Where the views of the log are.
     pub fn read_side(&self, history: &HistoryArgs) -> Result<natter_projections::Settings> {
-        let History { store, cluster } = history.history()?;
-        Ok(natter_projections::Settings { database_url: self.database_url.clone(), history: store, cluster })
+        let private = self.is_private().then(|| servers::cql_node_of(&self.data_dir)).flatten();
+        let History { store, cluster } = history.clone().or_on(private.as_ref()).history()?;
+        Ok(natter_projections::Settings { database_url: self.database_url()?, history: store, cluster })
     }
+}
+
+/// An empty variable names nothing.
+fn given(text: &Option<String>) -> Option<String> {
+    text.clone().filter(|text| !text.is_empty())
 }
 
 pub async fn streams(args: StreamsArgs) -> Result<ExitCode> {
     match args.command {
-        StreamsCommand::Verify { stores, nats_url } => {
-            let log = stores.open().await?;
-            let bus = match nats_url {
-                Some(url) => Some(Bus::connect(&url).await?),
-                None => None,
-            };
+        StreamsCommand::Verify { stores } => {
+            let (log, bus) = (stores.open().await?, stores.bus_at_hand().await?);
             verify::verify(&log, bus.as_ref()).await
         }
-        StreamsCommand::Check { stores, nats_url, json } => {
-            let (log, bus) = (stores.open().await?, Bus::connect(&nats_url).await?);
+        StreamsCommand::Check { stores, json } => {
+            let (log, bus) = (stores.open().await?, stores.bus().await?);
             check::check(&log, &bus, json).await
         }
-        StreamsCommand::Repair { stores, nats_url, history, lane, import, declare_loss, even_if_well } => {
-            let (log, bus) = (stores.open().await?, Bus::connect(&nats_url).await?);
+        StreamsCommand::Repair { stores, history, lane, import, declare_loss, even_if_well } => {
+            let (log, bus) = (stores.open().await?, stores.bus().await?);
             let way = import.then_some(Way::Import).or(declare_loss.then_some(Way::DeclareLoss { even_if_well }));
             let settings = stores.read_side(&history)?;
             repair::repair(&log, &bus, &settings, &repair::chosen(&log, &lane)?, way).await
         }
-        StreamsCommand::Follow { stores, nats_url, all } => {
-            let (log, bus) = (stores.open().await?, Bus::connect(&nats_url).await?);
+        StreamsCommand::Follow { stores, all } => {
+            let (log, bus) = (stores.open().await?, stores.bus().await?);
             follow::follow(&log, &bus, all).await
         }
     }
