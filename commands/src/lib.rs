@@ -37,21 +37,22 @@ mod store;
 mod timer;
 mod worker;
 
+pub use account::Accounts;
 pub use conversation::{Conversations, Joined, Opened, Sent, Started};
 pub use dispatch::Pending;
 pub use error::Error;
-pub use friendship::{Accepted, Friendships, Requested};
+pub use friendship::{Accepted, Friendships, Requested, Through};
 pub use inbox::{Advanced, Inboxes};
 pub use message::{Messages, Named};
 pub use password::Cost;
 pub use projection::Projections;
 pub use reaction::{Reaction, Reactions};
-pub use session::{Device, Registration, Sessions, SignedIn};
+pub use session::{Device, Ended, Origin, Registration, Sessions, SignedIn};
 
 use dispatch::Dispatch;
 use lane::Owner;
 use message::Births;
-use natter_domain::{AccountId, SessionId};
+use natter_domain::{AccountId, SessionId, account::Policy};
 use natter_streams::{
     feed::Feeds,
     keyring::Keyring,
@@ -79,6 +80,8 @@ pub struct Keyed {
 
 pub struct Settings {
     pub password_cost: Cost,
+    /// How many sessions a person may have.
+    pub session_policy: Policy,
     /// Whether this process takes lanes. Without, all of its commands go to nodes that do.
     pub owns_lanes: bool,
     /// Whether its lanes' streams are filled. Without, nobody elsewhere reads what is committed: for measuring only.
@@ -92,6 +95,7 @@ pub struct Commands {
     births: Births,
     keyring: Arc<Keyring>,
     passwords: Passwords,
+    session_policy: Policy,
 }
 
 impl Commands {
@@ -118,11 +122,16 @@ impl Commands {
             tasks.spawn(lease::keep(context, Share::Lanes, move |lease| owner.clone().serve(lease), stop.clone()));
         }
         tasks.close();
-        (Self { dispatch, births, keyring, passwords: Passwords::new(settings.password_cost) }, tasks)
+        let (passwords, session_policy) = (Passwords::new(settings.password_cost), settings.session_policy);
+        (Self { dispatch, births, keyring, passwords, session_policy }, tasks)
     }
 
     pub fn session(&self) -> Sessions<'_> {
         Sessions(self)
+    }
+
+    pub fn account(&self) -> Accounts<'_> {
+        Accounts(self)
     }
 
     pub fn friendship(&self) -> Friendships<'_> {

@@ -61,10 +61,20 @@ impl Passwords {
         .await?
     }
 
+    /// Whether the hash was made with the parameters of today.
+    pub fn is_current(&self, stored: &str) -> bool {
+        let params = PasswordHash::new(stored).ok().and_then(|hash| Params::try_from(&hash).ok());
+        params.is_some_and(|params| cost_of(&params) == cost_of(self.argon2.params()))
+    }
+
     async fn away<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
         let _permit = self.at_once.clone().acquire_owned().await.map_err(Error::failed("wait for a core"))?;
         tokio::task::spawn_blocking(work).await.map_err(Error::failed("hash a password"))
     }
+}
+
+fn cost_of(params: &Params) -> (u32, u32, u32) {
+    (params.m_cost(), params.t_cost(), params.p_cost())
 }
 
 fn hash(argon2: &Argon2<'_>, password: &str) -> Result<String, Error> {
@@ -78,6 +88,16 @@ fn unreadable(error: &impl ToString) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_hash_is_current_for_the_cost_that_made_it() {
+        let (cheap, standard) = (Passwords::new(Cost::Cheap), Passwords::new(Cost::Standard));
+        let hash = cheap.hash("correct horse".into()).await.unwrap();
+        assert!(cheap.is_current(&hash));
+        assert!(!standard.is_current(&hash));
+        assert!(!cheap.is_current("no hash"));
+        assert!(standard.matches("correct horse".into(), Some(hash)).await.unwrap(), "it is compared as it was made");
+    }
 
     #[tokio::test]
     async fn a_password_matches_its_own_hash_only() {

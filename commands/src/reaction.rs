@@ -6,6 +6,7 @@ use crate::{
     account::process::ReleasesHandles,
     friendship::process::OpensConversation,
     process::{self, Around, Process},
+    session::process::KeepsSessions,
     timer,
 };
 use natter_streams::{
@@ -23,18 +24,21 @@ pub enum Reaction {
     OpensConversation,
     /// A registration that came to nothing gives its names back.
     ReleasesHandles,
+    /// What an account has ended is revoked; what ended by itself its account forgets.
+    KeepsSessions,
     /// What is due is done.
     Timers,
 }
 
 impl Reaction {
-    pub const ALL: [Self; 3] = [Self::OpensConversation, Self::ReleasesHandles, Self::Timers];
+    pub const ALL: [Self; 4] = [Self::OpensConversation, Self::ReleasesHandles, Self::KeepsSessions, Self::Timers];
 
     /// The name in checkpoints, leases and metrics.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::OpensConversation => OpensConversation::NAME,
             Self::ReleasesHandles => ReleasesHandles::NAME,
+            Self::KeepsSessions => KeepsSessions::NAME,
             Self::Timers => timer::NAME,
         }
     }
@@ -68,6 +72,7 @@ impl Reactions {
         match reaction {
             Reaction::OpensConversation => process::run::<OpensConversation>(self.around, lane, stop).await,
             Reaction::ReleasesHandles => process::run::<ReleasesHandles>(self.around, lane, stop).await,
+            Reaction::KeepsSessions => process::run::<KeepsSessions>(self.around, lane, stop).await,
             Reaction::Timers => timer::run(self.around, self.clock, lane, stop).await,
         }
     }

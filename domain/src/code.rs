@@ -25,6 +25,7 @@ codes! {
     WrongCredentials = "wrong_credentials",
     Forbidden = "forbidden",
     NotFriends = "not_friends",
+    RequestsNotTaken = "requests_not_taken",
     ConversationClosed = "conversation_closed",
     NotAMember = "not_a_member",
     NotAllowed = "not_allowed",

@@ -13,6 +13,20 @@ pub const PASSWORD_MIN: usize = 8;
 pub const PASSWORD_MAX: usize = 256;
 pub const NICKNAME_MIN: usize = 1;
 pub const NICKNAME_MAX: usize = 64;
+pub const SIGNATURE_MAX: usize = 200;
+pub const GENDER_MAX: usize = 32;
+pub const REGION_MAX: usize = 64;
+pub const BIRTHDAY_YEAR_MIN: i32 = 1_880;
+/// Custom fields of a profile.
+pub const CUSTOM_FIELDS_MAX: usize = 16;
+pub const CUSTOM_KEY_MAX: usize = 32;
+pub const CUSTOM_VALUE_MAX: usize = 256;
+/// Characters that a user name is looked for by, at least.
+pub const NAME_PREFIX_MIN: usize = 3;
+/// Characters of what accounts are looked for by, at most: those of the longest e-mail address.
+pub const QUERY_MAX: usize = 254;
+/// Characters of a normalised user name that are told apart while it is typed.
+pub const NAME_PREFIX_MAX: usize = 50;
 pub const GROUP_NAME_MIN: usize = 1;
 pub const GROUP_NAME_MAX: usize = 100;
 pub const REQUEST_MESSAGE_MAX: usize = 200;
@@ -22,6 +36,9 @@ pub const TEXT_MAX_BYTES: usize = 16_384;
 pub const EMOJI_MAX_BYTES: usize = 32;
 /// Kinds of reactions on one message.
 pub const REACTION_KINDS_MAX: usize = 50;
+
+/// Sessions of one person; the oldest goes where one more comes.
+pub const SESSIONS_MAX: usize = 100;
 
 /// Cursors in one inbox event, so that it stays well below the largest event a lane takes (512 KiB).
 pub const CURSORS_PER_EVENT: usize = 1_000;

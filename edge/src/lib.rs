@@ -33,6 +33,11 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 pub use http::router::description;
 pub use system::Readiness;
 
+/// Every op of a WebSocket frame that is understood.
+pub fn ops() -> &'static [&'static str] {
+    &socket::frame::Op::NAMES
+}
+
 /// What the doors open on.
 pub struct Doors {
     pub commands: Commands,

@@ -1,6 +1,6 @@
 //! How connections are taken and let go. `axum::serve` knows no slow clients and no `TCP_NODELAY`; hyper does.
 
-use crate::Error;
+use crate::{Error, http::peer::Connected};
 use axum::{Router, extract::Request};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
@@ -38,8 +38,8 @@ pub async fn run(listener: TcpListener, router: Router, end: End) -> Result<(), 
     let (connections, stop, cut) = (TaskTracker::new(), end.stop.clone(), CancellationToken::new());
     tokio::spawn(stop.clone().run_until_cancelled_owned(upkeep()));
     let builder = Arc::new(builder());
-    while let Some(stream) = stop.run_until_cancelled(accept(&listener)).await {
-        let connection = serve(builder.clone(), stream?, router.clone(), stop.clone(), cut.clone());
+    while let Some(accepted) = stop.run_until_cancelled(accept(&listener)).await {
+        let connection = serve(builder.clone(), accepted?, router.clone(), stop.clone(), cut.clone());
         connections.spawn(connection);
     }
     drop(listener);
@@ -56,13 +56,13 @@ fn builder() -> Builder<TokioExecutor> {
 }
 
 /// The next connection. A client that is gone already, or a moment without file descriptors, ends nothing.
-async fn accept(listener: &TcpListener) -> Result<TcpStream, Error> {
+async fn accept(listener: &TcpListener) -> Result<(TcpStream, Connected), Error> {
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => {
+            Ok((stream, peer)) => {
                 // Frames are small and wanted now.
                 let _ = stream.set_nodelay(true);
-                return Ok(stream);
+                return Ok((stream, Connected(peer.ip())));
             }
             Err(error) if is_of_the_client(&error) => {}
             Err(error) if is_passing(&error) => {
@@ -87,15 +87,16 @@ fn is_passing(error: &io::Error) -> bool {
 
 async fn serve(
     builder: Arc<Builder<TokioExecutor>>,
-    stream: TcpStream,
+    (stream, peer): (TcpStream, Connected),
     router: Router,
     stop: CancellationToken,
     cut: CancellationToken,
 ) {
     let asked = CancellationToken::new();
     let mark = asked.clone();
-    let service = TowerToHyperService::new(router.map_request(move |request: Request<hyper::body::Incoming>| {
+    let service = TowerToHyperService::new(router.map_request(move |mut request: Request<hyper::body::Incoming>| {
         mark.cancel();
+        request.extensions_mut().insert(peer);
         request
     }));
     let mut connection = std::pin::pin!(builder.serve_connection_with_upgrades(TokioIo::new(stream), service));

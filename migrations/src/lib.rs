@@ -25,6 +25,8 @@ pub const POSTGRES: &[(i64, &str, &str)] = &[
     (14, "aside", include_str!("../postgres/0014_aside.sql")),
     (15, "left", include_str!("../postgres/0015_left.sql")),
     (16, "skipped", include_str!("../postgres/0016_skipped.sql")),
+    (17, "session", include_str!("../postgres/0017_session.sql")),
+    (18, "profile", include_str!("../postgres/0018_profile.sql")),
 ];
 
 /// Number, name and text of every file in `scylla/`; a test compares with the folder. They are applied by who has a

@@ -7,6 +7,7 @@ pub use history::{History, HistoryArgs, Store};
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use natter_commands::Cost;
+use natter_domain::account::Policy;
 use natter_streams::lease;
 use std::{
     fs::OpenOptions,
@@ -49,6 +50,9 @@ pub struct Settings {
     /// What hashing a password costs: `cheap` is for tests only.
     #[arg(long, env = "NATTER_ARGON2", default_value = "standard", value_parser = cost)]
     pub argon2: Cost,
+    /// Sessions of one person: `many`, `max:N`, or one per `platform`. The newest wins; the older one is revoked.
+    #[arg(long, env = "NATTER_SESSIONS", default_value = "many", value_parser = session_policy)]
+    pub sessions: Policy,
     /// Milliseconds between the pings of a WebSocket.
     #[arg(long, env = "NATTER_HEARTBEAT_MS", default_value = "25000", value_parser = millis)]
     pub heartbeat: Duration,
@@ -91,6 +95,17 @@ fn cost(text: &str) -> Result<Cost> {
         "standard" => Ok(Cost::Standard),
         "cheap" => Ok(Cost::Cheap),
         _ => bail!("`standard` or `cheap`"),
+    }
+}
+
+fn session_policy(text: &str) -> Result<Policy> {
+    match text {
+        "many" => Ok(Policy::Many),
+        "platform" => Ok(Policy::Platform),
+        _ => match text.strip_prefix("max:").map(str::parse) {
+            Some(Ok(most @ 1..=100)) => Ok(Policy::Max(most)),
+            _ => bail!("`many`, `platform`, or `max:` and 1 to 100"),
+        },
     }
 }
 
@@ -141,6 +156,7 @@ impl Settings {
             lanes: None,
             lane_stores: String::new(),
             argon2: Cost::Standard,
+            sessions: Policy::Many,
             heartbeat: Duration::from_secs(25),
             limits: "standard".to_owned(),
             history: HistoryArgs::default(),

@@ -94,7 +94,8 @@ impl Process {
 
     fn start_commands(&mut self, settings: &Settings, feeds: Feeds, stop: &CancellationToken) {
         let owns_lanes = settings.has(Role::Commands);
-        let command_settings = natter_commands::Settings { password_cost: settings.argon2, owns_lanes, relays: true };
+        let (password_cost, session_policy) = (settings.argon2, settings.sessions);
+        let command_settings = natter_commands::Settings { password_cost, session_policy, owns_lanes, relays: true };
         let (commands, tasks) =
             Commands::start(self.leases.clone(), feeds.clone(), self.keyring.clone(), &command_settings, stop);
         self.commands = Some(commands.clone());

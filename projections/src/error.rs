@@ -38,6 +38,8 @@ pub enum Error {
     Frame(#[source] serde_json::Error),
     #[error(transparent)]
     Shared(std::sync::Arc<Self>),
+    #[error("read or write settings as JSON")]
+    Settings(#[source] serde_json::Error),
     #[error("a query ended without an answer")]
     Unanswered,
     /// What an operator asked of a generation cannot be, and why.

@@ -5,7 +5,7 @@ use chacha20poly1305::{
     KeyInit, XChaCha20Poly1305,
     aead::{Aead, AeadInOut, Payload},
 };
-use natter_domain::{HandleId, KeyId, Sealed};
+use natter_domain::{HandleId, KeyId, Sealed, Timestamp};
 use std::fmt;
 use uuid::Uuid;
 
@@ -20,6 +20,12 @@ pub struct Keyring {
     fingerprints: [u8; 32],
     refresh_tokens: [u8; 32],
     access_tokens: [u8; 32],
+}
+
+/// Which key signs access tokens at that moment: each signs for thirty days.
+pub fn access_token_key(now: Timestamp) -> u64 {
+    const TERM_MILLIS: u64 = 30 * 24 * 60 * 60 * 1000;
+    u64::try_from(now.as_millis()).unwrap_or_default() / TERM_MILLIS
 }
 
 impl fmt::Debug for Keyring {
@@ -92,9 +98,9 @@ impl Keyring {
         self.fingerprint(b"this installation's key")
     }
 
-    /// The seed of the Ed25519 key that signs access tokens.
-    pub fn access_token_seed(&self) -> &[u8; 32] {
-        &self.access_tokens
+    /// The seed of the Ed25519 key of that number, one of those that sign access tokens.
+    pub fn access_token_seed(&self, number: u64) -> [u8; 32] {
+        *blake3::keyed_hash(&self.access_tokens, &number.to_le_bytes()).as_bytes()
     }
 }
 
@@ -110,6 +116,21 @@ mod tests {
         assert_eq!(keyring.open_text(alice, &sealed).as_deref(), Some("hello"));
         assert_eq!(keyring.open(bob, &sealed), None);
         assert_eq!(Keyring::new(&[8; 32]).open(alice, &sealed), None);
+    }
+
+    #[test]
+    fn each_number_has_a_seed_of_its_own() {
+        let keyring = Keyring::new(&[7; 32]);
+        assert_eq!(keyring.access_token_seed(1), Keyring::new(&[7; 32]).access_token_seed(1));
+        assert_ne!(keyring.access_token_seed(1), keyring.access_token_seed(2));
+        assert_ne!(keyring.access_token_seed(1), Keyring::new(&[8; 32]).access_token_seed(1));
+    }
+
+    #[test]
+    fn a_key_signs_for_thirty_days() {
+        let day = |number: i64| Timestamp::from_millis(number * 86_400_000);
+        assert_eq!((access_token_key(day(0)), access_token_key(day(29)), access_token_key(day(30))), (0, 0, 1));
+        assert_eq!(access_token_key(day(-1)), 0);
     }
 
     #[test]

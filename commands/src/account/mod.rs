@@ -4,8 +4,12 @@
 //! A registration that was begun and not completed is abandoned when its time is over ([`timer`]), and what was
 //! abandoned gives its handles back ([`process`]).
 
+pub(crate) mod password;
 pub(crate) mod process;
+mod profile;
 pub(crate) mod timer;
+
+pub use profile::Accounts;
 
 use crate::{Commands, dispatch::Outcome, error::Error};
 use natter_domain::{
@@ -15,6 +19,7 @@ use natter_domain::{
     limit,
 };
 use natter_streams::{Positions, fault, id};
+use password::Found;
 
 /// The kind of the handle that a user name is.
 pub(crate) const USERNAME: &str = "username";
@@ -34,6 +39,7 @@ pub(crate) async fn register(
         nickname: commands.keyring.seal(account_id.0, nickname.as_bytes()),
         password_hash: commands.passwords.hash(password).await?,
         handles: vec![handle],
+        prefixes: profile::prefixes(&commands.keyring, username),
     };
     let started = decide(commands, account_id, start).await?;
     let until = claimed_until(&started)?;
@@ -76,24 +82,21 @@ async fn decide(commands: &Commands, account: AccountId, command: account::Comma
     commands.dispatch.execute::<Account>(account::address(account), None, None, command).await
 }
 
-/// The password hash of a registered account that has this user name.
-pub(crate) async fn find(commands: &Commands, login: &str) -> Result<Option<(AccountId, String)>, Error> {
+/// The registered account that has this user name.
+pub(crate) async fn find(commands: &Commands, login: &str) -> Result<Option<Found>, Error> {
     let Ok(username) = Username::parse(login) else { return Ok(None) };
     let handle = commands.keyring.handle(USERNAME, &username.normalised());
     let holder = commands.dispatch.inspect::<Handle>(handle::address(handle)).await?.holder;
     let Some(account_id) = holder else { return Ok(None) };
     let state = commands.dispatch.inspect::<Account>(account::address(account_id)).await?;
-    Ok(match &*state {
-        account::State::Registered(person) => Some((account_id, person.password_hash.clone())),
-        _ => None,
-    })
+    Ok(Found::of(account_id, &state))
 }
 
 /// Refuses with `not_found` where there is no such account.
-pub(crate) async fn require(commands: &Commands, account: AccountId) -> Result<(), Error> {
+pub(crate) async fn require(commands: &Commands, account: AccountId) -> Result<account::Person, Error> {
     let state = commands.dispatch.inspect::<Account>(account::address(account)).await?;
     match &*state {
-        account::State::Registered(_) => Ok(()),
+        account::State::Registered(person) => Ok(person.clone()),
         _ => Err(Error::code(Code::NotFound, "there is no such account")),
     }
 }

@@ -2,6 +2,9 @@
 //! until that is durable too, and should this process die in between, [`process`] completes it.
 
 pub(crate) mod process;
+mod taken;
+
+pub use taken::Through;
 
 use crate::{Commands, Keyed, account, conversation, dispatch::Outcome, error::Error, keys::Key};
 use natter_domain::{
@@ -29,11 +32,23 @@ pub struct Friendships<'a>(pub(crate) &'a Commands);
 
 impl Friendships<'_> {
     pub async fn request(&self, by: Keyed, to: AccountId, message: Option<String>) -> Result<Requested, Error> {
+        self.request_through(by, to, message, &Through::default()).await
+    }
+
+    /// [`Self::request`] of somebody who may need to be known to the other one in some way.
+    pub async fn request_through(
+        &self,
+        by: Keyed,
+        to: AccountId,
+        message: Option<String>,
+        through: &Through,
+    ) -> Result<Requested, Error> {
         let from = by.caller.account;
         if from == to {
             return Err(Error::code(Code::SelfNotAllowed, "a friend request to oneself"));
         }
-        account::require(self.0, to).await?;
+        let settings = account::require(self.0, to).await?.settings;
+        let is_taken = taken::is_taken(self.0, &settings, from, to, through).await?;
         let friendship_id = FriendshipId::of(from, to);
         let content = format!("request {to} {}", message.as_deref().unwrap_or_default());
         let command = friendship::Command::Request {
@@ -41,6 +56,7 @@ impl Friendships<'_> {
             from,
             to,
             message: message.map(|message| self.0.keyring.seal(friendship_id.0, message.as_bytes())),
+            is_taken,
             conversation_id: ConversationId(id::new()),
         };
         let outcome = self.decide(by, friendship_id, command, &content).await?;

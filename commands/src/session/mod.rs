@@ -1,14 +1,24 @@
-//! Signing in and staying so: register, login, refresh, log out.
+//! Signing in and staying so: register, login, refresh; and ending it: log out, end one or all others.
+//!
+//! A session is let in by its account before it opens ([`open`]), so that what ends all of a person's sessions misses
+//! none ([`ends`], and [`process`] where this process died in between).
 
+mod ends;
+mod open;
+pub(crate) mod process;
 mod token;
 
 use crate::{Caller, Commands, account, error::Error};
 use natter_domain::{
     AccountId, Code, Nickname, Password, SessionId, Username, limit,
-    session::{self, Event, Reason, Session},
+    session::{self, Event, Session},
 };
-use natter_streams::{Positions, clock, id};
+use natter_streams::{Positions, clock};
+use open::Opening;
+use std::net::IpAddr;
 use token::RefreshToken;
+
+pub use ends::Ended;
 
 /// What a device says of itself.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -17,11 +27,18 @@ pub struct Device {
     pub platform: Option<String>,
 }
 
+/// Where somebody signs in from.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Origin {
+    pub device: Option<Device>,
+    pub address: Option<IpAddr>,
+}
+
 pub struct Registration {
     pub username: Username,
     pub password: Password,
     pub nickname: Option<Nickname>,
-    pub device: Option<Device>,
+    pub origin: Origin,
 }
 
 /// An open session and the refresh token that keeps it so.
@@ -37,27 +54,29 @@ pub struct Sessions<'a>(pub(crate) &'a Commands);
 
 impl Sessions<'_> {
     pub async fn register(&self, registration: Registration) -> Result<SignedIn, Error> {
-        let Registration { username, password, nickname, device } = registration;
+        let Registration { username, password, nickname, origin } = registration;
         let password = password.as_str().to_owned();
         let (account_id, positions) = account::register(self.0, &username, nickname.as_ref(), password).await?;
-        let mut signed_in = self.open(account_id, device).await?;
+        let mut signed_in = self.open(Opening { account_id, checked: None, origin }).await?;
         signed_in.positions.merge(&positions);
         Ok(signed_in)
     }
 
     /// `wrong_credentials` whether the name is unknown or the password wrong, after the same work.
-    pub async fn login(&self, login: &str, password: &str, device: Option<Device>) -> Result<SignedIn, Error> {
+    pub async fn login(&self, login: &str, password: &str, origin: Origin) -> Result<SignedIn, Error> {
         let found = account::find(self.0, login).await?;
-        let (account_id, stored) = found.unzip();
-        let matches = self.0.passwords.matches(password.to_owned(), stored).await?;
-        match account_id.filter(|_| matches) {
-            Some(account_id) => self.open(account_id, device).await,
-            None => Err(Error::code(Code::WrongCredentials, "the login or the password is wrong")),
-        }
+        let known = account::password::check(self.0, found, password).await?;
+        let Some(known) = known else {
+            return Err(Error::code(Code::WrongCredentials, "the login or the password is wrong"));
+        };
+        let opening = Opening { account_id: known.account_id, checked: Some(known.credentials), origin };
+        let signed_in = self.open(opening).await?;
+        account::password::renew(self.0, &known, password).await;
+        Ok(signed_in)
     }
 
     /// Exchanges a refresh token for the next. One that was exchanged before ends the session.
-    pub async fn refresh(&self, refresh_token: &str) -> Result<SignedIn, Error> {
+    pub async fn refresh(&self, refresh_token: &str, from: Option<IpAddr>) -> Result<SignedIn, Error> {
         let refused = || Error::code(Code::Unauthenticated, "this refresh token does not work");
         let token = RefreshToken::parse(refresh_token, &self.0.keyring).ok_or_else(refused)?;
         let next = token.next(&self.0.keyring);
@@ -66,6 +85,7 @@ impl Sessions<'_> {
             presented_hash: token.hash(),
             next_hash: next.hash(),
             expires_at: clock::now() + limit::REFRESH_TOKEN_LIFETIME,
+            address: self.sealed(token.account, from),
         };
         let address = session::address(token.account, token.session);
         let outcome = self.0.dispatch.execute::<Session>(address, None, None, command).await?;
@@ -75,26 +95,10 @@ impl Sessions<'_> {
         }
     }
 
-    pub async fn logout(&self, caller: Caller) -> Result<Positions, Error> {
-        let address = session::address(caller.account, caller.session);
-        let command = session::Command::Revoke { reason: Reason::LoggedOut };
-        Ok(self.0.dispatch.execute::<Session>(address, Some(caller), None, command).await?.positions)
-    }
-
-    async fn open(&self, account_id: AccountId, device: Option<Device>) -> Result<SignedIn, Error> {
-        let token = RefreshToken::first(account_id, SessionId(id::new()), &self.0.keyring);
-        let command = session::Command::Open {
-            account_id,
-            device: device.map(|device| session::Device {
-                name: device.name.map(|name| self.0.keyring.seal(account_id.0, name.as_bytes())),
-                platform: device.platform,
-            }),
-            refresh_hash: token.hash(),
-            expires_at: clock::now() + limit::REFRESH_TOKEN_LIFETIME,
-        };
-        let address = session::address(account_id, token.session);
-        let outcome = self.0.dispatch.execute::<Session>(address, None, None, command).await?;
-        Ok(signed_in(&token, outcome.positions))
+    /// Another password for the caller's account; every other session ends.
+    pub async fn change_password(&self, caller: Caller, old: &str, new: &Password) -> Result<Ended, Error> {
+        let changed = account::password::change(self.0, caller, old, new).await?;
+        self.revoke(caller.account, changed).await
     }
 }
 

@@ -1,8 +1,9 @@
 //! People without doors: they speak to [`Commands`] directly. And ways to break what lies under it.
 
 use natter_commands::{
-    Accepted, Caller, Commands, Cost, Error, Keyed, Pending, Reactions, Registration, Sent, Settings, SignedIn,
+    Accepted, Caller, Commands, Cost, Error, Keyed, Origin, Pending, Reactions, Registration, Sent, Settings, SignedIn,
 };
+use natter_domain::account::Policy;
 use natter_domain::{
     AccountId, Address, Code, ConversationId, FriendshipId, MessageId, Password, Username,
     conversation::{self, Event},
@@ -75,7 +76,7 @@ impl Node {
         let (node, settings) = (natter_streams::Node::new(name), lease::Settings::default());
         let context = lease::Context { log: log.clone(), bus, node, settings, directory };
         let feeds = Feeds::start(&log, &stop).await.expect("read the heads");
-        let settings = Settings { password_cost: Cost::Cheap, owns_lanes, relays: true };
+        let settings = Settings { password_cost: Cost::Cheap, session_policy: Policy::Many, owns_lanes, relays: true };
         let keyring = Arc::new(Keyring::new(&[1; 32]));
         let (commands, tasks) = Commands::start(context.clone(), feeds.clone(), keyring, &settings, &stop);
         let reactions = TaskTracker::new();
@@ -110,7 +111,10 @@ impl Node {
     pub async fn register(&self, name: &str) -> Result<SignedIn, Error> {
         let username = Username::parse(name).expect("a user name");
         let password = Password::parse(PASSWORD).expect("a password");
-        self.commands.session().register(Registration { username, password, nickname: None, device: None }).await
+        self.commands
+            .session()
+            .register(Registration { username, password, nickname: None, origin: Origin::default() })
+            .await
     }
 
     pub async fn person(&self, name: &str) -> Caller {

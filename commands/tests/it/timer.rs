@@ -3,7 +3,7 @@
 use crate::support::{
     AFTER_A_LOSS, Elsewhere, LANES, Node, PASSWORD, checkpoint, code, draft, eventually, sql, wrote_and_died,
 };
-use natter_commands::Reaction;
+use natter_commands::{Origin, Reaction};
 use natter_domain::{AccountId, Code, HandleId, Timestamp, account, handle, limit};
 use natter_streams::{
     Draft, Lane, Lanes, Record,
@@ -102,6 +102,7 @@ impl Unfinished {
             password_hash: String::new(),
             handles: vec![self.handle],
             expires_at: self.expires_at,
+            prefixes: vec![],
         };
         let claimed = handle::Event::Claimed { by: self.account };
         vec![draft(account::address(self.account), 1, &started), draft(handle::address(self.handle), 1, &claimed)]
@@ -261,7 +262,7 @@ async fn the_name_of_a_registration_that_died_goes_to_who_wants_it_next() {
     let alice =
         eventually("the name is free", async || node.register("alice").await.map_err(|it| it.to_string())).await;
     assert_ne!(alice.account_id, unfinished.account);
-    let signed_in = node.commands.session().login("alice", PASSWORD, None).await.expect("it is hers");
+    let signed_in = node.commands.session().login("alice", PASSWORD, Origin::default()).await.expect("it is hers");
     assert_eq!(signed_in.account_id, alice.account_id);
     unfinished.is_abandoned_once(&node).await;
 }
@@ -286,7 +287,7 @@ async fn a_registration_that_completes_keeps_its_name() {
     let events = node.events(lane).await;
     assert!(events.iter().all(|event| event.event_type != "registration_abandoned"));
     assert_eq!(code(node.register("alice").await), Code::NameTaken);
-    let signed_in = node.commands.session().login("alice", PASSWORD, None).await.expect("it is hers");
+    let signed_in = node.commands.session().login("alice", PASSWORD, Origin::default()).await.expect("it is hers");
     assert_eq!(signed_in.account_id, alice.account_id);
 }
 

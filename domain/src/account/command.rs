@@ -1,6 +1,7 @@
 //! What may be asked of an account. Its serde shape is for nodes of one version that ask each other; nothing stores it.
 
-use crate::{HandleId, Sealed};
+use super::{Policy, ProfileChange, SettingsChange};
+use crate::{HandleId, Sealed, SessionId, session::Reason};
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -10,6 +11,8 @@ pub enum Command {
         nickname: Sealed,
         password_hash: String,
         handles: Vec<HandleId>,
+        /// By which the name is found while it is typed: see [`super::Event::RegistrationStarted`].
+        prefixes: Vec<HandleId>,
     },
     /// Every handle of the registration has been claimed.
     CompleteRegistration,
@@ -17,4 +20,34 @@ pub enum Command {
     AbandonRegistration,
     /// Its time is over, whoever was to complete it.
     ExpireRegistration,
+    ChangeProfile(ProfileChange<Sealed>),
+    ChangeSettings(SettingsChange),
+    /// A session is about to open.
+    AdmitSession {
+        session_id: SessionId,
+        platform: Option<String>,
+        /// The [`super::Standing::credentials`] that the password was compared with, where it was.
+        checked: Option<u32>,
+        policy: Policy,
+    },
+    /// A session has ended by itself.
+    ForgetSession {
+        session_id: SessionId,
+    },
+    /// Ends every session but this one.
+    EndSessions {
+        kept: Option<SessionId>,
+        reason: Reason,
+    },
+    ChangePassword {
+        /// As in `AdmitSession`.
+        checked: u32,
+        password_hash: String,
+        kept: Option<SessionId>,
+    },
+    /// The same password, hashed anew.
+    RehashPassword {
+        checked: u32,
+        password_hash: String,
+    },
 }

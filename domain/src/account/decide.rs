@@ -1,6 +1,6 @@
 //! What an account answers.
 
-use super::{Command, Event, State};
+use super::{Command, Event, Person, State, profile, settings, standing};
 use crate::{Code, Context, HandleId, Sealed, limit};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
@@ -15,6 +15,8 @@ pub enum Refusal {
     AlreadyRegistered,
     #[error("the registration still has time")]
     NotDue,
+    #[error("the login or the password is wrong")]
+    Outdated,
 }
 
 impl crate::Refusal for Refusal {
@@ -23,6 +25,7 @@ impl crate::Refusal for Refusal {
             Self::NotFound => Code::NotFound,
             // To be asked again later.
             Self::NotDue => Code::Unavailable,
+            Self::Outdated => Code::WrongCredentials,
             Self::StartedOtherwise | Self::Abandoned | Self::AlreadyRegistered => Code::Conflict,
         }
     }
@@ -30,12 +33,32 @@ impl crate::Refusal for Refusal {
 
 pub fn decide(state: &State, context: &Context, command: &Command) -> Result<Vec<Event>, Refusal> {
     match command {
-        Command::StartRegistration { username, nickname, password_hash, handles } => {
-            start(state, context, username, nickname, password_hash, handles)
+        Command::StartRegistration { username, nickname, password_hash, handles, prefixes } => {
+            start(state, context, username, nickname, password_hash, handles, prefixes)
         }
         Command::CompleteRegistration => complete(state),
         Command::AbandonRegistration => abandon(state),
         Command::ExpireRegistration => expire(state, context),
+        Command::ChangeProfile(change) => profile::change(state, change),
+        Command::ChangeSettings(change) => settings::change(state, change),
+        Command::AdmitSession { session_id, platform, checked, policy } => {
+            standing::admit(registered(state)?, context, *session_id, platform.as_deref(), *checked, *policy)
+        }
+        Command::ForgetSession { session_id } => Ok(standing::forget(registered(state)?, *session_id)),
+        Command::EndSessions { kept, reason } => Ok(standing::end(registered(state)?, *kept, *reason)),
+        Command::ChangePassword { checked, password_hash, kept } => {
+            standing::change_password(registered(state)?, *checked, password_hash, *kept)
+        }
+        Command::RehashPassword { checked, password_hash } => {
+            standing::rehash(registered(state)?, *checked, password_hash)
+        }
+    }
+}
+
+fn registered(state: &State) -> Result<&Person, Refusal> {
+    match state {
+        State::Registered(person) => Ok(person),
+        _ => Err(Refusal::NotFound),
     }
 }
 
@@ -47,6 +70,7 @@ fn start(
     nickname: &Sealed,
     password_hash: &str,
     handles: &[HandleId],
+    prefixes: &[HandleId],
 ) -> Result<Vec<Event>, Refusal> {
     let same = match state {
         State::Unknown => {
@@ -55,6 +79,7 @@ fn start(
                 nickname: nickname.clone(),
                 password_hash: password_hash.to_owned(),
                 handles: handles.to_vec(),
+                prefixes: prefixes.to_vec(),
                 expires_at: context.now + limit::REGISTRATION_EXPIRY,
             }]);
         }

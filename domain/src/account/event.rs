@@ -1,6 +1,7 @@
 //! What may have happened to an account. A storage contract: see `domain/tests/golden/account/`.
 
-use crate::{HandleId, Sealed, Timestamp};
+use super::{Profile, Settings};
+use crate::{HandleId, Sealed, SessionId, Timestamp, session::Reason};
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -16,6 +17,10 @@ pub enum Event {
         /// From then on it may be abandoned, whoever was to complete it. Version 1 had none: it may be at once.
         #[serde(default)]
         expires_at: Timestamp,
+        /// Keyed hashes of the beginnings of the normalised user name, from three characters on: who knows a beginning
+        /// finds the account, and no reader of the log finds a name. Versions 1 and 2 had none: found by the whole name only.
+        #[serde(default)]
+        prefixes: Vec<HandleId>,
     },
     /// All handles are claimed: the account exists from here on.
     Registered {},
@@ -25,6 +30,39 @@ pub enum Event {
         #[serde(default)]
         handles: Vec<HandleId>,
     },
+    ProfileChanged {
+        nickname: Sealed,
+        profile: Profile,
+    },
+    SettingsChanged {
+        settings: Settings,
+    },
+    /// A session may open.
+    SessionAdmitted {
+        session_id: SessionId,
+        platform: Option<String>,
+        /// To be revoked: they were one too many.
+        ended: Vec<SessionId>,
+    },
+    /// It has ended by itself.
+    SessionForgotten {
+        session_id: SessionId,
+    },
+    SessionsEnded {
+        /// To be revoked.
+        ended: Vec<SessionId>,
+        reason: Reason,
+    },
+    PasswordChanged {
+        /// argon2id in PHC form.
+        password_hash: String,
+        /// To be revoked.
+        ended: Vec<SessionId>,
+    },
+    /// The same password, hashed with other parameters.
+    PasswordRehashed {
+        password_hash: String,
+    },
 }
 
 impl crate::Event for Event {
@@ -33,13 +71,21 @@ impl crate::Event for Event {
             Self::RegistrationStarted { .. } => "registration_started",
             Self::Registered {} => "registered",
             Self::RegistrationAbandoned { .. } => "registration_abandoned",
+            Self::ProfileChanged { .. } => "profile_changed",
+            Self::SettingsChanged { .. } => "settings_changed",
+            Self::SessionAdmitted { .. } => "session_admitted",
+            Self::SessionForgotten { .. } => "session_forgotten",
+            Self::SessionsEnded { .. } => "sessions_ended",
+            Self::PasswordChanged { .. } => "password_changed",
+            Self::PasswordRehashed { .. } => "password_rehashed",
         }
     }
 
     fn version(&self) -> u32 {
         match self {
-            Self::RegistrationStarted { .. } | Self::RegistrationAbandoned { .. } => 2,
-            Self::Registered {} => 1,
+            Self::RegistrationStarted { .. } => 3,
+            Self::RegistrationAbandoned { .. } => 2,
+            _ => 1,
         }
     }
 }

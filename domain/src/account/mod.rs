@@ -9,6 +9,12 @@
 //! - ACC-4: an abandoned registration names its handles: that is the order to give them back.
 //! - ACC-5: a registration expires when its time is over, not before, and only while it is not complete.
 //!
+//! What a registered person tells of themselves is in `profile.rs` (ACC-6, ACC-7), what they allow in `settings.rs` (ACC-8).
+//!
+//! - ACC-9: a session is let in once, before it opens; where one more is one too many, the event names those that go.
+//! - ACC-10: who compared a password compared the one that the account has now, or is refused.
+//! - ACC-11: another password ends every session but the one in which it was changed.
+//!
 //! That every handle is claimed before `CompleteRegistration` is the promise of who sends it. Sealing is random, so
 //! "the same" means the same sealed bytes: a client's retry is recognised before, by its command key.
 
@@ -16,12 +22,18 @@ mod command;
 mod decide;
 mod event;
 mod person;
+mod profile;
+mod settings;
+mod standing;
 mod state;
 
 pub use command::Command;
 pub use decide::{Refusal, decide};
 pub use event::Event;
 pub use person::Person;
+pub use profile::{Change, Profile, ProfileChange};
+pub use settings::{AddBy, Audience, FindBy, Locale, RequestsFrom, Settings, SettingsChange, ShowOnline, Visible};
+pub use standing::{Admitted, Policy, Standing};
 pub use state::State;
 
 use crate::{AccountId, Address, Context, Decider, Noun};
@@ -34,7 +46,7 @@ pub fn address(id: AccountId) -> Address {
 
 impl Decider for Account {
     const NOUN: Noun = Noun::Account;
-    const STATE_VERSION: u32 = 2;
+    const STATE_VERSION: u32 = 3;
     type Host = Self;
     type State = State;
     type Command = Command;

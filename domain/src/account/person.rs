@@ -1,5 +1,6 @@
 //! What we remember of somebody who is registered.
 
+use super::{Event, Profile, Settings, Standing};
 use crate::Sealed;
 use serde::{Deserialize, Serialize};
 
@@ -8,4 +9,43 @@ pub struct Person {
     pub username: Sealed,
     pub nickname: Sealed,
     pub password_hash: String,
+    pub profile: Profile,
+    pub settings: Settings,
+    pub standing: Standing,
+}
+
+impl Person {
+    /// As they are when they come to be.
+    pub fn new(username: Sealed, nickname: Sealed, password_hash: String) -> Self {
+        Self {
+            username,
+            nickname,
+            password_hash,
+            profile: Profile::default(),
+            settings: Settings::default(),
+            standing: Standing::default(),
+        }
+    }
+
+    pub(super) fn evolve(&mut self, event: &Event) {
+        match event {
+            Event::ProfileChanged { nickname, profile } => {
+                self.nickname.clone_from(nickname);
+                self.profile.clone_from(profile);
+            }
+            Event::SettingsChanged { settings } => self.settings = *settings,
+            Event::SessionAdmitted { session_id, platform, ended } => {
+                self.standing.admit(*session_id, platform.as_deref(), ended);
+            }
+            Event::SessionForgotten { session_id } => self.standing.end(&[*session_id]),
+            Event::SessionsEnded { ended, .. } => self.standing.end(ended),
+            Event::PasswordChanged { password_hash, ended } => {
+                self.password_hash.clone_from(password_hash);
+                self.standing.credentials = self.standing.credentials.saturating_add(1);
+                self.standing.end(ended);
+            }
+            Event::PasswordRehashed { password_hash } => self.password_hash.clone_from(password_hash),
+            Event::RegistrationStarted { .. } | Event::Registered {} | Event::RegistrationAbandoned { .. } => {}
+        }
+    }
 }

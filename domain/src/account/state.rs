@@ -27,19 +27,24 @@ impl State {
     /// An event that does not fit the state leaves it as it is: `decide` makes none such.
     pub(super) fn evolve(&mut self, event: &Event) {
         *self = match (mem::take(self), event) {
-            (Self::Unknown, Event::RegistrationStarted { username, nickname, password_hash, handles, expires_at }) => {
-                Self::Registering {
-                    username: username.clone(),
-                    nickname: nickname.clone(),
-                    password_hash: password_hash.clone(),
-                    handles: handles.clone(),
-                    expires_at: *expires_at,
-                }
-            }
+            (
+                Self::Unknown,
+                Event::RegistrationStarted { username, nickname, password_hash, handles, expires_at, .. },
+            ) => Self::Registering {
+                username: username.clone(),
+                nickname: nickname.clone(),
+                password_hash: password_hash.clone(),
+                handles: handles.clone(),
+                expires_at: *expires_at,
+            },
             (Self::Registering { username, nickname, password_hash, .. }, Event::Registered {}) => {
-                Self::Registered(Person { username, nickname, password_hash })
+                Self::Registered(Person::new(username, nickname, password_hash))
             }
             (Self::Unknown | Self::Registering { .. }, Event::RegistrationAbandoned { .. }) => Self::Abandoned,
+            (Self::Registered(mut person), event) => {
+                person.evolve(event);
+                Self::Registered(person)
+            }
             (unmoved, _) => unmoved,
         };
     }

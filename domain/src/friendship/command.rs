@@ -11,6 +11,8 @@ pub enum Command {
         from: AccountId,
         to: AccountId,
         message: Option<Sealed>,
+        /// Whether the other one's settings let this one ask. Who has been asked by them accepts whatever they say.
+        is_taken: bool,
         /// The direct conversation's id, should this accept and the pair have none yet.
         conversation_id: ConversationId,
     },

@@ -11,6 +11,8 @@ pub enum Refusal {
     AlreadyFriends,
     #[error("the last request is still pending or less than 24 hours old")]
     RequestRepeated,
+    #[error("they do not take this request")]
+    RequestsNotTaken,
     #[error("the request is closed")]
     RequestClosed,
     #[error("this is for the other one to do")]
@@ -27,6 +29,7 @@ impl crate::Refusal for Refusal {
             Self::SelfNotAllowed => Code::SelfNotAllowed,
             Self::AlreadyFriends => Code::AlreadyFriends,
             Self::RequestRepeated => Code::RequestRepeated,
+            Self::RequestsNotTaken => Code::RequestsNotTaken,
             Self::RequestClosed => Code::RequestClosed,
             Self::Forbidden => Code::Forbidden,
             Self::NotFound => Code::NotFound,
@@ -37,7 +40,7 @@ impl crate::Refusal for Refusal {
 
 pub fn decide(state: &State, context: &Context, command: &Command) -> Result<Vec<Event>, Refusal> {
     match command {
-        Command::Request { request_id, from, to, message, conversation_id } => {
+        Command::Request { request_id, from, to, message, is_taken, conversation_id } => {
             may_ask(state, context, *from, *to)?;
             Ok(vec![match state.last_request(*to) {
                 Some((theirs, request)) if request.is_pending(context.now) => {
@@ -46,6 +49,9 @@ pub fn decide(state: &State, context: &Context, command: &Command) -> Result<Vec
                 _ => {
                     is_not_repeated(state, context, *from)?;
                     is_new(state, *request_id)?;
+                    if !is_taken {
+                        return Err(Refusal::RequestsNotTaken); // FRD-9
+                    }
                     requested(context, *request_id, *from, *to, message.clone())
                 }
             }])

@@ -10,6 +10,7 @@
 //! - FRD-6: a request is answered once; the same answer again is silent, any other finds it closed.
 //! - FRD-7: the pair has one direct conversation for ever: the first one named.
 //! - FRD-8: a request's id is used once.
+//! - FRD-9: who does not take requests is not asked; their own request is accepted all the same.
 
 mod command;
 mod decide;

@@ -13,6 +13,8 @@ pub enum Event {
         refresh_hash: String,
         /// When the refresh token stops working.
         expires_at: Timestamp,
+        /// Where from. Version 1 did not say.
+        address: Option<Sealed>,
     },
     /// The refresh token was exchanged for the next one.
     Refreshed {
@@ -20,6 +22,8 @@ pub enum Event {
         generation: u32,
         refresh_hash: String,
         expires_at: Timestamp,
+        /// As in `Opened`.
+        address: Option<Sealed>,
     },
     Revoked {
         account_id: AccountId,
@@ -40,6 +44,11 @@ pub enum Reason {
     LoggedOut,
     /// A refresh token was used a second time: one of its two holders is a thief.
     RefreshTokenReused,
+    /// Its owner ended it from another session.
+    Ended,
+    PasswordChanged,
+    /// A newer session took its place.
+    Replaced,
 }
 
 impl Reason {
@@ -47,6 +56,9 @@ impl Reason {
         match self {
             Self::LoggedOut => "logged_out",
             Self::RefreshTokenReused => "refresh_token_reused",
+            Self::Ended => "ended",
+            Self::PasswordChanged => "password_changed",
+            Self::Replaced => "replaced",
         }
     }
 }
@@ -57,6 +69,13 @@ impl crate::Event for Event {
             Self::Opened { .. } => "opened",
             Self::Refreshed { .. } => "refreshed",
             Self::Revoked { .. } => "revoked",
+        }
+    }
+
+    fn version(&self) -> u32 {
+        match self {
+            Self::Opened { .. } | Self::Refreshed { .. } => 2,
+            Self::Revoked { .. } => 1,
         }
     }
 }

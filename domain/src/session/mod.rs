@@ -9,6 +9,7 @@
 //!   who asked is answered `unauthenticated`.
 //! - SES-4: revoked is for ever.
 //! - SES-5: a person revokes their own sessions; of others' they learn nothing.
+//! - SES-6: a session that its account ends before it opens never opens.
 
 mod command;
 mod decide;

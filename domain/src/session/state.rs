@@ -34,7 +34,7 @@ impl State {
                 refresh_hash: refresh_hash.clone(),
                 expires_at: *expires_at,
             },
-            Event::Refreshed { account_id, generation, refresh_hash, expires_at } => Self::Open {
+            Event::Refreshed { account_id, generation, refresh_hash, expires_at, .. } => Self::Open {
                 account_id: *account_id,
                 generation: *generation,
                 refresh_hash: refresh_hash.clone(),

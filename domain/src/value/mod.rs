@@ -4,6 +4,7 @@
 mod emoji;
 mod name;
 mod password;
+pub mod profile;
 mod text;
 mod username;
 

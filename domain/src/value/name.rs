@@ -38,7 +38,7 @@ impl GroupName {
     }
 }
 
-fn shown(text: &str) -> Result<String, &'static str> {
+pub(super) fn shown(text: &str) -> Result<String, &'static str> {
     if text.chars().any(char::is_control) {
         return Err("must not hold control characters");
     }

@@ -43,7 +43,7 @@ impl RequestMessage {
     }
 }
 
-fn without_nul(text: &str) -> Result<String, &'static str> {
+pub(super) fn without_nul(text: &str) -> Result<String, &'static str> {
     if text.contains('\0') { Err("must not hold the character NUL") } else { Ok(text.to_owned()) }
 }
 

@@ -37,6 +37,13 @@ impl Username {
         let composed: String = self.0.nfkc().collect();
         default_case_fold_str(&composed).nfkc().collect()
     }
+
+    /// The beginnings of the normalised form, from three characters on.
+    pub fn beginnings(&self) -> Vec<String> {
+        let normalised = self.normalised();
+        let ends = normalised.char_indices().map(|(at, c)| at + c.len_utf8()).take(limit::NAME_PREFIX_MAX);
+        ends.skip(limit::NAME_PREFIX_MIN - 1).map(|end| normalised[..end].to_owned()).collect()
+    }
 }
 
 fn is_allowed(c: char) -> bool {

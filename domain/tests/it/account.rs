@@ -3,6 +3,7 @@
 use crate::{
     laws::{Answer, Lawful, any_moments, ids, laws, seals, words},
     scenario::{self, days, just_before, min, sealed},
+    standing,
 };
 use natter_domain::{
     AccountId, Code, Decider, HandleId, Refusal as _,
@@ -24,6 +25,7 @@ fn start_as(nickname: &str, handles: &[HandleId]) -> Command {
         nickname: sealed(nickname),
         password_hash: "$argon2id$".into(),
         handles: handles.to_vec(),
+        prefixes: vec![],
     }
 }
 
@@ -38,6 +40,7 @@ fn started() -> Event {
         password_hash: "$argon2id$".into(),
         handles: vec![NAME],
         expires_at: min(10),
+        prefixes: vec![],
     }
 }
 
@@ -113,11 +116,7 @@ fn a_registered_account_remembers_its_names_and_hash() {
     let mut state = State::default();
     Account::evolve(&mut state, &started());
     Account::evolve(&mut state, &Event::Registered {});
-    let registered = State::Registered(Person {
-        username: sealed("alice"),
-        nickname: sealed("Alice"),
-        password_hash: "$argon2id$".into(),
-    });
+    let registered = State::Registered(Person::new(sealed("alice"), sealed("Alice"), "$argon2id$".into()));
     assert_eq!(state, registered);
 }
 
@@ -144,6 +143,7 @@ fn its_refusals_have_their_codes() {
     assert_eq!(Refusal::Abandoned.code(), Code::Conflict);
     assert_eq!(Refusal::AlreadyRegistered.code(), Code::Conflict);
     assert_eq!(Refusal::NotDue.code(), Code::Unavailable);
+    assert_eq!(Refusal::Outdated.code(), Code::WrongCredentials);
 }
 
 #[test]
@@ -155,13 +155,22 @@ fn it_lives_in_its_own_lane() {
 impl Lawful for Account {
     fn asks() -> BoxedStrategy<(Option<AccountId>, Command)> {
         let start = (seals(), words(), vec(ids(), 0..2)).prop_map(|(name, password_hash, handles)| {
-            Command::StartRegistration { username: name.clone(), nickname: name, password_hash, handles }
+            Command::StartRegistration {
+                username: name.clone(),
+                nickname: name,
+                password_hash,
+                handles,
+                prefixes: vec![],
+            }
         });
         let command = prop_oneof![
             4 => start,
             1 => Just(Command::CompleteRegistration),
             1 => Just(Command::AbandonRegistration),
             1 => Just(Command::ExpireRegistration),
+            2 => profile::changes().prop_map(Command::ChangeProfile),
+            2 => profile::settings_changes().prop_map(Command::ChangeSettings),
+            4 => standing::asks(),
         ];
         command.prop_map(|command| (None, command)).boxed()
     }
@@ -174,9 +183,10 @@ impl Lawful for Account {
             password_hash,
             handles,
             expires_at,
+            prefixes: vec![],
         });
         let abandoned = vec(ids(), 0..2).prop_map(|handles| Event::RegistrationAbandoned { handles });
-        prop_oneof![started, Just(Event::Registered {}), abandoned].boxed()
+        prop_oneof![started, Just(Event::Registered {}), abandoned, profile::events(), standing::events()].boxed()
     }
 
     fn again(_: &Command, _: &[Event]) -> Answer<Self> {
@@ -185,3 +195,5 @@ impl Lawful for Account {
 }
 
 laws!(Account);
+
+mod profile;

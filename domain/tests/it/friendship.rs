@@ -19,7 +19,7 @@ fn given<const N: usize>(history: [Event; N]) -> scenario::Given<Friendship> {
 }
 
 fn request(request_id: RequestId, from: AccountId, to: AccountId) -> Command {
-    Command::Request { request_id, from, to, message: Some(sealed("hello")), conversation_id: HERE }
+    Command::Request { request_id, from, to, message: Some(sealed("hello")), is_taken: true, conversation_id: HERE }
 }
 
 /// Asked at `at`, which gives the receiver seven days.
@@ -206,7 +206,14 @@ fn the_pair_keeps_its_conversation_for_ever() {
     let context = natter_domain::Context { actor: Some(BOB), session: None, now: min(1) };
     let accept = Command::Accept { request_id: R1, conversation_id: THERE };
     assert_eq!(Friendship::decide(&state, &state, &context, &accept), Ok(vec![ACCEPTED]));
-    let ask_back = Command::Request { request_id: R2, from: BOB, to: ALICE, message: None, conversation_id: THERE };
+    let ask_back = Command::Request {
+        request_id: R2,
+        from: BOB,
+        to: ALICE,
+        message: None,
+        is_taken: false,
+        conversation_id: THERE,
+    };
     assert_eq!(Friendship::decide(&state, &state, &context, &ask_back), Ok(vec![ACCEPTED]));
 }
 
@@ -229,6 +236,7 @@ fn one_request_of_the_pair_is_pending_at_most() {
 #[test]
 fn its_refusals_have_their_codes() {
     assert_eq!(Refusal::SelfNotAllowed.code(), Code::SelfNotAllowed);
+    assert_eq!(Refusal::RequestsNotTaken.code(), Code::RequestsNotTaken);
     assert_eq!(Refusal::AlreadyFriends.code(), Code::AlreadyFriends);
     assert_eq!(Refusal::RequestRepeated.code(), Code::RequestRepeated);
     assert_eq!(Refusal::RequestClosed.code(), Code::RequestClosed);
@@ -253,7 +261,7 @@ impl Lawful for Friendship {
         let pair = select(vec![(ALICE, BOB), (BOB, ALICE)]);
         let request = (pair, ids(), option::of(seals()), conversations()).prop_map(
             |((from, to), request_id, message, conversation_id)| {
-                (Some(from), Command::Request { request_id, from, to, message, conversation_id })
+                (Some(from), Command::Request { request_id, from, to, message, is_taken: true, conversation_id })
             },
         );
         let accept = (option::of(people()), ids(), conversations())

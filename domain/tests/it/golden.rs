@@ -4,7 +4,7 @@
 
 use crate::scenario::{ALICE, BOB, CAROL, days, min};
 use natter_domain::{
-    ConversationId, Event, EventId, HandleId, KeyId, MessageId, Noun, RequestId, Sealed, Timestamp, account,
+    ConversationId, Event, EventId, HandleId, KeyId, MessageId, Noun, RequestId, Sealed, SessionId, Timestamp, account,
     conversation, friendship, handle, inbox, message, projection, session,
 };
 use serde_json::Value;
@@ -28,6 +28,9 @@ pub const TALK: ConversationId = ConversationId(uuid!("01890a5d-ac96-774b-bcce-b
 pub const REQUEST: RequestId = RequestId(uuid!("01890a5d-ac96-7a2b-8f3e-1f0c5d6e7f80"));
 pub const MESSAGE: MessageId = MessageId(uuid!("01890a5d-ac96-7b7c-9d4e-0a1b2c3d4e5f"));
 
+pub const SESSION: SessionId = SessionId(uuid!("01890a5d-ac96-7d01-9d4e-0a1b2c3d4e5f"));
+pub const OTHER_SESSION: SessionId = SessionId(uuid!("01890a5d-ac96-7d02-9d4e-0a1b2c3d4e5f"));
+
 pub const FINGERPRINT: Uuid = uuid!("c1a5e0de-0000-8000-8000-00000000a11c");
 pub const PLACE: message::Place =
     message::Place { conversation_id: TALK, message_id: MESSAGE, seq: 42, sender: Some(ALICE), sent_at: min(0) };
@@ -43,9 +46,17 @@ fn account_events_keep_their_shape() {
                 password_hash: "$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA".into(),
                 handles: vec![HANDLE],
                 expires_at: min(10),
+                prefixes: vec![HANDLE],
             },
             Registered {},
             RegistrationAbandoned { handles: vec![HANDLE] },
+            ProfileChanged { nickname: sealed(b"nickname"), profile: profile() },
+            SettingsChanged { settings: settings() },
+            SessionAdmitted { session_id: SESSION, platform: Some("android".into()), ended: vec![OTHER_SESSION] },
+            SessionForgotten { session_id: SESSION },
+            SessionsEnded { ended: vec![SESSION, OTHER_SESSION], reason: session::Reason::Ended },
+            PasswordChanged { password_hash: "$argon2id$".into(), ended: vec![SESSION] },
+            PasswordRehashed { password_hash: "$argon2id$".into() },
         ),
         &[
             (
@@ -56,11 +67,50 @@ fn account_events_keep_their_shape() {
                     password_hash: "$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA".into(),
                     handles: vec![HANDLE],
                     expires_at: Timestamp::default(),
+                    prefixes: vec![],
+                },
+            ),
+            (
+                "registration_started.v2.json",
+                account::Event::RegistrationStarted {
+                    username: sealed(b"\xfb\xff\xbf"),
+                    nickname: sealed(b"nickname"),
+                    password_hash: "$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA".into(),
+                    handles: vec![HANDLE],
+                    expires_at: min(10),
+                    prefixes: vec![],
                 },
             ),
             ("registration_abandoned.v1.json", account::Event::RegistrationAbandoned { handles: vec![] }),
         ],
     );
+}
+
+pub fn profile() -> account::Profile {
+    account::Profile {
+        avatar: Some(FINGERPRINT),
+        signature: Some(sealed(b"signature")),
+        gender: Some(sealed(b"gender")),
+        region: Some(sealed(b"region")),
+        birthday: Some(sealed(b"birthday")),
+        custom: Some(sealed(b"custom")),
+    }
+}
+
+/// None of it as by default.
+pub fn settings() -> account::Settings {
+    account::Settings {
+        find_by: account::FindBy { username: false, email: true, phone: true },
+        add_by: account::AddBy { search: false, group: false },
+        requests_from: account::RequestsFrom::FriendsOfFriends,
+        show_online: account::ShowOnline(false),
+        locale: account::Locale::Zh,
+        visible: account::Visible {
+            birthday: account::Audience::All,
+            gender: account::Audience::Nobody,
+            region: account::Audience::Friends,
+        },
+    }
 }
 
 #[test]
@@ -74,11 +124,44 @@ fn session_events_keep_their_shape() {
     keep_their_shape(
         Noun::Session,
         &examples!(session:
-            Opened { account_id: ALICE, device: Some(device), refresh_hash: "hash 1".into(), expires_at: days(30) },
-            Refreshed { account_id: ALICE, generation: 2, refresh_hash: "hash 2".into(), expires_at: days(31) },
+            Opened {
+                account_id: ALICE,
+                device: Some(device.clone()),
+                refresh_hash: "hash 1".into(),
+                expires_at: days(30),
+                address: Some(sealed(b"192.0.2.1")),
+            },
+            Refreshed {
+                account_id: ALICE,
+                generation: 2,
+                refresh_hash: "hash 2".into(),
+                expires_at: days(31),
+                address: Some(sealed(b"192.0.2.1")),
+            },
             Revoked { account_id: ALICE, reason: session::Reason::RefreshTokenReused },
         ),
-        &[],
+        &[
+            (
+                "opened.v1.json",
+                session::Event::Opened {
+                    account_id: ALICE,
+                    device: Some(device),
+                    refresh_hash: "hash 1".into(),
+                    expires_at: days(30),
+                    address: None,
+                },
+            ),
+            (
+                "refreshed.v1.json",
+                session::Event::Refreshed {
+                    account_id: ALICE,
+                    generation: 2,
+                    refresh_hash: "hash 2".into(),
+                    expires_at: days(31),
+                    address: None,
+                },
+            ),
+        ],
     );
 }
 
@@ -186,6 +269,9 @@ fn a_reason_and_an_absent_value_keep_their_spelling() {
         session::Reason::LoggedOut
     );
     assert_eq!(serde_json::to_string(&session::Reason::LoggedOut).expect("it is JSON"), logged_out);
+    for reason in [session::Reason::Ended, session::Reason::PasswordChanged, session::Reason::Replaced] {
+        assert_eq!(serde_json::to_value(reason).expect("it is JSON"), reason.as_str());
+    }
     let nothing = session::Device { name: None, platform: None };
     assert_eq!(serde_json::from_str::<session::Device>("{}").expect("all of it may be absent"), nothing);
 }

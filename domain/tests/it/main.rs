@@ -13,5 +13,6 @@ mod message;
 mod projection;
 mod scenario;
 mod session;
+mod standing;
 mod state;
 mod values;

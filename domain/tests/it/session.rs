@@ -5,7 +5,7 @@ use crate::{
     scenario::{self, ALICE, BOB, days, just_before, min, sealed},
 };
 use natter_domain::{
-    AccountId, Code, Decider, Refusal as _, SessionId,
+    AccountId, Code, Decider, Refusal as _, Sealed, SessionId,
     session::{Command, Device, Event, Reason, Refusal, Session, State, address},
 };
 use proptest::{option, prelude::*, sample::select};
@@ -19,12 +19,28 @@ fn phone() -> Option<Device> {
     Some(Device { name: Some(sealed("Alice's phone")), platform: Some("android".into()) })
 }
 
+fn home() -> Option<Sealed> {
+    Some(sealed("192.0.2.1"))
+}
+
 fn open() -> Command {
-    Command::Open { account_id: ALICE, device: phone(), refresh_hash: "hash 1".into(), expires_at: days(30) }
+    Command::Open {
+        account_id: ALICE,
+        device: phone(),
+        refresh_hash: "hash 1".into(),
+        expires_at: days(30),
+        address: home(),
+    }
 }
 
 fn opened() -> Event {
-    Event::Opened { account_id: ALICE, device: phone(), refresh_hash: "hash 1".into(), expires_at: days(30) }
+    Event::Opened {
+        account_id: ALICE,
+        device: phone(),
+        refresh_hash: "hash 1".into(),
+        expires_at: days(30),
+        address: home(),
+    }
 }
 
 /// The token of `generation` is exchanged for the next, which works until day 40.
@@ -35,11 +51,18 @@ fn refresh(generation: u32) -> Command {
         presented_hash: hash(generation),
         next_hash: hash(generation.wrapping_add(1)),
         expires_at: days(40),
+        address: home(),
     }
 }
 
 fn refreshed(generation: u32) -> Event {
-    Event::Refreshed { account_id: ALICE, generation, refresh_hash: format!("hash {generation}"), expires_at: days(40) }
+    Event::Refreshed {
+        account_id: ALICE,
+        generation,
+        refresh_hash: format!("hash {generation}"),
+        expires_at: days(40),
+        address: home(),
+    }
 }
 
 fn revoked(reason: Reason) -> Event {
@@ -65,6 +88,7 @@ fn another_opening_is_refused() {
         device: phone(),
         refresh_hash: hash.into(),
         expires_at,
+        address: home(),
     };
     given([opened()]).when(other(BOB, "hash 1", days(30))).refused(Refusal::OpenedOtherwise);
     given([opened()]).when(other(ALICE, "hash 2", days(30))).refused(Refusal::OpenedOtherwise);
@@ -111,6 +135,7 @@ fn a_wrong_hash_at_the_current_generation_is_refused() {
         presented_hash: "hash 7".into(),
         next_hash: "hash 2".into(),
         expires_at: days(40),
+        address: None,
     };
     given([opened()]).when(forged).refused(Refusal::Unauthenticated);
 }
@@ -146,6 +171,17 @@ fn of_anothers_session_one_learns_nothing() {
 }
 
 #[test]
+fn its_account_ends_a_session_once_and_one_that_has_not_opened_never_opens() {
+    let end = |account_id| Command::End { account_id, reason: Reason::Replaced };
+    given([opened()]).when(end(ALICE)).then([revoked(Reason::Replaced)]);
+    given([]).when(end(ALICE)).then([revoked(Reason::Replaced)]);
+    given([revoked(Reason::Replaced)]).when(open()).refused(Refusal::OpenedOtherwise);
+    given([opened(), revoked(Reason::LoggedOut)]).when(end(ALICE)).silent();
+    given([opened()]).when(end(BOB)).refused(Refusal::NotFound);
+    given([opened(), revoked(Reason::LoggedOut)]).when(end(BOB)).refused(Refusal::NotFound);
+}
+
+#[test]
 fn revoked_is_for_ever() {
     check(histories::<Session>(), |history| {
         let mut state = State::Revoked { account_id: ALICE, reason: Reason::LoggedOut };
@@ -177,7 +213,13 @@ fn generations() -> impl Strategy<Value = u32> {
 }
 
 fn reasons() -> impl Strategy<Value = Reason> {
-    select(vec![Reason::LoggedOut, Reason::RefreshTokenReused])
+    select(vec![
+        Reason::LoggedOut,
+        Reason::RefreshTokenReused,
+        Reason::Ended,
+        Reason::PasswordChanged,
+        Reason::Replaced,
+    ])
 }
 
 fn devices() -> impl Strategy<Value = Option<Device>> {
@@ -188,7 +230,7 @@ impl Lawful for Session {
     fn asks() -> BoxedStrategy<(Option<AccountId>, Command)> {
         let open =
             (people(), devices(), words(), moments()).prop_map(|(account_id, device, refresh_hash, expires_at)| {
-                Command::Open { account_id, device, refresh_hash, expires_at }
+                Command::Open { account_id, device, refresh_hash, expires_at, address: None }
             });
         let refresh = (generations(), words(), words(), moments()).prop_map(
             |(generation, presented_hash, next_hash, expires_at)| Command::Refresh {
@@ -196,16 +238,18 @@ impl Lawful for Session {
                 presented_hash,
                 next_hash,
                 expires_at,
+                address: None,
             },
         );
         let revoke = reasons().prop_map(|reason| Command::Revoke { reason });
-        (option::of(people()), prop_oneof![2 => open, 9 => refresh, 1 => revoke]).boxed()
+        let end = (people(), reasons()).prop_map(|(account_id, reason)| Command::End { account_id, reason });
+        (option::of(people()), prop_oneof![4 => open, 18 => refresh, 2 => revoke, 1 => end]).boxed()
     }
 
     fn events() -> BoxedStrategy<Event> {
         let opened =
             (people(), devices(), words(), any_moments()).prop_map(|(account_id, device, refresh_hash, expires_at)| {
-                Event::Opened { account_id, device, refresh_hash, expires_at }
+                Event::Opened { account_id, device, refresh_hash, expires_at, address: home() }
             });
         let refreshed = (people(), generations(), words(), any_moments()).prop_map(
             |(account_id, generation, refresh_hash, expires_at)| Event::Refreshed {
@@ -213,6 +257,7 @@ impl Lawful for Session {
                 generation,
                 refresh_hash,
                 expires_at,
+                address: None,
             },
         );
         let revoked = (people(), reasons()).prop_map(|(account_id, reason)| Event::Revoked { account_id, reason });

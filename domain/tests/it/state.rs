@@ -4,7 +4,9 @@
 //! version are not read, so old files serve nobody.
 
 use crate::{
-    golden::{FINGERPRINT, MESSAGE, PLACE, REQUEST, TALK, golden, names_in, sealed},
+    golden::{
+        FINGERPRINT, MESSAGE, OTHER_SESSION, PLACE, REQUEST, SESSION, TALK, golden, names_in, profile, sealed, settings,
+    },
     scenario::{ALICE, BOB, CAROL, days, min},
 };
 use natter_domain::{
@@ -32,14 +34,29 @@ fn an_account_keeps_its_shape() {
         password_hash: "$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA".into(),
         handles: vec![HandleId(uuid!("c1a5e0de-0000-8000-8000-00000000a11c"))],
         expires_at: min(10),
+        prefixes: vec![HandleId(uuid!("c1a5e0de-0000-8000-8000-00000000a11c"))],
     };
+    let profile = account::Event::ProfileChanged { nickname: sealed(b"other"), profile: profile() };
+    let settings = account::Event::SettingsChanged { settings: settings() };
     let states = keeps_its_shape::<account::Account>(&[
         vec![],
         vec![started.clone()],
         vec![started.clone(), account::Event::Registered {}],
-        vec![started, account::Event::RegistrationAbandoned { handles: vec![] }],
+        vec![started.clone(), account::Event::Registered {}, profile, settings],
+        vec![started.clone(), account::Event::RegistrationAbandoned { handles: vec![] }],
+        [vec![started, account::Event::Registered {}], signed_in()].concat(),
     ]);
     reach_every_variant!(account: Unknown, Registering, Registered, Abandoned; states);
+}
+
+fn signed_in() -> Vec<account::Event> {
+    let admitted =
+        |session_id, ended| account::Event::SessionAdmitted { session_id, platform: Some("android".into()), ended };
+    vec![
+        admitted(SESSION, vec![]),
+        admitted(OTHER_SESSION, vec![SESSION]),
+        account::Event::PasswordChanged { password_hash: "$argon2id$other".into(), ended: vec![] },
+    ]
 }
 
 #[test]
@@ -49,13 +66,19 @@ fn a_handle_keeps_its_shape() {
 
 #[test]
 fn a_session_keeps_its_shape() {
-    let opened =
-        session::Event::Opened { account_id: ALICE, device: None, refresh_hash: "hash 1".into(), expires_at: days(30) };
+    let opened = session::Event::Opened {
+        account_id: ALICE,
+        device: None,
+        refresh_hash: "hash 1".into(),
+        expires_at: days(30),
+        address: None,
+    };
     let refreshed = session::Event::Refreshed {
         account_id: ALICE,
         generation: 2,
         refresh_hash: "hash 2".into(),
         expires_at: days(31),
+        address: None,
     };
     let revoked = |reason| session::Event::Revoked { account_id: ALICE, reason };
     let states = keeps_its_shape::<session::Session>(&[

@@ -280,8 +280,46 @@ impl Signed {
         self.write("POST", "/auth/logout", None::<&()>).await
     }
 
+    /// The sessions of this person that are open, newest first.
+    pub async fn sessions(&self) -> Result<Vec<wire::Session>, Error> {
+        let found: wire::Items<_> = self.read("/auth/sessions".to_owned()).await?;
+        Ok(found.items)
+    }
+
+    pub async fn end_session(&self, session: Uuid) -> Result<Answer<()>, Error> {
+        self.write("DELETE", &format!("/auth/sessions/{session}"), None::<&()>).await
+    }
+
+    /// Every session but this one.
+    pub async fn end_other_sessions(&self) -> Result<Answer<()>, Error> {
+        self.write("DELETE", "/auth/sessions", None::<&()>).await
+    }
+
+    /// Ends every other session.
+    pub async fn change_password(&self, old: &str, new: &str) -> Result<Answer<()>, Error> {
+        let change = wire::PasswordChange { old_password: old.to_owned(), new_password: new.to_owned() };
+        self.write("POST", "/auth/password/change", Some(&change)).await
+    }
+
     pub async fn me(&self) -> Result<wire::Account, Error> {
         self.read("/accounts/me".to_owned()).await
+    }
+
+    pub async fn change_account(&self, change: &wire::AccountChange) -> Result<Answer<wire::Account>, Error> {
+        self.write("PATCH", "/accounts/me", Some(change)).await
+    }
+
+    pub async fn settings(&self) -> Result<wire::Settings, Error> {
+        self.read("/settings".to_owned()).await
+    }
+
+    pub async fn change_settings(&self, change: &wire::SettingsChange) -> Result<Answer<wire::Settings>, Error> {
+        self.write("PATCH", "/settings", Some(change)).await
+    }
+
+    /// Those who want to be found so: by the beginning of their user name.
+    pub async fn find_accounts(&self, query: &str, page: &Page) -> Result<wire::PageOf<wire::Account>, Error> {
+        self.read(page.query().with("query", Some(query)).on("/accounts")).await
     }
 
     /// The public part of anybody's account.

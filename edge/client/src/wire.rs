@@ -1,11 +1,17 @@
 //! The JSON of the public contract, `edge/PROTOCOL.md`: what clients send and get. Requests refuse unknown fields,
 //! answers may grow. Times are RFC 3339 texts, UTC with milliseconds.
 
+mod account;
+
+pub use account::{
+    AccountChange, AddBy, AddByChange, FindBy, FindByChange, Settings, SettingsChange, Visible, VisibleChange,
+};
+
 use serde::{
     Deserialize, Deserializer, Serialize,
     de::{MapAccess, Visitor, value::MapAccessDeserializer},
 };
-use std::{fmt, marker::PhantomData};
+use std::{collections::BTreeMap, fmt, marker::PhantomData};
 use uuid::Uuid;
 
 macro_rules! request {
@@ -83,6 +89,13 @@ request! {
 }
 request! {
     Refresh { refresh_token: String }
+}
+request! {
+    PasswordChange {
+        old_password: String,
+        /// 8-256 characters.
+        new_password: String,
+    }
 }
 request! {
     /// Asks whether an access token works.
@@ -206,9 +219,57 @@ answer! {
     }
 }
 answer! {
-    /// A person. A field that was erased is null.
-    Account { id: Uuid, username: Option<String>, nickname: Option<String>, avatar: Option<Uuid> }
+    /// A device that is signed in.
+    Session {
+        id: Uuid,
+        device: SessionDevice,
+        created_at: String,
+        /// When its tokens were last exchanged; at first when it was opened.
+        last_used_at: String,
+        /// Where from, then.
+        address: Option<String>,
+        /// Whether it is the one that asks.
+        current: bool,
+    }
 }
+answer! {
+    /// What a device said of itself.
+    SessionDevice { name: Option<String>, platform: Option<String> }
+}
+answer! {
+    /// A person. A field that was erased is null, and so is one that is not told or not shown to the caller.
+    Account {
+        id: Uuid,
+        username: Option<String>,
+        nickname: Option<String>,
+        /// A file.
+        avatar: Option<Uuid>,
+        #[serde(default)] signature: Option<String>,
+        #[serde(default)] gender: Option<String>,
+        #[serde(default)] region: Option<String>,
+        /// `2000-12-31`
+        #[serde(default)] birthday: Option<String>,
+        #[serde(default)] custom: Option<BTreeMap<String, String>>,
+    }
+}
+
+impl Account {
+    /// Somebody of whom nothing more is known.
+    pub fn named(id: Uuid, username: Option<String>, nickname: Option<String>) -> Self {
+        Self {
+            id,
+            username,
+            nickname,
+            avatar: None,
+            signature: None,
+            gender: None,
+            region: None,
+            birthday: None,
+            custom: None,
+        }
+    }
+}
+
 answer! {
     FriendRequest {
         id: Uuid,
@@ -323,8 +384,7 @@ answer! {
         requests: Vec<FriendRequest>,
         /// Nobody can be blocked yet.
         blocks: Vec<Uuid>,
-        /// There are none yet.
-        settings: Option<serde_json::Value>,
+        settings: Option<Settings>,
         account: Option<Account>,
         /// For the next call; belongs to the account.
         cursor: String,

@@ -1,54 +1,85 @@
 //! `/accounts/*`.
 
-use super::SHOWN_BY;
+use super::{SHOWN_BY, given};
 use crate::{
-    auth::gate::Viewer,
+    auth::gate::{Viewer, Writer},
     edge::{Door, Inside},
     http::{
+        answer::Written,
         json::{self, few},
         path::Ids,
-        position::Seen,
+        position::{self, Seen},
         problem::Problem,
+        query::{Listed, Params},
         router::Routes,
     },
 };
 use axum::Json;
 use natter_client::wire;
 use natter_domain::AccountId;
+use natter_projections::account::Sought;
+use natter_streams::clock;
+use serde::Deserialize;
+use utoipa::IntoParams;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
 pub fn routes() -> Routes {
-    Routes::new().routes(routes!(me)).routes(routes!(one)).routes(routes!(lookup))
+    Routes::new().routes(routes!(me, change)).routes(routes!(one)).routes(routes!(lookup)).routes(routes!(find))
 }
 
-/// The caller's account.
+/// The caller's account, all of it.
 #[utoipa::path(get, path = "/api/v1/accounts/me", operation_id = "account_me", tag = "accounts",
     responses((status = 200, body = wire::Account)))]
 async fn me(Viewer(caller): Viewer, door: Door, seen: Seen) -> Result<Json<wire::Account>, Problem> {
-    card(&door.open()?, &seen, caller.account).await
+    card(&door.open()?, &seen, caller.account, caller.account).await
 }
 
-/// The public part of an account.
+/// Changes what the caller tells of themselves; what is null goes.
+#[utoipa::path(patch, path = "/api/v1/accounts/me", operation_id = "account_change", tag = "accounts",
+    request_body = wire::AccountChange, responses(
+        (status = 200, body = wire::Account),
+        (status = 409, description = "`conflict`"),
+        (status = 422, description = "`invalid_input`"),
+    ))]
+async fn change(
+    Writer(by): Writer,
+    door: Door,
+    json::Json(given): json::Json<wire::AccountChange>,
+) -> Result<Written<wire::Account>, Problem> {
+    let change = given::profile(given, clock::now())?;
+    let inside = door.open()?;
+    let positions = inside.commands.account().change_profile(by, change).await?;
+    position::wait(&inside, &positions, SHOWN_BY).await?;
+    let account = inside.projections.account().own(by.caller.account).await?.ok_or_else(Problem::not_found)?;
+    Ok(Written::ok(positions, account))
+}
+
+/// What the caller may see of an account.
 #[utoipa::path(get, path = "/api/v1/accounts/{id}", operation_id = "account_get", tag = "accounts",
     params(("id" = Uuid, Path)), responses(
         (status = 200, body = wire::Account),
         (status = 404, description = "`not_found`"),
     ))]
-async fn one(_: Viewer, door: Door, Ids(id): Ids<Uuid>, seen: Seen) -> Result<Json<wire::Account>, Problem> {
-    card(&door.open()?, &seen, AccountId(id)).await
+async fn one(
+    Viewer(caller): Viewer,
+    door: Door,
+    Ids(id): Ids<Uuid>,
+    seen: Seen,
+) -> Result<Json<wire::Account>, Problem> {
+    card(&door.open()?, &seen, caller.account, AccountId(id)).await
 }
 
-async fn card(inside: &Inside, seen: &Seen, id: AccountId) -> Result<Json<wire::Account>, Problem> {
+async fn card(inside: &Inside, seen: &Seen, viewer: AccountId, id: AccountId) -> Result<Json<wire::Account>, Problem> {
     seen.by(inside, SHOWN_BY).await?;
-    inside.projections.account().card(id).await?.map(Json).ok_or_else(Problem::not_found)
+    inside.projections.account().card(viewer, id).await?.map(Json).ok_or_else(Problem::not_found)
 }
 
 /// Several accounts at once; those that do not exist are left out.
 #[utoipa::path(post, path = "/api/v1/accounts/lookup", operation_id = "account_lookup", tag = "accounts",
     request_body = wire::Lookup, responses((status = 200, body = wire::Items<wire::Account>)))]
 async fn lookup(
-    _: Viewer,
+    Viewer(caller): Viewer,
     door: Door,
     seen: Seen,
     json::Json(given): json::Json<wire::Lookup>,
@@ -57,5 +88,36 @@ async fn lookup(
     let inside = door.open()?;
     seen.by(&inside, SHOWN_BY).await?;
     let ids: Vec<AccountId> = ids.into_iter().map(AccountId).collect();
-    Ok(Json(wire::Items { items: inside.projections.account().cards(&ids).await? }))
+    Ok(Json(wire::Items { items: inside.projections.account().cards(caller.account, &ids).await? }))
+}
+
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct By {
+    /// The beginning of a user name, at least three characters; upper and lower case are the same.
+    #[param(value_type = String, required = true, min_length = 3, max_length = 254)]
+    query: Option<String>,
+}
+
+/// Who wants to be found by it: first the account of exactly this user name, then those whose names begin so, the
+/// oldest first.
+#[utoipa::path(get, path = "/api/v1/accounts", operation_id = "account_find", tag = "accounts",
+    params(By, Listed), responses(
+        (status = 200, body = wire::PageOf<wire::Account>),
+        (status = 422, description = "`invalid_input`"),
+    ))]
+async fn find(
+    Viewer(caller): Viewer,
+    door: Door,
+    seen: Seen,
+    Params(by): Params<By>,
+    Params(listed): Params<Listed>,
+) -> Result<Json<wire::PageOf<wire::Account>>, Problem> {
+    let (name, page, inside) = (given::sought(by.query.as_deref())?, listed.page()?, door.open()?);
+    seen.by(&inside, SHOWN_BY).await?;
+    let Some(name) = name else { return Ok(Json(wire::PageOf { items: Vec::new(), next_cursor: None })) };
+    let accounts = inside.commands.account();
+    let sought = Sought { prefix: accounts.prefix(&name), exact: accounts.holder(&name).await? };
+    let found = inside.projections.account().find(caller.account, sought, &page).await?;
+    Ok(Json(wire::PageOf { items: found.items, next_cursor: found.next_cursor }))
 }

@@ -1,6 +1,8 @@
 //! People. Every signed-in person may read the public part of an account.
 
+mod given;
 pub mod http;
+pub mod settings;
 
 use natter_projections::Projection;
 

@@ -12,7 +12,7 @@ pub mod token;
 use crate::http::problem::Problem;
 use axum::http::{HeaderMap, header};
 use ended::Ended;
-use key::Key;
+use key::Keys;
 use natter_client::wire;
 use natter_commands::{Caller, SignedIn};
 use natter_domain::{Code, Timestamp};
@@ -36,22 +36,23 @@ pub enum Refused {
 
 /// Makes and checks access tokens.
 pub struct Auth {
-    key: Key,
+    keys: Keys,
     pub ended: Ended,
 }
 
 impl Auth {
     pub fn new(keyring: &Keyring) -> Self {
-        Self { key: Key::from_seed(keyring.access_token_seed()), ended: Ended::default() }
+        Self { keys: Keys::new(keyring, clock::now()), ended: Ended::default() }
     }
 
-    /// The public half, for whoever verifies tokens by themselves.
+    /// The public halves, for whoever verifies tokens by themselves.
     pub fn jwks(&self) -> Value {
-        self.key.jwks()
+        self.keys.at(clock::now()).jwks()
     }
 
     pub fn verify(&self, token: &str) -> Result<Identity, Refused> {
-        let identity = token::verify(&self.key, token, clock::now())?;
+        let now = clock::now();
+        let identity = token::verify(self.keys.at(now).good(), token, now)?;
         if self.ended.contains(identity.caller.session) {
             return Err(Refused::Unauthenticated);
         }
@@ -71,7 +72,8 @@ impl Auth {
     }
 
     pub fn access_token(&self, caller: Caller) -> String {
-        token::issue(&self.key, caller, clock::now())
+        let now = clock::now();
+        token::issue(self.keys.at(now).signing(), caller, now)
     }
 
     /// The tokens of a session that has just been opened or refreshed.

@@ -1,5 +1,6 @@
 //! Access tokens: JWTs of the type `at+jwt`, signed with EdDSA, for fifteen minutes. Nothing in a token chooses how
-//! it is checked: one algorithm, one key, and no leeway, since edges only compare with their own clock.
+//! it is checked: one algorithm, the keys of now, of which it names one, and no leeway, since edges only compare with
+//! their own clock.
 
 use super::{Identity, Refused, key::Key};
 use jsonwebtoken::{Algorithm, Header, Validation};
@@ -42,8 +43,9 @@ pub fn issue(key: &Key, caller: Caller, now: Timestamp) -> String {
     jsonwebtoken::encode(&header, &claims, &key.signing).expect("five plain claims can be signed")
 }
 
-pub fn verify(key: &Key, token: &str, now: Timestamp) -> Result<Identity, Refused> {
-    let claims = verified(key, token).ok_or(Refused::Unauthenticated)?;
+/// `keys`: those that are good now.
+pub fn verify(keys: &[Key], token: &str, now: Timestamp) -> Result<Identity, Refused> {
+    let claims = verified(keys, token).ok_or(Refused::Unauthenticated)?;
     let expires_at = Timestamp::from_millis(claims.exp.saturating_mul(1000));
     if expires_at <= now {
         return Err(Refused::Expired);
@@ -53,17 +55,19 @@ pub fn verify(key: &Key, token: &str, now: Timestamp) -> Result<Identity, Refuse
 }
 
 /// The claims, where the token was made here. Time is compared by our own clock, not by the library's.
-fn verified(key: &Key, token: &str) -> Option<Claims> {
+fn verified(keys: &[Key], token: &str) -> Option<Claims> {
     if token.len() > MAX_BYTES {
         return None;
     }
+    let named = jsonwebtoken::decode_header(token).ok()?.kid?;
+    let key = keys.iter().find(|key| key.id == named)?;
     let mut validation = Validation::new(Algorithm::EdDSA);
     validation.validate_exp = false;
     validation.set_required_spec_claims(&["exp", "iss", "sub"]);
     validation.set_issuer(&[ISSUER]);
     let data = jsonwebtoken::decode::<Claims>(token, &key.verifying, &validation).ok()?;
-    let Header { typ, kid, crit, .. } = data.header;
-    let ours = typ.as_deref() == Some(TYPE) && kid.as_deref() == Some(&key.id) && crit.is_none();
+    let Header { typ, crit, .. } = data.header;
+    let ours = typ.as_deref() == Some(TYPE) && crit.is_none();
     ours.then_some(data.claims)
 }
 
@@ -73,6 +77,7 @@ mod tests {
     use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
     use jsonwebtoken::EncodingKey;
     use serde_json::{Value, json};
+    use std::slice::from_ref;
 
     const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 
@@ -100,22 +105,32 @@ mod tests {
 
     #[track_caller]
     fn refused(token: &str) {
-        assert_eq!(verify(&key(), token, NOW), Err(Refused::Unauthenticated), "{token}");
+        assert_eq!(verify(&[key()], token, NOW), Err(Refused::Unauthenticated), "{token}");
     }
 
     #[test]
     fn a_token_names_its_caller_for_fifteen_minutes() {
         let token = issue(&key(), caller(), NOW);
-        let identity = verify(&key(), &token, NOW).unwrap();
+        let identity = verify(&[key()], &token, NOW).unwrap();
         assert_eq!(identity, Identity { caller: caller(), expires_at: NOW + LIFETIME });
-        assert!(verify(&key(), &token, NOW + Duration::from_secs(899)).is_ok());
-        assert_eq!(verify(&key(), &token, NOW + LIFETIME), Err(Refused::Expired));
+        assert!(verify(&[key()], &token, NOW + Duration::from_secs(899)).is_ok());
+        assert_eq!(verify(&[key()], &token, NOW + LIFETIME), Err(Refused::Expired));
     }
 
     #[test]
     fn what_the_forgers_of_the_tests_below_change_is_all_that_is_wrong_with_their_tokens() {
         let key = key();
-        assert!(verify(&key, &forged(&key.signing, &header(&key), &claims()), NOW).is_ok());
+        assert!(verify(from_ref(&key), &forged(&key.signing, &header(&key), &claims()), NOW).is_ok());
+    }
+
+    #[test]
+    fn any_good_key_is_as_good_and_is_found_by_its_name() {
+        let (key, other) = (key(), Key::from_seed(&[8; 32]));
+        let token = issue(&other, caller(), NOW);
+        assert!(verify(&[key, other], &token, NOW).is_ok());
+        let (key, other) = (self::key(), Key::from_seed(&[8; 32]));
+        let misnamed = forged(&other.signing, &header(&key), &claims());
+        assert_eq!(verify(&[key, other], &misnamed, NOW), Err(Refused::Unauthenticated));
     }
 
     #[test]
@@ -192,8 +207,7 @@ mod tests {
 
     #[test]
     fn the_published_key_is_the_one_that_signs() {
-        let jwks = key().jwks();
-        let published = &jwks["keys"][0];
+        let published = key().jwk();
         assert_eq!(published["kid"], key().id);
         let verifying = jsonwebtoken::DecodingKey::from_ed_components(published["x"].as_str().unwrap()).unwrap();
         let mut validation = Validation::new(Algorithm::EdDSA);

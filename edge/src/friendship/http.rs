@@ -16,7 +16,8 @@ use crate::{
 };
 use axum::Json;
 use natter_client::wire;
-use natter_domain::{AccountId, RequestId, RequestMessage};
+use natter_commands::{Error, Keyed, Requested, Through};
+use natter_domain::{AccountId, Code, RequestId, RequestMessage};
 use natter_projections::friendship::Direction;
 use natter_streams::Positions;
 use serde::Deserialize;
@@ -40,6 +41,7 @@ pub fn routes() -> Routes {
     request_body = wire::FriendRequestNew, responses(
         (status = 201, body = wire::FriendRequest),
         (status = 200, body = wire::FriendRequest),
+        (status = 403, description = "`requests_not_taken`: their settings do not allow it"),
         (status = 404, description = "`not_found`: there is no such account"),
         (status = 409, description = "`already_friends`, `request_repeated`, `conflict`"),
         (status = 422, description = "`invalid_input`, `self_not_allowed`"),
@@ -54,7 +56,7 @@ async fn request(
     let message = message.map(|message| message.as_str().to_owned());
     let inside = door.open()?;
     let me = by.caller.account;
-    let requested = inside.commands.friendship().request(by, AccountId(given.to), message.clone()).await?;
+    let requested = ask(&inside, by, AccountId(given.to), message.clone()).await?;
     let thing = match requested.made {
         // From the decision alone: what was written is answered, however far the read side lags.
         Some((created_at, expires_at)) => wire::FriendRequest {
@@ -70,6 +72,24 @@ async fn request(
         None => show(&inside, me, requested.request_id, &requested.positions).await?,
     };
     Ok(Written::new(requested.made.is_some(), requested.positions, thing))
+}
+
+/// Who they know in common is read here, and asked of the log by the command. Where that is not enough, it may have
+/// begun just now: the read side is given the time to see it.
+async fn ask(inside: &Inside, by: Keyed, to: AccountId, message: Option<String>) -> Result<Requested, Problem> {
+    let between = async || {
+        let (friends, groups) = inside.projections.friendship().between(by.caller.account, to).await?;
+        Ok::<_, Problem>(Through { friends, groups })
+    };
+    let through = between().await?;
+    match inside.commands.friendship().request_through(by, to, message.clone(), &through).await {
+        Err(Error::Refused { code: Code::RequestsNotTaken, .. }) => {
+            inside.projections.catch_up(SHOWN_BY).await?;
+            let through = between().await?;
+            Ok(inside.commands.friendship().request_through(by, to, message, &through).await?)
+        }
+        asked => Ok(asked?),
+    }
 }
 
 /// The request as it is after a write that accepted it.

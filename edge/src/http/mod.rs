@@ -8,6 +8,7 @@ pub mod key;
 pub mod layers;
 mod openapi;
 pub mod path;
+pub mod peer;
 pub mod position;
 pub mod problem;
 pub mod query;

@@ -35,6 +35,7 @@ pub const fn status(code: Code) -> (StatusCode, &'static str) {
         Code::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "Method not allowed"),
         Code::Conflict => (StatusCode::CONFLICT, "Used before with other content"),
         Code::NameTaken => (StatusCode::CONFLICT, "The name is taken"),
+        Code::RequestsNotTaken => (StatusCode::FORBIDDEN, "Takes no such requests"),
         Code::AlreadyFriends => (StatusCode::CONFLICT, "Already friends"),
         Code::GroupFull => (StatusCode::CONFLICT, "The group is full"),
         Code::OwnerMustStay => (StatusCode::CONFLICT, "The owner must stay"),

@@ -55,7 +55,9 @@ fn public() -> Routes {
 fn private() -> Routes {
     Routes::new()
         .merge(session::http::private())
+        .merge(session::own::routes())
         .merge(account::http::routes())
+        .merge(account::settings::routes())
         .merge(friendship::http::routes())
         .merge(conversation::http::routes())
         .merge(conversation::members::routes())

@@ -7,15 +7,16 @@ use crate::{
     http::{
         answer::{Done, Written},
         json::Json,
+        peer::Peer,
         problem::Problem,
         router::Routes,
     },
 };
 use axum::{extract::State, http::StatusCode};
 use natter_client::wire;
-use natter_commands::{Registration, SignedIn};
+use natter_commands::{Origin, Registration, SignedIn};
 use natter_domain::{Nickname, Password, Username};
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 use utoipa_axum::routes;
 
 pub fn public() -> Routes {
@@ -35,23 +36,24 @@ pub fn private() -> Routes {
 async fn register(
     State(edge): State<Arc<Edge>>,
     door: Door,
+    Peer(address): Peer,
     Json(given): Json<wire::Register>,
 ) -> Result<Written<wire::SignedIn>, Problem> {
     let (username, nickname) = (given.username.clone(), given.nickname.clone());
-    let (registration, inside) = (registration(given)?, door.open()?);
+    let (registration, inside) = (registration(given, address)?, door.open()?);
     let signed_in = inside.commands.session().register(registration).await?;
     let nickname = Some(nickname.unwrap_or_else(|| username.clone()));
-    let known = wire::Account { id: signed_in.account_id.0, username: Some(username), nickname, avatar: None };
+    let known = wire::Account::named(signed_in.account_id.0, Some(username), nickname);
     Ok(welcome(&edge, &inside, StatusCode::CREATED, signed_in, known).await)
 }
 
-fn registration(given: wire::Register) -> Result<Registration, Problem> {
+fn registration(given: wire::Register, address: Option<IpAddr>) -> Result<Registration, Problem> {
     let wrong = |pointer: &'static str| move |wrong: &'static str| Problem::invalid(pointer, wrong);
     Ok(Registration {
         username: Username::parse(&given.username).map_err(wrong("/username"))?,
         password: Password::parse(&given.password).map_err(wrong("/password"))?,
         nickname: given.nickname.as_deref().map(Nickname::parse).transpose().map_err(wrong("/nickname"))?,
-        device: device(given.device)?,
+        origin: Origin { device: device(given.device)?, address },
     })
 }
 
@@ -64,11 +66,13 @@ fn registration(given: wire::Register) -> Result<Registration, Problem> {
 async fn login(
     State(edge): State<Arc<Edge>>,
     door: Door,
+    Peer(address): Peer,
     Json(given): Json<wire::Login>,
 ) -> Result<Written<wire::SignedIn>, Problem> {
     let (device, inside) = (device(given.device)?, door.open()?);
-    let signed_in = inside.commands.session().login(&given.login, &given.password, device).await?;
-    let known = wire::Account { id: signed_in.account_id.0, username: None, nickname: None, avatar: None };
+    let origin = Origin { device, address };
+    let signed_in = inside.commands.session().login(&given.login, &given.password, origin).await?;
+    let known = wire::Account::named(signed_in.account_id.0, None, None);
     Ok(welcome(&edge, &inside, StatusCode::OK, signed_in, known).await)
 }
 
@@ -93,10 +97,11 @@ async fn welcome(
 async fn refresh(
     State(edge): State<Arc<Edge>>,
     door: Door,
+    Peer(address): Peer,
     Json(given): Json<wire::Refresh>,
 ) -> Result<Written<wire::Refreshed>, Problem> {
     let inside = door.open()?;
-    let signed_in = inside.commands.session().refresh(&given.refresh_token).await?;
+    let signed_in = inside.commands.session().refresh(&given.refresh_token, address).await?;
     let tokens = edge.auth.tokens(&signed_in);
     Ok(Written::ok(signed_in.positions, wire::Refreshed { tokens }))
 }

@@ -1,12 +1,16 @@
 //! Signing in and out. Answers that hold tokens are given once and never again; `/auth/*` takes no key.
 
 pub mod http;
+pub mod own;
 
 use crate::{edge::Inside, http::problem::Problem};
 use natter_client::wire;
 use natter_commands::{Device, SignedIn};
 use natter_domain::Nickname;
 use natter_projections::Projection;
+
+/// What answers about sessions are made of.
+pub const SHOWN_BY: &[Projection] = &[Projection::Relations];
 
 /// What a device says of itself: names like those of people.
 pub fn device(given: Option<wire::Device>) -> Result<Option<Device>, Problem> {
@@ -23,9 +27,9 @@ pub fn device(given: Option<wire::Device>) -> Result<Option<Device>, Problem> {
 /// The account that has just signed in, as it is shown. `known` where the projection does not show it yet: the tokens
 /// must not be lost for that.
 pub async fn card(inside: &Inside, signed_in: &SignedIn, known: wire::Account) -> wire::Account {
-    let waited = inside.projections.wait(&signed_in.positions, &[Projection::Relations]).await;
+    let waited = inside.projections.wait(&signed_in.positions, SHOWN_BY).await;
     if waited.is_err() {
         tracing::warn!(account = %signed_in.account_id, "signed in before the projection shows it");
     }
-    inside.projections.account().card(signed_in.account_id).await.ok().flatten().unwrap_or(known)
+    inside.projections.account().own(signed_in.account_id).await.ok().flatten().unwrap_or(known)
 }

@@ -7,7 +7,7 @@
 mod close;
 mod deliverers;
 mod drive;
-mod frame;
+pub mod frame;
 pub mod hub;
 mod outbox;
 mod person;

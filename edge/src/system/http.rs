@@ -66,7 +66,7 @@ async fn counted() -> impl IntoResponse {
 
 /// The public keys of the access tokens (RFC 7517).
 #[utoipa::path(get, path = "/.well-known/jwks.json", operation_id = "system_keys", tag = "system",
-    responses((status = 200, description = "One key: `kty` OKP, `crv` Ed25519.")))]
+    responses((status = 200, description = "Three keys (`kty` OKP, `crv` Ed25519): the one that signs, the next, the last.")))]
 async fn keys(State(edge): State<Arc<Edge>>) -> Json<Value> {
     Json(edge.auth.jwks())
 }

@@ -4,7 +4,7 @@ use super::people;
 use anyhow::{Context, Result, ensure};
 use hdrhistogram::Histogram;
 use natter_commands::{Caller, Commands, Cost, Pending, Sent, Settings};
-use natter_domain::{ConversationId, MessageId};
+use natter_domain::{ConversationId, MessageId, account::Policy};
 use natter_streams::{
     Log, Node,
     bus::Bus,
@@ -49,7 +49,7 @@ impl Engine {
             directory: directory.clone(),
         };
         let feeds = Feeds::start(log, &stop).await?;
-        let settings = Settings { password_cost: Cost::Cheap, owns_lanes: true, relays };
+        let settings = Settings { password_cost: Cost::Cheap, session_policy: Policy::Many, owns_lanes: true, relays };
         let (commands, tasks) = Commands::start(context.clone(), feeds.clone(), keyring, &settings, &stop);
         let engine = Self { commands, context, feeds, stop, tasks };
         let ours = |lane| directory.owner(lane).is_some_and(|owner| owner == node);

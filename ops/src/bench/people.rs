@@ -108,6 +108,7 @@ fn account(keyring: &Keyring, id: AccountId, name: &str) -> Result<Vec<Draft>> {
         password_hash: "nobody signs in with it".to_owned(),
         handles: Vec::new(),
         expires_at: clock::now() + limit::REGISTRATION_EXPIRY,
+        prefixes: Vec::new(),
     };
     history(account::address(id), &[started, account::Event::Registered {}])
 }
@@ -115,7 +116,7 @@ fn account(keyring: &Keyring, id: AccountId, name: &str) -> Result<Vec<Draft>> {
 fn session(person: &Person) -> Result<Vec<Draft>> {
     let expires_at = clock::now() + limit::REFRESH_TOKEN_LIFETIME;
     let (account_id, refresh_hash) = (person.account, String::new());
-    let opened = session::Event::Opened { account_id, device: None, refresh_hash, expires_at };
+    let opened = session::Event::Opened { account_id, device: None, refresh_hash, expires_at, address: None };
     history(session::address(person.account, person.session), &[opened])
 }
 

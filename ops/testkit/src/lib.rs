@@ -20,7 +20,7 @@ pub mod token;
 pub use cql::{Cql, cql};
 pub use eventually::{BOUND, eventually, within};
 pub use node::{Node, Options};
-pub use person::Person;
+pub use person::{PASSWORD, Person};
 pub use proxy::Proxy;
 pub use raw::{Raw, RawSocket, Reply};
 pub use recorder::Recorded;

@@ -5,7 +5,10 @@ use aws_lc_rs::{
     signature::{Ed25519KeyPair, KeyPair},
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use natter_streams::keyring::Keyring;
+use natter_streams::{
+    clock,
+    keyring::{Keyring, access_token_key},
+};
 use serde_json::Value;
 
 /// A token taken apart.
@@ -19,9 +22,15 @@ pub struct Token {
 pub struct Key(Ed25519KeyPair);
 
 impl Key {
-    /// The installation's own.
+    /// The installation's own, the one that signs now.
     pub fn of_installation(installation_key: &[u8; 32]) -> Self {
-        Self::from_seed(Keyring::new(installation_key).access_token_seed())
+        Self::of_installation_in(installation_key, 0)
+    }
+
+    /// The one that signs so many terms of thirty days from now.
+    pub fn of_installation_in(installation_key: &[u8; 32], terms: i64) -> Self {
+        let number = access_token_key(clock::now()).saturating_add_signed(terms);
+        Self::from_seed(&Keyring::new(installation_key).access_token_seed(number))
     }
 
     pub fn from_seed(seed: &[u8; 32]) -> Self {

@@ -130,6 +130,29 @@ async fn a_connection_ends_with_its_token_unless_a_newer_one_renews_it() {
     raw.get("/api/v1/accounts/me").await.refused(401, "token_expired");
 }
 
+/// A token with the name of the published key number `index`, signed by the installation's key of that many terms away.
+#[tokio::test]
+async fn the_last_and_the_next_key_are_good_and_no_others() {
+    let stack = Stack::new().await;
+    let node = stack.node().await;
+    let alice = node.register("alice").await;
+    let jwks = node.raw().get("/.well-known/jwks.json").await.ok(200);
+    assert_eq!(jwks["keys"].as_array().map(Vec::len), Some(3));
+    let honest = Token::read(&alice.client().tokens().await.access_token);
+    let signed = |index: usize, terms| {
+        let mut token = Token { header: honest.header.clone(), claims: honest.claims.clone() };
+        token.header["kid"] = jwks["keys"][index]["kid"].clone();
+        let token = token.signed(&Key::of_installation_in(&stack.installation_key(), terms));
+        node.raw().with("authorization", &format!("Bearer {token}"))
+    };
+    for (index, terms) in [(0, 0), (1, 1), (2, -1)] {
+        assert_eq!(signed(index, terms).get("/api/v1/accounts/me").await.ok(200)["id"], alice.id().to_string());
+    }
+    for (index, terms) in [(0, 1), (1, 0), (1, 2), (2, -2)] {
+        signed(index, terms).get("/api/v1/accounts/me").await.refused(401, "unauthenticated");
+    }
+}
+
 #[tokio::test]
 async fn the_client_hands_its_token_over_in_every_way() {
     let stack = Stack::new().await;

@@ -4,8 +4,12 @@
 use crate::{Error, Shared, metrics};
 use hashlink::LruCache;
 use natter_client::wire;
-use natter_domain::{AccountId, Sealed};
+use natter_domain::{
+    AccountId, Sealed,
+    account::{Audience, Settings, Visible},
+};
 use natter_streams::{keyring::Keyring, statement};
+use sqlx::{Row, postgres::PgRow};
 use std::{
     collections::HashMap,
     sync::{
@@ -35,9 +39,49 @@ pub(crate) fn state(changed: Option<i64>, writer: Option<i64>) -> Option<State> 
     Some(State { changed: changed?, writer: writer? })
 }
 
+/// What the one who looks is to the one who is shown.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Viewer {
+    Oneself,
+    Friend,
+    Stranger,
+}
+
+/// All that an account tells, and to whom. Only [`Self::to`] gives anything of it out.
+#[derive(Clone, Debug)]
+pub(crate) struct Card {
+    whole: wire::Account,
+    visible: Visible,
+}
+
+impl Card {
+    /// As this one may see it.
+    pub(crate) fn to(&self, viewer: Viewer) -> wire::Account {
+        let mut account = self.whole.clone();
+        for (field, audience) in [
+            (&mut account.birthday, self.visible.birthday),
+            (&mut account.gender, self.visible.gender),
+            (&mut account.region, self.visible.region),
+        ] {
+            if !sees(viewer, audience) {
+                *field = None;
+            }
+        }
+        account
+    }
+}
+
+fn sees(viewer: Viewer, audience: Audience) -> bool {
+    match audience {
+        Audience::All => true,
+        Audience::Friends => viewer != Viewer::Stranger,
+        Audience::Nobody => viewer == Viewer::Oneself,
+    }
+}
+
 /// Of all generations: what one event made of a row is the same in each.
 pub(crate) struct Cards {
-    kept: Mutex<LruCache<AccountId, (State, wire::Account)>>,
+    kept: Mutex<LruCache<AccountId, (State, Card)>>,
     reads: AtomicU64,
 }
 
@@ -53,16 +97,16 @@ impl Cards {
         self.reads.load(Ordering::Relaxed)
     }
 
-    fn get(&self, account: AccountId, state: State) -> Option<wire::Account> {
+    fn get(&self, account: AccountId, state: State) -> Option<Card> {
         let mut kept = self.kept();
         kept.get(&account).filter(|(of, _)| *of == state).map(|(_, card)| card.clone())
     }
 
-    fn put(&self, account: AccountId, state: State, card: wire::Account) {
+    fn put(&self, account: AccountId, state: State, card: Card) {
         self.kept().insert(account, (state, card));
     }
 
-    fn kept(&self) -> MutexGuard<'_, LruCache<AccountId, (State, wire::Account)>> {
+    fn kept(&self) -> MutexGuard<'_, LruCache<AccountId, (State, Card)>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -72,7 +116,7 @@ impl Cards {
 pub(crate) async fn shown(
     shared: &Shared,
     wanted: impl IntoIterator<Item = (AccountId, Option<State>)>,
-) -> Result<HashMap<AccountId, wire::Account>, Error> {
+) -> Result<HashMap<AccountId, Card>, Error> {
     let cards = &shared.cards;
     let (mut found, mut missing) = (HashMap::new(), Vec::new());
     for (account, state) in wanted {
@@ -89,42 +133,63 @@ pub(crate) async fn shown(
     Ok(found)
 }
 
+/// The columns of a card, by their names.
+const COLUMNS: &str = "account_id, username, nickname, avatar, signature, gender, region, birthday, custom, settings";
+
+/// What a row says.
+fn card(row: &PgRow, keyring: &Keyring) -> Result<Card, Error> {
+    let id: Uuid = row.get("account_id");
+    let told = |column| {
+        let sealed: Option<String> = row.get(column);
+        keyring.open_text(id, &Sealed::parse(&sealed?)?)
+    };
+    let whole = wire::Account {
+        id,
+        username: told("username"),
+        nickname: told("nickname"),
+        avatar: row.get("avatar"),
+        signature: told("signature"),
+        gender: told("gender"),
+        region: told("region"),
+        birthday: told("birthday"),
+        custom: told("custom").and_then(|json| serde_json::from_str(&json).ok()),
+    };
+    let settings: Option<String> = row.get("settings");
+    Ok(Card { whole, visible: self::settings(settings.as_deref())?.visible })
+}
+
+/// A row's settings.
+pub(super) fn settings(json: Option<&str>) -> Result<Settings, Error> {
+    json.map_or(Ok(Settings::default()), |json| serde_json::from_str(json).map_err(Error::Settings))
+}
+
 /// As the rows are now. Not kept here: who asks for everybody by id would drive out what lists show.
-pub(crate) async fn read(
-    shared: &Shared,
-    accounts: &[AccountId],
-) -> Result<Vec<(AccountId, State, wire::Account)>, Error> {
-    type Row = (Uuid, String, String, i64, i64);
+pub(crate) async fn read(shared: &Shared, accounts: &[AccountId]) -> Result<Vec<(AccountId, State, Card)>, Error> {
     if accounts.is_empty() {
         return Ok(Vec::new());
     }
     let ids: Vec<Uuid> = accounts.iter().map(|account| account.0).collect();
     let sql = format!(
-        "SELECT account_id, username, nickname, {STATE} FROM account
+        "SELECT {COLUMNS}, changed, account.xmin::text::bigint AS writer FROM account
          WHERE account_id = ANY($1) AND registered_at IS NOT NULL"
     );
-    let rows: Vec<Row> = sqlx::query_as(&sql)
+    let rows = sqlx::query(&sql)
         .bind(ids)
         .fetch_all(statement::bounded(&shared.pool()))
         .await
         .map_err(Error::database("read accounts"))?;
     shared.cards.reads.fetch_add(rows.len() as u64, Ordering::Relaxed);
     metrics::cards_read(rows.len());
-    let read = |(id, username, nickname, changed, writer): Row| {
-        (AccountId(id), State { changed, writer }, card(&shared.keyring, id, &username, &nickname))
+    let read = |row: &PgRow| {
+        let state = State { changed: row.get("changed"), writer: row.get("writer") };
+        Ok((AccountId(row.get("account_id")), state, card(row, &shared.keyring)?))
     };
-    Ok(rows.into_iter().map(read).collect())
-}
-
-/// The card of a row.
-pub(crate) fn card(keyring: &Keyring, id: Uuid, username: &str, nickname: &str) -> wire::Account {
-    let open = |text: &str| Sealed::parse(text).and_then(|sealed| keyring.open_text(id, &sealed));
-    wire::Account { id, username: open(username), nickname: open(nickname), avatar: None }
+    rows.iter().map(read).collect()
 }
 
 /// Stands for a person whose lane is read less far than the lane that names them: better than leaving out a friend.
 pub(crate) fn unknown(account: AccountId) -> wire::Account {
-    wire::Account { id: account.0, username: None, nickname: None, avatar: None }
+    wire::Account::named(account.0, None, None)
 }
 
 #[cfg(test)]
@@ -133,11 +198,41 @@ mod tests {
 
     const ALICE: AccountId = AccountId(Uuid::from_u128(1));
 
+    fn nobody() -> Card {
+        Card { whole: unknown(ALICE), visible: Visible::default() }
+    }
+
+    #[test]
+    fn who_sees_what() {
+        let told = Some("told".to_owned());
+        // to whom a field is shown: oneself, a friend, a stranger
+        for (audience, seen) in [
+            (Audience::All, [true, true, true]),
+            (Audience::Friends, [true, true, false]),
+            (Audience::Nobody, [true, false, false]),
+        ] {
+            for (viewer, sees) in [Viewer::Oneself, Viewer::Friend, Viewer::Stranger].into_iter().zip(seen) {
+                for field in 0..3 {
+                    let mut visible =
+                        Visible { birthday: Audience::Nobody, gender: Audience::Nobody, region: Audience::Nobody };
+                    *[&mut visible.birthday, &mut visible.gender, &mut visible.region][field] = audience;
+                    let (birthday, gender, region) = (told.clone(), told.clone(), told.clone());
+                    let whole = wire::Account { birthday, gender, region, ..unknown(ALICE) };
+                    let shown = Card { whole, visible }.to(viewer);
+                    let fields = [shown.birthday, shown.gender, shown.region];
+                    assert_eq!(fields[field].is_some(), sees, "{viewer:?} {audience:?} {field}");
+                    let others = fields.iter().filter(|it| it.is_some()).count() - usize::from(sees);
+                    assert_eq!(others, if viewer == Viewer::Oneself { 2 } else { 0 }, "{viewer:?} {audience:?}");
+                }
+            }
+        }
+    }
+
     #[test]
     fn a_card_is_good_for_the_state_that_it_shows_only() {
         let cards = Cards::default();
         let of = |changed, writer| State { changed, writer };
-        cards.put(ALICE, of(5, 70), unknown(ALICE));
+        cards.put(ALICE, of(5, 70), nobody());
         assert!(cards.get(ALICE, of(5, 70)).is_some());
         assert!(cards.get(ALICE, of(6, 71)).is_none(), "it changed");
         assert!(cards.get(ALICE, of(5, 71)).is_none(), "another log's event 5");
@@ -147,10 +242,10 @@ mod tests {
     fn cards_are_bounded_and_those_that_are_shown_stay() {
         let cards = Cards::default();
         let state = State { changed: 1, writer: 1 };
-        cards.put(ALICE, state, unknown(ALICE));
+        cards.put(ALICE, state, nobody());
         for number in 2..3 * ROOM as u128 {
             let account = AccountId(Uuid::from_u128(number));
-            cards.put(account, state, unknown(account));
+            cards.put(account, state, nobody());
             if number % 1_000 == 0 {
                 assert!(cards.get(ALICE, state).is_some(), "after {number}");
             }

@@ -1,7 +1,12 @@
-//! Accounts as others see them: the public card. One is there once it is registered.
+//! Accounts as others see them: the card. One is there once it is registered. And the settings, for their owner.
 
 pub(crate) mod card;
+mod profile;
 pub(crate) mod project;
 mod query;
+mod search;
+mod settings;
 
 pub use query::Query;
+pub use search::Sought;
+pub use settings::shown as settings_shown;

@@ -1,7 +1,8 @@
 //! Account events to the table `account`.
 
+use super::profile;
 use crate::Error;
-use natter_domain::{Sealed, Timestamp, account::Event};
+use natter_domain::{HandleId, Sealed, Timestamp, account::Event};
 use natter_streams::{Lane, Record};
 use sqlx::{PgConnection, types::time::OffsetDateTime};
 use uuid::Uuid;
@@ -11,12 +12,14 @@ pub(crate) struct Changes {
     started: Vec<Started>,
     registered: Vec<Registered>,
     abandoned: Vec<Uuid>,
+    altered: profile::Altered,
 }
 
 struct Started {
     account: Uuid,
     username: Sealed,
     nickname: Sealed,
+    prefixes: Vec<HandleId>,
     lane: Lane,
     position: u64,
 }
@@ -31,18 +34,30 @@ impl Changes {
     pub(crate) fn note(&mut self, record: &Record) -> Result<(), Error> {
         let (account, lane, position) = (record.aggregate_id, record.lane, record.position);
         match record.decode()? {
-            Event::RegistrationStarted { username, nickname, .. } => {
-                self.started.push(Started { account, username, nickname, lane, position });
+            Event::RegistrationStarted { username, nickname, prefixes, .. } => {
+                self.started.push(Started { account, username, nickname, prefixes, lane, position });
             }
             Event::Registered {} => self.registered.push(Registered { account, at: record.time, position }),
             Event::RegistrationAbandoned { .. } => self.abandoned.push(account),
+            Event::ProfileChanged { nickname, profile } => {
+                self.altered.profile(account, position, nickname, profile);
+            }
+            Event::SettingsChanged { settings } => self.altered.settings(account, position, settings),
+            // Nothing of it is shown.
+            Event::SessionAdmitted { .. }
+            | Event::SessionForgotten { .. }
+            | Event::SessionsEnded { .. }
+            | Event::PasswordChanged { .. }
+            | Event::PasswordRehashed { .. } => {}
         }
         Ok(())
     }
 
     pub(crate) async fn write(self, connection: &mut PgConnection) -> Result<(), Error> {
         self.write_started(connection).await?;
+        self.write_prefixes(connection).await?;
         self.write_registered(connection).await?;
+        self.altered.write(connection).await?;
         self.write_abandoned(connection).await
     }
 
@@ -63,6 +78,21 @@ impl Changes {
         .execute(connection)
         .await
         .map_err(Error::database("write started registrations"))?;
+        Ok(())
+    }
+
+    async fn write_prefixes(&self, connection: &mut PgConnection) -> Result<(), Error> {
+        let rows = self.started.iter().flat_map(|row| row.prefixes.iter().map(|prefix| (prefix.0, row.account)));
+        let (prefixes, accounts): (Vec<Uuid>, Vec<Uuid>) = rows.unzip();
+        if prefixes.is_empty() {
+            return Ok(());
+        }
+        sqlx::query("INSERT INTO account_prefix SELECT * FROM UNNEST($1::uuid[], $2::uuid[]) ON CONFLICT DO NOTHING")
+            .bind(prefixes)
+            .bind(accounts)
+            .execute(connection)
+            .await
+            .map_err(Error::database("write by what accounts are found"))?;
         Ok(())
     }
 
@@ -89,11 +119,13 @@ impl Changes {
         if self.abandoned.is_empty() {
             return Ok(());
         }
-        sqlx::query("DELETE FROM account WHERE account_id = ANY($1)")
-            .bind(&self.abandoned)
-            .execute(connection)
-            .await
-            .map_err(Error::database("remove abandoned registrations"))?;
+        for table in ["account", "account_prefix"] {
+            sqlx::query(&format!("DELETE FROM {table} WHERE account_id = ANY($1)"))
+                .bind(&self.abandoned)
+                .execute(&mut *connection)
+                .await
+                .map_err(Error::database("remove abandoned registrations"))?;
+        }
         Ok(())
     }
 }

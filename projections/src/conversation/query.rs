@@ -7,7 +7,7 @@
 
 use crate::{
     Error, Page, Paged, Shared,
-    account::card,
+    account::card::{self, Card, Viewer},
     delivery::members::Known,
     gate::{self, Membership},
     message::{self, Message, Span},
@@ -279,7 +279,7 @@ impl Own {
 struct Facts {
     last: HashMap<ConversationId, Message>,
     unread: HashMap<ConversationId, u64>,
-    cards: HashMap<AccountId, wire::Account>,
+    cards: HashMap<AccountId, Card>,
 }
 
 impl Facts {
@@ -289,7 +289,8 @@ impl Facts {
         let last_seq = last.map_or(0, |message| message.seq).max(interval.joined_seq);
         let sealed = row.name.as_deref().and_then(Sealed::parse);
         let name = sealed.and_then(|sealed| shared.keyring.open_text(row.id().0, &sealed));
-        let card = |peer| self.cards.get(&peer).cloned().unwrap_or_else(|| card::unknown(peer));
+        // What everybody may see: whether they are friends still is not asked for every line of a list.
+        let card = |peer| self.cards.get(&peer).map_or_else(|| card::unknown(peer), |card| card.to(Viewer::Stranger));
         wire::OwnConversation {
             peer: row.peer().map(card),
             read_seq: row.read_seq(),

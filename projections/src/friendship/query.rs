@@ -2,12 +2,12 @@
 
 use crate::{
     Error, Page, Paged, Shared,
-    account::card,
+    account::card::{self, Viewer},
     page::Cursor,
     sync::{After, Since},
 };
 use natter_client::wire;
-use natter_domain::{AccountId, FriendshipId, RequestId, Sealed, Timestamp};
+use natter_domain::{AccountId, ConversationId, FriendshipId, RequestId, Sealed, Timestamp};
 use natter_streams::{clock, keyring::Keyring, statement};
 use sqlx::{PgPool, types::time::OffsetDateTime};
 use std::collections::HashMap;
@@ -83,6 +83,35 @@ impl Query<'_> {
         Ok(Paged { items: rows.into_iter().map(|row| shown(&self.0.keyring, row)).collect(), next_cursor })
     }
 
+    /// Friends and groups that the two have in common, some of them: for who asks whether there is one.
+    pub async fn between(
+        &self,
+        one: AccountId,
+        other: AccountId,
+    ) -> Result<(Vec<AccountId>, Vec<ConversationId>), Error> {
+        let friends: Vec<Uuid> = sqlx::query_scalar(
+            "SELECT friend_id FROM friendship AS mine JOIN friendship AS theirs USING (friend_id)
+             WHERE mine.account_id = $1 AND theirs.account_id = $2 LIMIT 8",
+        )
+        .bind(one.0)
+        .bind(other.0)
+        .fetch_all(statement::bounded(&self.0.pool()))
+        .await
+        .map_err(Error::database("read friends in common"))?;
+        let groups: Vec<Uuid> = sqlx::query_scalar(
+            "SELECT conversation_id FROM member AS mine JOIN member AS theirs USING (conversation_id)
+                 JOIN conversation USING (conversation_id)
+             WHERE mine.account_id = $1 AND mine.left_seq IS NULL AND theirs.account_id = $2 AND theirs.left_seq IS NULL
+               AND kind = 'group' LIMIT 8",
+        )
+        .bind(one.0)
+        .bind(other.0)
+        .fetch_all(statement::bounded(&self.0.pool()))
+        .await
+        .map_err(Error::database("read groups in common"))?;
+        Ok((friends.into_iter().map(AccountId).collect(), groups.into_iter().map(ConversationId).collect()))
+    }
+
     /// The viewer's friends, the newest first.
     pub async fn friends(&self, viewer: AccountId, page: &Page) -> Result<Paged<wire::Friend>, Error> {
         let (time, id) = page.after()?;
@@ -112,7 +141,9 @@ impl Query<'_> {
         let wanted = rows.iter().map(|row| (AccountId(row.0), card::state(row.3, row.4)));
         let mut cards = card::shown(self.0, wanted).await?;
         let friend = |(id, since, conversation_id, ..): FriendRow| wire::Friend {
-            account: cards.remove(&AccountId(id)).unwrap_or_else(|| card::unknown(AccountId(id))),
+            account: cards
+                .remove(&AccountId(id))
+                .map_or_else(|| card::unknown(AccountId(id)), |card| card.to(Viewer::Friend)),
             since: Timestamp::from(since).to_string(),
             conversation_id,
         };

@@ -374,8 +374,13 @@ pub(super) fn fault(error: &Error) -> Option<String> {
 }
 
 /// Versions above 1 that this binary reads; a test compares with the golden files.
-const VERSIONS: &[(&str, u32)] =
-    &[("account.registration_started", 2), ("account.registration_abandoned", 2), ("conversation.started", 2)];
+const VERSIONS: &[(&str, u32)] = &[
+    ("account.registration_started", 3),
+    ("account.registration_abandoned", 2),
+    ("conversation.started", 2),
+    ("session.opened", 2),
+    ("session.refreshed", 2),
+];
 
 /// Whether the event is of a version that this binary reads.
 fn knows(record: &Record) -> bool {

@@ -1,6 +1,6 @@
 //! Brings a generation that nobody reads further: every lane from its checkpoint to a place that the caller names, and
-//! not one event beyond, from PostgreSQL's log. Throttled: few lanes at a time, at rest after each batch, and more at rest
-//! while the live projections lag. It can be stopped between any two batches, and goes on where it was.
+//! not one event beyond, from PostgreSQL's log. Throttled: few lanes at a time, each at rest between two batches, and more
+//! at rest while the live projections lag. It can be stopped between any two batches, and goes on where it was.
 
 use super::{Entry, aside::Aside, home::Home};
 use crate::{
@@ -21,14 +21,14 @@ use tokio_util::sync::CancellationToken;
 
 /// Events of one transaction: fewer than live projectors take at most, whose batches wait meanwhile.
 const BATCH: usize = 1_000;
-/// Lanes at work or at rest at a time: the others' work is not to fill the rest of these.
+/// Lanes at work at a time.
 const AT_ONCE: usize = 2;
 /// Of a hundred, while live projections lag.
 const SHARE_UNDER_LAG: u32 = 10;
 /// Before another try, where PostgreSQL is away or somebody else moved the checkpoint.
 const PAUSE: Duration = Duration::from_millis(300);
 
-/// How much of the time the work may take, of each lane that is at it.
+/// How much of the time a lane's work may take.
 #[derive(Debug)]
 pub struct Pace {
     /// Of a hundred.
@@ -129,7 +129,6 @@ impl Builder<'_> {
         let mut last = checkpoint::load(self.log, self.entry.reader(), lane).await?;
         let mut aside = Aside::load(self.log, P::PROJECTION, self.entry.generation, lane).await?;
         while last.position < target && !self.stop.is_cancelled() {
-            let slot = self.pace.slots.acquire().await;
             let (passed, work) = self.batch(&mut projector, &mut aside, &last, target).await?;
             self.meter.passed.fetch_add(passed.position - last.position, Ordering::Relaxed);
             if passed.position == last.position {
@@ -140,7 +139,6 @@ impl Builder<'_> {
                 () = sleep(self.pace.rest_after(work)) => {}
                 () = self.stop.cancelled() => {}
             }
-            drop(slot);
         }
         Ok(())
     }
@@ -153,6 +151,7 @@ impl Builder<'_> {
         last: &Link,
         target: u64,
     ) -> Result<(Link, Duration), Error> {
+        let _slot = self.pace.slots.acquire().await;
         let begun = Instant::now();
         let mut records = self.log.read(last, BATCH).await?;
         records.retain(|record| record.position <= target);

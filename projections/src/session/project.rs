@@ -2,7 +2,7 @@
 
 use crate::Error;
 use natter_domain::{
-    AccountId, Timestamp,
+    AccountId, Sealed, Timestamp,
     session::{Device, Event, Reason},
 };
 use natter_streams::Record;
@@ -14,7 +14,7 @@ use uuid::Uuid;
 pub(crate) struct Changes {
     opened: Vec<Opened>,
     /// The last exchange counts.
-    refreshed: HashMap<Uuid, Timestamp>,
+    refreshed: HashMap<Uuid, Refreshed>,
     revoked: HashMap<Uuid, (Timestamp, Reason)>,
 }
 
@@ -24,17 +24,25 @@ struct Opened {
     device: Option<Device>,
     at: Timestamp,
     expires_at: Timestamp,
+    address: Option<Sealed>,
+}
+
+struct Refreshed {
+    at: Timestamp,
+    expires_at: Timestamp,
+    address: Option<Sealed>,
 }
 
 impl Changes {
     pub(crate) fn note(&mut self, record: &Record) -> Result<(), Error> {
         let session = record.aggregate_id;
         match record.decode()? {
-            Event::Opened { account_id, device, expires_at, .. } => {
-                self.opened.push(Opened { session, account: account_id, device, at: record.time, expires_at });
+            Event::Opened { account_id, device, expires_at, address, .. } => {
+                let at = record.time;
+                self.opened.push(Opened { session, account: account_id, device, at, expires_at, address });
             }
-            Event::Refreshed { expires_at, .. } => {
-                self.refreshed.insert(session, expires_at);
+            Event::Refreshed { expires_at, address, .. } => {
+                self.refreshed.insert(session, Refreshed { at: record.time, expires_at, address });
             }
             Event::Revoked { reason, .. } => {
                 self.revoked.insert(session, (record.time, reason));
@@ -57,8 +65,9 @@ impl Changes {
             self.opened.iter().map(|opened| opened.device.as_ref().and_then(field)).collect()
         };
         sqlx::query(
-            "INSERT INTO session (session_id, account_id, device_name, platform, opened_at, expires_at)
-             SELECT * FROM UNNEST($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::timestamptz[], $6::timestamptz[])
+            "INSERT INTO session (session_id, account_id, device_name, platform, opened_at, expires_at, address)
+             SELECT * FROM UNNEST($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::timestamptz[], $6::timestamptz[],
+                 $7::text[])
              ON CONFLICT DO NOTHING",
         )
         .bind(self.opened.iter().map(|opened| opened.session).collect::<Vec<_>>())
@@ -67,6 +76,7 @@ impl Changes {
         .bind(device(|device| device.platform.clone()))
         .bind(self.opened.iter().map(|opened| opened.at.into()).collect::<Vec<OffsetDateTime>>())
         .bind(self.opened.iter().map(|opened| opened.expires_at.into()).collect::<Vec<OffsetDateTime>>())
+        .bind(self.opened.iter().map(|opened| opened.address.as_ref().map(ToString::to_string)).collect::<Vec<_>>())
         .execute(connection)
         .await
         .map_err(Error::database("write opened sessions"))?;
@@ -78,12 +88,15 @@ impl Changes {
             return Ok(());
         }
         sqlx::query(
-            "UPDATE session SET expires_at = change.expires_at
-             FROM UNNEST($1::uuid[], $2::timestamptz[]) AS change(session_id, expires_at)
+            "UPDATE session SET expires_at = change.expires_at, last_used_at = change.at, address = change.address
+             FROM UNNEST($1::uuid[], $2::timestamptz[], $3::timestamptz[], $4::text[])
+                 AS change(session_id, expires_at, at, address)
              WHERE session.session_id = change.session_id",
         )
         .bind(self.refreshed.keys().copied().collect::<Vec<_>>())
-        .bind(self.refreshed.values().map(|&expires_at| expires_at.into()).collect::<Vec<OffsetDateTime>>())
+        .bind(self.refreshed.values().map(|refreshed| refreshed.expires_at.into()).collect::<Vec<OffsetDateTime>>())
+        .bind(self.refreshed.values().map(|refreshed| refreshed.at.into()).collect::<Vec<OffsetDateTime>>())
+        .bind(self.refreshed.values().map(|it| it.address.as_ref().map(ToString::to_string)).collect::<Vec<_>>())
         .execute(connection)
         .await
         .map_err(Error::database("write refreshed sessions"))?;

@@ -1,14 +1,34 @@
 //! What an edge asks of sessions.
 
 use crate::{Error, Shared};
-use natter_domain::{SessionId, Timestamp};
-use natter_streams::statement;
+use natter_client::wire;
+use natter_domain::{AccountId, Sealed, SessionId, Timestamp, limit};
+use natter_streams::{clock, keyring::Keyring, statement};
 use sqlx::types::time::OffsetDateTime;
 use uuid::Uuid;
 
 pub struct Query<'a>(pub(crate) &'a Shared);
 
+/// Id, device, platform, opened at, last used at, address.
+type Row = (Uuid, Option<String>, Option<String>, OffsetDateTime, Option<OffsetDateTime>, Option<String>);
+
 impl Query<'_> {
+    /// An account's sessions that can still be used, the newest first.
+    pub async fn open_of(&self, account: AccountId, current: SessionId) -> Result<Vec<wire::Session>, Error> {
+        let rows: Vec<Row> = sqlx::query_as(
+            "SELECT session_id, device_name, platform, opened_at, last_used_at, address FROM session
+             WHERE account_id = $1 AND ended_at IS NULL AND expires_at > $2
+             ORDER BY opened_at DESC, session_id DESC LIMIT $3",
+        )
+        .bind(account.0)
+        .bind(OffsetDateTime::from(clock::now()))
+        .bind(limit::SESSIONS_MAX as i64)
+        .fetch_all(statement::bounded(&self.0.pool()))
+        .await
+        .map_err(Error::database("list sessions"))?;
+        Ok(rows.into_iter().map(|row| shown(&self.0.keyring, account, current, row)).collect())
+    }
+
     /// The sessions that were ended at or after that moment: their access tokens may still look valid.
     pub async fn ended_since(&self, moment: Timestamp) -> Result<Vec<SessionId>, Error> {
         let ids: Vec<Uuid> =
@@ -18,5 +38,18 @@ impl Query<'_> {
                 .await
                 .map_err(Error::database("read ended sessions"))?;
         Ok(ids.into_iter().map(SessionId).collect())
+    }
+}
+
+fn shown(keyring: &Keyring, account: AccountId, current: SessionId, row: Row) -> wire::Session {
+    let (id, name, platform, opened_at, last_used_at, address) = row;
+    let open = |text: &str| Sealed::parse(text).and_then(|sealed| keyring.open_text(account.0, &sealed));
+    wire::Session {
+        id,
+        device: wire::SessionDevice { name: name.as_deref().and_then(open), platform },
+        created_at: Timestamp::from(opened_at).to_string(),
+        last_used_at: Timestamp::from(last_used_at.unwrap_or(opened_at)).to_string(),
+        address: address.as_deref().and_then(open),
+        current: id == current.0,
     }
 }

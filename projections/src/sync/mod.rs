@@ -139,7 +139,8 @@ impl Query<'_> {
         Ok(match section {
             Section::Account => {
                 answer.account = account::Query(shared).changed(since).await?;
-                (usize::from(answer.account.is_some()), None)
+                answer.settings = account::Query(shared).settings_changed(since).await?;
+                (usize::from(answer.account.is_some()) + usize::from(answer.settings.is_some()), None)
             }
             Section::Friends => taken(&mut answer.friends, friendship::Query(shared).friends_changed(since).await?),
             Section::Requests => taken(&mut answer.requests, friendship::Query(shared).requests_changed(since).await?),

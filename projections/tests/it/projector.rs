@@ -91,7 +91,7 @@ async fn a_batch_that_fails_leaves_nothing_and_is_tried_again() {
         sqlx::query(&format!("DROP TRIGGER broken ON {table}")).execute(&world.pool).await.unwrap();
     }
     projections.catch_up(&Projection::ALL).await.expect("it is tried again");
-    assert!(projections.account().card(alice).await.unwrap().is_some());
+    assert!(projections.account().own(alice).await.unwrap().is_some());
     running.stop().await;
 }
 

@@ -30,9 +30,9 @@ async fn an_account_is_there_once_it_is_registered() {
     }
     world.append(account::address(abandoned), &account::Event::RegistrationAbandoned { handles: vec![] }).await;
     let (projections, running) = caught_up(&world).await;
-    let card = projections.account().card(alice).await.unwrap().unwrap();
+    let card = projections.account().own(alice).await.unwrap().unwrap();
     assert_eq!((card.username.as_deref(), card.nickname.as_deref()), (Some("alice"), Some("alice the test")));
-    let cards = projections.account().cards(&[started, abandoned, alice]).await.unwrap();
+    let cards = projections.account().cards(alice, &[started, abandoned, alice]).await.unwrap();
     assert_eq!(cards, [card]);
     let rows: i64 = sqlx::query_scalar("SELECT count(*) FROM account").fetch_one(&world.pool).await.unwrap();
     assert_eq!(rows, 2, "an abandoned registration leaves nothing");
@@ -46,7 +46,7 @@ async fn a_name_sealed_for_somebody_else_is_null() {
     let other = world.sealed(id::new(), "mallory").to_string();
     let (projections, running) = caught_up(&world).await;
     sqlx::query("UPDATE account SET nickname = $1").bind(other).execute(&world.pool).await.unwrap();
-    let card = projections.account().card(alice).await.unwrap().unwrap();
+    let card = projections.account().own(alice).await.unwrap().unwrap();
     assert_eq!((card.username.as_deref(), card.nickname), (Some("alice"), None));
     running.stop().await;
 }

@@ -314,8 +314,13 @@ impl World {
         let session = SessionId(id::new());
         let device = session::Device { name: Some(self.sealed(account_id.0, "phone")), platform: Some("test".into()) };
         let expires_at = clock::now() + Duration::from_secs(60);
-        let opened =
-            session::Event::Opened { account_id, device: Some(device), refresh_hash: String::new(), expires_at };
+        let opened = session::Event::Opened {
+            account_id,
+            device: Some(device),
+            refresh_hash: String::new(),
+            expires_at,
+            address: None,
+        };
         self.append(session::address(account_id, session), &opened).await;
         session
     }
@@ -410,5 +415,5 @@ pub async fn eventually_within(bound: Duration, what: &str, ask: impl AsyncFn() 
 /// Of a registration that claims no names.
 pub fn registration_started(username: Sealed, nickname: Sealed) -> account::Event {
     let (password_hash, handles, expires_at) = (String::new(), vec![], clock::now());
-    account::Event::RegistrationStarted { username, nickname, password_hash, handles, expires_at }
+    account::Event::RegistrationStarted { username, nickname, password_hash, handles, expires_at, prefixes: vec![] }
 }

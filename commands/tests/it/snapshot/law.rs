@@ -169,6 +169,7 @@ impl Told for Account {
                 password_hash,
                 handles,
                 expires_at,
+                prefixes: vec![],
             },
         );
         let abandoned = handles().prop_map(|handles| account::Event::RegistrationAbandoned { handles });
@@ -187,7 +188,7 @@ impl Told for Handle {
 impl Told for Session {
     fn event() -> BoxedStrategy<session::Event> {
         let opened = (ids(), ".{0,5}", moments()).prop_map(|(account_id, refresh_hash, expires_at)| {
-            session::Event::Opened { account_id, device: None, refresh_hash, expires_at }
+            session::Event::Opened { account_id, device: None, refresh_hash, expires_at, address: None }
         });
         let refreshed = (ids(), any::<u32>(), ".{0,5}", moments()).prop_map(
             |(account_id, generation, refresh_hash, expires_at)| session::Event::Refreshed {
@@ -195,6 +196,7 @@ impl Told for Session {
                 generation,
                 refresh_hash,
                 expires_at,
+                address: None,
             },
         );
         let reason = select(vec![session::Reason::LoggedOut, session::Reason::RefreshTokenReused]);

@@ -60,7 +60,7 @@ async fn all_of_relations(projections: &Projections) {
 async fn relations_goes_on(world: &World, projections: &Projections) {
     let erin = world.register("erin").await;
     all_of_relations(projections).await;
-    assert!(projections.account().card(erin).await.unwrap().is_some());
+    assert!(projections.account().own(erin).await.unwrap().is_some());
 }
 
 async fn start(world: &World) -> (Projections, Running) {

@@ -1,0 +1,59 @@
+//! Opening a session: its account lets it in, what it replaces goes, then it opens.
+
+use super::{Device, Origin, Sessions, SignedIn, signed_in, token::RefreshToken};
+use crate::error::Error;
+use natter_domain::{
+    AccountId, Sealed, SessionId,
+    account::{self, Account},
+    limit,
+    session::{self, Session},
+};
+use natter_streams::{clock, fault, id};
+use std::net::IpAddr;
+
+pub(super) struct Opening {
+    pub account_id: AccountId,
+    /// See `account::Command::AdmitSession`.
+    pub checked: Option<u32>,
+    pub origin: Origin,
+}
+
+impl Sessions<'_> {
+    pub(super) async fn open(&self, opening: Opening) -> Result<SignedIn, Error> {
+        let Opening { account_id, checked, origin } = opening;
+        let token = RefreshToken::first(account_id, SessionId(id::new()), &self.0.keyring);
+        self.admit(&token, checked, origin.device.as_ref()).await?;
+        fault::reach("session.after_admission").await;
+        let command = session::Command::Open {
+            account_id,
+            device: origin.device.map(|device| self.kept(account_id, device)),
+            refresh_hash: token.hash(),
+            expires_at: clock::now() + limit::REFRESH_TOKEN_LIFETIME,
+            address: self.sealed(account_id, origin.address),
+        };
+        let address = session::address(account_id, token.session);
+        let outcome = self.0.dispatch.execute::<Session>(address, None, None, command).await?;
+        Ok(signed_in(&token, outcome.positions))
+    }
+
+    async fn admit(&self, token: &RefreshToken, checked: Option<u32>, device: Option<&Device>) -> Result<(), Error> {
+        let command = account::Command::AdmitSession {
+            session_id: token.session,
+            platform: device.and_then(|device| device.platform.clone()),
+            checked,
+            policy: self.0.session_policy,
+        };
+        let address = account::address(token.account);
+        let admitted = self.0.dispatch.execute::<Account>(address, None, None, command).await?;
+        self.revoke(token.account, admitted).await.map(drop)
+    }
+
+    fn kept(&self, account: AccountId, device: Device) -> session::Device {
+        let name = device.name.map(|name| self.0.keyring.seal(account.0, name.as_bytes()));
+        session::Device { name, platform: device.platform }
+    }
+
+    pub(super) fn sealed(&self, account: AccountId, address: Option<IpAddr>) -> Option<Sealed> {
+        address.map(|address| self.0.keyring.seal(account.0, address.to_string().as_bytes()))
+    }
+}

@@ -1,0 +1,262 @@
+//! Who may what: every route of the API description and every frame has a row, and each cell is tried on a thing that
+//! exists. The first four columns come before the others, so that who is refused is refused what is really there.
+
+use natter_testkit::{Node, Person, Raw, Stack, client, client::wire};
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The columns: nobody, a session that was ended, a stranger, a friend of the owner's who is not in the group, who is
+/// in it, who owns it and wrote the message.
+const ROLES: [&str; 6] = ["anonymous", "revoked", "other", "friend", "member", "owner"];
+
+/// A route, its body, and the status that each role gets.
+type Row = (&'static str, Option<&'static str>, [u16; 6]);
+
+const SEES: [u16; 6] = [401, 401, 200, 200, 200, 200];
+const MEMBERS_READ: [u16; 6] = [401, 401, 404, 404, 200, 200];
+const MEMBERS_DO: [u16; 6] = [401, 401, 404, 404, 204, 204];
+const RECEIVER: [u16; 6] = [401, 401, 404, 404, 404, 200];
+
+const ROUTES: &[Row] = &[
+    ("GET /.well-known/jwks.json", None, [200; 6]),
+    ("GET /healthz", None, [200; 6]),
+    ("GET /metrics", None, [200; 6]),
+    ("GET /readyz", None, [200; 6]),
+    // An upgrade without its headers; who may is asked of the frames below.
+    ("GET /ws", None, [400, 401, 400, 400, 400, 400]),
+    ("POST /api/v1/auth/login", Some(r#"{"login": "owner", "password": "{password}"}"#), [200; 6]),
+    ("POST /api/v1/auth/refresh", Some(r#"{"refresh_token": "{refresh}"}"#), [200; 6]),
+    ("POST /api/v1/auth/register", Some(r#"{"username": "new.{role}", "password": "{password}"}"#), [201; 6]),
+    ("POST /api/v1/auth/verify", Some(r#"{"token": "{token}"}"#), [200; 6]),
+    ("GET /api/v1/accounts?query=owner", None, SEES),
+    ("GET /api/v1/accounts/me", None, SEES),
+    ("GET /api/v1/accounts/{owner}", None, SEES),
+    ("PATCH /api/v1/accounts/me", Some(r#"{"signature": "of {role}"}"#), SEES),
+    ("POST /api/v1/accounts/lookup", Some(r#"{"ids": ["{owner}"]}"#), SEES),
+    ("GET /api/v1/settings", None, SEES),
+    ("PATCH /api/v1/settings", Some(r#"{"show_online": true}"#), SEES),
+    ("GET /api/v1/friends", None, SEES),
+    ("GET /api/v1/friends/requests", None, SEES),
+    ("POST /api/v1/friends/requests", Some(r#"{"to": "{asked}"}"#), [401, 401, 201, 201, 201, 201]),
+    ("POST /api/v1/friends/requests/{request}/accept", None, RECEIVER),
+    ("POST /api/v1/friends/requests/{other_request}/reject", None, RECEIVER),
+    ("GET /api/v1/sync", None, SEES),
+    ("GET /api/v1/conversations", None, SEES),
+    ("POST /api/v1/conversations", Some(r#"{"kind": "direct", "with": "{friend}"}"#), [401, 401, 403, 422, 403, 200]),
+    ("GET /api/v1/conversations/{group}", None, MEMBERS_READ),
+    ("PATCH /api/v1/conversations/{group}", Some(r#"{"name": "by {role}"}"#), MEMBERS_READ),
+    ("GET /api/v1/conversations/{group}/members", None, MEMBERS_READ),
+    ("POST /api/v1/conversations/{group}/members", Some(r#"{"account_ids": ["{owner}"]}"#), MEMBERS_READ),
+    ("GET /api/v1/conversations/{group}/messages", None, MEMBERS_READ),
+    (
+        "POST /api/v1/conversations/{group}/messages",
+        Some(r#"{"message_id": "{new}", "body": {"kind": "text", "text": "by {role}"}}"#),
+        [401, 401, 404, 404, 201, 201],
+    ),
+    ("POST /api/v1/conversations/{group}/messages/lookup", Some(r#"{"ids": ["{message}"]}"#), MEMBERS_READ),
+    ("GET /api/v1/conversations/{group}/messages/{message}", None, MEMBERS_READ),
+    (
+        "PATCH /api/v1/conversations/{group}/messages/{message}",
+        Some(r#"{"body": {"kind": "text", "text": "edited"}}"#),
+        [401, 401, 404, 404, 403, 200],
+    ),
+    ("PUT /api/v1/conversations/{group}/messages/{message}/pin", None, MEMBERS_DO),
+    ("DELETE /api/v1/conversations/{group}/messages/{message}/pin", None, MEMBERS_DO),
+    ("PUT /api/v1/conversations/{group}/messages/{message}/reactions/a", None, MEMBERS_DO),
+    ("DELETE /api/v1/conversations/{group}/messages/{message}/reactions/a", None, MEMBERS_DO),
+    ("PUT /api/v1/conversations/{group}/read", Some(r#"{"seq": 1}"#), MEMBERS_READ),
+    ("DELETE /api/v1/conversations/{group}/messages/{message}", None, [401, 401, 404, 404, 403, 204]),
+    ("DELETE /api/v1/conversations/{group}/members/{spare}", None, [401, 401, 404, 404, 403, 204]),
+    ("GET /api/v1/auth/sessions", None, SEES),
+    ("DELETE /api/v1/auth/sessions/{session}", None, [401, 401, 404, 404, 404, 204]),
+    ("DELETE /api/v1/auth/sessions", None, [401, 401, 204, 204, 204, 204]),
+    (
+        "POST /api/v1/auth/password/change",
+        Some(r#"{"old_password": "{password}", "new_password": "{password}"}"#),
+        [401, 401, 204, 204, 204, 204],
+    ),
+    ("POST /api/v1/auth/logout", None, [401, 401, 204, 204, 204, 204]),
+];
+
+/// A frame, its fields, and the code that a stranger, a friend, a member and the owner get; empty: `ok`.
+type Frame = (&'static str, &'static str, [&'static str; 4]);
+
+const MEMBERS_FRAME: [&str; 4] = ["not_found", "not_found", "", ""];
+const AUTHORS_FRAME: [&str; 4] = ["not_found", "not_found", "not_your_message", ""];
+
+const FRAMES: &[Frame] = &[
+    ("ping", "{}", [""; 4]),
+    ("sync", "{}", [""; 4]),
+    ("auth", r#"{"token": "{token}"}"#, [""; 4]),
+    ("message.list", r#"{"conversation_id": "{group}"}"#, MEMBERS_FRAME),
+    (
+        "message.send",
+        r#"{"conversation_id": "{group}", "message_id": "{new}", "body": {"kind": "text", "text": "hi"}}"#,
+        MEMBERS_FRAME,
+    ),
+    ("conversation.read", r#"{"conversation_id": "{group}", "seq": 1}"#, MEMBERS_FRAME),
+    ("message.react", r#"{"conversation_id": "{group}", "message_id": "{message}", "emoji": "a"}"#, MEMBERS_FRAME),
+    ("message.unreact", r#"{"conversation_id": "{group}", "message_id": "{message}", "emoji": "a"}"#, MEMBERS_FRAME),
+    ("message.pin", r#"{"conversation_id": "{group}", "message_id": "{message}"}"#, MEMBERS_FRAME),
+    ("message.unpin", r#"{"conversation_id": "{group}", "message_id": "{message}"}"#, MEMBERS_FRAME),
+    (
+        "message.edit",
+        r#"{"conversation_id": "{group}", "message_id": "{message}", "body": {"kind": "text", "text": "edited"}}"#,
+        AUTHORS_FRAME,
+    ),
+    ("message.recall", r#"{"conversation_id": "{group}", "message_id": "{message}"}"#, AUTHORS_FRAME),
+];
+
+/// `GET /api/v1/accounts/{}`: the ids and the query are no part of it.
+fn shape(line: &str) -> String {
+    let path = line.split('?').next().unwrap_or(line);
+    let part = |part: &str| if part.starts_with('{') { "{}".to_owned() } else { part.to_owned() };
+    path.split('/').map(part).collect::<Vec<_>>().join("/").replace("/reactions/a", "/reactions/{}")
+}
+
+#[test]
+fn every_route_and_every_frame_has_its_row() {
+    let api = serde_json::to_value(natter_edge::description()).expect("it is JSON");
+    let lines = |(path, item): (&String, &Value)| {
+        let methods = item.as_object().expect("a path has methods").keys();
+        methods.map(|method| shape(&format!("{} {path}", method.to_uppercase()))).collect::<Vec<_>>()
+    };
+    let described: BTreeSet<String> = api["paths"].as_object().expect("paths").iter().flat_map(lines).collect();
+    let rows: BTreeSet<String> = ROUTES.iter().map(|(line, ..)| shape(line)).collect();
+    assert_eq!(rows, described, "rows on the left, routes on the right");
+    assert_eq!(rows.len(), ROUTES.len());
+    let ops: BTreeSet<&str> = natter_edge::ops().iter().copied().collect();
+    assert_eq!(FRAMES.iter().map(|(op, ..)| *op).collect::<BTreeSet<_>>(), ops);
+}
+
+/// The people, and the things between them.
+struct Scene {
+    node: Node,
+    /// By their role, from `other` on.
+    people: Vec<Person>,
+    revoked: Raw,
+    things: BTreeMap<&'static str, String>,
+    _others: Vec<Person>,
+}
+
+impl Scene {
+    async fn new(stack: &Stack) -> Self {
+        let node = stack.node().await;
+        let mut people = Vec::new();
+        for name in &ROLES[2..] {
+            people.push(stack.person(name).await);
+        }
+        let (asked, spare) = (stack.person("asked").await, stack.person("spare").await);
+        let (erin, frank) = (stack.person("erin").await, stack.person("frank").await);
+        let [_, friend, member, owner] = &people[..] else { panic!("four") };
+        for other in [friend, member, &spare] {
+            owner.befriends(other).await;
+        }
+        let group = owner.client().start_group("us", &[member.id(), spare.id()]).await.expect("start a group");
+        let group = group.conversation.id;
+        let message = client::new_id();
+        let body = wire::Body::Text { text: "hello".to_owned() };
+        let sent = wire::MessageNew { message_id: message, body };
+        owner.client().send(group, &sent).await.expect("send");
+        let request = erin.client().request_friend(owner.id(), None).await.expect("ask").id;
+        let other_request = frank.client().request_friend(owner.id(), None).await.expect("ask").id;
+        let session = current_session(&owner.on_another_device().await).await;
+        let lost = owner.on_another_device().await;
+        let revoked = lost.raw().await;
+        lost.client().logout().await.expect("log out");
+        let things = BTreeMap::from([
+            ("{owner}", owner.id().to_string()),
+            ("{friend}", friend.id().to_string()),
+            ("{asked}", asked.id().to_string()),
+            ("{spare}", spare.id().to_string()),
+            ("{group}", group.to_string()),
+            ("{message}", message.to_string()),
+            ("{session}", session),
+            ("{request}", request.to_string()),
+            ("{other_request}", other_request.to_string()),
+            ("{password}", natter_testkit::PASSWORD.to_owned()),
+        ]);
+        Self { node, people, revoked, things, _others: vec![asked, spare, erin, frank] }
+    }
+
+    async fn raw(&self, role: usize) -> Raw {
+        match role {
+            0 => self.node.raw(),
+            1 => self.revoked.clone(),
+            role => self.people[role - 2].raw().await,
+        }
+    }
+
+    /// Each use gets what can be used once.
+    async fn filled(&self, text: &str, role: usize) -> String {
+        let mut filled = text.replace("{role}", ROLES[role]).replace("{new}", &client::new_id().to_string());
+        if filled.contains("{refresh}") {
+            let login = json!({"login": "owner", "password": natter_testkit::PASSWORD}).to_string();
+            let signed_in = self.node.raw().post("/api/v1/auth/login", login).await.ok(200);
+            filled = filled.replace("{refresh}", signed_in["tokens"]["refresh_token"].as_str().expect("a token"));
+        }
+        if filled.contains("{token}") {
+            let tokens = self.people[role.max(2) - 2].client().tokens().await;
+            filled = filled.replace("{token}", &tokens.access_token);
+        }
+        self.things.iter().fold(filled, |text, (name, thing)| text.replace(name, thing))
+    }
+}
+
+async fn current_session(person: &Person) -> String {
+    let listed = person.raw().await.get("/api/v1/auth/sessions").await.ok(200);
+    let mut items = listed["items"].as_array().expect("sessions").iter();
+    let current = items.find(|item| item["current"] == true).expect("the one that asks");
+    current["id"].as_str().expect("an id").to_owned()
+}
+
+#[tokio::test]
+async fn who_may_what_over_rest() {
+    let stack = Stack::new().await;
+    let scene = Scene::new(&stack).await;
+    let mut wrong = Vec::new();
+    for (line, body, expected) in ROUTES {
+        for (role, expected) in expected.iter().enumerate() {
+            let (method, path) = line.split_once(' ').expect("a method and a path");
+            let path = scene.filled(path, role).await;
+            let body = match body {
+                Some(body) => Some(scene.filled(body, role).await.into_bytes()),
+                None => None,
+            };
+            let raw = scene.raw(role).await;
+            let raw = if body.is_some() { raw.with("content-type", "application/json") } else { raw };
+            let got = raw.call(method, &path, body).await;
+            if got.status != *expected {
+                wrong.push(format!("{line}, {}: {} and not {expected}: {}", ROLES[role], got.status, got.text()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[tokio::test]
+async fn who_may_what_by_frames() {
+    let stack = Stack::new().await;
+    let scene = Scene::new(&stack).await;
+    let mut wrong = Vec::new();
+    for (role, person) in scene.people.iter().enumerate() {
+        let mut socket = person.raw_socket().await;
+        for (op, fields, expected) in FRAMES {
+            let mut frame: Value = serde_json::from_str(&scene.filled(fields, role + 2).await).expect("JSON");
+            (frame["op"], frame["id"]) = (json!(op), json!(op));
+            let answer = socket.ask(frame).await;
+            let got = answer["error"]["code"].as_str().unwrap_or_default();
+            if got != expected[role] || answer["ok"].is_object() != expected[role].is_empty() {
+                wrong.push(format!("{op}, {}: {answer}", person.name));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    for op in FRAMES.iter().filter(|(op, ..)| *op != "auth") {
+        let mut nobody = scene.node.raw().socket().await;
+        nobody.send(json!({"id": "1", "op": op.0}).to_string()).await;
+        assert_eq!(nobody.closed().await.code, Some(4401), "{}", op.0);
+    }
+    let refused = scene.revoked.try_socket().await;
+    assert!(refused.is_err(), "a session that was ended opens no connection");
+}

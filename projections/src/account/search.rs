@@ -1,0 +1,67 @@
+//! Who is found by what. A name is looked for by the keyed hash of what was typed: only who wants to be found by the user
+//! name is, and nobody by less than three characters of it.
+
+use super::{Query, card};
+use crate::{Error, Page, Paged};
+use natter_client::wire;
+use natter_domain::{AccountId, HandleId};
+use natter_streams::statement;
+use uuid::Uuid;
+
+/// What is looked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Sought {
+    pub prefix: HandleId,
+    /// Who has exactly this name: shown first.
+    pub exact: Option<AccountId>,
+}
+
+impl Query<'_> {
+    /// Those that are found, the oldest accounts first behind the one of exactly that name.
+    pub async fn find(&self, viewer: AccountId, sought: Sought, page: &Page) -> Result<Paged<wire::Account>, Error> {
+        let after =
+            page.cursor.as_deref().map(|text| text.parse::<Uuid>().map_err(|_| Error::BadCursor)).transpose()?;
+        let first = match sought.exact.filter(|_| after.is_none()) {
+            Some(account) => self.wants_to_be_found(account).await?,
+            None => None,
+        };
+        let mut ids = self.behind(sought, after, page.rows()).await?;
+        // The one of the name stands before all others, so the first page is cut one earlier.
+        ids.splice(0..0, first);
+        let limit = (page.rows() - 1) as usize;
+        let more = ids.len() > limit;
+        ids.truncate(limit);
+        // Of the exact one alone the page goes on with everybody.
+        let next = ids.last().map(|last| if Some(*last) == first { Uuid::nil() } else { *last });
+        let next_cursor = next.filter(|_| more).map(|id| id.to_string());
+        let ids: Vec<AccountId> = ids.into_iter().map(AccountId).collect();
+        Ok(Paged { items: self.cards(viewer, &ids).await?, next_cursor })
+    }
+
+    async fn wants_to_be_found(&self, account: AccountId) -> Result<Option<Uuid>, Error> {
+        let row: Option<Option<String>> =
+            sqlx::query_scalar("SELECT settings FROM account WHERE account_id = $1 AND registered_at IS NOT NULL")
+                .bind(account.0)
+                .fetch_optional(statement::bounded(&self.0.pool()))
+                .await
+                .map_err(Error::database("read who wants to be found"))?;
+        let Some(json) = row else { return Ok(None) };
+        Ok(card::settings(json.as_deref())?.find_by.username.then_some(account.0))
+    }
+
+    async fn behind(&self, sought: Sought, after: Option<Uuid>, rows: i64) -> Result<Vec<Uuid>, Error> {
+        sqlx::query_scalar(
+            "SELECT account_id FROM account_prefix JOIN account USING (account_id)
+             WHERE prefix = $1 AND account_id > $2 AND account_id IS DISTINCT FROM $3 AND registered_at IS NOT NULL
+               AND coalesce((settings::json #>> '{find_by,username}')::boolean, true)
+             ORDER BY account_id LIMIT $4",
+        )
+        .bind(sought.prefix.0)
+        .bind(after.unwrap_or_default())
+        .bind(sought.exact.map(|account| account.0))
+        .bind(rows)
+        .fetch_all(statement::bounded(&self.0.pool()))
+        .await
+        .map_err(Error::database("look for accounts"))
+    }
+}
