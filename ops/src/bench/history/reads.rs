@@ -35,7 +35,7 @@ const ROUNDS: u32 = 4;
 const WARM_UP: Duration = Duration::from_secs(1);
 const SHORTEST: Duration = Duration::from_millis(500);
 const PAGE: u32 = 50;
-/// One page in so many is an older one.
+/// One page in so many is an older one, which hardly anybody else reads.
 const OLDER: u32 = 8;
 /// How unequal groups are: the usual exponent of what people look at.
 const EXPONENT: f64 = 1.0;
@@ -45,7 +45,7 @@ const BOTH: [Projection; 2] = [Projection::Relations, Projection::History];
 pub struct Reads {
     pub ours: Seen,
     pub bare: Seen,
-    /// Ours, of the tenth of the groups that is read most.
+    /// Ours, the newest pages of the tenth of the groups that is read most.
     pub hottest: Seen,
     /// Messages, meanwhile.
     pub sent: u64,
@@ -192,7 +192,7 @@ struct Desk {
 }
 
 impl Desk {
-    /// Ours, the bare driver's, and ours of the hottest tenth.
+    /// Ours, the bare driver's, and our hot pages: the newest of the hottest tenth.
     async fn rounds(&self, args: &BenchArgs, ours: &Projections, bare: &Arc<Probe>) -> Result<(Seen, Seen, Seen)> {
         let time = (Duration::from_secs(args.seconds) / (2 * ROUNDS + 1)).max(SHORTEST);
         let progress = ProgressBar::new(2 * u64::from(ROUNDS) + 2).with_message("pages, bare selects");
@@ -200,28 +200,28 @@ impl Desk {
         let bare = || Door::Bare(bare.clone());
         let groups = self.talks.len();
         for warm in [ours(), bare()] {
-            self.round(&warm, groups, WARM_UP.min(time)).await?;
+            self.round(&warm, groups, Some(OLDER), WARM_UP.min(time)).await?;
         }
         progress.inc(1);
         let (mut seen, mut seen_bare) = (Seen::new()?, Seen::new()?);
         for _ in 0..ROUNDS {
-            seen.add(self.round(&ours(), groups, time).await?)?;
+            seen.add(self.round(&ours(), groups, Some(OLDER), time).await?)?;
             progress.inc(1);
-            seen_bare.add(self.round(&bare(), groups, time).await?)?;
+            seen_bare.add(self.round(&bare(), groups, Some(OLDER), time).await?)?;
             progress.inc(1);
         }
-        let hottest = self.round(&ours(), groups.div_ceil(10), time).await?;
+        let hottest = self.round(&ours(), groups.div_ceil(10), None, time).await?;
         progress.finish_and_clear();
         Ok((seen, seen_bare, hottest))
     }
 
-    /// Everybody reads for so long, of the first so many groups.
-    async fn round(&self, door: &Door, groups: usize, time: Duration) -> Result<Seen> {
+    /// Everybody reads for so long, of the first so many groups, one page in so many an older one.
+    async fn round(&self, door: &Door, groups: usize, older: Option<u32>, time: Duration) -> Result<Seen> {
         let (before, begin) = (Counters::own(), Instant::now());
         let (zipf, until) = (Arc::new(Zipf::new(groups, EXPONENT)), begin + time);
         let mut reading = JoinSet::new();
         for _ in 0..self.readers {
-            let reader = Reader { door: door.clone(), talks: self.talks.clone(), zipf: zipf.clone() };
+            let reader = Reader { door: door.clone(), talks: self.talks.clone(), zipf: zipf.clone(), older };
             reading.spawn(reader.read(until));
         }
         let mut seen = Seen::new()?;
@@ -247,6 +247,7 @@ struct Reader {
     door: Door,
     talks: Arc<Vec<Talk>>,
     zipf: Arc<Zipf>,
+    older: Option<u32>,
 }
 
 impl Reader {
@@ -269,7 +270,7 @@ impl Reader {
     fn choose(&self) -> (&Talk, usize, Option<u64>) {
         let mut random = rand::rng();
         let talk = &self.talks[self.zipf.draw(&mut random)];
-        let older = random.random_range(0..OLDER) == 0;
+        let older = self.older.is_some_and(|one_in| random.random_range(0..one_in) == 0);
         let newest = talk.newest.load(Relaxed);
         let before = older.then(|| random.random_range(2..=newest.max(2)));
         (talk, random.random_range(0..talk.group.members.len()), before)
