@@ -15,6 +15,12 @@ pub enum Error {
         /// Its place in the list, from 0.
         index: usize,
     },
+    /// Asked too often. Nothing was done.
+    #[error("asked too often")]
+    TooOften {
+        /// Until it may be asked again.
+        wait: std::time::Duration,
+    },
     /// Nobody could answer in time; whether it was done is not known. To be sent again under the same key.
     #[error("no answer in time")]
     Unavailable,
@@ -34,6 +40,10 @@ impl Error {
 
     pub(crate) fn code(code: Code, detail: &str) -> Self {
         Self::Refused { code, detail: detail.to_owned() }
+    }
+
+    pub(crate) fn is(&self, given: Code) -> bool {
+        matches!(self, Self::Refused { code, .. } if *code == given)
     }
 
     pub(crate) fn failed<E: Into<Box<dyn std::error::Error + Send + Sync>>>(
@@ -60,6 +70,12 @@ impl Error {
             Some(passing) if is_passing(passing) => Self::unavailable(passing),
             _ => Self::failed("replay an aggregate")(error),
         }
+    }
+}
+
+impl From<natter_outbox::Error> for Error {
+    fn from(source: natter_outbox::Error) -> Self {
+        if source.is_passing() { Self::unavailable(&source) } else { Self::failed("use the outbox")(source) }
     }
 }
 

@@ -11,6 +11,7 @@ mod account;
 mod adapter;
 mod admission;
 mod cache;
+mod code;
 mod conversation;
 mod dispatch;
 mod error;
@@ -37,7 +38,8 @@ mod store;
 mod timer;
 mod worker;
 
-pub use account::Accounts;
+pub use account::{Accounts, ContactChange, Contacts};
+pub use code::{Codes, Target};
 pub use conversation::{Conversations, Joined, Opened, Sent, Started};
 pub use dispatch::Pending;
 pub use error::Error;
@@ -49,11 +51,15 @@ pub use projection::Projections;
 pub use reaction::{Reaction, Reactions};
 pub use session::{Device, Ended, Origin, Registration, Sessions, SignedIn};
 
+use code::Desk;
 use dispatch::Dispatch;
 use lane::Owner;
 use message::Births;
 use natter_domain::{AccountId, SessionId, account::Policy};
+use natter_outbox::Outbox;
+pub use natter_outbox::{Locale, Purpose};
 use natter_streams::{
+    bucket::Bucket,
     feed::Feeds,
     keyring::Keyring,
     lease::{self, Share},
@@ -86,6 +92,8 @@ pub struct Settings {
     pub owns_lanes: bool,
     /// Whether its lanes' streams are filled. Without, nobody elsewhere reads what is committed: for measuring only.
     pub relays: bool,
+    /// Whether it counts how often codes are sent to one address or number.
+    pub rates: bool,
 }
 
 /// The write side as this process reaches it: the lanes it owns, and a road to those of others.
@@ -95,6 +103,7 @@ pub struct Commands {
     births: Births,
     keyring: Arc<Keyring>,
     passwords: Passwords,
+    desk: Desk,
     session_policy: Policy,
 }
 
@@ -112,6 +121,8 @@ impl Commands {
         let tasks = TaskTracker::new();
         let lease::Context { log, bus, node, directory, .. } = context.clone();
         let births = Births::new(log.clone());
+        let outbox = Outbox::new(log.pool().clone(), keyring.clone());
+        let desk = Desk::new(Bucket::codes(&bus), keyring.clone(), outbox, settings.rates);
         let roads = open_roads(&context, &tasks, stop);
         tasks.spawn(roads.clone().report(stop.clone()));
         let dispatch = Dispatch::new(roads.clone(), feeds.clone());
@@ -123,11 +134,19 @@ impl Commands {
         }
         tasks.close();
         let (passwords, session_policy) = (Passwords::new(settings.password_cost), settings.session_policy);
-        (Self { dispatch, births, keyring, passwords, session_policy }, tasks)
+        (Self { dispatch, births, keyring, passwords, desk, session_policy }, tasks)
     }
 
     pub fn session(&self) -> Sessions<'_> {
         Sessions(self)
+    }
+
+    pub fn code(&self) -> Codes<'_> {
+        Codes(self)
+    }
+
+    pub fn contact(&self) -> Contacts<'_> {
+        Contacts(self)
     }
 
     pub fn account(&self) -> Accounts<'_> {

@@ -129,7 +129,7 @@ impl From<Error> for Reply {
             Error::Refused { code, detail } => Self::Refused { code: code.as_str().to_owned(), detail },
             Error::Unavailable => Self::Unavailable,
             // Found before a lane is asked, never by one.
-            Error::UnknownAccount { .. } => Self::Failed,
+            Error::UnknownAccount { .. } | Error::TooOften { .. } => Self::Failed,
             Error::Failed { .. } => Self::Failed,
         }
     }

@@ -65,6 +65,17 @@ pub const REGISTRATION_EXPIRY: Duration = MINUTE.saturating_mul(10);
 /// A registration claims its names within this, or not at all. What lies between this and [`REGISTRATION_EXPIRY`] is
 /// how far the clocks of two nodes may be apart: a claim must not come after its release.
 pub const CLAIM_WINDOW: Duration = MINUTE.saturating_mul(5);
+/// How long a code works that was sent to somebody.
+pub const CODE_LIFETIME: Duration = MINUTE.saturating_mul(5);
+/// Wrong codes after which the right one is no good either.
+pub const CODE_TRIES: u8 = 5;
+/// The least time between two codes to one address or number.
+pub const CODE_PAUSE: Duration = MINUTE;
+/// Codes to one address or number in [`CODES_WITHIN`].
+pub const CODES_MAX: usize = 10;
+pub const CODES_WITHIN: Duration = DAY;
+/// A change of an e-mail address or phone number that is not complete by then is abandoned, as a registration is.
+pub const CONTACT_CHANGE_EXPIRY: Duration = REGISTRATION_EXPIRY;
 /// How long after sending its sender may edit a message.
 pub const EDIT_WINDOW: Duration = MINUTE.saturating_mul(15);
 /// How long after sending its sender may recall a message.

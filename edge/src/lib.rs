@@ -6,6 +6,7 @@
 
 mod account;
 mod auth;
+mod code;
 mod conversation;
 mod edge;
 mod friendship;

@@ -27,6 +27,7 @@ pub const POSTGRES: &[(i64, &str, &str)] = &[
     (16, "skipped", include_str!("../postgres/0016_skipped.sql")),
     (17, "session", include_str!("../postgres/0017_session.sql")),
     (18, "profile", include_str!("../postgres/0018_profile.sql")),
+    (19, "outbox", include_str!("../postgres/0019_outbox.sql")),
 ];
 
 /// Number, name and text of every file in `scylla/`; a test compares with the folder. They are applied by who has a

@@ -1,8 +1,10 @@
 //! Every setting of a running Natter: from `NATTER_*` variables, each with its default.
 
 mod history;
+mod letters;
 
 pub use history::{History, HistoryArgs, Store};
+pub use letters::LetterArgs;
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
@@ -56,11 +58,13 @@ pub struct Settings {
     /// Milliseconds between the pings of a WebSocket.
     #[arg(long, env = "NATTER_HEARTBEAT_MS", default_value = "25000", value_parser = millis)]
     pub heartbeat: Duration,
-    /// `off` lifts rates, never shapes and sizes. There are no rates yet.
+    /// `off` lifts rates (how often codes are sent), never shapes and sizes.
     #[arg(long, env = "NATTER_LIMITS", default_value = "standard", value_parser = ["standard", "off"])]
     pub limits: String,
     #[command(flatten)]
     pub history: HistoryArgs,
+    #[command(flatten)]
+    pub letters: LetterArgs,
 }
 
 /// A part of Natter that can run by itself.
@@ -160,6 +164,7 @@ impl Settings {
             heartbeat: Duration::from_secs(25),
             limits: "standard".to_owned(),
             history: HistoryArgs::default(),
+            letters: LetterArgs::default(),
         }
     }
 

@@ -76,6 +76,9 @@ impl Person {
             password: format!("a long password {suffix}"),
             nickname: Some(capitalised(name)),
             device: Some(wire::Device { name: Some("natter demo".to_owned()), platform: Some("cli".to_owned()) }),
+            email: None,
+            phone: None,
+            code: None,
         };
         let begin = Instant::now();
         let signed = client.register(&registration).await.with_context(|| format!("register {name}"))?;

@@ -5,6 +5,7 @@ use crate::config::{History, Role, Settings};
 use anyhow::{Context, Result, bail};
 use natter_commands::Commands;
 use natter_edge::{Doors, Readiness};
+use natter_outbox::Outbox;
 use natter_projections::Projections;
 use natter_streams::{
     Log, Node, Placement,
@@ -30,6 +31,7 @@ pub async fn serve(
 ) -> Result<()> {
     // Wrong settings are told before anything is taken.
     settings.history.history()?;
+    settings.letters.senders()?;
     // Before anything counts.
     natter_edge::metrics::recorder();
     // First, so that a second start on the same address fails before it takes anybody's lanes.
@@ -89,13 +91,21 @@ impl Process {
         if settings.has(Role::Projections) || settings.has(Role::Edge) {
             process.start_projections(settings, database_url, feeds, stop).await?;
         }
+        if settings.has(Role::Projections) {
+            process.start_outbox(settings, stop)?;
+        }
         Ok(process)
     }
 
     fn start_commands(&mut self, settings: &Settings, feeds: Feeds, stop: &CancellationToken) {
         let owns_lanes = settings.has(Role::Commands);
-        let (password_cost, session_policy) = (settings.argon2, settings.sessions);
-        let command_settings = natter_commands::Settings { password_cost, session_policy, owns_lanes, relays: true };
+        let command_settings = natter_commands::Settings {
+            password_cost: settings.argon2,
+            session_policy: settings.sessions,
+            owns_lanes,
+            relays: true,
+            rates: settings.limits != "off",
+        };
         let (commands, tasks) =
             Commands::start(self.leases.clone(), feeds.clone(), self.keyring.clone(), &command_settings, stop);
         self.commands = Some(commands.clone());
@@ -130,6 +140,16 @@ impl Process {
                 .connected("projections")
                 .and("projections", move || (!projections.is_ready()).then_some("have not caught up"));
         }
+        Ok(())
+    }
+
+    /// Sends mails and text messages. Nothing waits for it to be ready: what cannot be sent now is sent later.
+    fn start_outbox(&mut self, settings: &Settings, stop: &CancellationToken) -> Result<()> {
+        let outbox = Outbox::new(self.leases.log.pool().clone(), self.keyring.clone());
+        let tasks = TaskTracker::new();
+        tasks.spawn(natter_outbox::run(outbox, settings.letters.senders()?, stop.clone()));
+        tasks.close();
+        self.tasks.push(tasks);
         Ok(())
     }
 

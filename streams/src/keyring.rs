@@ -20,6 +20,7 @@ pub struct Keyring {
     fingerprints: [u8; 32],
     refresh_tokens: [u8; 32],
     access_tokens: [u8; 32],
+    codes: [u8; 32],
 }
 
 /// Which key signs access tokens at that moment: each signs for thirty days.
@@ -43,6 +44,7 @@ impl Keyring {
             fingerprints: derive("natter 2026 command fingerprints"),
             refresh_tokens: derive("natter 2026 refresh token tags"),
             access_tokens: derive("natter 2026 access token seed"),
+            codes: derive("natter 2026 codes"),
         }
     }
 
@@ -91,6 +93,17 @@ impl Keyring {
         let mut bytes = [0; 16];
         bytes.copy_from_slice(&blake3::keyed_hash(&self.refresh_tokens, content).as_bytes()[..16]);
         bytes
+    }
+
+    /// Where the state of codes is kept, and what is kept of a code: without our key neither can be found by trying.
+    /// Compared as it is, in constant time.
+    pub fn code(&self, purpose: &str, target: &str, code: &str) -> blake3::Hash {
+        let mut hasher = blake3::Hasher::new_keyed(&self.codes);
+        for part in [purpose, target, code] {
+            hasher.update(&(part.len() as u64).to_le_bytes());
+            hasher.update(part.as_bytes());
+        }
+        hasher.finalize()
     }
 
     /// Tells one installation's keys from another's, and nothing else about them.

@@ -4,8 +4,9 @@
 //! Reading order: `lane` and `event` (what there is), `log` (PostgreSQL: append, takeover, read),
 //! `committer` (group commit), `feed`, `tap` and `reader` (verified reading, whatever the source), `stream` and `relay`
 //! (JetStream), `seam` and `repair` (where log and stream disagree); `node` and `lease` (which process runs which lane).
-//! `statement` asks a server that may vanish. `keyring` seals what is personal. `subject` is the only place that spells a subject.
+//! `bucket` keeps what is forgotten soon. `statement` asks a server that may vanish. `keyring` seals what is personal. `subject` is the only place that spells a subject.
 
+pub mod bucket;
 pub mod bus;
 pub mod checkpoint;
 pub mod clock;

@@ -51,6 +51,17 @@ pub fn replies(start: Uuid) -> String {
     format!("natter.replies.{}", start.simple())
 }
 
+/// The stream of codes that were sent: a key-value bucket, as other clients of NATS see it.
+pub const CODES: &str = "KV_codes";
+
+/// Everything in the bucket of codes.
+pub const CODES_ALL: &str = "$KV.codes.>";
+
+/// One key of the bucket of codes: hexadecimal digits, never a name.
+pub fn code(hash: &str) -> String {
+    format!("$KV.codes.{hash}")
+}
+
 /// Somebody has taken or released a lane, came or left; the message names the share.
 pub const LEASES: &str = "natter.leases.changed";
 

@@ -4,46 +4,73 @@
 //! A registration that was begun and not completed is abandoned when its time is over ([`timer`]), and what was
 //! abandoned gives its handles back ([`process`]).
 
+mod contact;
 pub(crate) mod password;
 pub(crate) mod process;
 mod profile;
 pub(crate) mod timer;
 
+pub use contact::{ContactChange, Contacts};
 pub use profile::Accounts;
 
-use crate::{Commands, dispatch::Outcome, error::Error};
+use crate::{Commands, code::Target, dispatch::Outcome, error::Error};
 use natter_domain::{
-    AccountId, Code, HandleId, Nickname, Timestamp, Username,
-    account::{self, Account},
+    AccountId, Code, Email, HandleId, Nickname, Phone, Timestamp, Username,
+    account::{self, Account, Contact, Person, Way},
     handle::{self, Handle},
     limit,
 };
+use natter_outbox::Purpose;
 use natter_streams::{Positions, fault, id};
 use password::Found;
 
 /// The kind of the handle that a user name is.
 pub(crate) const USERNAME: &str = "username";
 
-pub(crate) async fn register(
-    commands: &Commands,
-    username: &Username,
-    nickname: Option<&Nickname>,
-    password: String,
-) -> Result<(AccountId, Positions), Error> {
+/// The kinds of the handles that addresses and numbers are.
+const EMAIL: &str = "email";
+const PHONE: &str = "phone";
+
+/// Who is to be.
+pub(crate) struct Newcomer {
+    pub username: Username,
+    pub nickname: Option<Nickname>,
+    pub password: String,
+    /// How they are known else, and the code that was sent there.
+    pub contact: Option<(Target, String)>,
+}
+
+pub(crate) async fn register(commands: &Commands, newcomer: Newcomer) -> Result<(AccountId, Positions), Error> {
+    let Newcomer { username, nickname, password, contact: reached } = newcomer;
     let handle = commands.keyring.handle(USERNAME, &username.normalised());
-    refuse_taken(commands, handle).await?;
+    // Before the code: whoever has to choose another name needs it again.
+    refuse_taken(commands, handle, || Error::code(Code::NameTaken, "this user name is taken")).await?;
+    let target = match reached {
+        Some((target, code)) => {
+            commands.desk.spend(&target, Purpose::Register, &code).await?;
+            refuse_taken(commands, target_handle(commands, &target), || taken(&target)).await?;
+            Some(target)
+        }
+        None => None,
+    };
     let account_id = AccountId(id::new());
-    let nickname = nickname.map_or(username.as_str(), Nickname::as_str);
+    let nickname = nickname.as_ref().map_or(username.as_str(), Nickname::as_str);
+    let known = target.as_ref().map(|target| (way(target), contact(commands, account_id, target)));
+    let of = |wanted| known.iter().find(|(way, _)| *way == wanted).map(|(_, contact)| contact.clone());
+    let mut claims = vec![(handle, None)];
+    claims.extend(known.iter().map(|(_, contact)| (contact.handle, target.as_ref())));
     let start = account::Command::StartRegistration {
         username: commands.keyring.seal(account_id.0, username.as_str().as_bytes()),
         nickname: commands.keyring.seal(account_id.0, nickname.as_bytes()),
         password_hash: commands.passwords.hash(password).await?,
-        handles: vec![handle],
-        prefixes: profile::prefixes(&commands.keyring, username),
+        handles: claims.iter().map(|(handle, _)| *handle).collect(),
+        prefixes: profile::prefixes(&commands.keyring, &username),
+        email: of(Way::Email),
+        phone: of(Way::Phone),
     };
     let started = decide(commands, account_id, start).await?;
     let until = claimed_until(&started)?;
-    match claim(commands, account_id, handle, until).await {
+    match claim_all(commands, account_id, &claims, until).await {
         Ok(()) => {
             fault::reach("account.after_claim").await;
             let completed = decide(commands, account_id, account::Command::CompleteRegistration).await?;
@@ -57,11 +84,60 @@ pub(crate) async fn register(
     }
 }
 
+/// One after the other; where one is somebody else's, says what it is.
+async fn claim_all(
+    commands: &Commands,
+    by: AccountId,
+    claims: &[(HandleId, Option<&Target>)],
+    until: Timestamp,
+) -> Result<(), Error> {
+    for (handle, target) in claims {
+        match (claim(commands, by, *handle, until).await, target) {
+            (Err(refused), Some(target)) if refused.is(Code::NameTaken) => return Err(taken(target)),
+            (claimed, _) => claimed?,
+        }
+    }
+    Ok(())
+}
+
+fn way(target: &Target) -> Way {
+    match target {
+        Target::Email(_) => Way::Email,
+        Target::Phone(_) => Way::Phone,
+    }
+}
+
+fn target_handle(commands: &Commands, target: &Target) -> HandleId {
+    let kind = match target {
+        Target::Email(_) => EMAIL,
+        Target::Phone(_) => PHONE,
+    };
+    commands.keyring.handle(kind, &target.normalised())
+}
+
+fn contact(commands: &Commands, account_id: AccountId, target: &Target) -> Contact {
+    let value = commands.keyring.seal(account_id.0, target.address().as_bytes());
+    Contact { value, handle: target_handle(commands, target) }
+}
+
+fn taken(target: &Target) -> Error {
+    match target {
+        Target::Email(_) => Error::code(Code::EmailTaken, "this e-mail address is taken"),
+        Target::Phone(_) => Error::code(Code::PhoneTaken, "this phone number is taken"),
+    }
+}
+
+/// Who has this address or number, or is about to.
+pub(crate) async fn holder(commands: &Commands, target: &Target) -> Result<Option<AccountId>, Error> {
+    let handle = target_handle(commands, target);
+    Ok(commands.dispatch.inspect::<Handle>(handle::address(handle)).await?.holder)
+}
+
 /// A glance before the work: the claim itself decides.
-async fn refuse_taken(commands: &Commands, handle: HandleId) -> Result<(), Error> {
+async fn refuse_taken(commands: &Commands, handle: HandleId, taken: impl FnOnce() -> Error) -> Result<(), Error> {
     let state = commands.dispatch.inspect::<Handle>(handle::address(handle)).await?;
     match state.holder {
-        Some(_) => Err(Error::code(Code::NameTaken, "this user name is taken")),
+        Some(_) => Err(taken()),
         None => Ok(()),
     }
 }
@@ -82,18 +158,76 @@ async fn decide(commands: &Commands, account: AccountId, command: account::Comma
     commands.dispatch.execute::<Account>(account::address(account), None, None, command).await
 }
 
-/// The registered account that has this user name.
+/// What somebody signs in with: a user name is never an address or a number.
+enum Login {
+    Username(Username),
+    Target(Target),
+}
+
+fn parse(login: &str) -> Option<Login> {
+    if login.contains('@') {
+        return Email::parse(login).ok().map(|email| Login::Target(Target::Email(email)));
+    }
+    if login.trim_start().starts_with('+') {
+        return Phone::parse(login).ok().map(|phone| Login::Target(Target::Phone(phone)));
+    }
+    Username::parse(login).ok().map(Login::Username)
+}
+
+/// The registered account that is known by this user name, address or number.
 pub(crate) async fn find(commands: &Commands, login: &str) -> Result<Option<Found>, Error> {
-    let Ok(username) = Username::parse(login) else { return Ok(None) };
-    let handle = commands.keyring.handle(USERNAME, &username.normalised());
+    let Some(login) = parse(login) else { return Ok(None) };
+    let Some((account_id, person)) = known_as(commands, &login).await? else { return Ok(None) };
+    let targets = match login {
+        Login::Target(target) => vec![target],
+        Login::Username(_) => [Way::Email, Way::Phone]
+            .into_iter()
+            .filter_map(|way| contact::opened(commands, account_id, way, person.contacts.of(way)?))
+            .collect(),
+    };
+    Ok(Some(Found::of(account_id, &person, targets)))
+}
+
+async fn known_as(commands: &Commands, login: &Login) -> Result<Option<(AccountId, Person)>, Error> {
+    let handle = match login {
+        Login::Username(username) => commands.keyring.handle(USERNAME, &username.normalised()),
+        Login::Target(target) => target_handle(commands, target),
+    };
     let holder = commands.dispatch.inspect::<Handle>(handle::address(handle)).await?.holder;
     let Some(account_id) = holder else { return Ok(None) };
     let state = commands.dispatch.inspect::<Account>(account::address(account_id)).await?;
-    Ok(Found::of(account_id, &state))
+    let account::State::Registered(person) = &*state else { return Ok(None) };
+    // One that is being changed to is claimed, and counts no more than the account says.
+    let counts = match login {
+        Login::Username(_) => true,
+        Login::Target(target) => person.contacts.of(way(target)).is_some_and(|contact| contact.handle == handle),
+    };
+    Ok(counts.then(|| (account_id, person.clone())))
+}
+
+/// The account of this login, once the code is the one that was sent to it for this. `code_wrong` whatever else is wrong,
+/// after the same work.
+pub(crate) async fn prove(commands: &Commands, login: &str, purpose: Purpose, code: &str) -> Result<AccountId, Error> {
+    let wrong = || Error::code(Code::CodeWrong, "the code is wrong, used or too old");
+    let found = find(commands, login).await?;
+    let Some(Found { account_id, targets, .. }) = found else {
+        // Nobody was sent this one, but tries count for it too.
+        if let Some(Login::Target(target)) = parse(login) {
+            commands.desk.spend(&target, purpose, code).await?;
+        }
+        return Err(wrong());
+    };
+    for target in &targets {
+        match commands.desk.spend(target, purpose, code).await {
+            Err(refused) if refused.is(Code::CodeWrong) => {}
+            spent => return spent.map(|()| account_id),
+        }
+    }
+    Err(wrong())
 }
 
 /// Refuses with `not_found` where there is no such account.
-pub(crate) async fn require(commands: &Commands, account: AccountId) -> Result<account::Person, Error> {
+pub(crate) async fn require(commands: &Commands, account: AccountId) -> Result<Person, Error> {
     let state = commands.dispatch.inspect::<Account>(account::address(account)).await?;
     match &*state {
         account::State::Registered(person) => Ok(person.clone()),

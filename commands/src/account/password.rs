@@ -1,23 +1,24 @@
 //! Passwords of accounts: compared, changed, and hashed anew where the parameters were raised since.
 
-use crate::{Caller, Commands, dispatch::Outcome, error::Error};
+use crate::{Caller, Commands, code::Target, dispatch::Outcome, error::Error};
 use natter_domain::{
     AccountId, Code, Password,
-    account::{self, Account, State},
+    account::{self, Account, Person},
 };
 
 /// A registered account as a login finds it.
 pub(crate) struct Found {
     pub account_id: AccountId,
     pub credentials: u32,
+    /// Where codes are sent to.
+    pub targets: Vec<Target>,
     password_hash: String,
 }
 
 impl Found {
-    pub fn of(account_id: AccountId, state: &State) -> Option<Self> {
-        let State::Registered(person) = state else { return None };
+    pub fn of(account_id: AccountId, person: &Person, targets: Vec<Target>) -> Self {
         let (credentials, password_hash) = (person.standing.credentials, person.password_hash.clone());
-        Some(Self { account_id, credentials, password_hash })
+        Self { account_id, credentials, targets, password_hash }
     }
 }
 
@@ -49,15 +50,25 @@ pub(crate) async fn change(
     old: &str,
     new: &Password,
 ) -> Result<Outcome<Account>, Error> {
-    let address = account::address(caller.account);
-    let state = commands.dispatch.inspect::<Account>(address).await?;
-    let known = check(commands, Found::of(caller.account, &state), old).await?;
+    let person = super::require(commands, caller.account).await?;
+    let known = check(commands, Some(Found::of(caller.account, &person, vec![])), old).await?;
     let wrong = || Error::code(Code::WrongCredentials, "the old password is wrong");
     let Found { credentials, .. } = known.ok_or_else(wrong)?;
     let command = account::Command::ChangePassword {
-        checked: credentials,
+        checked: Some(credentials),
         password_hash: commands.passwords.hash(new.as_str().to_owned()).await?,
         kept: Some(caller.session),
     };
-    commands.dispatch.execute::<Account>(address, Some(caller), None, command).await
+    commands.dispatch.execute::<Account>(account::address(caller.account), Some(caller), None, command).await
+}
+
+/// By whoever has proven by a code that the account is theirs.
+pub(crate) async fn reset(
+    commands: &Commands,
+    account_id: AccountId,
+    new: &Password,
+) -> Result<Outcome<Account>, Error> {
+    let password_hash = commands.passwords.hash(new.as_str().to_owned()).await?;
+    let command = account::Command::ChangePassword { checked: None, password_hash, kept: None };
+    super::decide(commands, account_id, command).await
 }

@@ -1,4 +1,5 @@
-//! An abandoned registration gives its handles back, those that it had claimed and those that it had not.
+//! An abandoned registration gives its handles back, those that it had claimed and those that it had not; so does an
+//! abandoned change of an address or number, and one that counts gives back the one before.
 
 use crate::process::{Orders, Process};
 use natter_domain::{
@@ -14,14 +15,19 @@ impl Process for ReleasesHandles {
     const NAME: &'static str = "account.releases_handles";
 
     fn react(event: &Record, orders: &mut Orders) -> Result<(), natter_streams::Error> {
-        if event.noun != Noun::Account || event.event_type != "registration_abandoned" {
+        let names_some = ["registration_abandoned", "contact_changed", "contact_change_abandoned"];
+        if event.noun != Noun::Account || !names_some.contains(&&*event.event_type) {
             return Ok(());
         }
-        if let Event::RegistrationAbandoned { handles } = event.decode()? {
-            let by = AccountId(event.aggregate_id);
-            for handle in handles {
-                orders.give::<Handle>(handle::address(handle), handle::Command::Release { by });
-            }
+        let handles = match event.decode()? {
+            Event::RegistrationAbandoned { handles } => handles,
+            Event::ContactChanged { released, .. } => released.into_iter().collect(),
+            Event::ContactChangeAbandoned { handle } => vec![handle],
+            _ => vec![],
+        };
+        let by = AccountId(event.aggregate_id);
+        for handle in handles {
+            orders.give::<Handle>(handle::address(handle), handle::Command::Release { by });
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! What somebody tells of themselves, what they allow, and by which names they are found.
 
-use super::{USERNAME, require};
-use crate::{Commands, Keyed, error::Error, friendship::account_key};
+use super::{Login, USERNAME, known_as, require};
+use crate::{Commands, Keyed, code::Target, error::Error, friendship::account_key};
 use natter_domain::{
     AccountId, HandleId, Sealed, Username,
     account::{self, Account, Change, Command, Event, Person, ProfileChange, Settings, SettingsChange},
@@ -44,6 +44,11 @@ impl Accounts<'_> {
     pub async fn holder(&self, username: &Username) -> Result<Option<AccountId>, Error> {
         let handle = self.0.keyring.handle(USERNAME, &username.normalised());
         Ok(self.0.dispatch.inspect::<Handle>(handle::address(handle)).await?.holder)
+    }
+
+    /// Whose e-mail address or phone number this is; what is asked of it is as with [`Self::holder`].
+    pub async fn reached_at(&self, target: Target) -> Result<Option<AccountId>, Error> {
+        Ok(known_as(self.0, &Login::Target(target)).await?.map(|(account, _)| account))
     }
 
     /// The key of user names that begin so. Names longer than are told apart while typed have none.

@@ -1,4 +1,5 @@
-//! A registration's time: it begins with the registration and ends with it, however it ends.
+//! A registration's time: it begins with the registration and ends with it, however it ends. So does that of a change of
+//! an address or number.
 
 use crate::timer::{Change, Due};
 use natter_domain::{AccountId, account::Event};
@@ -6,13 +7,29 @@ use natter_streams::Record;
 
 /// What an account's event does to the timers.
 pub(crate) fn change(event: &Record) -> Result<Option<Change>, natter_streams::Error> {
-    let due = Due::ExpireRegistration { account: AccountId(event.aggregate_id) };
+    let account = AccountId(event.aggregate_id);
+    let due = Due::ExpireRegistration { account };
+    let changing = |handle| Due::ExpireContactChange { account, handle };
     match &*event.event_type {
         "registration_started" => match event.decode()? {
             Event::RegistrationStarted { expires_at, .. } => Ok(Some(Change::begin(event, due, expires_at))),
             _ => Ok(None),
         },
         "registered" | "registration_abandoned" => Ok(Some(Change::End(due.subject()))),
+        "contact_change_started" => match event.decode()? {
+            Event::ContactChangeStarted { contact, expires_at, .. } => {
+                Ok(Some(Change::begin(event, changing(contact.handle), expires_at)))
+            }
+            _ => Ok(None),
+        },
+        "contact_changed" => match event.decode()? {
+            Event::ContactChanged { contact, .. } => Ok(Some(Change::End(changing(contact.handle).subject()))),
+            _ => Ok(None),
+        },
+        "contact_change_abandoned" => match event.decode()? {
+            Event::ContactChangeAbandoned { handle } => Ok(Some(Change::End(changing(handle).subject()))),
+            _ => Ok(None),
+        },
         _ => Ok(None),
     }
 }

@@ -8,11 +8,12 @@ mod open;
 pub(crate) mod process;
 mod token;
 
-use crate::{Caller, Commands, account, error::Error};
+use crate::{Caller, Commands, account, code::Target, error::Error};
 use natter_domain::{
     AccountId, Code, Nickname, Password, SessionId, Username, limit,
     session::{self, Event, Session},
 };
+use natter_outbox::Purpose;
 use natter_streams::{Positions, clock};
 use open::Opening;
 use std::net::IpAddr;
@@ -38,6 +39,8 @@ pub struct Registration {
     pub username: Username,
     pub password: Password,
     pub nickname: Option<Nickname>,
+    /// An address or a number, and the code that was sent there.
+    pub contact: Option<(Target, String)>,
     pub origin: Origin,
 }
 
@@ -54,9 +57,10 @@ pub struct Sessions<'a>(pub(crate) &'a Commands);
 
 impl Sessions<'_> {
     pub async fn register(&self, registration: Registration) -> Result<SignedIn, Error> {
-        let Registration { username, password, nickname, origin } = registration;
+        let Registration { username, password, nickname, contact, origin } = registration;
         let password = password.as_str().to_owned();
-        let (account_id, positions) = account::register(self.0, &username, nickname.as_ref(), password).await?;
+        let newcomer = account::Newcomer { username, nickname, password, contact };
+        let (account_id, positions) = account::register(self.0, newcomer).await?;
         let mut signed_in = self.open(Opening { account_id, checked: None, origin }).await?;
         signed_in.positions.merge(&positions);
         Ok(signed_in)
@@ -73,6 +77,19 @@ impl Sessions<'_> {
         let signed_in = self.open(opening).await?;
         account::password::renew(self.0, &known, password).await;
         Ok(signed_in)
+    }
+
+    /// With a code in place of the password.
+    pub async fn login_by_code(&self, login: &str, code: &str, origin: Origin) -> Result<SignedIn, Error> {
+        let account_id = account::prove(self.0, login, Purpose::Login, code).await?;
+        self.open(Opening { account_id, checked: None, origin }).await
+    }
+
+    /// A new password for whoever has the code; every session of the account ends.
+    pub async fn reset_password(&self, login: &str, code: &str, password: &Password) -> Result<Ended, Error> {
+        let account_id = account::prove(self.0, login, Purpose::ResetPassword, code).await?;
+        let changed = account::password::reset(self.0, account_id, password).await?;
+        self.revoke(account_id, changed).await
     }
 
     /// Exchanges a refresh token for the next. One that was exchanged before ends the session.

@@ -18,7 +18,7 @@ use crate::{
     process::{self, Order},
 };
 use natter_domain::{
-    AccountId, Noun, Timestamp,
+    AccountId, HandleId, Noun, Timestamp,
     account::{self, Account},
     id::derived,
 };
@@ -34,6 +34,7 @@ pub(crate) const NAME: &str = "timer";
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Due {
     ExpireRegistration { account: AccountId },
+    ExpireContactChange { account: AccountId, handle: HandleId },
 }
 
 /// Of one kind there is one timer about one thing.
@@ -47,6 +48,10 @@ impl Due {
     pub fn subject(&self) -> Subject {
         match self {
             Self::ExpireRegistration { account } => Subject { kind: "account.expire_registration", id: account.0 },
+            // One at a time.
+            Self::ExpireContactChange { account, .. } => {
+                Subject { kind: "account.expire_contact_change", id: account.0 }
+            }
         }
     }
 
@@ -55,6 +60,10 @@ impl Due {
         match self {
             Self::ExpireRegistration { account } => {
                 Order::new::<Account>(account::address(*account), key, account::Command::ExpireRegistration)
+            }
+            Self::ExpireContactChange { account, handle } => {
+                let command = account::Command::ExpireContactChange { handle: *handle };
+                Order::new::<Account>(account::address(*account), key, command)
             }
         }
     }

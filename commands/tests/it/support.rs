@@ -76,7 +76,13 @@ impl Node {
         let (node, settings) = (natter_streams::Node::new(name), lease::Settings::default());
         let context = lease::Context { log: log.clone(), bus, node, settings, directory };
         let feeds = Feeds::start(&log, &stop).await.expect("read the heads");
-        let settings = Settings { password_cost: Cost::Cheap, session_policy: Policy::Many, owns_lanes, relays: true };
+        let settings = Settings {
+            password_cost: Cost::Cheap,
+            session_policy: Policy::Many,
+            owns_lanes,
+            relays: true,
+            rates: true,
+        };
         let keyring = Arc::new(Keyring::new(&[1; 32]));
         let (commands, tasks) = Commands::start(context.clone(), feeds.clone(), keyring, &settings, &stop);
         let reactions = TaskTracker::new();
@@ -113,7 +119,7 @@ impl Node {
         let password = Password::parse(PASSWORD).expect("a password");
         self.commands
             .session()
-            .register(Registration { username, password, nickname: None, origin: Origin::default() })
+            .register(Registration { username, password, nickname: None, contact: None, origin: Origin::default() })
             .await
     }
 

@@ -102,6 +102,8 @@ impl Unfinished {
             password_hash: String::new(),
             handles: vec![self.handle],
             expires_at: self.expires_at,
+            email: None,
+            phone: None,
             prefixes: vec![],
         };
         let claimed = handle::Event::Claimed { by: self.account };

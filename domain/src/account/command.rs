@@ -1,6 +1,6 @@
 //! What may be asked of an account. Its serde shape is for nodes of one version that ask each other; nothing stores it.
 
-use super::{Policy, ProfileChange, SettingsChange};
+use super::{Contact, Policy, ProfileChange, SettingsChange, Way};
 use crate::{HandleId, Sealed, SessionId, session::Reason};
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +13,9 @@ pub enum Command {
         handles: Vec<HandleId>,
         /// By which the name is found while it is typed: see [`super::Event::RegistrationStarted`].
         prefixes: Vec<HandleId>,
+        /// Its handle is among `handles`, as that of `phone`.
+        email: Option<Contact>,
+        phone: Option<Contact>,
     },
     /// Every handle of the registration has been claimed.
     CompleteRegistration,
@@ -40,8 +43,8 @@ pub enum Command {
         reason: Reason,
     },
     ChangePassword {
-        /// As in `AdmitSession`.
-        checked: u32,
+        /// As in `AdmitSession`; `None`: who asks has proven to be the owner by a code.
+        checked: Option<u32>,
         password_hash: String,
         kept: Option<SessionId>,
     },
@@ -49,5 +52,22 @@ pub enum Command {
     RehashPassword {
         checked: u32,
         password_hash: String,
+    },
+    /// Its owner has proven that it is theirs; the handle is claimed next.
+    StartContactChange {
+        way: Way,
+        contact: Contact,
+    },
+    /// The handle has been claimed.
+    CompleteContactChange {
+        handle: HandleId,
+    },
+    /// The handle could not be claimed.
+    AbandonContactChange {
+        handle: HandleId,
+    },
+    /// Its time is over, whoever was to complete it.
+    ExpireContactChange {
+        handle: HandleId,
     },
 }

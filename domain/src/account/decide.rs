@@ -1,7 +1,7 @@
 //! What an account answers.
 
-use super::{Command, Event, Person, State, profile, settings, standing};
-use crate::{Code, Context, HandleId, Sealed, limit};
+use super::{Command, Contacts, Event, Person, State, contacts, profile, settings, standing};
+use crate::{Code, Context, Sealed, limit};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Refusal {
@@ -13,10 +13,12 @@ pub enum Refusal {
     Abandoned,
     #[error("the registration is complete")]
     AlreadyRegistered,
-    #[error("the registration still has time")]
+    #[error("what was begun still has time")]
     NotDue,
     #[error("the login or the password is wrong")]
     Outdated,
+    #[error("another address or number is being changed just now")]
+    OtherChange,
 }
 
 impl crate::Refusal for Refusal {
@@ -26,16 +28,14 @@ impl crate::Refusal for Refusal {
             // To be asked again later.
             Self::NotDue => Code::Unavailable,
             Self::Outdated => Code::WrongCredentials,
-            Self::StartedOtherwise | Self::Abandoned | Self::AlreadyRegistered => Code::Conflict,
+            Self::StartedOtherwise | Self::Abandoned | Self::AlreadyRegistered | Self::OtherChange => Code::Conflict,
         }
     }
 }
 
 pub fn decide(state: &State, context: &Context, command: &Command) -> Result<Vec<Event>, Refusal> {
     match command {
-        Command::StartRegistration { username, nickname, password_hash, handles, prefixes } => {
-            start(state, context, username, nickname, password_hash, handles, prefixes)
-        }
+        Command::StartRegistration { .. } => start(state, context, command),
         Command::CompleteRegistration => complete(state),
         Command::AbandonRegistration => abandon(state),
         Command::ExpireRegistration => expire(state, context),
@@ -52,6 +52,10 @@ pub fn decide(state: &State, context: &Context, command: &Command) -> Result<Vec
         Command::RehashPassword { checked, password_hash } => {
             standing::rehash(registered(state)?, *checked, password_hash)
         }
+        Command::StartContactChange { way, contact } => contacts::start(registered(state)?, context, *way, contact),
+        Command::CompleteContactChange { handle } => contacts::complete(registered(state)?, *handle),
+        Command::AbandonContactChange { handle } => Ok(contacts::abandon(registered(state)?, *handle)),
+        Command::ExpireContactChange { handle } => contacts::expire(registered(state)?, context, *handle),
     }
 }
 
@@ -63,32 +67,33 @@ fn registered(state: &State) -> Result<&Person, Refusal> {
 }
 
 /// ACC-1. A complete registration no longer knows its handles; the rest tells it from another one.
-fn start(
-    state: &State,
-    context: &Context,
-    username: &Sealed,
-    nickname: &Sealed,
-    password_hash: &str,
-    handles: &[HandleId],
-    prefixes: &[HandleId],
-) -> Result<Vec<Event>, Refusal> {
+fn start(state: &State, context: &Context, command: &Command) -> Result<Vec<Event>, Refusal> {
+    let Command::StartRegistration { username, nickname, password_hash, handles, prefixes, email, phone } = command
+    else {
+        return Ok(vec![]);
+    };
+    let is_same_person = |u: &Sealed, n: &Sealed, p: &String, contacts: &Contacts| {
+        (u, n, p) == (username, nickname, password_hash) && (&contacts.email, &contacts.phone) == (email, phone)
+    };
     let same = match state {
         State::Unknown => {
             return Ok(vec![Event::RegistrationStarted {
                 username: username.clone(),
                 nickname: nickname.clone(),
-                password_hash: password_hash.to_owned(),
-                handles: handles.to_vec(),
-                prefixes: prefixes.to_vec(),
+                password_hash: password_hash.clone(),
+                handles: handles.clone(),
+                prefixes: prefixes.clone(),
                 expires_at: context.now + limit::REGISTRATION_EXPIRY,
+                email: email.clone(),
+                phone: phone.clone(),
             }]);
         }
         State::Abandoned => return Err(Refusal::Abandoned),
-        State::Registering { username: u, nickname: n, password_hash: p, handles: h, .. } => {
-            (u, n, p.as_str(), h.as_slice()) == (username, nickname, password_hash, handles)
+        State::Registering { username, nickname, password_hash, handles: h, contacts, .. } => {
+            h == handles && is_same_person(username, nickname, password_hash, contacts)
         }
         State::Registered(person) => {
-            (&person.username, &person.nickname, person.password_hash.as_str()) == (username, nickname, password_hash)
+            is_same_person(&person.username, &person.nickname, &person.password_hash, &person.contacts)
         }
     };
     if same { Ok(vec![]) } else { Err(Refusal::StartedOtherwise) }

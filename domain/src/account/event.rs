@@ -1,6 +1,6 @@
 //! What may have happened to an account. A storage contract: see `domain/tests/golden/account/`.
 
-use super::{Profile, Settings};
+use super::{Contact, Profile, Settings, Way};
 use crate::{HandleId, Sealed, SessionId, Timestamp, session::Reason};
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +21,11 @@ pub enum Event {
         /// finds the account, and no reader of the log finds a name. Versions 1 and 2 had none: found by the whole name only.
         #[serde(default)]
         prefixes: Vec<HandleId>,
+        /// Versions 1 to 3 had neither.
+        #[serde(default)]
+        email: Option<Contact>,
+        #[serde(default)]
+        phone: Option<Contact>,
     },
     /// All handles are claimed: the account exists from here on.
     Registered {},
@@ -63,6 +68,24 @@ pub enum Event {
     PasswordRehashed {
         password_hash: String,
     },
+    /// The handle is being claimed.
+    ContactChangeStarted {
+        way: Way,
+        contact: Contact,
+        /// From then on it may be abandoned.
+        expires_at: Timestamp,
+    },
+    ContactChanged {
+        way: Way,
+        contact: Contact,
+        /// To be given back: the one before.
+        released: Option<HandleId>,
+    },
+    /// The handle was taken by somebody else, or its time was over.
+    ContactChangeAbandoned {
+        /// To be given back, if it was claimed.
+        handle: HandleId,
+    },
 }
 
 impl crate::Event for Event {
@@ -78,12 +101,15 @@ impl crate::Event for Event {
             Self::SessionsEnded { .. } => "sessions_ended",
             Self::PasswordChanged { .. } => "password_changed",
             Self::PasswordRehashed { .. } => "password_rehashed",
+            Self::ContactChangeStarted { .. } => "contact_change_started",
+            Self::ContactChanged { .. } => "contact_changed",
+            Self::ContactChangeAbandoned { .. } => "contact_change_abandoned",
         }
     }
 
     fn version(&self) -> u32 {
         match self {
-            Self::RegistrationStarted { .. } => 3,
+            Self::RegistrationStarted { .. } => 4,
             Self::RegistrationAbandoned { .. } => 2,
             _ => 1,
         }

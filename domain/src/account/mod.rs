@@ -1,5 +1,5 @@
 //! An account is a person here. It begins with a registration that first names itself, then claims its handles
-//! (user name, later e-mail and phone) one by one, and only then counts: whoever reads the account's stream
+//! (user name, e-mail, phone) one by one, and only then counts: whoever reads the account's stream
 //! knows whether the person exists. Should a handle turn out to be somebody else's, or the registration not be
 //! completed in its time, the account is abandoned before any handle is given back, so that the two can never race.
 //!
@@ -13,12 +13,15 @@
 //!
 //! - ACC-9: a session is let in once, before it opens; where one more is one too many, the event names those that go.
 //! - ACC-10: who compared a password compared the one that the account has now, or is refused.
-//! - ACC-11: another password ends every session but the one in which it was changed.
+//! - ACC-11: another password ends every session but the one in which it was changed; who sets it anew by a code ends all.
+//! - ACC-12: an e-mail address or a phone number is claimed before it counts, one at a time, and has its time for it; the
+//!   one before is named when another counts, and so is one that never will: that is the order to give it back.
 //!
 //! That every handle is claimed before `CompleteRegistration` is the promise of who sends it. Sealing is random, so
 //! "the same" means the same sealed bytes: a client's retry is recognised before, by its command key.
 
 mod command;
+mod contacts;
 mod decide;
 mod event;
 mod person;
@@ -28,6 +31,7 @@ mod standing;
 mod state;
 
 pub use command::Command;
+pub use contacts::{Changing, Contact, Contacts, Way};
 pub use decide::{Refusal, decide};
 pub use event::Event;
 pub use person::Person;
@@ -46,7 +50,7 @@ pub fn address(id: AccountId) -> Address {
 
 impl Decider for Account {
     const NOUN: Noun = Noun::Account;
-    const STATE_VERSION: u32 = 3;
+    const STATE_VERSION: u32 = 4;
     type Host = Self;
     type State = State;
     type Command = Command;

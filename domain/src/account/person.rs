@@ -1,6 +1,6 @@
 //! What we remember of somebody who is registered.
 
-use super::{Event, Profile, Settings, Standing};
+use super::{Contacts, Event, Profile, Settings, Standing};
 use crate::Sealed;
 use serde::{Deserialize, Serialize};
 
@@ -9,6 +9,7 @@ pub struct Person {
     pub username: Sealed,
     pub nickname: Sealed,
     pub password_hash: String,
+    pub contacts: Contacts,
     pub profile: Profile,
     pub settings: Settings,
     pub standing: Standing,
@@ -16,11 +17,12 @@ pub struct Person {
 
 impl Person {
     /// As they are when they come to be.
-    pub fn new(username: Sealed, nickname: Sealed, password_hash: String) -> Self {
+    pub fn new(username: Sealed, nickname: Sealed, password_hash: String, contacts: Contacts) -> Self {
         Self {
             username,
             nickname,
             password_hash,
+            contacts,
             profile: Profile::default(),
             settings: Settings::default(),
             standing: Standing::default(),
@@ -45,6 +47,9 @@ impl Person {
                 self.standing.end(ended);
             }
             Event::PasswordRehashed { password_hash } => self.password_hash.clone_from(password_hash),
+            Event::ContactChangeStarted { way, contact, expires_at } => self.contacts.begin(*way, contact, *expires_at),
+            Event::ContactChanged { way, contact, .. } => self.contacts.change(*way, contact),
+            Event::ContactChangeAbandoned { handle } => self.contacts.abandon(*handle),
             Event::RegistrationStarted { .. } | Event::Registered {} | Event::RegistrationAbandoned { .. } => {}
         }
     }

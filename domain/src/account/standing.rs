@@ -104,14 +104,14 @@ pub(super) fn end(person: &Person, kept: Option<SessionId>, reason: Reason) -> V
 /// ACC-10, ACC-11.
 pub(super) fn change_password(
     person: &Person,
-    checked: u32,
+    checked: Option<u32>,
     password_hash: &str,
     kept: Option<SessionId>,
 ) -> Result<Vec<Event>, Refusal> {
     if person.password_hash == password_hash {
         return Ok(vec![]);
     }
-    if checked != person.standing.credentials {
+    if checked.is_some_and(|checked| checked != person.standing.credentials) {
         return Err(Refusal::Outdated);
     }
     let ended = person.standing.all_but(kept);

@@ -1,6 +1,6 @@
 //! What we remember of an account.
 
-use super::{Event, Person};
+use super::{Contacts, Event, Person};
 use crate::{HandleId, Sealed, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::mem;
@@ -17,6 +17,7 @@ pub enum State {
         password_hash: String,
         handles: Vec<HandleId>,
         expires_at: Timestamp,
+        contacts: Contacts,
     },
     Registered(Person),
     /// Never came to be, never will.
@@ -29,16 +30,19 @@ impl State {
         *self = match (mem::take(self), event) {
             (
                 Self::Unknown,
-                Event::RegistrationStarted { username, nickname, password_hash, handles, expires_at, .. },
+                Event::RegistrationStarted {
+                    username, nickname, password_hash, handles, expires_at, email, phone, ..
+                },
             ) => Self::Registering {
                 username: username.clone(),
                 nickname: nickname.clone(),
                 password_hash: password_hash.clone(),
                 handles: handles.clone(),
                 expires_at: *expires_at,
+                contacts: Contacts { email: email.clone(), phone: phone.clone(), changing: None },
             },
-            (Self::Registering { username, nickname, password_hash, .. }, Event::Registered {}) => {
-                Self::Registered(Person::new(username, nickname, password_hash))
+            (Self::Registering { username, nickname, password_hash, contacts, .. }, Event::Registered {}) => {
+                Self::Registered(Person::new(username, nickname, password_hash, contacts))
             }
             (Self::Unknown | Self::Registering { .. }, Event::RegistrationAbandoned { .. }) => Self::Abandoned,
             (Self::Registered(mut person), event) => {

@@ -1,16 +1,20 @@
 //! What people give us, parsed once into types that prove it. `parse` answers with the value or with what is
 //! wrong, in words for the person who typed it. None of these is an event's shape: events hold the sealed form.
 
+mod email;
 mod emoji;
 mod name;
 mod password;
+mod phone;
 pub mod profile;
 mod text;
 mod username;
 
+pub use email::Email;
 pub use emoji::Emoji;
 pub use name::{GroupName, Nickname};
 pub use password::Password;
+pub use phone::Phone;
 pub use text::{GivenText, RequestMessage};
 pub use username::Username;
 

@@ -1,4 +1,4 @@
-//! Account: ACC-1 to ACC-5.
+//! Account: ACC-1 to ACC-5, and ACC-12.
 
 use crate::{
     laws::{Answer, Lawful, any_moments, ids, laws, seals, words},
@@ -7,7 +7,7 @@ use crate::{
 };
 use natter_domain::{
     AccountId, Code, Decider, HandleId, Refusal as _,
-    account::{Account, Command, Event, Person, Refusal, State, address},
+    account::{Account, Command, Contact, Contacts, Event, Person, Refusal, State, Way, address},
 };
 use proptest::{collection::vec, prelude::*};
 use uuid::Uuid;
@@ -26,6 +26,8 @@ fn start_as(nickname: &str, handles: &[HandleId]) -> Command {
         password_hash: "$argon2id$".into(),
         handles: handles.to_vec(),
         prefixes: vec![],
+        email: None,
+        phone: None,
     }
 }
 
@@ -41,6 +43,8 @@ fn started() -> Event {
         handles: vec![NAME],
         expires_at: min(10),
         prefixes: vec![],
+        email: None,
+        phone: None,
     }
 }
 
@@ -116,7 +120,8 @@ fn a_registered_account_remembers_its_names_and_hash() {
     let mut state = State::default();
     Account::evolve(&mut state, &started());
     Account::evolve(&mut state, &Event::Registered {});
-    let registered = State::Registered(Person::new(sealed("alice"), sealed("Alice"), "$argon2id$".into()));
+    let contacts = Contacts::default();
+    let registered = State::Registered(Person::new(sealed("alice"), sealed("Alice"), "$argon2id$".into(), contacts));
     assert_eq!(state, registered);
 }
 
@@ -136,6 +141,85 @@ fn events_that_do_not_fit_change_nothing() {
     }
 }
 
+fn contact(text: &str, handle: HandleId) -> Contact {
+    Contact { value: sealed(text), handle }
+}
+
+fn change(handle: HandleId) -> Command {
+    Command::StartContactChange { way: Way::Email, contact: contact("a@b.c", handle) }
+}
+
+fn change_started(handle: HandleId, expires_at: natter_domain::Timestamp) -> Event {
+    Event::ContactChangeStarted { way: Way::Email, contact: contact("a@b.c", handle), expires_at }
+}
+
+fn changed(handle: HandleId, released: Option<HandleId>) -> Event {
+    Event::ContactChanged { way: Way::Email, contact: contact("a@b.c", handle), released }
+}
+
+#[test]
+fn an_address_is_claimed_before_it_counts() {
+    let complete = || Command::CompleteContactChange { handle: NAME };
+    given([started(), Event::Registered {}]).when(change(NAME)).then([change_started(NAME, min(10))]);
+    given([started(), Event::Registered {}, change_started(NAME, min(10))])
+        .when(complete())
+        .then([changed(NAME, None)]);
+    given([started(), Event::Registered {}]).when(complete()).refused(Refusal::OtherChange);
+    let done = [started(), Event::Registered {}, change_started(NAME, min(10)), changed(NAME, None)];
+    given(done.clone()).when(complete()).silent();
+    given(done).when(change(NAME)).silent();
+}
+
+#[test]
+fn the_address_before_is_named_to_be_given_back() {
+    let history = [
+        started(),
+        Event::Registered {},
+        change_started(NAME, min(10)),
+        changed(NAME, None),
+        change_started(OTHER_NAME, min(10)),
+    ];
+    let complete = Command::CompleteContactChange { handle: OTHER_NAME };
+    given(history).when(complete).then([changed(OTHER_NAME, Some(NAME))]);
+}
+
+#[test]
+fn one_address_is_changed_at_a_time_and_beginning_again_gives_it_its_time_anew() {
+    let begun = [started(), Event::Registered {}, change_started(NAME, min(10))];
+    given(begun.clone()).when(change(OTHER_NAME)).refused(Refusal::OtherChange);
+    let sealed_anew = contact("sealed anew", NAME);
+    let again = Command::StartContactChange { way: Way::Email, contact: sealed_anew.clone() };
+    let expires_at = min(15);
+    let anew = Event::ContactChangeStarted { way: Way::Email, contact: sealed_anew, expires_at };
+    given(begun).when(again).at(min(5)).then([anew]);
+}
+
+#[test]
+fn a_change_that_is_not_completed_is_abandoned_once_and_in_its_time() {
+    let begun = [started(), Event::Registered {}, change_started(NAME, min(10))];
+    let abandoned = Event::ContactChangeAbandoned { handle: NAME };
+    let expire = || Command::ExpireContactChange { handle: NAME };
+    given(begun.clone()).when(expire()).at(just_before(min(10))).refused(Refusal::NotDue);
+    given(begun.clone()).when(expire()).at(min(10)).then([abandoned.clone()]);
+    given(begun.clone()).when(Command::AbandonContactChange { handle: NAME }).then([abandoned.clone()]);
+    given(begun.clone()).when(Command::AbandonContactChange { handle: OTHER_NAME }).silent();
+    let [a, b, c] = begun;
+    given([a, b, c, abandoned]).when(expire()).at(min(10)).silent();
+}
+
+#[test]
+fn who_is_not_registered_changes_nothing() {
+    let reset = || Command::ChangePassword { checked: None, password_hash: "another".into(), kept: None };
+    for nobody in [vec![], vec![started()], vec![started(), abandoned()]] {
+        let mut state = State::default();
+        nobody.iter().for_each(|event| Account::evolve(&mut state, event));
+        let context = natter_domain::Context { actor: None, session: None, now: min(0) };
+        for command in [reset(), change(NAME), Command::CompleteContactChange { handle: NAME }] {
+            assert_eq!(Account::decide(&state, &state, &context, &command), Err(Refusal::NotFound), "{command:?}");
+        }
+    }
+}
+
 #[test]
 fn its_refusals_have_their_codes() {
     assert_eq!(Refusal::NotFound.code(), Code::NotFound);
@@ -143,6 +227,7 @@ fn its_refusals_have_their_codes() {
     assert_eq!(Refusal::Abandoned.code(), Code::Conflict);
     assert_eq!(Refusal::AlreadyRegistered.code(), Code::Conflict);
     assert_eq!(Refusal::NotDue.code(), Code::Unavailable);
+    assert_eq!(Refusal::OtherChange.code(), Code::Conflict);
     assert_eq!(Refusal::Outdated.code(), Code::WrongCredentials);
 }
 
@@ -150,6 +235,10 @@ fn its_refusals_have_their_codes() {
 fn it_lives_in_its_own_lane() {
     let place = address(AccountId(Uuid::from_u128(7)));
     assert_eq!((place.noun, place.id, place.route), (Account::NOUN, Uuid::from_u128(7), Uuid::from_u128(7)));
+}
+
+fn contacts() -> impl Strategy<Value = Contact> {
+    (seals(), ids()).prop_map(|(value, handle)| Contact { value, handle })
 }
 
 impl Lawful for Account {
@@ -161,13 +250,21 @@ impl Lawful for Account {
                 password_hash,
                 handles,
                 prefixes: vec![],
+                email: None,
+                phone: None,
             }
         });
+        let ways = || prop_oneof![Just(Way::Email), Just(Way::Phone)];
+        let change = (ways(), contacts()).prop_map(|(way, contact)| Command::StartContactChange { way, contact });
         let command = prop_oneof![
             4 => start,
             1 => Just(Command::CompleteRegistration),
             1 => Just(Command::AbandonRegistration),
             1 => Just(Command::ExpireRegistration),
+            2 => change,
+            2 => ids().prop_map(|handle| Command::CompleteContactChange { handle }),
+            1 => ids().prop_map(|handle| Command::AbandonContactChange { handle }),
+            1 => ids().prop_map(|handle| Command::ExpireContactChange { handle }),
             2 => profile::changes().prop_map(Command::ChangeProfile),
             2 => profile::settings_changes().prop_map(Command::ChangeSettings),
             4 => standing::asks(),
@@ -184,9 +281,18 @@ impl Lawful for Account {
             handles,
             expires_at,
             prefixes: vec![],
+            email: None,
+            phone: None,
         });
         let abandoned = vec(ids(), 0..2).prop_map(|handles| Event::RegistrationAbandoned { handles });
-        prop_oneof![started, Just(Event::Registered {}), abandoned, profile::events(), standing::events()].boxed()
+        let ways = || prop_oneof![Just(Way::Email), Just(Way::Phone)];
+        let begun = (ways(), contacts(), any_moments())
+            .prop_map(|(way, contact, expires_at)| Event::ContactChangeStarted { way, contact, expires_at });
+        let changed = (ways(), contacts(), proptest::option::of(ids()))
+            .prop_map(|(way, contact, released)| Event::ContactChanged { way, contact, released });
+        let given_up = ids().prop_map(|handle| Event::ContactChangeAbandoned { handle });
+        let (profile, standing) = (profile::events(), standing::events());
+        prop_oneof![started, Just(Event::Registered {}), abandoned, begun, changed, given_up, profile, standing].boxed()
     }
 
     fn again(_: &Command, _: &[Event]) -> Answer<Self> {

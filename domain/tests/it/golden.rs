@@ -35,6 +35,10 @@ pub const FINGERPRINT: Uuid = uuid!("c1a5e0de-0000-8000-8000-00000000a11c");
 pub const PLACE: message::Place =
     message::Place { conversation_id: TALK, message_id: MESSAGE, seq: 42, sender: Some(ALICE), sent_at: min(0) };
 
+fn contact() -> account::Contact {
+    account::Contact { value: sealed(b"contact"), handle: HANDLE }
+}
+
 #[test]
 fn account_events_keep_their_shape() {
     keep_their_shape(
@@ -47,6 +51,8 @@ fn account_events_keep_their_shape() {
                 handles: vec![HANDLE],
                 expires_at: min(10),
                 prefixes: vec![HANDLE],
+                email: Some(contact()),
+                phone: None,
             },
             Registered {},
             RegistrationAbandoned { handles: vec![HANDLE] },
@@ -57,19 +63,11 @@ fn account_events_keep_their_shape() {
             SessionsEnded { ended: vec![SESSION, OTHER_SESSION], reason: session::Reason::Ended },
             PasswordChanged { password_hash: "$argon2id$".into(), ended: vec![SESSION] },
             PasswordRehashed { password_hash: "$argon2id$".into() },
+            ContactChangeStarted { way: account::Way::Phone, contact: contact(), expires_at: min(10) },
+            ContactChanged { way: account::Way::Email, contact: contact(), released: Some(HANDLE) },
+            ContactChangeAbandoned { handle: HANDLE },
         ),
         &[
-            (
-                "registration_started.v1.json",
-                account::Event::RegistrationStarted {
-                    username: sealed(b"\xfb\xff\xbf"),
-                    nickname: sealed(b"nickname"),
-                    password_hash: "$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA".into(),
-                    handles: vec![HANDLE],
-                    expires_at: Timestamp::default(),
-                    prefixes: vec![],
-                },
-            ),
             (
                 "registration_started.v2.json",
                 account::Event::RegistrationStarted {
@@ -79,6 +77,34 @@ fn account_events_keep_their_shape() {
                     handles: vec![HANDLE],
                     expires_at: min(10),
                     prefixes: vec![],
+                    email: None,
+                    phone: None,
+                },
+            ),
+            (
+                "registration_started.v1.json",
+                account::Event::RegistrationStarted {
+                    username: sealed(b"\xfb\xff\xbf"),
+                    nickname: sealed(b"nickname"),
+                    password_hash: "$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA".into(),
+                    handles: vec![HANDLE],
+                    expires_at: Timestamp::default(),
+                    prefixes: vec![],
+                    email: None,
+                    phone: None,
+                },
+            ),
+            (
+                "registration_started.v3.json",
+                account::Event::RegistrationStarted {
+                    username: sealed(b"\xfb\xff\xbf"),
+                    nickname: sealed(b"nickname"),
+                    password_hash: "$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA".into(),
+                    handles: vec![HANDLE],
+                    expires_at: min(10),
+                    prefixes: vec![HANDLE],
+                    email: None,
+                    phone: None,
                 },
             ),
             ("registration_abandoned.v1.json", account::Event::RegistrationAbandoned { handles: vec![] }),

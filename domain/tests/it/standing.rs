@@ -26,6 +26,8 @@ fn given(more: impl IntoIterator<Item = Event>) -> scenario::Given<Account> {
         handles: vec![HandleId(Uuid::from_u128(1))],
         expires_at: min(10),
         prefixes: vec![],
+        email: None,
+        phone: None,
     };
     scenario::given([started, Event::Registered {}].into_iter().chain(more))
 }
@@ -39,7 +41,7 @@ fn admitted(session_id: SessionId, platform: Option<&str>, ended: &[SessionId]) 
 }
 
 fn change(checked: u32, password_hash: &str, kept: Option<SessionId>) -> Command {
-    Command::ChangePassword { checked, password_hash: password_hash.into(), kept }
+    Command::ChangePassword { checked: Some(checked), password_hash: password_hash.into(), kept }
 }
 
 fn changed(password_hash: &str, ended: &[SessionId]) -> Event {
@@ -114,6 +116,13 @@ fn another_password_ends_all_other_sessions() {
 }
 
 #[test]
+fn who_has_a_code_compares_nothing_and_ends_all() {
+    let reset = || Command::ChangePassword { checked: None, password_hash: "new".into(), kept: None };
+    given([changed("old", &[]), admitted(FIRST, None, &[])]).when(reset()).then([changed("new", &[FIRST])]);
+    given([changed("new", &[])]).when(reset()).silent();
+}
+
+#[test]
 fn who_compared_with_an_older_password_is_refused() {
     given([changed("new", &[])]).when(change(0, "third", None)).refused(Refusal::Outdated);
     given([changed("new", &[])]).when(change(1, "third", None)).then([changed("third", &[])]);
@@ -146,7 +155,7 @@ pub fn asks() -> impl Strategy<Value = Command> {
     let admit = (ids(), option::of(words()), option::of(0..3_u32), policies()).prop_map(
         |(session_id, platform, checked, policy)| Command::AdmitSession { session_id, platform, checked, policy },
     );
-    let change = (0..3_u32, words(), option::of(ids()))
+    let change = (option::of(0..3_u32), words(), option::of(ids()))
         .prop_map(|(checked, password_hash, kept)| Command::ChangePassword { checked, password_hash, kept });
     prop_oneof![
         4 => admit,

@@ -26,6 +26,10 @@ macro_rules! reach_every_variant {
     }};
 }
 
+fn contact(number: u128) -> account::Contact {
+    account::Contact { value: sealed(b"contact"), handle: HandleId(uuid::Uuid::from_u128(number)) }
+}
+
 #[test]
 fn an_account_keeps_its_shape() {
     let started = account::Event::RegistrationStarted {
@@ -35,14 +39,19 @@ fn an_account_keeps_its_shape() {
         handles: vec![HandleId(uuid!("c1a5e0de-0000-8000-8000-00000000a11c"))],
         expires_at: min(10),
         prefixes: vec![HandleId(uuid!("c1a5e0de-0000-8000-8000-00000000a11c"))],
+        email: Some(contact(1)),
+        phone: None,
     };
     let profile = account::Event::ProfileChanged { nickname: sealed(b"other"), profile: profile() };
     let settings = account::Event::SettingsChanged { settings: settings() };
+    let (way, contact) = (account::Way::Phone, contact(2));
+    let changing = account::Event::ContactChangeStarted { way, contact, expires_at: min(10) };
     let states = keeps_its_shape::<account::Account>(&[
         vec![],
         vec![started.clone()],
         vec![started.clone(), account::Event::Registered {}],
         vec![started.clone(), account::Event::Registered {}, profile, settings],
+        vec![started.clone(), account::Event::Registered {}, changing],
         vec![started.clone(), account::Event::RegistrationAbandoned { handles: vec![] }],
         [vec![started, account::Event::Registered {}], signed_in()].concat(),
     ]);
@@ -188,9 +197,13 @@ fn keeps_its_shape<D: Decider>(histories: &[Vec<D::Event>]) -> Vec<D::State> {
     let file = format!("state.v{}.json", D::STATE_VERSION);
     let files: BTreeSet<String> = names_in(&folder).into_iter().filter(|name| name.starts_with("state.")).collect();
     assert_eq!(files, BTreeSet::from([file.clone()]), "{} has one file, of its STATE_VERSION", D::NOUN);
+    let now = serde_json::to_value(&states).expect("a state is JSON");
+    if std::env::var_os("NATTER_WRITE_GOLDEN").is_some() {
+        let written = serde_json::to_string_pretty(&now).expect("it is JSON");
+        fs::write(folder.join(&file), written + "\n").expect("write a golden file");
+    }
     let text = fs::read_to_string(folder.join(&file)).expect("it was listed");
     let json: Value = serde_json::from_str(&text).expect("a golden file is JSON");
-    let now = serde_json::to_value(&states).expect("a state is JSON");
     assert_eq!(now, json, "the state of {} (left: now, right: {file}) has changed: raise STATE_VERSION", D::NOUN);
     let read: Vec<D::State> = serde_json::from_str(&text).unwrap_or_else(|error| panic!("read {file}: {error}"));
     assert_eq!(read, states, "{file}");

@@ -2,7 +2,8 @@
 
 use crate::laws::check;
 use natter_domain::{
-    Emoji, GivenText, GroupName, KeyId, Nickname, Password, RequestMessage, Sealed, Timestamp, Username, limit,
+    Email, Emoji, GivenText, GroupName, KeyId, Nickname, Password, Phone, RequestMessage, Sealed, Timestamp, Username,
+    limit,
 };
 use proptest::prelude::*;
 use std::time::Duration;
@@ -285,5 +286,75 @@ fn sealed_values_are_read_as_they_were_written() {
     assert_eq!(format!("{sealed:?}"), "Sealed(i, 3 bytes)");
     for broken in ["", "i", "x.-_-_", "i.+/+/", "i.-_-_="] {
         assert_eq!(Sealed::parse(broken), None, "{broken}");
+    }
+}
+
+#[test]
+fn an_address_is_compared_without_case_and_its_domain_by_idna() {
+    for (given, address, normalised) in [
+        ("Alice@Example.ORG", "Alice@example.org", "alice@example.org"),
+        ("  a.b+c@example.org ", "a.b+c@example.org", "a.b+c@example.org"),
+        ("x@bücher.example", "x@xn--bcher-kva.example", "x@xn--bcher-kva.example"),
+        ("x@BÜCHER.example", "x@xn--bcher-kva.example", "x@xn--bcher-kva.example"),
+        ("x@ｅxample.org", "x@example.org", "x@example.org"),
+    ] {
+        let email = Email::parse(given).unwrap_or_else(|wrong| panic!("{given}: {wrong}"));
+        assert_eq!((email.address().as_str(), email.normalised().as_str()), (address, normalised));
+    }
+}
+
+#[test]
+fn what_is_no_plain_address_is_refused() {
+    let long = format!("{}@example.org", "a".repeat(65));
+    let longer = format!("a@{}.org", "a.".repeat(130));
+    for bad in [
+        "",
+        "@",
+        "a",
+        "a@",
+        "@example.org",
+        "a@b@example.org",
+        "a@localhost",
+        "a@127.0.0.1",
+        "a@[127.0.0.1]",
+        "a b@example.org",
+        "a@exa mple.org",
+        ".a@example.org",
+        "a.@example.org",
+        "a..b@example.org",
+        "\"a b\"@example.org",
+        "a@example.org\r\nBcc: b@example.org",
+        "a\r\nBcc: b@example.org",
+        "a,b@example.org",
+        "<a@example.org>",
+        "ü@example.org",
+        "a@-example.org",
+        "a@example..org",
+        "a@example.org\0",
+        &long,
+        &longer,
+    ] {
+        assert!(Email::parse(bad).is_err(), "{bad:?}");
+    }
+}
+
+#[test]
+fn a_phone_number_has_one_form() {
+    for given in ["+4930123456", "+49 30 123456", " +49 (30) 12-34.56 "] {
+        assert_eq!(Phone::parse(given).unwrap().as_str(), "+4930123456", "{given}");
+    }
+    for bad in [
+        "",
+        "+",
+        "4930123456",
+        "004930123456",
+        "+049301234",
+        "+49301",
+        "+1234567890123456",
+        "+49 30 x",
+        "+４９30123456",
+        "++4930123456",
+    ] {
+        assert!(Phone::parse(bad).is_err(), "{bad:?}");
     }
 }

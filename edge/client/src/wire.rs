@@ -76,14 +76,71 @@ request! {
         password: String,
         /// 1-64 characters; the user name where absent.
         #[serde(default)] nickname: Option<String>,
+        /// With `code`: one that was sent there to `register`.
+        #[serde(default)] email: Option<String>,
+        /// In place of `email`.
+        #[serde(default)] phone: Option<String>,
+        /// Six digits.
+        #[serde(default)] code: Option<String>,
         #[serde(default, deserialize_with = "optional_object")] device: Option<Device>,
+    }
+}
+
+impl Register {
+    /// By user name and password.
+    pub fn new(username: &str, password: &str) -> Self {
+        let (username, password) = (username.to_owned(), password.to_owned());
+        Self { username, password, nickname: None, email: None, phone: None, code: None, device: None }
+    }
+}
+
+request! {
+    /// Asks for a code.
+    CodeNew {
+        /// `email` or `sms`.
+        channel: String,
+        /// An e-mail address, or a phone number with its country: `+49 30 1234567`.
+        target: String,
+        /// `register`, `login`, `reset_password`, `change_email` or `change_phone`.
+        purpose: String,
+    }
+}
+request! {
+    PasswordReset {
+        /// The user name, the e-mail address or the phone number.
+        login: String,
+        /// Six digits, sent to `reset_password`.
+        code: String,
+        /// 8-256 characters.
+        new_password: String,
+    }
+}
+request! {
+    EmailChange {
+        email: String,
+        /// Sent to the new address to `change_email`.
+        code: String,
+        /// Sent to the old address to `change_email`, where there is one.
+        #[serde(default)] old_code: Option<String>,
+    }
+}
+request! {
+    PhoneChange {
+        phone: String,
+        /// Sent to the new number to `change_phone`.
+        code: String,
+        /// Sent to the old number to `change_phone`, where there is one.
+        #[serde(default)] old_code: Option<String>,
     }
 }
 request! {
     Login {
-        /// The user name.
+        /// The user name, the e-mail address or the phone number.
         login: String,
-        password: String,
+        /// Or `code`.
+        #[serde(default)] password: Option<String>,
+        /// Six digits, sent to `login`, in place of the password.
+        #[serde(default)] code: Option<String>,
         #[serde(default, deserialize_with = "optional_object")] device: Option<Device>,
     }
 }
@@ -250,6 +307,10 @@ answer! {
         /// `2000-12-31`
         #[serde(default)] birthday: Option<String>,
         #[serde(default)] custom: Option<BTreeMap<String, String>>,
+        /// To oneself only, if there is one.
+        #[serde(default, skip_serializing_if = "Option::is_none")] email: Option<String>,
+        /// To oneself only, if there is one.
+        #[serde(default, skip_serializing_if = "Option::is_none")] phone: Option<String>,
     }
 }
 
@@ -266,6 +327,8 @@ impl Account {
             region: None,
             birthday: None,
             custom: None,
+            email: None,
+            phone: None,
         }
     }
 }

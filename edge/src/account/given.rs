@@ -2,8 +2,9 @@
 
 use crate::http::problem::Problem;
 use natter_client::wire;
+use natter_commands::Target;
 use natter_domain::{
-    Nickname, Timestamp, Username,
+    Email, Nickname, Phone, Timestamp, Username,
     account::{Audience, Change, Locale, ProfileChange, RequestsFrom, SettingsChange},
     limit, profile,
 };
@@ -102,15 +103,27 @@ fn one_of<T: Copy>(given: Option<&str>, pointer: &str, words: &[(&str, T)]) -> R
     found.map(Some).ok_or_else(|| Problem::invalid(pointer, format!("must be one of {}", known())))
 }
 
-/// What accounts are looked for by. `None`: what nobody is found by.
-pub fn sought(query: Option<&str>) -> Result<Option<Username>, Problem> {
+/// What accounts are looked for by.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Query {
+    /// A user name, or its beginning.
+    Name(Username),
+    /// An e-mail address or a phone number, whole.
+    Reached(Target),
+}
+
+/// `None`: what nobody is found by.
+pub fn sought(query: Option<&str>) -> Result<Option<Query>, Problem> {
     let query = query.ok_or_else(|| Problem::invalid("/query", "is missing"))?;
     let length = query.chars().take(limit::QUERY_MAX + 1).count();
     if !(limit::NAME_PREFIX_MIN..=limit::QUERY_MAX).contains(&length) {
         return Err(Problem::invalid("/query", "must have 3 to 254 characters"));
     }
-    // An e-mail address or a phone number is no user name: it begins with none of its letters, or holds an `@`.
-    Ok(Username::parse(query).ok())
+    let email = || Email::parse(query).ok().map(Target::Email);
+    let phone = || Phone::parse(query).ok().map(Target::Phone);
+    // A user name begins with a letter and holds no `@`, so none is an address or a number.
+    let name = Username::parse(query).ok().map(Query::Name);
+    Ok(name.or_else(|| email().or_else(phone).map(Query::Reached)))
 }
 
 #[cfg(test)]
@@ -180,9 +193,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_looked_for_is_a_user_name_so_far() {
-        assert_eq!(sought(Some("Ali")).unwrap().map(|name| name.normalised()).as_deref(), Some("ali"));
-        for nobody in ["alice@example.org", "+4912345", "007", "a b"] {
+    fn what_is_looked_for_is_a_name_an_address_or_a_number() {
+        let name = |text| Some(Query::Name(Username::parse(text).unwrap()));
+        assert_eq!(sought(Some("Ali")).unwrap(), name("Ali"));
+        let email = Target::Email(Email::parse("alice@example.org").unwrap());
+        assert_eq!(sought(Some("alice@example.org")).unwrap(), Some(Query::Reached(email)));
+        let phone = Target::Phone(Phone::parse("+49123456789").unwrap());
+        assert_eq!(sought(Some("+49 1234 56789")).unwrap(), Some(Query::Reached(phone)));
+        for nobody in ["alice@", "+49", "007", "a b"] {
             assert_eq!(sought(Some(nobody)).unwrap(), None, "{nobody}");
         }
         for bad in [None, Some(""), Some("al"), Some(&*"a".repeat(255))] {

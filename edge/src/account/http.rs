@@ -1,6 +1,9 @@
 //! `/accounts/*`.
 
-use super::{SHOWN_BY, given};
+use super::{
+    SHOWN_BY,
+    given::{self, Query},
+};
 use crate::{
     auth::gate::{Viewer, Writer},
     edge::{Door, Inside},
@@ -16,7 +19,8 @@ use crate::{
 };
 use axum::Json;
 use natter_client::wire;
-use natter_domain::AccountId;
+use natter_commands::Target;
+use natter_domain::{AccountId, account::Way};
 use natter_projections::account::Sought;
 use natter_streams::clock;
 use serde::Deserialize;
@@ -94,13 +98,14 @@ async fn lookup(
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct By {
-    /// The beginning of a user name, at least three characters; upper and lower case are the same.
+    /// The beginning of a user name, at least three characters, an e-mail address or a phone number; upper and lower
+    /// case are the same.
     #[param(value_type = String, required = true, min_length = 3, max_length = 254)]
     query: Option<String>,
 }
 
-/// Who wants to be found by it: first the account of exactly this user name, then those whose names begin so, the
-/// oldest first.
+/// Who wants to be found by it: whose address or number it is; or first the account of exactly this user name, then those
+/// whose names begin so, the oldest first.
 #[utoipa::path(get, path = "/api/v1/accounts", operation_id = "account_find", tag = "accounts",
     params(By, Listed), responses(
         (status = 200, body = wire::PageOf<wire::Account>),
@@ -113,11 +118,24 @@ async fn find(
     Params(by): Params<By>,
     Params(listed): Params<Listed>,
 ) -> Result<Json<wire::PageOf<wire::Account>>, Problem> {
-    let (name, page, inside) = (given::sought(by.query.as_deref())?, listed.page()?, door.open()?);
+    let (query, page, inside) = (given::sought(by.query.as_deref())?, listed.page()?, door.open()?);
     seen.by(&inside, SHOWN_BY).await?;
-    let Some(name) = name else { return Ok(Json(wire::PageOf { items: Vec::new(), next_cursor: None })) };
-    let accounts = inside.commands.account();
-    let sought = Sought { prefix: accounts.prefix(&name), exact: accounts.holder(&name).await? };
+    let Some(query) = query else { return Ok(Json(wire::PageOf { items: Vec::new(), next_cursor: None })) };
+    let sought = sought(&inside, query).await?;
     let found = inside.projections.account().find(caller.account, sought, &page).await?;
     Ok(Json(wire::PageOf { items: found.items, next_cursor: found.next_cursor }))
+}
+
+async fn sought(inside: &Inside, query: Query) -> Result<Sought, Problem> {
+    let accounts = inside.commands.account();
+    Ok(match query {
+        Query::Name(name) => Sought::Name { prefix: accounts.prefix(&name), exact: accounts.holder(&name).await? },
+        Query::Reached(target) => {
+            let by = match target {
+                Target::Email(_) => Way::Email,
+                Target::Phone(_) => Way::Phone,
+            };
+            Sought::Reached { by, exact: accounts.reached_at(target).await? }
+        }
+    })
 }

@@ -37,6 +37,8 @@ pub const fn status(code: Code) -> (StatusCode, &'static str) {
         Code::NameTaken => (StatusCode::CONFLICT, "The name is taken"),
         Code::RequestsNotTaken => (StatusCode::FORBIDDEN, "Takes no such requests"),
         Code::AlreadyFriends => (StatusCode::CONFLICT, "Already friends"),
+        Code::EmailTaken => (StatusCode::CONFLICT, "The e-mail address is taken"),
+        Code::PhoneTaken => (StatusCode::CONFLICT, "The phone number is taken"),
         Code::GroupFull => (StatusCode::CONFLICT, "The group is full"),
         Code::OwnerMustStay => (StatusCode::CONFLICT, "The owner must stay"),
         Code::RequestRepeated => (StatusCode::CONFLICT, "Requested before"),
@@ -44,6 +46,7 @@ pub const fn status(code: Code) -> (StatusCode, &'static str) {
         Code::PayloadTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "Too large"),
         Code::UnsupportedMediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "Not JSON"),
         Code::InvalidInput => (StatusCode::UNPROCESSABLE_ENTITY, "Invalid input"),
+        Code::CodeWrong => (StatusCode::UNPROCESSABLE_ENTITY, "The code is wrong"),
         Code::SelfNotAllowed => (StatusCode::UNPROCESSABLE_ENTITY, "Not with oneself"),
         Code::RateLimited => (StatusCode::TOO_MANY_REQUESTS, "Too many requests"),
         Code::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "Internal error"),
@@ -57,11 +60,13 @@ pub struct Problem {
     pub code: Code,
     pub detail: String,
     pub errors: Vec<FieldError>,
+    /// Seconds after which it may be tried again, where that is known better than [`RETRY_AFTER`].
+    pub retry_after: Option<u64>,
 }
 
 impl Problem {
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into(), errors: vec![] }
+        Self { code, detail: detail.into(), errors: vec![], retry_after: None }
     }
 
     pub fn malformed(detail: impl Into<String>) -> Self {
@@ -71,7 +76,12 @@ impl Problem {
     /// One field is wrong; `pointer` is a JSON pointer into the request, or `/name` of a query parameter.
     pub fn invalid(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
         let error = FieldError { pointer: pointer.into(), detail: detail.into() };
-        Self { code: Code::InvalidInput, detail: "a field is not as it must be".to_owned(), errors: vec![error] }
+        Self {
+            code: Code::InvalidInput,
+            detail: "a field is not as it must be".to_owned(),
+            errors: vec![error],
+            retry_after: None,
+        }
     }
 
     /// One of the accounts in a list does not exist.
@@ -94,6 +104,11 @@ impl Problem {
     /// Whether it was done is not known; to be asked again under the same key.
     pub fn unavailable() -> Self {
         Self::new(Code::Unavailable, "no answer in time, try again")
+    }
+
+    pub fn too_often(wait: std::time::Duration) -> Self {
+        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        Self { retry_after: Some(seconds.max(1)), ..Self::new(Code::RateLimited, "asked too often") }
     }
 
     /// Our fault: told to the log, not to the client.
@@ -148,7 +163,8 @@ impl IntoResponse for Problem {
                 response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             }
             Code::Unavailable | Code::RateLimited => {
-                response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
+                let seconds = self.retry_after.map_or(RETRY_AFTER, HeaderValue::from);
+                response.headers_mut().insert(header::RETRY_AFTER, seconds);
             }
             _ => {}
         }
@@ -186,6 +202,7 @@ impl From<natter_commands::Error> for Problem {
         match error {
             natter_commands::Error::Refused { code, detail } => Self::new(code, detail),
             natter_commands::Error::Unavailable => Self::unavailable(),
+            natter_commands::Error::TooOften { wait } => Self::too_often(wait),
             // Who knows what the list is called says so more exactly.
             natter_commands::Error::UnknownAccount { index } => Self::unknown_account("", index),
             failed => Self::internal(chain(&failed)),

@@ -3,7 +3,7 @@
 
 use super::{layers, openapi, problem::Problem};
 use crate::{
-    account, auth::gate, conversation, edge::Edge, friendship, inbox, message, session, socket, sync, system,
+    account, auth::gate, code, conversation, edge::Edge, friendship, inbox, message, session, socket, sync, system,
     system::Readiness,
 };
 use axum::{Router, extract::DefaultBodyLimit, middleware};
@@ -48,7 +48,11 @@ pub fn description() -> OpenApi {
 
 /// Whoever asks.
 fn public() -> Routes {
-    Routes::new().merge(system::http::routes()).merge(session::http::public()).merge(socket::upgrade::routes())
+    Routes::new()
+        .merge(system::http::routes())
+        .merge(session::http::public())
+        .merge(code::http::public())
+        .merge(socket::upgrade::routes())
 }
 
 /// Whoever has an access token that works.
@@ -57,6 +61,7 @@ fn private() -> Routes {
         .merge(session::http::private())
         .merge(session::own::routes())
         .merge(account::http::routes())
+        .merge(code::http::private())
         .merge(account::settings::routes())
         .merge(friendship::http::routes())
         .merge(conversation::http::routes())

@@ -1,8 +1,9 @@
 //! `/auth/*`.
 
-use super::{card, device};
+use super::{card, device, own};
 use crate::{
     auth::{ended, gate::Viewer},
+    code,
     edge::{Door, Edge, Inside},
     http::{
         answer::{Done, Written},
@@ -14,13 +15,18 @@ use crate::{
 };
 use axum::{extract::State, http::StatusCode};
 use natter_client::wire;
-use natter_commands::{Origin, Registration, SignedIn};
+use natter_commands::{Origin, Registration, SignedIn, Target};
 use natter_domain::{Nickname, Password, Username};
 use std::{net::IpAddr, sync::Arc};
 use utoipa_axum::routes;
 
 pub fn public() -> Routes {
-    Routes::new().routes(routes!(register)).routes(routes!(login)).routes(routes!(refresh)).routes(routes!(verify))
+    Routes::new()
+        .routes(routes!(register))
+        .routes(routes!(login))
+        .routes(routes!(refresh))
+        .routes(routes!(verify))
+        .routes(routes!(reset_password))
 }
 
 pub fn private() -> Routes {
@@ -31,7 +37,8 @@ pub fn private() -> Routes {
 #[utoipa::path(post, path = "/api/v1/auth/register", operation_id = "session_register", tag = "auth",
     request_body = wire::Register, responses(
         (status = 201, body = wire::SignedIn),
-        (status = 409, description = "`name_taken`"),
+        (status = 409, description = "`name_taken`, `email_taken`, `phone_taken`"),
+        (status = 422, description = "`code_wrong`, `invalid_input`"),
     ))]
 async fn register(
     State(edge): State<Arc<Edge>>,
@@ -53,8 +60,41 @@ fn registration(given: wire::Register, address: Option<IpAddr>) -> Result<Regist
         username: Username::parse(&given.username).map_err(wrong("/username"))?,
         password: Password::parse(&given.password).map_err(wrong("/password"))?,
         nickname: given.nickname.as_deref().map(Nickname::parse).transpose().map_err(wrong("/nickname"))?,
+        contact: contact(given.email, given.phone, given.code)?,
         origin: Origin { device: device(given.device)?, address },
     })
+}
+
+/// An address or a number with its code, or none of them.
+fn contact(
+    email: Option<String>,
+    phone: Option<String>,
+    code: Option<String>,
+) -> Result<Option<(Target, String)>, Problem> {
+    let target = match (email, phone) {
+        (Some(_), Some(_)) => return Err(Problem::invalid("/phone", "either an e-mail address or a phone number")),
+        (Some(email), None) => Some(code::email(&email, "/email")?),
+        (None, Some(phone)) => Some(code::phone(&phone, "/phone")?),
+        (None, None) => None,
+    };
+    match (target, code) {
+        (Some(target), Some(code)) => Ok(Some((target, code))),
+        (None, None) => Ok(None),
+        (Some(_), None) => Err(Problem::invalid("/code", "the code that was sent there is needed")),
+        (None, Some(_)) => Err(Problem::invalid("/code", "a code of nothing: an address or a number is needed")),
+    }
+}
+
+/// A new password for whoever has a code. All sessions of the account end.
+#[utoipa::path(post, path = "/api/v1/auth/password/reset", operation_id = "session_password_reset", tag = "auth",
+    request_body = wire::PasswordReset, responses(
+        (status = 204, description = "The password is set. Sign in with it."),
+        (status = 422, description = "`code_wrong`, `invalid_input`"),
+    ))]
+async fn reset_password(door: Door, Json(given): Json<wire::PasswordReset>) -> Result<Done, Problem> {
+    let password = Password::parse(&given.new_password).map_err(|wrong| Problem::invalid("/new_password", wrong))?;
+    let inside = door.open()?;
+    Ok(own::done(&inside, inside.commands.session().reset_password(&given.login, &given.code, &password).await?))
 }
 
 /// A new session of an account.
@@ -62,6 +102,7 @@ fn registration(given: wire::Register, address: Option<IpAddr>) -> Result<Regist
     request_body = wire::Login, responses(
         (status = 200, body = wire::SignedIn),
         (status = 401, description = "`wrong_credentials`"),
+        (status = 422, description = "`code_wrong`, `invalid_input`"),
     ))]
 async fn login(
     State(edge): State<Arc<Edge>>,
@@ -70,8 +111,12 @@ async fn login(
     Json(given): Json<wire::Login>,
 ) -> Result<Written<wire::SignedIn>, Problem> {
     let (device, inside) = (device(given.device)?, door.open()?);
-    let origin = Origin { device, address };
-    let signed_in = inside.commands.session().login(&given.login, &given.password, origin).await?;
+    let (origin, sessions) = (Origin { device, address }, inside.commands.session());
+    let signed_in = match (given.password, given.code) {
+        (Some(password), None) => sessions.login(&given.login, &password, origin).await?,
+        (None, Some(code)) => sessions.login_by_code(&given.login, &code, origin).await?,
+        _ => return Err(Problem::invalid("/password", "either a password or a code is needed")),
+    };
     let known = wire::Account::named(signed_in.account_id.0, None, None);
     Ok(welcome(&edge, &inside, StatusCode::OK, signed_in, known).await)
 }

@@ -70,7 +70,8 @@ async fn change_password(
     Ok(done(&inside, ended))
 }
 
-fn done(inside: &Inside, ended: Ended) -> Done {
+/// They are refused here at once, and elsewhere as soon as it is heard of.
+pub(super) fn done(inside: &Inside, ended: Ended) -> Done {
     for session in ended.sessions {
         ended::end(inside, session);
     }

@@ -49,7 +49,13 @@ impl Engine {
             directory: directory.clone(),
         };
         let feeds = Feeds::start(log, &stop).await?;
-        let settings = Settings { password_cost: Cost::Cheap, session_policy: Policy::Many, owns_lanes: true, relays };
+        let settings = Settings {
+            password_cost: Cost::Cheap,
+            session_policy: Policy::Many,
+            owns_lanes: true,
+            relays,
+            rates: false,
+        };
         let (commands, tasks) = Commands::start(context.clone(), feeds.clone(), keyring, &settings, &stop);
         let engine = Self { commands, context, feeds, stop, tasks };
         let ours = |lane| directory.owner(lane).is_some_and(|owner| owner == node);

@@ -55,8 +55,7 @@ pub async fn register(url: &str, count: usize) -> Result<Vec<PlannedPair>> {
 
 async fn enter(client: &Client) -> Result<Signed> {
     let name = natter_client::new_id().simple().to_string();
-    let registration =
-        wire::Register { username: format!("bench-{name}"), password: name, nickname: None, device: None };
+    let registration = wire::Register::new(&format!("bench-{name}"), &name);
     client.register(&registration).await.context("register")
 }
 
@@ -108,6 +107,8 @@ fn account(keyring: &Keyring, id: AccountId, name: &str) -> Result<Vec<Draft>> {
         password_hash: "nobody signs in with it".to_owned(),
         handles: Vec::new(),
         expires_at: clock::now() + limit::REGISTRATION_EXPIRY,
+        email: None,
+        phone: None,
         prefixes: Vec::new(),
     };
     history(account::address(id), &[started, account::Event::Registered {}])

@@ -8,6 +8,8 @@
 mod cql;
 mod eventually;
 pub mod law;
+pub mod letters;
+pub mod mail;
 mod node;
 mod person;
 mod proxy;
@@ -19,6 +21,7 @@ pub mod token;
 
 pub use cql::{Cql, cql};
 pub use eventually::{BOUND, eventually, within};
+pub use letters::Letters;
 pub use node::{Node, Options};
 pub use person::{PASSWORD, Person};
 pub use proxy::Proxy;

@@ -38,8 +38,7 @@ impl Person {
     /// A new account. User names are unique in an installation, and so are the names of a test's people.
     pub(crate) async fn register(base_url: &str, name: &str) -> Self {
         let client = Client::new(base_url).expect("a node's url is one");
-        let registration =
-            wire::Register { username: name.to_owned(), password: PASSWORD.to_owned(), nickname: None, device: None };
+        let registration = wire::Register::new(name, PASSWORD);
         let signed = client.register(&registration).await;
         let signed = signed.unwrap_or_else(|error| panic!("{name} registers: {error}"));
         Self::online(name, signed).await
@@ -60,7 +59,8 @@ impl Person {
 
     /// Another device of the same person, signed in by itself: an empty diary.
     pub async fn on_another_device(&self) -> Self {
-        let login = wire::Login { login: self.name.clone(), password: PASSWORD.to_owned(), device: None };
+        let login =
+            wire::Login { login: self.name.clone(), password: Some(PASSWORD.to_owned()), code: None, device: None };
         let signed = self.signed.client().login(&login).await;
         let signed = signed.unwrap_or_else(|error| panic!("{} signs in again: {error}", self.name));
         let other = Self::online(&self.name, signed).await;

@@ -14,7 +14,7 @@ const CHANGE: &str = "/api/v1/auth/password/change";
 async fn login(client: &Client, login: &str, password: &str, platform: Option<&str>) -> Signed {
     let device =
         platform.map(|platform| wire::Device { name: Some("a phone".into()), platform: Some(platform.into()) });
-    let login = wire::Login { login: login.to_owned(), password: password.to_owned(), device };
+    let login = wire::Login { login: login.to_owned(), password: Some(password.to_owned()), code: None, device };
     client.login(&login).await.expect("the password is right")
 }
 

@@ -1,7 +1,7 @@
 //! Who may what: every route of the API description and every frame has a row, and each cell is tried on a thing that
 //! exists. The first four columns come before the others, so that who is refused is refused what is really there.
 
-use natter_testkit::{Node, Person, Raw, Stack, client, client::wire};
+use natter_testkit::{Letters, Node, Options, Person, Raw, Stack, client, client::wire};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,12 +24,34 @@ const ROUTES: &[Row] = &[
     ("GET /readyz", None, [200; 6]),
     // An upgrade without its headers; who may is asked of the frames below.
     ("GET /ws", None, [400, 401, 400, 400, 400, 400]),
+    (
+        "POST /api/v1/auth/codes",
+        Some(r#"{"channel": "email", "target": "{role}@codes.example.org", "purpose": "register"}"#),
+        [202; 6],
+    ),
     ("POST /api/v1/auth/login", Some(r#"{"login": "owner", "password": "{password}"}"#), [200; 6]),
+    (
+        "POST /api/v1/auth/password/reset",
+        Some(
+            r#"{"login": "{forgetful}", "code": "{code reset_password {forgetful}}", "new_password": "{password} {role}"}"#,
+        ),
+        [204; 6],
+    ),
     ("POST /api/v1/auth/refresh", Some(r#"{"refresh_token": "{refresh}"}"#), [200; 6]),
     ("POST /api/v1/auth/register", Some(r#"{"username": "new.{role}", "password": "{password}"}"#), [201; 6]),
     ("POST /api/v1/auth/verify", Some(r#"{"token": "{token}"}"#), [200; 6]),
     ("GET /api/v1/accounts?query=owner", None, SEES),
     ("GET /api/v1/accounts/me", None, SEES),
+    (
+        "POST /api/v1/accounts/me/email/change",
+        Some(r#"{"email": "{role}@new.example.org", "code": "{code change_email {role}@new.example.org}"}"#),
+        SEES,
+    ),
+    (
+        "POST /api/v1/accounts/me/phone/change",
+        Some(r#"{"phone": "+491234567{column}", "code": "{code change_phone +491234567{column}}"}"#),
+        SEES,
+    ),
     ("GET /api/v1/accounts/{owner}", None, SEES),
     ("PATCH /api/v1/accounts/me", Some(r#"{"signature": "of {role}"}"#), SEES),
     ("POST /api/v1/accounts/lookup", Some(r#"{"ids": ["{owner}"]}"#), SEES),
@@ -132,6 +154,7 @@ fn every_route_and_every_frame_has_its_row() {
 /// The people, and the things between them.
 struct Scene {
     node: Node,
+    letters: Letters,
     /// By their role, from `other` on.
     people: Vec<Person>,
     revoked: Raw,
@@ -141,7 +164,8 @@ struct Scene {
 
 impl Scene {
     async fn new(stack: &Stack) -> Self {
-        let node = stack.node().await;
+        let letters = Letters::new(stack.dir());
+        let node = stack.node_with(Options { more: vec![letters.variable()], ..Options::default() }).await;
         let mut people = Vec::new();
         for name in &ROLES[2..] {
             people.push(stack.person(name).await);
@@ -160,6 +184,7 @@ impl Scene {
         owner.client().send(group, &sent).await.expect("send");
         let request = erin.client().request_friend(owner.id(), None).await.expect("ask").id;
         let other_request = frank.client().request_friend(owner.id(), None).await.expect("ask").id;
+        register_with_email(&node.raw(), &letters, FORGETFUL).await;
         let session = current_session(&owner.on_another_device().await).await;
         let lost = owner.on_another_device().await;
         let revoked = lost.raw().await;
@@ -176,7 +201,7 @@ impl Scene {
             ("{other_request}", other_request.to_string()),
             ("{password}", natter_testkit::PASSWORD.to_owned()),
         ]);
-        Self { node, people, revoked, things, _others: vec![asked, spare, erin, frank] }
+        Self { node, letters, people, revoked, things, _others: vec![asked, spare, erin, frank] }
     }
 
     async fn raw(&self, role: usize) -> Raw {
@@ -190,6 +215,13 @@ impl Scene {
     /// Each use gets what can be used once.
     async fn filled(&self, text: &str, role: usize) -> String {
         let mut filled = text.replace("{role}", ROLES[role]).replace("{new}", &client::new_id().to_string());
+        filled = filled.replace("{column}", &role.to_string()).replace("{forgetful}", FORGETFUL);
+        if let Some((before, rest)) = filled.split_once("{code ") {
+            let (asked, after) = rest.split_once('}').expect("a code ends");
+            let (purpose, target) = asked.split_once(' ').expect("a purpose and a target");
+            let code = self.letters.code(&self.node.raw(), target, purpose).await;
+            filled = format!("{before}{code}{after}");
+        }
         if filled.contains("{refresh}") {
             let login = json!({"login": "owner", "password": natter_testkit::PASSWORD}).to_string();
             let signed_in = self.node.raw().post("/api/v1/auth/login", login).await.ok(200);
@@ -201,6 +233,15 @@ impl Scene {
         }
         self.things.iter().fold(filled, |text, (name, thing)| text.replace(name, thing))
     }
+}
+
+/// Who is to have a new password.
+const FORGETFUL: &str = "forgetful@example.org";
+
+async fn register_with_email(node: &Raw, letters: &Letters, email: &str) {
+    let code = letters.code(node, email, "register").await;
+    let body = json!({"username": "forgetful", "password": natter_testkit::PASSWORD, "email": email, "code": code});
+    node.post("/api/v1/auth/register", body.to_string()).await.ok(201);
 }
 
 async fn current_session(person: &Person) -> String {

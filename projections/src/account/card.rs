@@ -67,6 +67,9 @@ impl Card {
                 *field = None;
             }
         }
+        if viewer != Viewer::Oneself {
+            (account.email, account.phone) = (None, None);
+        }
         account
     }
 }
@@ -134,7 +137,8 @@ pub(crate) async fn shown(
 }
 
 /// The columns of a card, by their names.
-const COLUMNS: &str = "account_id, username, nickname, avatar, signature, gender, region, birthday, custom, settings";
+const COLUMNS: &str =
+    "account_id, username, nickname, avatar, signature, gender, region, birthday, custom, email, phone, settings";
 
 /// What a row says.
 fn card(row: &PgRow, keyring: &Keyring) -> Result<Card, Error> {
@@ -153,6 +157,8 @@ fn card(row: &PgRow, keyring: &Keyring) -> Result<Card, Error> {
         region: told("region"),
         birthday: told("birthday"),
         custom: told("custom").and_then(|json| serde_json::from_str(&json).ok()),
+        email: told("email"),
+        phone: told("phone"),
     };
     let settings: Option<String> = row.get("settings");
     Ok(Card { whole, visible: self::settings(settings.as_deref())?.visible })
@@ -225,6 +231,17 @@ mod tests {
                     assert_eq!(others, if viewer == Viewer::Oneself { 2 } else { 0 }, "{viewer:?} {audience:?}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn nobody_else_sees_how_somebody_is_reached() {
+        let reached = || Some("alice@example.org".to_owned());
+        let whole = wire::Account { email: reached(), phone: reached(), ..unknown(ALICE) };
+        let card = Card { whole, visible: Visible::default() };
+        for (viewer, sees) in [(Viewer::Oneself, true), (Viewer::Friend, false), (Viewer::Stranger, false)] {
+            let shown = card.to(viewer);
+            assert_eq!((shown.email.is_some(), shown.phone.is_some()), (sees, sees), "{viewer:?}");
         }
     }
 

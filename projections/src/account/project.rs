@@ -2,7 +2,10 @@
 
 use super::profile;
 use crate::Error;
-use natter_domain::{HandleId, Sealed, Timestamp, account::Event};
+use natter_domain::{
+    HandleId, Sealed, Timestamp,
+    account::{Contact, Event, Way},
+};
 use natter_streams::{Lane, Record};
 use sqlx::{PgConnection, types::time::OffsetDateTime};
 use uuid::Uuid;
@@ -12,6 +15,8 @@ pub(crate) struct Changes {
     started: Vec<Started>,
     registered: Vec<Registered>,
     abandoned: Vec<Uuid>,
+    /// In the order of the log, so that the last one counts.
+    contacts: Vec<Contacted>,
     altered: profile::Altered,
 }
 
@@ -20,7 +25,16 @@ struct Started {
     username: Sealed,
     nickname: Sealed,
     prefixes: Vec<HandleId>,
+    email: Option<String>,
+    phone: Option<String>,
     lane: Lane,
+    position: u64,
+}
+
+struct Contacted {
+    account: Uuid,
+    way: Way,
+    value: Sealed,
     position: u64,
 }
 
@@ -34,8 +48,10 @@ impl Changes {
     pub(crate) fn note(&mut self, record: &Record) -> Result<(), Error> {
         let (account, lane, position) = (record.aggregate_id, record.lane, record.position);
         match record.decode()? {
-            Event::RegistrationStarted { username, nickname, prefixes, .. } => {
-                self.started.push(Started { account, username, nickname, prefixes, lane, position });
+            Event::RegistrationStarted { username, nickname, prefixes, email, phone, .. } => {
+                let [email, phone] =
+                    [email, phone].map(|contact| contact.map(|Contact { value, .. }| value.to_string()));
+                self.started.push(Started { account, username, nickname, prefixes, email, phone, lane, position });
             }
             Event::Registered {} => self.registered.push(Registered { account, at: record.time, position }),
             Event::RegistrationAbandoned { .. } => self.abandoned.push(account),
@@ -43,12 +59,17 @@ impl Changes {
                 self.altered.profile(account, position, nickname, profile);
             }
             Event::SettingsChanged { settings } => self.altered.settings(account, position, settings),
+            Event::ContactChanged { way, contact, .. } => {
+                self.contacts.push(Contacted { account, way, value: contact.value, position });
+            }
             // Nothing of it is shown.
             Event::SessionAdmitted { .. }
             | Event::SessionForgotten { .. }
             | Event::SessionsEnded { .. }
             | Event::PasswordChanged { .. }
-            | Event::PasswordRehashed { .. } => {}
+            | Event::PasswordRehashed { .. }
+            | Event::ContactChangeStarted { .. }
+            | Event::ContactChangeAbandoned { .. } => {}
         }
         Ok(())
     }
@@ -58,6 +79,7 @@ impl Changes {
         self.write_prefixes(connection).await?;
         self.write_registered(connection).await?;
         self.altered.write(connection).await?;
+        self.write_contacts(connection).await?;
         self.write_abandoned(connection).await
     }
 
@@ -66,8 +88,8 @@ impl Changes {
             return Ok(());
         }
         sqlx::query(
-            "INSERT INTO account (account_id, username, nickname, lane, changed)
-             SELECT * FROM UNNEST($1::uuid[], $2::text[], $3::text[], $4::smallint[], $5::bigint[])
+            "INSERT INTO account (account_id, username, nickname, lane, changed, email, phone)
+             SELECT * FROM UNNEST($1::uuid[], $2::text[], $3::text[], $4::smallint[], $5::bigint[], $6::text[], $7::text[])
              ON CONFLICT DO NOTHING",
         )
         .bind(self.started.iter().map(|row| row.account).collect::<Vec<_>>())
@@ -75,6 +97,8 @@ impl Changes {
         .bind(self.started.iter().map(|row| row.nickname.to_string()).collect::<Vec<_>>())
         .bind(self.started.iter().map(|row| row.lane.number()).collect::<Vec<_>>())
         .bind(self.started.iter().map(|row| row.position as i64).collect::<Vec<_>>())
+        .bind(self.started.iter().map(|row| row.email.clone()).collect::<Vec<_>>())
+        .bind(self.started.iter().map(|row| row.phone.clone()).collect::<Vec<_>>())
         .execute(connection)
         .await
         .map_err(Error::database("write started registrations"))?;
@@ -111,6 +135,24 @@ impl Changes {
         .execute(connection)
         .await
         .map_err(Error::database("write registered accounts"))?;
+        Ok(())
+    }
+
+    /// One by one: they are few. A change of the profile that is later in the batch has been written before.
+    async fn write_contacts(&self, connection: &mut PgConnection) -> Result<(), Error> {
+        for row in &self.contacts {
+            let sql = match row.way {
+                Way::Email => "UPDATE account SET email = $2, changed = GREATEST(changed, $3) WHERE account_id = $1",
+                Way::Phone => "UPDATE account SET phone = $2, changed = GREATEST(changed, $3) WHERE account_id = $1",
+            };
+            sqlx::query(sql)
+                .bind(row.account)
+                .bind(row.value.to_string())
+                .bind(row.position as i64)
+                .execute(&mut *connection)
+                .await
+                .map_err(Error::database("write changed addresses and numbers"))?;
+        }
         Ok(())
     }
 

@@ -1,19 +1,42 @@
-//! Who is found by what. A name is looked for by the keyed hash of what was typed: only who wants to be found by the user
-//! name is, and nobody by less than three characters of it.
+//! Who is found by what: only who wants to be found by it. A name is looked for by the keyed hash of what was typed, and
+//! nobody is found by less than three characters of it; an address or a number is looked for whole.
 
 use super::{Query, card};
 use crate::{Error, Page, Paged};
 use natter_client::wire;
-use natter_domain::{AccountId, HandleId};
+use natter_domain::{
+    AccountId, HandleId,
+    account::{Settings, Way},
+};
 use natter_streams::statement;
 use uuid::Uuid;
 
 /// What is looked for.
 #[derive(Clone, Copy, Debug)]
-pub struct Sought {
-    pub prefix: HandleId,
-    /// Who has exactly this name: shown first.
-    pub exact: Option<AccountId>,
+pub enum Sought {
+    Name {
+        prefix: HandleId,
+        /// Who has exactly this name: shown first.
+        exact: Option<AccountId>,
+    },
+    /// Whose address or number it is.
+    Reached { by: Way, exact: Option<AccountId> },
+}
+
+impl Sought {
+    fn exact(&self) -> Option<AccountId> {
+        match self {
+            Self::Name { exact, .. } | Self::Reached { exact, .. } => *exact,
+        }
+    }
+
+    fn is_wanted(&self, settings: &Settings) -> bool {
+        match self {
+            Self::Name { .. } => settings.find_by.username,
+            Self::Reached { by: Way::Email, .. } => settings.find_by.email,
+            Self::Reached { by: Way::Phone, .. } => settings.find_by.phone,
+        }
+    }
 }
 
 impl Query<'_> {
@@ -21,11 +44,14 @@ impl Query<'_> {
     pub async fn find(&self, viewer: AccountId, sought: Sought, page: &Page) -> Result<Paged<wire::Account>, Error> {
         let after =
             page.cursor.as_deref().map(|text| text.parse::<Uuid>().map_err(|_| Error::BadCursor)).transpose()?;
-        let first = match sought.exact.filter(|_| after.is_none()) {
-            Some(account) => self.wants_to_be_found(account).await?,
+        let first = match sought.exact().filter(|_| after.is_none()) {
+            Some(account) => self.wants_to_be_found(account, sought).await?,
             None => None,
         };
-        let mut ids = self.behind(sought, after, page.rows()).await?;
+        let mut ids = match sought {
+            Sought::Name { prefix, exact } => self.behind(prefix, exact, after, page.rows()).await?,
+            Sought::Reached { .. } => Vec::new(),
+        };
         // The one of the name stands before all others, so the first page is cut one earlier.
         ids.splice(0..0, first);
         let limit = (page.rows() - 1) as usize;
@@ -38,7 +64,7 @@ impl Query<'_> {
         Ok(Paged { items: self.cards(viewer, &ids).await?, next_cursor })
     }
 
-    async fn wants_to_be_found(&self, account: AccountId) -> Result<Option<Uuid>, Error> {
+    async fn wants_to_be_found(&self, account: AccountId, sought: Sought) -> Result<Option<Uuid>, Error> {
         let row: Option<Option<String>> =
             sqlx::query_scalar("SELECT settings FROM account WHERE account_id = $1 AND registered_at IS NOT NULL")
                 .bind(account.0)
@@ -46,19 +72,25 @@ impl Query<'_> {
                 .await
                 .map_err(Error::database("read who wants to be found"))?;
         let Some(json) = row else { return Ok(None) };
-        Ok(card::settings(json.as_deref())?.find_by.username.then_some(account.0))
+        Ok(sought.is_wanted(&card::settings(json.as_deref())?).then_some(account.0))
     }
 
-    async fn behind(&self, sought: Sought, after: Option<Uuid>, rows: i64) -> Result<Vec<Uuid>, Error> {
+    async fn behind(
+        &self,
+        prefix: HandleId,
+        exact: Option<AccountId>,
+        after: Option<Uuid>,
+        rows: i64,
+    ) -> Result<Vec<Uuid>, Error> {
         sqlx::query_scalar(
             "SELECT account_id FROM account_prefix JOIN account USING (account_id)
              WHERE prefix = $1 AND account_id > $2 AND account_id IS DISTINCT FROM $3 AND registered_at IS NOT NULL
                AND coalesce((settings::json #>> '{find_by,username}')::boolean, true)
              ORDER BY account_id LIMIT $4",
         )
-        .bind(sought.prefix.0)
+        .bind(prefix.0)
         .bind(after.unwrap_or_default())
-        .bind(sought.exact.map(|account| account.0))
+        .bind(exact.map(|account| account.0))
         .bind(rows)
         .fetch_all(statement::bounded(&self.0.pool()))
         .await

@@ -414,6 +414,14 @@ pub async fn eventually_within(bound: Duration, what: &str, ask: impl AsyncFn() 
 
 /// Of a registration that claims no names.
 pub fn registration_started(username: Sealed, nickname: Sealed) -> account::Event {
-    let (password_hash, handles, expires_at) = (String::new(), vec![], clock::now());
-    account::Event::RegistrationStarted { username, nickname, password_hash, handles, expires_at, prefixes: vec![] }
+    account::Event::RegistrationStarted {
+        username,
+        nickname,
+        password_hash: String::new(),
+        handles: vec![],
+        expires_at: clock::now(),
+        prefixes: vec![],
+        email: None,
+        phone: None,
+    }
 }

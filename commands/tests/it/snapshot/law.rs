@@ -169,6 +169,8 @@ impl Told for Account {
                 password_hash,
                 handles,
                 expires_at,
+                email: None,
+                phone: None,
                 prefixes: vec![],
             },
         );

@@ -131,8 +131,7 @@ async fn meet(edges: Arc<[String]>, number: usize) -> Result<Arc<Talk>> {
 
 impl Person {
     async fn enter(edges: &Arc<[String]>, name: &str) -> Result<Self> {
-        let registration =
-            wire::Register { username: name.to_owned(), password: name.to_owned(), nickname: None, device: None };
+        let registration = wire::Register::new(name, name);
         let first = Client::new(&edges[0])?.register(&registration).await.context("register")?;
         let mut sessions = vec![first];
         for edge in &edges[1..] {
@@ -196,7 +195,7 @@ impl Person {
 }
 
 async fn sign_in(edge: &str, name: &str) -> Result<Signed, Error> {
-    let login = wire::Login { login: name.to_owned(), password: name.to_owned(), device: None };
+    let login = wire::Login { login: name.to_owned(), password: Some(name.to_owned()), code: None, device: None };
     Client::new(edge)?.login(&login).await
 }
 

@@ -4,6 +4,7 @@ use super::{assert_none, cargo};
 
 /// Licences we take, as SPDX names them.
 const ACCEPTED: &[&str] = &[
+    "0BSD",
     "Apache-2.0",
     "Apache-2.0 WITH LLVM-exception",
     "BSD-2-Clause",

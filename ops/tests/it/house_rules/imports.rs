@@ -11,7 +11,9 @@ const OURS: &[(&str, &[&str])] = &[
     ("natter-migrations", &[]),
     ("natter-client", &[]),
     ("natter-streams", &["natter-domain"]),
-    ("natter-commands", &["natter-domain", "natter-streams"]),
+    ("natter-outbox", &["natter-domain", "natter-streams"]),
+    // The outbox, since a code is a letter, durable before its answer.
+    ("natter-commands", &["natter-domain", "natter-streams", "natter-outbox"]),
     // Never commands: a decision based on a lagging view is a fault that only shows under load.
     // The wire types of the client, since delivery encodes frames: one definition of each shape.
     // The tables, since whoever has a cluster's driver must shape its keyspace.
@@ -25,6 +27,7 @@ const ALL: &[&str] = &[
     "natter-migrations",
     "natter-client",
     "natter-streams",
+    "natter-outbox",
     "natter-commands",
     "natter-projections",
     "natter-edge",
@@ -37,6 +40,7 @@ const FOREIGN: &[(&str, &[&str])] = &[
     ("async-nats", &["natter-streams", "natter-testkit"]),
     ("postgres-es", &["natter-streams"]),
     ("cqrs-es", &["natter-commands"]),
+    ("lettre", &["natter-outbox"]),
     ("scylla", &["natter-projections"]),
     ("axum", &["natter-edge"]),
     ("jsonwebtoken", &["natter-edge"]),

@@ -1,0 +1,192 @@
+//! What letters say, in English and Chinese. Every word is ours: what came from outside is the code alone, six digits,
+//! so nothing has to be escaped.
+
+/// In which language.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Locale {
+    English,
+    Chinese,
+}
+
+impl Locale {
+    /// The first language of an `Accept-Language` header that we have; English where there is none.
+    pub fn accepted(header: &str) -> Self {
+        let ours = |tag: &str| match tag.trim().get(..2).map(str::to_ascii_lowercase).as_deref() {
+            Some("zh") => Some(Self::Chinese),
+            Some("en") => Some(Self::English),
+            _ => None,
+        };
+        header.split(',').find_map(ours).unwrap_or(Self::English)
+    }
+}
+
+/// What somebody is told.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Notice {
+    /// Six digits that prove whose address this is.
+    Code { purpose: Purpose, code: String },
+    /// Somebody wanted to register with an address that has an account already.
+    Known,
+    /// The account has another e-mail address now.
+    EmailChanged,
+    /// The account has another phone number now.
+    PhoneChanged,
+}
+
+/// What a code is good for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Purpose {
+    Register,
+    Login,
+    ResetPassword,
+    ChangeEmail,
+    ChangePhone,
+}
+
+pub(crate) struct Words {
+    language: &'static str,
+    pub subject: &'static str,
+    what: &'static str,
+    code: Option<String>,
+    advice: &'static str,
+}
+
+pub(crate) fn words(notice: &Notice, locale: Locale) -> Words {
+    let (subject, what, advice) = match locale {
+        Locale::English => english(notice),
+        Locale::Chinese => chinese(notice),
+    };
+    let language = match locale {
+        Locale::English => "en",
+        Locale::Chinese => "zh",
+    };
+    let code = match notice {
+        Notice::Code { code, .. } => Some(code.clone()),
+        _ => None,
+    };
+    Words { language, subject, what, code, advice }
+}
+
+type Texts = (&'static str, &'static str, &'static str);
+
+fn english(notice: &Notice) -> Texts {
+    let secret =
+        "It works for 5 minutes and once. Nobody of us will ever ask you for it. If you did not want it, do nothing.";
+    match notice {
+        Notice::Code { purpose, .. } => match purpose {
+            Purpose::Register => ("Your code for Natter", "Your code to register with Natter:", secret),
+            Purpose::Login => ("Your code to sign in", "Your code to sign in to Natter:", secret),
+            Purpose::ResetPassword => {
+                ("Your code for a new password", "Your code to set a new password for Natter:", secret)
+            }
+            Purpose::ChangeEmail => {
+                ("Your code for another address", "Your code to change the e-mail address at Natter:", secret)
+            }
+            Purpose::ChangePhone => {
+                ("Your code for another number", "Your code to change the phone number at Natter:", secret)
+            }
+        },
+        Notice::Known => (
+            "You have an account",
+            "Somebody wanted to register with this address at Natter. There is an account with it already.",
+            "If it was you, sign in, or set a new password. If it was not, do nothing.",
+        ),
+        Notice::EmailChanged => (
+            "Your address was changed",
+            "The e-mail address of your account at Natter was changed. This one no longer belongs to it.",
+            "If it was not you, somebody else uses your account: tell those who run this server.",
+        ),
+        Notice::PhoneChanged => (
+            "Your number was changed",
+            "The phone number of your account at Natter was changed. This one no longer belongs to it.",
+            "If it was not you, somebody else uses your account: tell those who run this server.",
+        ),
+    }
+}
+
+fn chinese(notice: &Notice) -> Texts {
+    let secret = "验证码 5 分钟内有效，仅可使用一次。我们不会向您索要验证码。如非本人操作，请忽略。";
+    match notice {
+        Notice::Code { purpose, .. } => match purpose {
+            Purpose::Register => ("您的 Natter 验证码", "您的 Natter 注册验证码：", secret),
+            Purpose::Login => ("您的登录验证码", "您的 Natter 登录验证码：", secret),
+            Purpose::ResetPassword => ("您的密码重置验证码", "您的 Natter 密码重置验证码：", secret),
+            Purpose::ChangeEmail => ("您的邮箱变更验证码", "您的 Natter 邮箱变更验证码：", secret),
+            Purpose::ChangePhone => ("您的手机号变更验证码", "您的 Natter 手机号变更验证码：", secret),
+        },
+        Notice::Known => (
+            "您已有账号",
+            "有人试图使用此地址注册 Natter，但该地址已有账号。",
+            "如为本人操作，请直接登录或重置密码；否则请忽略。",
+        ),
+        Notice::EmailChanged => (
+            "您的邮箱已变更",
+            "您的 Natter 账号的邮箱已变更，此邮箱不再属于该账号。",
+            "如非本人操作，说明他人正在使用您的账号，请联系服务管理员。",
+        ),
+        Notice::PhoneChanged => (
+            "您的手机号已变更",
+            "您的 Natter 账号的手机号已变更，此号码不再属于该账号。",
+            "如非本人操作，说明他人正在使用您的账号，请联系服务管理员。",
+        ),
+    }
+}
+
+impl Words {
+    pub fn text(&self) -> String {
+        let code = self.code.as_ref().map(|code| format!("\n\n    {code}")).unwrap_or_default();
+        format!("{}{code}\n\n{}\n", self.what, self.advice)
+    }
+
+    /// In one line, for a text message.
+    pub fn line(&self) -> String {
+        let code = self.code.as_ref().map(|code| format!(" {code}")).unwrap_or_default();
+        format!("{}{code} {}", self.what, self.advice)
+    }
+
+    pub fn html(&self) -> String {
+        let code = self.code.as_ref();
+        let code = code.map(|code| format!("<p style=\"font-size:2em;letter-spacing:.2em\"><b>{code}</b></p>"));
+        format!(
+            "<!doctype html>\n<html lang=\"{}\"><head><meta charset=\"utf-8\"><title>{}</title></head><body><p>{}</p>{}<p>{}</p></body></html>\n",
+            self.language,
+            self.subject,
+            self.what,
+            code.unwrap_or_default(),
+            self.advice
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_language_that_we_have_is_taken() {
+        for (header, locale) in [
+            ("", Locale::English),
+            ("zh-CN,zh;q=0.9,en;q=0.8", Locale::Chinese),
+            ("fr, ZH-TW", Locale::Chinese),
+            ("en-GB, zh", Locale::English),
+            ("é, *", Locale::English),
+        ] {
+            assert_eq!(Locale::accepted(header), locale, "{header}");
+        }
+    }
+
+    #[test]
+    fn a_code_stands_in_every_form_of_its_letter() {
+        for locale in [Locale::English, Locale::Chinese] {
+            for purpose in
+                [Purpose::Register, Purpose::Login, Purpose::ResetPassword, Purpose::ChangeEmail, Purpose::ChangePhone]
+            {
+                let words = words(&Notice::Code { purpose, code: "012345".into() }, locale);
+                for form in [words.text(), words.line(), words.html()] {
+                    assert!(form.contains("012345"), "{form}");
+                }
+                assert!(!words.subject.contains("012345"), "a locked screen shows subjects");
+            }
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! Another address or number.
+
+use super::{PASSWORD, Site, other};
+use natter_testkit::{BOUND, Node, Options, Raw, Reply, eventually, letters::digits};
+use serde_json::{Value, json};
+use std::os::unix::process::ExitStatusExt;
+
+const KILLED: i32 = 9;
+/// Seconds: more than the time that a change has.
+const LATER: u32 = 11 * 60;
+
+async fn change(person: &Raw, body: Value) -> Reply {
+    let path = if body.get("email").is_some() { "email" } else { "phone" };
+    person.post(&format!("/api/v1/accounts/me/{path}/change"), body.to_string()).await
+}
+
+#[tokio::test]
+async fn another_address_needs_the_codes_of_both_and_the_old_one_is_free_again() {
+    let site = Site::new().await;
+    let (_, alice) = site.register("alice", "old@example.org").await;
+    let old = site.code("old@example.org", "change_email").await;
+    let new = site.code("New@example.org", "change_email").await;
+    let to =
+        |code: &str, old_code: Option<&str>| json!({"email": "New@example.org", "code": code, "old_code": old_code});
+    change(&alice, to(&new, None)).await.refused(422, "code_wrong");
+    change(&alice, to(&new, Some(&other(&old, 1)))).await.refused(422, "code_wrong");
+    let changed = change(&alice, to(&new, Some(&old))).await;
+    assert_eq!(changed.ok(200)["email"], "New@example.org");
+    // Again: it is so already.
+    assert_eq!(change(&alice, to(&new, Some(&old))).await.ok(200)["email"], "New@example.org");
+    assert_eq!(alice.get("/api/v1/accounts/me").await.ok(200)["email"], "New@example.org");
+
+    let told = site.letters.letter("old@example.org", 3).await;
+    assert_eq!(told["subject"], "Your address was changed");
+    site.login("old@example.org", PASSWORD).await.refused(401, "wrong_credentials");
+    site.login("new@example.org", PASSWORD).await.ok(200);
+    eventually("the old one is free", BOUND, async || {
+        let code = site.code("old@example.org", "register").await;
+        let body = json!({"username": "bob", "password": PASSWORD, "email": "old@example.org", "code": code});
+        match site.post("/auth/register", body).await {
+            reply if reply.status == 201 => Ok(()),
+            reply => Err(reply.text()),
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_first_number_needs_its_own_code_only_and_shows_in_sync() {
+    let site = Site::new().await;
+    let (_, alice) = site.register("alice", "alice@example.org").await;
+    let cursor = alice.get("/api/v1/sync").await.ok(200)["cursor"].clone();
+    let code = site.code("+4930123456", "change_phone").await;
+    let body = json!({"phone": "+49 30 123456", "code": code});
+    let account = change(&alice, body).await.ok(200);
+    assert_eq!((&account["phone"], &account["email"]), (&json!("+4930123456"), &json!("alice@example.org")));
+    let cursor = cursor.as_str().expect("a cursor");
+    let news = alice.get(&format!("/api/v1/sync?cursor={cursor}")).await.ok(200);
+    assert_eq!(news["account"]["phone"], "+4930123456", "{news}");
+    site.node.raw().post("/api/v1/accounts/me/phone/change", "{}").await.refused(401, "unauthenticated");
+}
+
+#[tokio::test]
+async fn an_address_belongs_to_one_account() {
+    let site = Site::new().await;
+    let (_, bob) = site.register("bob", "bob@example.org").await;
+    site.register("alice", "alice@example.org").await;
+    let old = site.code("bob@example.org", "change_email").await;
+    let new = site.code("alice@example.org", "change_email").await;
+    // Only who reads what comes to it hears that it is taken.
+    let guess = json!({"email": "alice@example.org", "code": other(&new, 1), "old_code": old});
+    change(&bob, guess).await.refused(422, "code_wrong");
+    let old = site.code("bob@example.org", "change_email").await;
+    let body = json!({"email": "alice@example.org", "code": new, "old_code": old});
+    change(&bob, body).await.refused(409, "email_taken");
+    assert_eq!(bob.get("/api/v1/accounts/me").await.ok(200)["email"], "bob@example.org");
+}
+
+#[tokio::test]
+async fn what_stops_between_claim_and_change_gives_the_address_back_after_its_time() {
+    let mut clock = std::path::PathBuf::new();
+    let mut site = Site::with(|stack| {
+        clock = stack.dir().join("clock");
+        let kill = "account.after_contact_claim=kill@1".to_owned();
+        vec![("NATTER_CLOCK", clock.display().to_string()), ("NATTER_FAULTS", kill)]
+    })
+    .await;
+    let (_, alice) = site.register("alice", "old@example.org").await;
+    let old = site.code("old@example.org", "change_email").await;
+    let new = site.code("new@example.org", "change_email").await;
+    let body = json!({"email": "new@example.org", "code": new, "old_code": old});
+    let lost = alice.with("content-type", "application/json");
+    let lost = lost.try_call("POST", "/api/v1/accounts/me/email/change", Some(body.to_string().into())).await;
+    assert!(lost.is_err(), "nobody answers: {lost:?}");
+    assert_eq!(site.node.exited().await.signal(), Some(KILLED));
+
+    let letters = site.letters.variable();
+    let more = vec![("NATTER_CLOCK", clock.display().to_string()), letters];
+    site.node.restart_with(Options { more, ..Options::default() }).await;
+    site.login("new@example.org", PASSWORD).await.refused(401, "wrong_credentials");
+    // It is claimed: who wants to register with it is told that it is known.
+    assert_eq!(site.ask("new@example.org", "register").await.status, 202);
+    assert_eq!(site.letters.letter("new@example.org", 2).await["subject"], "You have an account");
+    std::fs::write(&clock, LATER.to_string()).expect("set the clock");
+    becomes_free(&site, &site.node).await;
+}
+
+async fn becomes_free(site: &Site, node: &Node) {
+    eventually("the new address is free", BOUND, async || {
+        let before = site.letters.to("new@example.org").len();
+        site.ask("new@example.org", "register").await;
+        let letter = site.letters.letter("new@example.org", before + 1).await;
+        if letter["subject"] == "You have an account" {
+            return Err(letter.to_string());
+        }
+        let code = digits(&letter);
+        let body = json!({"username": "bob", "password": PASSWORD, "email": "new@example.org", "code": code});
+        node.raw().post("/api/v1/auth/register", body.to_string()).await.ok(201);
+        Ok(())
+    })
+    .await;
+}

@@ -1,0 +1,75 @@
+//! What is forgotten soon, and shared by all nodes until then: values in a key-value bucket of NATS, each with a time of
+//! its own, each written on the version that was read. It holds nothing that the log depends on, and may be lost.
+
+use crate::{Error, bus::Bus, subject};
+use async_nats::{
+    HeaderMap, header,
+    jetstream::{
+        Context,
+        context::PublishErrorKind,
+        stream::{self, LastRawMessageErrorKind, StorageType, Stream},
+    },
+};
+use std::time::Duration;
+
+/// Nothing stays longer, whatever was asked for.
+const LONGEST: Duration = Duration::from_secs(25 * 60 * 60);
+
+/// The bucket of the codes that were sent. A cheap handle.
+#[derive(Clone)]
+pub struct Bucket(Context);
+
+/// What a key holds; nothing has the version 0.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Entry {
+    pub value: Option<Vec<u8>>,
+    pub version: u64,
+}
+
+impl Bucket {
+    pub fn codes(bus: &Bus) -> Self {
+        Self(bus.publishing().clone())
+    }
+
+    /// As its leader knows it.
+    pub async fn get(&self, key: &str) -> Result<Entry, Error> {
+        let found = self.stream().await?.get_last_raw_message_by_subject(&subject::code(key)).await;
+        match found {
+            Ok(message) => Ok(Entry { value: Some(message.payload.to_vec()), version: message.sequence }),
+            Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(Entry::default()),
+            Err(error) => Err(Error::bus("read a code's state")(error)),
+        }
+    }
+
+    /// Writes on the version that was read, to be forgotten after `lifetime` (a second at the least). `false`: somebody
+    /// else has written meanwhile.
+    pub async fn put(&self, key: &str, on: u64, value: Vec<u8>, lifetime: Duration) -> Result<bool, Error> {
+        let failed = || Error::bus("write a code's state");
+        let mut headers = HeaderMap::new();
+        headers.insert(header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, on.to_string());
+        headers.insert(header::NATS_MESSAGE_TTL, format!("{}s", lifetime.as_secs().max(1)));
+        let publishing = self.0.publish_with_headers(subject::code(key), headers, value.into());
+        match publishing.await.map_err(failed())?.await {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == PublishErrorKind::WrongLastSequence => Ok(false),
+            Err(error) => Err(failed()(error)),
+        }
+    }
+
+    /// Asked for each time: they are few, and somebody may delete it.
+    async fn stream(&self) -> Result<Stream, Error> {
+        let config = stream::Config {
+            name: subject::CODES.to_owned(),
+            subjects: vec![subject::CODES_ALL.to_owned()],
+            storage: StorageType::File,
+            max_messages_per_subject: 1,
+            max_age: LONGEST,
+            allow_direct: true,
+            allow_rollup: true,
+            deny_delete: true,
+            allow_message_ttl: true,
+            ..Default::default()
+        };
+        self.0.get_or_create_stream(config).await.map_err(Error::bus("open the bucket of codes"))
+    }
+}
