@@ -84,6 +84,7 @@ impl From<natter_streams::Error> for Error {
         match source {
             natter_streams::Error::Oversized { .. } => Self::code(Code::PayloadTooLarge, "too large for one event"),
             source if source.is_passing() => Self::unavailable(&source),
+            source @ natter_streams::Error::Bus { .. } => Self::unavailable(&source),
             source => Self::Failed { what: "use the log", source: source.into() },
         }
     }

@@ -15,6 +15,13 @@ use std::time::Duration;
 /// Nothing stays longer, whatever was asked for.
 const LONGEST: Duration = Duration::from_secs(25 * 60 * 60);
 
+/// For one question; the client's own patience is longer than anybody waits.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+async fn within<T>(asked: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    tokio::time::timeout(PATIENCE, asked).await.unwrap_or_else(|late| Err(Error::bus("ask for a code's state")(late)))
+}
+
 /// The bucket of the codes that were sent. A cheap handle.
 #[derive(Clone)]
 pub struct Bucket(Context);
@@ -33,6 +40,10 @@ impl Bucket {
 
     /// As its leader knows it.
     pub async fn get(&self, key: &str) -> Result<Entry, Error> {
+        within(self.read(key)).await
+    }
+
+    async fn read(&self, key: &str) -> Result<Entry, Error> {
         let found = self.stream().await?.get_last_raw_message_by_subject(&subject::code(key)).await;
         match found {
             Ok(message) => Ok(Entry { value: Some(message.payload.to_vec()), version: message.sequence }),
@@ -44,6 +55,10 @@ impl Bucket {
     /// Writes on the version that was read, to be forgotten after `lifetime` (a second at the least). `false`: somebody
     /// else has written meanwhile.
     pub async fn put(&self, key: &str, on: u64, value: Vec<u8>, lifetime: Duration) -> Result<bool, Error> {
+        within(self.write(key, on, value, lifetime)).await
+    }
+
+    async fn write(&self, key: &str, on: u64, value: Vec<u8>, lifetime: Duration) -> Result<bool, Error> {
         let failed = || Error::bus("write a code's state");
         let mut headers = HeaderMap::new();
         headers.insert(header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, on.to_string());

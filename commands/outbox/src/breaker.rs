@@ -16,13 +16,9 @@ pub(crate) struct Breaker {
 }
 
 impl Breaker {
-    /// How many may be asked now.
-    pub fn room(&self, now: Duration, most: i64) -> i64 {
-        match self.open_until {
-            None => most,
-            Some(until) if now < until => 0,
-            Some(_) => 1,
-        }
+    /// Whether somebody may be asked now.
+    pub fn lets_through(&self, now: Duration) -> bool {
+        self.open_until.is_none_or(|until| until <= now)
     }
 
     pub fn succeeded(&mut self) {
@@ -55,22 +51,22 @@ mod tests {
 
     #[test]
     fn it_opens_after_failures_in_a_row() {
-        assert_eq!(failed(FAILURES - 1).room(SECOND, 8), 8);
-        assert_eq!(failed(FAILURES).room(SECOND, 8), 0);
+        assert!(failed(FAILURES - 1).lets_through(SECOND));
+        assert!(!failed(FAILURES).lets_through(SECOND));
         let mut between = failed(FAILURES - 1);
         between.succeeded();
         between.failed(SECOND);
-        assert_eq!(between.room(SECOND, 8), 8);
+        assert!(between.lets_through(SECOND));
     }
 
     #[test]
     fn it_lets_one_through_after_its_rest_and_what_becomes_of_that_decides() {
         let mut breaker = failed(FAILURES);
-        assert_eq!(breaker.room(SECOND + REST, 8), 1);
+        assert!(breaker.lets_through(SECOND + REST));
         breaker.failed(SECOND + REST);
-        assert_eq!(breaker.room(SECOND + REST, 8), 0);
-        assert_eq!(breaker.room(SECOND + REST + REST, 8), 1);
+        assert!(!breaker.lets_through(SECOND + REST));
+        assert!(breaker.lets_through(SECOND + REST + REST));
         breaker.succeeded();
-        assert_eq!((breaker.room(SECOND, 8), breaker.is_open()), (8, false));
+        assert_eq!((breaker.lets_through(SECOND), breaker.is_open()), (true, false));
     }
 }

@@ -60,28 +60,22 @@ pub(crate) async fn insert(
     Ok(())
 }
 
-/// Takes what is due of one channel for `hold`: nobody else gets it meanwhile, and should we not come back, somebody
-/// does then.
-pub(crate) async fn take(pool: &PgPool, channel: Channel, most: i64, hold: Duration) -> Result<Vec<Taken>, Error> {
-    let rows = sqlx::query(
-        "UPDATE outbox SET tries = tries + 1, due_at = now() + $3 * interval '1 second'
-         WHERE id IN (SELECT id FROM outbox WHERE channel = $1 AND dead_at IS NULL AND due_at <= now()
-                      ORDER BY due_at LIMIT $2 FOR UPDATE SKIP LOCKED)
+/// Takes one that is due, of one channel, for `hold`: nobody else gets it meanwhile, and should we not come back, somebody
+/// does then. What nobody wants any more is left to [`expire`].
+pub(crate) async fn take(pool: &PgPool, channel: Channel, hold: Duration) -> Result<Option<Taken>, Error> {
+    let row = sqlx::query(
+        "UPDATE outbox SET tries = tries + 1, due_at = now() + $2 * interval '1 second'
+         WHERE id = (SELECT id FROM outbox
+                     WHERE channel = $1 AND dead_at IS NULL AND due_at <= now() AND expires_at > now()
+                     ORDER BY due_at LIMIT 1 FOR UPDATE SKIP LOCKED)
          RETURNING id, tries, content",
     )
     .bind(channel.as_str())
-    .bind(most)
     .bind(hold.as_secs_f64())
-    .fetch_all(statement::bounded(pool))
+    .fetch_optional(statement::bounded(pool))
     .await
-    .map_err(Error::database("take letters from the outbox"))?;
-    let taken = |row: &sqlx::postgres::PgRow| Taken {
-        id: row.get("id"),
-        channel,
-        tries: row.get("tries"),
-        content: row.get("content"),
-    };
-    Ok(rows.iter().map(taken).collect())
+    .map_err(Error::database("take a letter from the outbox"))?;
+    Ok(row.map(|row| Taken { id: row.get("id"), channel, tries: row.get("tries"), content: row.get("content") }))
 }
 
 /// It was handed over.
@@ -93,12 +87,6 @@ pub(crate) async fn later(pool: &PgPool, id: Uuid, wait: Duration, why: &str) ->
     let sql = "UPDATE outbox SET due_at = now() + $2 * interval '1 second', why = $3 WHERE id = $1";
     let query = sqlx::query(sql).bind(id).bind(wait.as_secs_f64()).bind(why);
     run(pool, query, "put off a letter").await
-}
-
-/// It was not tried.
-pub(crate) async fn give_back(pool: &PgPool, id: Uuid) -> Result<(), Error> {
-    let query = sqlx::query("UPDATE outbox SET due_at = now(), tries = tries - 1 WHERE id = $1").bind(id);
-    run(pool, query, "give back a letter").await
 }
 
 /// Given up. It stays for a while, for whoever looks why.

@@ -31,6 +31,8 @@ pub enum Notice {
     EmailChanged,
     /// The account has another phone number now.
     PhoneChanged,
+    /// Somebody set a new password by a code.
+    PasswordReset,
 }
 
 /// What a code is good for.
@@ -91,14 +93,19 @@ fn english(notice: &Notice) -> Texts {
             "Somebody wanted to register with this address at Natter. There is an account with it already.",
             "If it was you, sign in, or set a new password. If it was not, do nothing.",
         ),
+        Notice::PasswordReset => (
+            "Your password was set anew",
+            "Somebody set a new password for your account at Natter with a code. All its sessions were ended.",
+            "If it was not you, somebody else uses your account: tell those who run this server.",
+        ),
         Notice::EmailChanged => (
             "Your address was changed",
-            "The e-mail address of your account at Natter was changed. This one no longer belongs to it.",
+            "The e-mail address of your account at Natter is changed.",
             "If it was not you, somebody else uses your account: tell those who run this server.",
         ),
         Notice::PhoneChanged => (
             "Your number was changed",
-            "The phone number of your account at Natter was changed. This one no longer belongs to it.",
+            "The phone number of your account at Natter is changed.",
             "If it was not you, somebody else uses your account: tell those who run this server.",
         ),
     }
@@ -119,14 +126,19 @@ fn chinese(notice: &Notice) -> Texts {
             "有人试图使用此地址注册 Natter，但该地址已有账号。",
             "如为本人操作，请直接登录或重置密码；否则请忽略。",
         ),
+        Notice::PasswordReset => (
+            "您的密码已重置",
+            "有人使用验证码重置了您的 Natter 账号密码，所有登录会话均已结束。",
+            "如非本人操作，说明他人正在使用您的账号，请联系服务管理员。",
+        ),
         Notice::EmailChanged => (
             "您的邮箱已变更",
-            "您的 Natter 账号的邮箱已变更，此邮箱不再属于该账号。",
+            "您的 Natter 账号的邮箱发生了变更。",
             "如非本人操作，说明他人正在使用您的账号，请联系服务管理员。",
         ),
         Notice::PhoneChanged => (
             "您的手机号已变更",
-            "您的 Natter 账号的手机号已变更，此号码不再属于该账号。",
+            "您的 Natter 账号的手机号发生了变更。",
             "如非本人操作，说明他人正在使用您的账号，请联系服务管理员。",
         ),
     }

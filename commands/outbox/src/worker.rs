@@ -18,34 +18,34 @@ use tokio_util::sync::CancellationToken;
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// What is over is looked for, and counted, this often.
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
-/// Letters that one look takes: they are sent one after the other, so that each is done long before [`HOLD`] is over.
-const AT_ONCE: i64 = 4;
 /// After that somebody else may take what we took.
-const HOLD: Duration = PATIENCE.saturating_mul(AT_ONCE as u32 + 2);
-/// The last try.
-const TRIES: i16 = 10;
+const HOLD: Duration = PATIENCE.saturating_mul(2);
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(120);
 /// How long dead letters stay.
 const KEPT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
-/// Runs until told to stop; what is in hand is finished first.
+/// Runs until told to stop; what is in hand is finished first. Mails do not wait for text messages, nor these for mails.
 pub async fn run(outbox: Outbox, senders: Senders, stop: CancellationToken) {
-    let began = Instant::now();
-    let mut breakers = Channel::ALL.map(|channel| (channel, Breaker::default()));
-    let mut swept = None;
+    let [mails, texts] = Channel::ALL.map(|channel| work(&outbox, &senders, channel, &stop));
+    tokio::join!(mails, texts, sweeping(&outbox, &stop));
+}
+
+async fn sweeping(outbox: &Outbox, stop: &CancellationToken) {
     while !stop.is_cancelled() {
-        if swept.is_none_or(|at: Instant| at.elapsed() >= SWEEP_EVERY) {
-            swept = Some(Instant::now());
-            told("sweep the outbox", sweep(&outbox).await);
-        }
-        let mut sent = 0;
-        for (channel, breaker) in &mut breakers {
-            let Some(sender) = senders.of(*channel) else { continue };
-            sent += told("send letters", send(&outbox, sender, *channel, breaker, began, &stop).await);
-            metrics::breaker(*channel, breaker.is_open());
-        }
-        if sent == 0 {
+        told("sweep the outbox", sweep(outbox).await);
+        stop.run_until_cancelled(sleep(SWEEP_EVERY)).await;
+    }
+}
+
+async fn work(outbox: &Outbox, senders: &Senders, channel: Channel, stop: &CancellationToken) {
+    let Some(sender) = senders.of(channel) else { return };
+    let (mut breaker, began) = (Breaker::default(), Instant::now());
+    while !stop.is_cancelled() {
+        let worked = breaker.lets_through(began.elapsed())
+            && told("send a letter", next(outbox, sender, channel, &mut breaker, began).await);
+        metrics::breaker(channel, breaker.is_open());
+        if !worked {
             stop.run_until_cancelled(sleep(LOOK_EVERY)).await;
         }
     }
@@ -70,47 +70,28 @@ async fn sweep(outbox: &Outbox) -> Result<(), Error> {
     Ok(())
 }
 
-/// How many were handed over.
-async fn send(
+/// Whether there was one.
+async fn next(
     outbox: &Outbox,
     sender: &Arc<dyn Sender>,
     channel: Channel,
     breaker: &mut Breaker,
     began: Instant,
-    stop: &CancellationToken,
-) -> Result<usize, Error> {
-    let room = breaker.room(began.elapsed(), AT_ONCE);
-    if room == 0 {
-        return Ok(0);
-    }
-    let mut sent = 0;
-    for taken in table::take(&outbox.pool, channel, room, HOLD).await? {
-        if stop.is_cancelled() || breaker.room(began.elapsed(), 1) == 0 {
-            table::give_back(&outbox.pool, taken.id).await?;
-            continue;
-        }
-        let letter = match taken.open(&outbox.keyring) {
-            Opened::Letter(letter) => letter,
-            Opened::Void => {
-                table::done(&outbox.pool, taken.id).await?;
-                continue;
-            }
-            Opened::Unreadable => {
-                give_up(outbox, &taken, "unreadable").await?;
-                continue;
-            }
-        };
-        match sender.send(taken.id, &letter).await {
+) -> Result<bool, Error> {
+    let Some(taken) = table::take(&outbox.pool, channel, HOLD).await? else { return Ok(false) };
+    match taken.open(&outbox.keyring) {
+        Opened::Void => table::done(&outbox.pool, taken.id).await?,
+        Opened::Unreadable => give_up(outbox, &taken, "unreadable").await?,
+        Opened::Letter(letter) => match sender.send(taken.id, &letter).await {
             Ok(()) => {
                 breaker.succeeded();
                 metrics::sent(channel);
                 table::done(&outbox.pool, taken.id).await?;
-                sent += 1;
             }
             Err(failure) => note(outbox, &taken, failure, breaker, began).await?,
-        }
+        },
     }
-    Ok(sent)
+    Ok(true)
 }
 
 async fn note(
@@ -124,14 +105,14 @@ async fn note(
     metrics::failed(taken.channel, why);
     tracing::warn!(letter = %id, channel = taken.channel.as_str(), tries = taken.tries, why, "a letter was not taken");
     match failure {
-        Failure::Passing(_) => breaker.failed(began.elapsed()),
+        Failure::Away(_) => breaker.failed(began.elapsed()),
         // Whoever refuses one answers.
-        Failure::Final(_) => breaker.succeeded(),
+        Failure::Later(_) | Failure::Final(_) => breaker.succeeded(),
     }
-    if matches!(failure, Failure::Final(_)) || taken.tries >= TRIES {
-        return give_up(outbox, taken, why).await;
+    match failure {
+        Failure::Final(_) => give_up(outbox, taken, why).await,
+        Failure::Away(_) | Failure::Later(_) => table::later(&outbox.pool, id, wait(taken.tries), why).await,
     }
-    table::later(&outbox.pool, id, wait(taken.tries), why).await
 }
 
 async fn give_up(outbox: &Outbox, taken: &Taken, why: &str) -> Result<(), Error> {

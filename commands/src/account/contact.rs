@@ -1,10 +1,14 @@
 //! Another e-mail address or phone number: proven by codes, claimed, and then it counts.
 
-use super::{claim, claimed_until, contact, decide, holder, require, taken, way};
-use crate::{Caller, Commands, code::Target, error::Error};
+use super::{
+    claim, contact, decide_as, holder,
+    password::{self, Found},
+    require, taken, way,
+};
+use crate::{Caller, Commands, Keyed, code::Target, error::Error, friendship::account_key};
 use natter_domain::{
-    AccountId, Code, Email, Phone,
-    account::{self, Way},
+    AccountId, Code, Email, HandleId, Phone,
+    account::{self, Account, Person, Way},
 };
 use natter_outbox::{Locale, Notice, Purpose};
 use natter_streams::{Positions, fault};
@@ -16,7 +20,9 @@ pub struct ContactChange {
     pub code: String,
     /// Sent to the one that there is, if there is one.
     pub old_code: Option<String>,
-    /// In which language the old one is told.
+    /// Where there is none to send a code to: whoever has the session alone must not get a second way in.
+    pub password: Option<String>,
+    /// In which language the owner is told.
     pub locale: Locale,
 }
 
@@ -25,73 +31,111 @@ pub struct Contacts<'a>(pub(crate) &'a Commands);
 
 impl Contacts<'_> {
     /// Nothing is asked, and nothing is written, where it is so already: so it can be asked again.
-    pub async fn change(&self, caller: Caller, change: ContactChange) -> Result<Positions, Error> {
-        let (commands, account_id, to) = (self.0, caller.account, &change.to);
+    pub async fn change(&self, by: Keyed, change: ContactChange) -> Result<Positions, Error> {
+        let (commands, account_id, to) = (self.0, by.caller.account, &change.to);
         let person = require(commands, account_id).await?;
         let new = contact(commands, account_id, to);
-        let old = person.contacts.of(way(to)).cloned();
-        if old.as_ref().is_some_and(|old| old.handle == new.handle) {
+        let handle = new.handle;
+        if person.contacts.of(way(to)).is_some_and(|old| old.handle == handle) {
             return Ok(Positions::default());
         }
-        let old = old.and_then(|old| opened(commands, account_id, way(to), &old));
-        self.prove(&change, old.as_ref()).await?;
-        if holder(commands, to).await?.is_some_and(|holder| holder != account_id) {
-            return Err(taken(to));
+        if !is_begun(&person, handle)? {
+            self.prove(account_id, &person, &change).await?;
+            match holder(commands, to).await? {
+                None => {}
+                // Given up just now, and not given back yet: what releases it must not come after our claim.
+                Some(holder) if holder == account_id => return Err(Error::Unavailable),
+                Some(_) => return Err(taken(to)),
+            }
+            let key = by.key.map(|key| account_key(commands, by, key, &format!("change {} {handle:?}", name(to))));
+            let start = account::Command::StartContactChange { way: way(to), contact: new };
+            let address = account::address(account_id);
+            commands.dispatch.execute::<Account>(address, Some(by.caller), key, start).await?;
         }
-        let positions = self.claim(account_id, to, new).await?;
-        if let Some(old) = old {
-            let notice = match way(to) {
-                Way::Email => Notice::EmailChanged,
-                Way::Phone => Notice::PhoneChanged,
-            };
-            commands.desk.tell(&old, &notice, change.locale).await?;
-        }
-        Ok(positions)
+        self.claim(by.caller, to, handle).await?;
+        // Before it counts: better a word too many than none.
+        self.tell(account_id, &person, &change).await?;
+        fault::reach("account.after_contact_claim").await;
+        let complete = account::Command::CompleteContactChange { handle };
+        Ok(decide_as(commands, by.caller, complete).await?.positions)
     }
 
     /// The old one first: who cannot prove that learns nothing else.
-    async fn prove(&self, change: &ContactChange, old: Option<&Target>) -> Result<(), Error> {
+    async fn prove(&self, account_id: AccountId, person: &Person, change: &ContactChange) -> Result<(), Error> {
         let purpose = match way(&change.to) {
             Way::Email => Purpose::ChangeEmail,
             Way::Phone => Purpose::ChangePhone,
         };
-        if let Some(old) = old {
-            let needed = || Error::code(Code::CodeWrong, "the code that was sent to the old one is needed too");
-            let code = change.old_code.as_deref().ok_or_else(needed)?;
-            self.0.desk.spend(old, purpose, code).await?;
+        let old = person.contacts.of(way(&change.to)).and_then(|old| opened(self.0, account_id, way(&change.to), old));
+        match (old, &change.password) {
+            (Some(old), _) => {
+                let needed = || Error::code(Code::CodeWrong, "the code that was sent to the old one is needed too");
+                let code = change.old_code.as_deref().ok_or_else(needed)?;
+                self.0.desk.spend(&old, purpose, code).await?;
+            }
+            (None, Some(password)) => self.check(account_id, person, password).await?,
+            (None, None) => return Err(Error::code(Code::WrongCredentials, "the password is needed")),
         }
         self.0.desk.spend(&change.to, purpose, &change.code).await
     }
 
-    async fn claim(&self, account_id: AccountId, to: &Target, new: account::Contact) -> Result<Positions, Error> {
-        let handle = new.handle;
-        let start = account::Command::StartContactChange { way: way(to), contact: new };
-        let started = decide(self.0, account_id, start).await?;
-        if started.events.is_empty() {
-            return Ok(started.positions);
-        }
-        match claim(self.0, account_id, handle, claimed_until(&started)?).await {
-            Ok(()) => {
-                fault::reach("account.after_contact_claim").await;
-                let complete = account::Command::CompleteContactChange { handle };
-                Ok(decide(self.0, account_id, complete).await?.positions)
-            }
+    async fn check(&self, account_id: AccountId, person: &Person, password: &str) -> Result<(), Error> {
+        let found = Found::of(account_id, person, vec![]);
+        let known = password::check(self.0, Some(found), password).await?;
+        known.map(drop).ok_or_else(|| Error::code(Code::WrongCredentials, "the password is wrong"))
+    }
+
+    async fn claim(&self, by: Caller, to: &Target, handle: HandleId) -> Result<(), Error> {
+        let state = require(self.0, by.account).await?;
+        let Some(begun) = state.contacts.changing.filter(|begun| begun.contact.handle == handle) else {
+            return Ok(());
+        };
+        match claim(self.0, by.account, handle, begun.claimed_until()).await {
             Err(refused @ Error::Refused { .. }) => {
-                decide(self.0, account_id, account::Command::AbandonContactChange { handle }).await?;
+                decide_as(self.0, by, account::Command::AbandonContactChange { handle }).await?;
                 Err(if refused.is(Code::NameTaken) { taken(to) } else { refused })
             }
-            Err(error) => Err(error),
+            claimed => claimed,
         }
+    }
+
+    /// Every address and number that the account has.
+    async fn tell(&self, account_id: AccountId, person: &Person, change: &ContactChange) -> Result<(), Error> {
+        let notice = match way(&change.to) {
+            Way::Email => Notice::EmailChanged,
+            Way::Phone => Notice::PhoneChanged,
+        };
+        for target in targets(self.0, account_id, person) {
+            self.0.desk.tell(&target, &notice, change.locale).await?;
+        }
+        Ok(())
     }
 }
 
+/// Whether the change to this one has begun, so its proof was given; refused while one to another has.
+fn is_begun(person: &Person, handle: HandleId) -> Result<bool, Error> {
+    match &person.contacts.changing {
+        None => Ok(false),
+        Some(begun) if begun.contact.handle == handle => Ok(true),
+        Some(_) => Err(Error::code(Code::Conflict, "another address or number is being changed just now")),
+    }
+}
+
+const fn name(target: &Target) -> &'static str {
+    match target {
+        Target::Email(_) => "e-mail",
+        Target::Phone(_) => "phone",
+    }
+}
+
+/// Where an account's owner is reached.
+pub(super) fn targets(commands: &Commands, account_id: AccountId, person: &Person) -> Vec<Target> {
+    let opened = |way| opened(commands, account_id, way, person.contacts.of(way)?);
+    [Way::Email, Way::Phone].into_iter().filter_map(opened).collect()
+}
+
 /// What an account's contact says; `None` where its key is gone.
-pub(super) fn opened(
-    commands: &Commands,
-    account_id: AccountId,
-    way: Way,
-    contact: &account::Contact,
-) -> Option<Target> {
+fn opened(commands: &Commands, account_id: AccountId, way: Way, contact: &account::Contact) -> Option<Target> {
     let text = commands.keyring.open_text(account_id.0, &contact.value)?;
     match way {
         Way::Email => Email::parse(&text).ok().map(Target::Email),

@@ -13,7 +13,7 @@ pub(crate) mod timer;
 pub use contact::{ContactChange, Contacts};
 pub use profile::Accounts;
 
-use crate::{Commands, code::Target, dispatch::Outcome, error::Error};
+use crate::{Caller, Commands, code::Target, dispatch::Outcome, error::Error};
 use natter_domain::{
     AccountId, Code, Email, HandleId, Nickname, Phone, Timestamp, Username,
     account::{self, Account, Contact, Person, Way},
@@ -154,6 +154,10 @@ async fn claim(commands: &Commands, by: AccountId, handle: HandleId, until: Time
     commands.dispatch.execute::<Handle>(handle::address(handle), None, None, claim).await.map(drop)
 }
 
+async fn decide_as(commands: &Commands, by: Caller, command: account::Command) -> Result<Outcome<Account>, Error> {
+    commands.dispatch.execute::<Account>(account::address(by.account), Some(by), None, command).await
+}
+
 async fn decide(commands: &Commands, account: AccountId, command: account::Command) -> Result<Outcome<Account>, Error> {
     commands.dispatch.execute::<Account>(account::address(account), None, None, command).await
 }
@@ -180,10 +184,7 @@ pub(crate) async fn find(commands: &Commands, login: &str) -> Result<Option<Foun
     let Some((account_id, person)) = known_as(commands, &login).await? else { return Ok(None) };
     let targets = match login {
         Login::Target(target) => vec![target],
-        Login::Username(_) => [Way::Email, Way::Phone]
-            .into_iter()
-            .filter_map(|way| contact::opened(commands, account_id, way, person.contacts.of(way)?))
-            .collect(),
+        Login::Username(_) => contact::targets(commands, account_id, &person),
     };
     Ok(Some(Found::of(account_id, &person, targets)))
 }
@@ -206,21 +207,21 @@ async fn known_as(commands: &Commands, login: &Login) -> Result<Option<(AccountI
 }
 
 /// The account of this login, once the code is the one that was sent to it for this. `code_wrong` whatever else is wrong,
-/// after the same work.
-pub(crate) async fn prove(commands: &Commands, login: &str, purpose: Purpose, code: &str) -> Result<AccountId, Error> {
+/// after the same work where an address or a number is given.
+pub(crate) async fn prove(commands: &Commands, login: &str, purpose: Purpose, code: &str) -> Result<Found, Error> {
     let wrong = || Error::code(Code::CodeWrong, "the code is wrong, used or too old");
     let found = find(commands, login).await?;
-    let Some(Found { account_id, targets, .. }) = found else {
+    let Some(found) = found else {
         // Nobody was sent this one, but tries count for it too.
         if let Some(Login::Target(target)) = parse(login) {
             commands.desk.spend(&target, purpose, code).await?;
         }
         return Err(wrong());
     };
-    for target in &targets {
+    for target in &found.targets {
         match commands.desk.spend(target, purpose, code).await {
             Err(refused) if refused.is(Code::CodeWrong) => {}
-            spent => return spent.map(|()| account_id),
+            spent => return spent.map(|()| found),
         }
     }
     Err(wrong())

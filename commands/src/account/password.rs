@@ -5,6 +5,7 @@ use natter_domain::{
     AccountId, Code, Password,
     account::{self, Account, Person},
 };
+use natter_outbox::{Locale, Notice};
 
 /// A registered account as a login finds it.
 pub(crate) struct Found {
@@ -55,7 +56,7 @@ pub(crate) async fn change(
     let wrong = || Error::code(Code::WrongCredentials, "the old password is wrong");
     let Found { credentials, .. } = known.ok_or_else(wrong)?;
     let command = account::Command::ChangePassword {
-        checked: Some(credentials),
+        checked: credentials,
         password_hash: commands.passwords.hash(new.as_str().to_owned()).await?,
         kept: Some(caller.session),
     };
@@ -63,12 +64,17 @@ pub(crate) async fn change(
 }
 
 /// By whoever has proven by a code that the account is theirs.
-pub(crate) async fn reset(
-    commands: &Commands,
-    account_id: AccountId,
-    new: &Password,
-) -> Result<Outcome<Account>, Error> {
+pub(crate) async fn reset(commands: &Commands, proven: &Found, new: &Password) -> Result<Outcome<Account>, Error> {
     let password_hash = commands.passwords.hash(new.as_str().to_owned()).await?;
-    let command = account::Command::ChangePassword { checked: None, password_hash, kept: None };
-    super::decide(commands, account_id, command).await
+    let command = account::Command::ChangePassword { checked: proven.credentials, password_hash, kept: None };
+    super::decide(commands, proven.account_id, command).await
+}
+
+/// Wherever the owner is reached, before it counts.
+pub(crate) async fn tell(commands: &Commands, account_id: AccountId, locale: Locale) -> Result<(), Error> {
+    let person = super::require(commands, account_id).await?;
+    for target in super::contact::targets(commands, account_id, &person) {
+        commands.desk.tell(&target, &Notice::PasswordReset, locale).await?;
+    }
+    Ok(())
 }

@@ -13,7 +13,7 @@ use natter_domain::{
     AccountId, Code, Nickname, Password, SessionId, Username, limit,
     session::{self, Event, Session},
 };
-use natter_outbox::Purpose;
+use natter_outbox::{Locale, Purpose};
 use natter_streams::{Positions, clock};
 use open::Opening;
 use std::net::IpAddr;
@@ -81,15 +81,22 @@ impl Sessions<'_> {
 
     /// With a code in place of the password.
     pub async fn login_by_code(&self, login: &str, code: &str, origin: Origin) -> Result<SignedIn, Error> {
-        let account_id = account::prove(self.0, login, Purpose::Login, code).await?;
-        self.open(Opening { account_id, checked: None, origin }).await
+        let proven = account::prove(self.0, login, Purpose::Login, code).await?;
+        self.open(Opening { account_id: proven.account_id, checked: Some(proven.credentials), origin }).await
     }
 
     /// A new password for whoever has the code; every session of the account ends.
-    pub async fn reset_password(&self, login: &str, code: &str, password: &Password) -> Result<Ended, Error> {
-        let account_id = account::prove(self.0, login, Purpose::ResetPassword, code).await?;
-        let changed = account::password::reset(self.0, account_id, password).await?;
-        self.revoke(account_id, changed).await
+    pub async fn reset_password(
+        &self,
+        login: &str,
+        code: &str,
+        password: &Password,
+        locale: Locale,
+    ) -> Result<Ended, Error> {
+        let proven = account::prove(self.0, login, Purpose::ResetPassword, code).await?;
+        account::password::tell(self.0, proven.account_id, locale).await?;
+        let changed = account::password::reset(self.0, &proven, password).await?;
+        self.revoke(proven.account_id, changed).await
     }
 
     /// Exchanges a refresh token for the next. One that was exchanged before ends the session.

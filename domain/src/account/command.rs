@@ -29,7 +29,7 @@ pub enum Command {
     AdmitSession {
         session_id: SessionId,
         platform: Option<String>,
-        /// The [`super::Standing::credentials`] that the password was compared with, where it was.
+        /// The [`super::Standing::credentials`] that the owner was proven by, where they were.
         checked: Option<u32>,
         policy: Policy,
     },
@@ -43,8 +43,8 @@ pub enum Command {
         reason: Reason,
     },
     ChangePassword {
-        /// As in `AdmitSession`; `None`: who asks has proven to be the owner by a code.
-        checked: Option<u32>,
+        /// The [`super::Standing::credentials`] that the owner was proven by.
+        checked: u32,
         password_hash: String,
         kept: Option<SessionId>,
     },

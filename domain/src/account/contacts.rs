@@ -33,6 +33,14 @@ pub struct Changing {
     pub expires_at: Timestamp,
 }
 
+impl Changing {
+    /// Until when its handle may be claimed: what lies between this and its end is how far clocks may be apart.
+    pub fn claimed_until(&self) -> Timestamp {
+        let apart = limit::CONTACT_CHANGE_EXPIRY.saturating_sub(limit::CLAIM_WINDOW).as_millis();
+        Timestamp::from_millis(self.expires_at.as_millis() - i64::try_from(apart).unwrap_or_default())
+    }
+}
+
 impl Contacts {
     pub fn of(&self, way: Way) -> Option<&Contact> {
         match way {

@@ -12,7 +12,7 @@
 //! What a registered person tells of themselves is in `profile.rs` (ACC-6, ACC-7), what they allow in `settings.rs` (ACC-8).
 //!
 //! - ACC-9: a session is let in once, before it opens; where one more is one too many, the event names those that go.
-//! - ACC-10: who compared a password compared the one that the account has now, or is refused.
+//! - ACC-10: who was proven to be the owner was so by the password and the codes that count now, or is refused.
 //! - ACC-11: another password ends every session but the one in which it was changed; who sets it anew by a code ends all.
 //! - ACC-12: an e-mail address or a phone number is claimed before it counts, one at a time, and has its time for it; the
 //!   one before is named when another counts, and so is one that never will: that is the order to give it back.

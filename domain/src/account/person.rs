@@ -48,7 +48,10 @@ impl Person {
             }
             Event::PasswordRehashed { password_hash } => self.password_hash.clone_from(password_hash),
             Event::ContactChangeStarted { way, contact, expires_at } => self.contacts.begin(*way, contact, *expires_at),
-            Event::ContactChanged { way, contact, .. } => self.contacts.change(*way, contact),
+            Event::ContactChanged { way, contact, .. } => {
+                self.contacts.change(*way, contact);
+                self.standing.credentials = self.standing.credentials.saturating_add(1);
+            }
             Event::ContactChangeAbandoned { handle } => self.contacts.abandon(*handle),
             Event::RegistrationStarted { .. } | Event::Registered {} | Event::RegistrationAbandoned { .. } => {}
         }

@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 pub struct Standing {
     /// Let in and not ended, the oldest first. One that expired quietly stays until it is pushed out.
     pub sessions: Vec<Admitted>,
-    /// Raised whenever the password becomes another one: who compared with an older one has compared nothing.
+    /// Raised whenever the password, the address or the number becomes another one: who was proven by an older one has
+    /// proven nothing.
     pub credentials: u32,
 }
 
@@ -104,14 +105,14 @@ pub(super) fn end(person: &Person, kept: Option<SessionId>, reason: Reason) -> V
 /// ACC-10, ACC-11.
 pub(super) fn change_password(
     person: &Person,
-    checked: Option<u32>,
+    checked: u32,
     password_hash: &str,
     kept: Option<SessionId>,
 ) -> Result<Vec<Event>, Refusal> {
     if person.password_hash == password_hash {
         return Ok(vec![]);
     }
-    if checked.is_some_and(|checked| checked != person.standing.credentials) {
+    if checked != person.standing.credentials {
         return Err(Refusal::Outdated);
     }
     let ended = person.standing.all_but(kept);

@@ -209,7 +209,7 @@ fn a_change_that_is_not_completed_is_abandoned_once_and_in_its_time() {
 
 #[test]
 fn who_is_not_registered_changes_nothing() {
-    let reset = || Command::ChangePassword { checked: None, password_hash: "another".into(), kept: None };
+    let reset = || Command::ChangePassword { checked: 0, password_hash: "another".into(), kept: None };
     for nobody in [vec![], vec![started()], vec![started(), abandoned()]] {
         let mut state = State::default();
         nobody.iter().for_each(|event| Account::evolve(&mut state, event));

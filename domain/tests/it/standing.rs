@@ -6,7 +6,7 @@ use crate::{
 };
 use natter_domain::{
     HandleId, SessionId,
-    account::{Account, Command, Event, Policy, Refusal},
+    account::{Account, Command, Contact, Event, Policy, Refusal, Way},
     limit,
     session::Reason,
 };
@@ -41,7 +41,7 @@ fn admitted(session_id: SessionId, platform: Option<&str>, ended: &[SessionId]) 
 }
 
 fn change(checked: u32, password_hash: &str, kept: Option<SessionId>) -> Command {
-    Command::ChangePassword { checked: Some(checked), password_hash: password_hash.into(), kept }
+    Command::ChangePassword { checked, password_hash: password_hash.into(), kept }
 }
 
 fn changed(password_hash: &str, ended: &[SessionId]) -> Event {
@@ -116,10 +116,13 @@ fn another_password_ends_all_other_sessions() {
 }
 
 #[test]
-fn who_has_a_code_compares_nothing_and_ends_all() {
-    let reset = || Command::ChangePassword { checked: None, password_hash: "new".into(), kept: None };
+fn who_had_a_code_of_an_older_address_has_proven_nothing() {
+    let reset = || change(1, "new", None);
     given([changed("old", &[]), admitted(FIRST, None, &[])]).when(reset()).then([changed("new", &[FIRST])]);
     given([changed("new", &[])]).when(reset()).silent();
+    let contact = Contact { value: sealed("other"), handle: HandleId(Uuid::from_u128(9)) };
+    let moved = || Event::ContactChanged { way: Way::Email, contact: contact.clone(), released: None };
+    given([changed("old", &[]), moved()]).when(reset()).refused(Refusal::Outdated);
 }
 
 #[test]
@@ -155,7 +158,7 @@ pub fn asks() -> impl Strategy<Value = Command> {
     let admit = (ids(), option::of(words()), option::of(0..3_u32), policies()).prop_map(
         |(session_id, platform, checked, policy)| Command::AdmitSession { session_id, platform, checked, policy },
     );
-    let change = (option::of(0..3_u32), words(), option::of(ids()))
+    let change = (0..3_u32, words(), option::of(ids()))
         .prop_map(|(checked, password_hash, kept)| Command::ChangePassword { checked, password_hash, kept });
     prop_oneof![
         4 => admit,

@@ -122,6 +122,8 @@ request! {
         code: String,
         /// Sent to the old address to `change_email`, where there is one.
         #[serde(default)] old_code: Option<String>,
+        /// Where there is none.
+        #[serde(default)] password: Option<String>,
     }
 }
 request! {
@@ -131,6 +133,8 @@ request! {
         code: String,
         /// Sent to the old number to `change_phone`, where there is one.
         #[serde(default)] old_code: Option<String>,
+        /// Where there is none.
+        #[serde(default)] password: Option<String>,
     }
 }
 request! {

@@ -9,7 +9,7 @@ use crate::{
 };
 use axum::http::StatusCode;
 use natter_client::wire;
-use natter_commands::{Caller, ContactChange, Purpose, Target};
+use natter_commands::{ContactChange, Keyed, Purpose, Target};
 use utoipa_axum::routes;
 
 pub fn public() -> Routes {
@@ -56,7 +56,8 @@ fn purpose(given: &wire::CodeNew) -> Result<Purpose, Problem> {
 #[utoipa::path(post, path = "/api/v1/accounts/me/email/change", operation_id = "account_change_email", tag = "accounts",
     request_body = wire::EmailChange, responses(
         (status = 200, body = wire::Account),
-        (status = 409, description = "`email_taken`"),
+        (status = 401, description = "`wrong_credentials`: there is no old one, and the password is wrong"),
+        (status = 409, description = "`email_taken`; `conflict`: another change is under way"),
         (status = 422, description = "`code_wrong`, `invalid_input`"),
     ))]
 async fn change_email(
@@ -66,14 +67,16 @@ async fn change_email(
     Json(given): Json<wire::EmailChange>,
 ) -> Result<Written<wire::Account>, Problem> {
     let to = email(&given.email, "/email")?;
-    change(&door.open()?, keyed.caller, ContactChange { to, code: given.code, old_code: given.old_code, locale }).await
+    let (code, old_code, password) = (given.code, given.old_code, given.password);
+    change(&door.open()?, keyed, ContactChange { to, code, old_code, password, locale }).await
 }
 
 /// Another phone number of the caller. Asked again with the one that counts, it answers the same.
 #[utoipa::path(post, path = "/api/v1/accounts/me/phone/change", operation_id = "account_change_phone", tag = "accounts",
     request_body = wire::PhoneChange, responses(
         (status = 200, body = wire::Account),
-        (status = 409, description = "`phone_taken`"),
+        (status = 401, description = "`wrong_credentials`: there is no old one, and the password is wrong"),
+        (status = 409, description = "`phone_taken`; `conflict`: another change is under way"),
         (status = 422, description = "`code_wrong`, `invalid_input`"),
     ))]
 async fn change_phone(
@@ -83,12 +86,13 @@ async fn change_phone(
     Json(given): Json<wire::PhoneChange>,
 ) -> Result<Written<wire::Account>, Problem> {
     let to = phone(&given.phone, "/phone")?;
-    change(&door.open()?, keyed.caller, ContactChange { to, code: given.code, old_code: given.old_code, locale }).await
+    let (code, old_code, password) = (given.code, given.old_code, given.password);
+    change(&door.open()?, keyed, ContactChange { to, code, old_code, password, locale }).await
 }
 
-async fn change(inside: &Inside, caller: Caller, change: ContactChange) -> Result<Written<wire::Account>, Problem> {
-    let positions = inside.commands.contact().change(caller, change).await?;
+async fn change(inside: &Inside, by: Keyed, change: ContactChange) -> Result<Written<wire::Account>, Problem> {
+    let positions = inside.commands.contact().change(by, change).await?;
     position::wait(inside, &positions, SHOWN_BY).await?;
-    let account = inside.projections.account().own(caller.account).await?.ok_or_else(Problem::not_found)?;
+    let account = inside.projections.account().own(by.caller.account).await?.ok_or_else(Problem::not_found)?;
     Ok(Written::ok(positions, account))
 }

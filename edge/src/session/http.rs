@@ -3,7 +3,7 @@
 use super::{card, device, own};
 use crate::{
     auth::{ended, gate::Viewer},
-    code,
+    code::{self, Speaks},
     edge::{Door, Edge, Inside},
     http::{
         answer::{Done, Written},
@@ -91,10 +91,15 @@ fn contact(
         (status = 204, description = "The password is set. Sign in with it."),
         (status = 422, description = "`code_wrong`, `invalid_input`"),
     ))]
-async fn reset_password(door: Door, Json(given): Json<wire::PasswordReset>) -> Result<Done, Problem> {
+async fn reset_password(
+    door: Door,
+    Speaks(locale): Speaks,
+    Json(given): Json<wire::PasswordReset>,
+) -> Result<Done, Problem> {
     let password = Password::parse(&given.new_password).map_err(|wrong| Problem::invalid("/new_password", wrong))?;
     let inside = door.open()?;
-    Ok(own::done(&inside, inside.commands.session().reset_password(&given.login, &given.code, &password).await?))
+    let sessions = inside.commands.session();
+    Ok(own::done(&inside, sessions.reset_password(&given.login, &given.code, &password, locale).await?))
 }
 
 /// A new session of an account.

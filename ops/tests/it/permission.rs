@@ -44,12 +44,16 @@ const ROUTES: &[Row] = &[
     ("GET /api/v1/accounts/me", None, SEES),
     (
         "POST /api/v1/accounts/me/email/change",
-        Some(r#"{"email": "{role}@new.example.org", "code": "{code change_email {role}@new.example.org}"}"#),
+        Some(
+            r#"{"email": "{role}@new.example.org", "code": "{code change_email {role}@new.example.org}", "password": "{password}"}"#,
+        ),
         SEES,
     ),
     (
         "POST /api/v1/accounts/me/phone/change",
-        Some(r#"{"phone": "+491234567{column}", "code": "{code change_phone +491234567{column}}"}"#),
+        Some(
+            r#"{"phone": "+491234567{column}", "code": "{code change_phone +491234567{column}}", "password": "{password}"}"#,
+        ),
         SEES,
     ),
     ("GET /api/v1/accounts/{owner}", None, SEES),

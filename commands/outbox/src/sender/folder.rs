@@ -20,7 +20,8 @@ impl Folder {
         let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh).await?;
         file.write_all(&serde_json::to_vec_pretty(letter)?).await?;
         file.sync_all().await?;
-        fs::rename(&fresh, self.0.join(format!("{id}.json"))).await
+        fs::rename(&fresh, self.0.join(format!("{id}.json"))).await?;
+        fs::File::open(&self.0).await?.sync_all().await
     }
 }
 
@@ -29,7 +30,7 @@ impl Sender for Folder {
         Box::pin(async move {
             self.write(id, letter).await.map_err(|error| {
                 tracing::warn!(%error, "write a letter into NATTER_OUTBOX_DIR");
-                Failure::Passing("not_written")
+                Failure::Away("not_written")
             })
         })
     }

@@ -9,7 +9,7 @@ use crate::{
     error::Error,
     letter::{Channel, Letter},
 };
-use std::{path::PathBuf, pin::Pin, sync::Arc, time::Duration};
+use std::{net::IpAddr, path::PathBuf, pin::Pin, sync::Arc, time::Duration};
 use uuid::Uuid;
 
 /// For one letter, from the connection to the last answer.
@@ -18,15 +18,17 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 /// Why a letter was not taken. A word for the table and the metrics, never what the other side wrote: that may quote an address.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Failure {
-    /// It may well be taken later.
-    Passing(&'static str),
+    /// Nobody there who takes any.
+    Away(&'static str),
+    /// This one may well be taken later.
+    Later(&'static str),
     /// It never will.
     Final(&'static str),
 }
 
 impl Failure {
     pub fn why(self) -> &'static str {
-        let (Self::Passing(why) | Self::Final(why)) = self;
+        let (Self::Away(why) | Self::Later(why) | Self::Final(why)) = self;
         why
     }
 }
@@ -36,6 +38,12 @@ pub(crate) type Sending<'a> = Pin<Box<dyn Future<Output = Result<(), Failure>> +
 pub(crate) trait Sender: Send + Sync {
     /// `id` is the letter's own, however often it is sent.
     fn send<'a>(&'a self, id: Uuid, letter: &'a Letter) -> Sending<'a>;
+}
+
+/// Whether nobody can listen on the way.
+fn is_this_machine(host: Option<&str>) -> bool {
+    let address = |host: &str| host.trim_matches(['[', ']']).parse::<IpAddr>();
+    host.is_some_and(|host| host == "localhost" || address(host).is_ok_and(|address| address.is_loopback()))
 }
 
 /// Where letters go.

@@ -1,6 +1,6 @@
 //! A gateway for text messages: a POST with JSON.
 
-use super::{Failure, PATIENCE, Sender, Sending};
+use super::{Failure, PATIENCE, Sender, Sending, is_this_machine};
 use crate::{error::Error, letter::Letter};
 use reqwest::{Client, StatusCode, Url};
 use serde_json::json;
@@ -18,6 +18,9 @@ impl Gateway {
         if !matches!(url.scheme(), "http" | "https") {
             return Err(wrong("neither http nor https".to_owned()));
         }
+        if url.scheme() == "http" && !is_this_machine(url.host_str()) {
+            return Err(wrong("http is for this machine only: codes would be read on the way".to_owned()));
+        }
         // A gateway has one address: what sends us elsewhere is not it.
         let builder = Client::builder().timeout(PATIENCE).redirect(reqwest::redirect::Policy::none());
         let http = builder.build().map_err(|_| wrong("an HTTP client cannot be made".to_owned()))?;
@@ -30,7 +33,7 @@ impl Sender for Gateway {
         Box::pin(async move {
             let body = json!({"to": letter.to, "text": letter.text});
             let request = self.http.post(self.url.clone()).header("idempotency-key", id.to_string()).json(&body);
-            let answer = request.send().await.map_err(|_| Failure::Passing("no_answer"))?;
+            let answer = request.send().await.map_err(|_| Failure::Away("no_answer"))?;
             judge(answer.status())
         })
     }
@@ -43,9 +46,9 @@ fn judge(status: StatusCode) -> Result<(), Failure> {
         StatusCode::REQUEST_TIMEOUT
         | StatusCode::TOO_MANY_REQUESTS
         | StatusCode::UNAUTHORIZED
-        | StatusCode::FORBIDDEN => Err(Failure::Passing("put_off")),
+        | StatusCode::FORBIDDEN => Err(Failure::Away("put_off")),
         status if status.is_client_error() => Err(Failure::Final("refused")),
-        _ => Err(Failure::Passing("gateway_failed")),
+        _ => Err(Failure::Away("gateway_failed")),
     }
 }
 
@@ -60,7 +63,7 @@ mod tests {
         for passing in
             [StatusCode::TOO_MANY_REQUESTS, StatusCode::UNAUTHORIZED, StatusCode::BAD_GATEWAY, StatusCode::FOUND]
         {
-            assert!(matches!(judge(passing), Err(Failure::Passing(_))), "{passing}");
+            assert!(matches!(judge(passing), Err(Failure::Away(_))), "{passing}");
         }
     }
 }

@@ -46,18 +46,50 @@ async fn another_address_needs_the_codes_of_both_and_the_old_one_is_free_again()
 }
 
 #[tokio::test]
-async fn a_first_number_needs_its_own_code_only_and_shows_in_sync() {
+async fn a_first_number_needs_its_own_code_and_the_password_and_shows_in_sync() {
     let site = Site::new().await;
     let (_, alice) = site.register("alice", "alice@example.org").await;
     let cursor = alice.get("/api/v1/sync").await.ok(200)["cursor"].clone();
     let code = site.code("+4930123456", "change_phone").await;
-    let body = json!({"phone": "+49 30 123456", "code": code});
+    // Whoever has the session alone gets no second way in.
+    for password in [json!(null), json!("not the password")] {
+        let body = json!({"phone": "+49 30 123456", "code": code, "password": password});
+        change(&alice, body).await.refused(401, "wrong_credentials");
+    }
+    let body = json!({"phone": "+49 30 123456", "code": code, "password": PASSWORD});
     let account = change(&alice, body).await.ok(200);
     assert_eq!((&account["phone"], &account["email"]), (&json!("+4930123456"), &json!("alice@example.org")));
     let cursor = cursor.as_str().expect("a cursor");
     let news = alice.get(&format!("/api/v1/sync?cursor={cursor}")).await.ok(200);
     assert_eq!(news["account"]["phone"], "+4930123456", "{news}");
     site.node.raw().post("/api/v1/accounts/me/phone/change", "{}").await.refused(401, "unauthenticated");
+
+    // The owner is told wherever they were reached before, of this and of a new password.
+    assert_eq!(site.letters.letter("alice@example.org", 2).await["subject"], "Your number was changed");
+    let code = site.code("+4930123456", "reset_password").await;
+    let reset = json!({"login": "alice", "code": code, "new_password": "another password"});
+    assert_eq!(site.post("/auth/password/reset", reset).await.status, 204);
+    assert_eq!(site.letters.letter("alice@example.org", 3).await["subject"], "Your password was set anew");
+}
+
+#[tokio::test]
+async fn who_lost_the_answer_asks_again_with_the_same_codes() {
+    let mut site = Site::with(|_| vec![("NATTER_FAULTS", "account.after_contact_claim=kill@1".to_owned())]).await;
+    let (_, alice) = site.register("alice", "old@example.org").await;
+    let old = site.code("old@example.org", "change_email").await;
+    let new = site.code("new@example.org", "change_email").await;
+    let body = json!({"email": "new@example.org", "code": new, "old_code": old});
+    let lost = alice.with("content-type", "application/json");
+    let lost = lost.try_call("POST", "/api/v1/accounts/me/email/change", Some(body.to_string().into())).await;
+    assert!(lost.is_err(), "nobody answers: {lost:?}");
+    assert_eq!(site.node.exited().await.signal(), Some(KILLED));
+    let more = vec![site.letters.variable()];
+    site.node.restart_with(Options { more, ..Options::default() }).await;
+    let alice = site.signed(&site.login("alice", PASSWORD).await.ok(200));
+    // Another one has to wait until this one has its end.
+    let third = json!({"email": "third@example.org", "code": "123456", "old_code": "123456"});
+    change(&alice, third).await.refused(409, "conflict");
+    assert_eq!(change(&alice, body).await.ok(200)["email"], "new@example.org");
 }
 
 #[tokio::test]
