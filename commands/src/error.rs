@@ -1,14 +1,19 @@
 //! How a command can end without being done.
 
 use cqrs_es::AggregateError;
-use natter_domain::{Code, Refusal};
+use natter_domain::{Code, Refusal, Timestamp};
 use natter_streams::error::is_passing;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The domain's answer is no. Nothing was written.
     #[error("{code}: {detail}")]
-    Refused { code: Code, detail: String },
+    Refused {
+        code: Code,
+        detail: String,
+        /// Until when it stays so, where that is known.
+        until: Option<Timestamp>,
+    },
     /// One of the accounts that the command names does not exist. Nothing was written.
     #[error("number {index} of the accounts that were named does not exist")]
     UnknownAccount {
@@ -35,11 +40,11 @@ pub enum Error {
 
 impl Error {
     pub(crate) fn refused(refusal: &impl Refusal) -> Self {
-        Self::Refused { code: refusal.code(), detail: refusal.to_string() }
+        Self::Refused { code: refusal.code(), detail: refusal.to_string(), until: refusal.until() }
     }
 
     pub(crate) fn code(code: Code, detail: &str) -> Self {
-        Self::Refused { code, detail: detail.to_owned() }
+        Self::Refused { code, detail: detail.to_owned(), until: None }
     }
 
     pub(crate) fn is(&self, given: Code) -> bool {

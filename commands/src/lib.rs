@@ -20,6 +20,7 @@ mod inbox;
 mod job;
 mod keys;
 mod lane;
+mod lockout;
 mod lookup;
 mod message;
 mod metrics;
@@ -38,7 +39,7 @@ mod store;
 mod timer;
 mod worker;
 
-pub use account::{Accounts, ContactChange, Contacts};
+pub use account::{Accounts, ContactChange, Contacts, Grounds, Operators};
 pub use code::{Codes, Target};
 pub use conversation::{Conversations, Joined, Opened, Sent, Started};
 pub use dispatch::Pending;
@@ -49,11 +50,12 @@ pub use message::{Messages, Named};
 pub use password::Cost;
 pub use projection::Projections;
 pub use reaction::{Reaction, Reactions};
-pub use session::{Device, Ended, Origin, Registration, Sessions, SignedIn};
+pub use session::{Closing, Device, Ended, Origin, Registration, Sessions, SignedIn};
 
 use code::Desk;
 use dispatch::Dispatch;
 use lane::Owner;
+use lockout::Lockout;
 use message::Births;
 use natter_domain::{AccountId, SessionId, account::Policy};
 use natter_outbox::Outbox;
@@ -66,7 +68,7 @@ use natter_streams::{
 };
 use password::Passwords;
 use road::Roads;
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
 
@@ -88,11 +90,13 @@ pub struct Settings {
     pub password_cost: Cost,
     /// How many sessions a person may have.
     pub session_policy: Policy,
+    /// How long somebody who wants their account closed has to think of it again.
+    pub closing_grace: Duration,
     /// Whether this process takes lanes. Without, all of its commands go to nodes that do.
     pub owns_lanes: bool,
     /// Whether its lanes' streams are filled. Without, nobody elsewhere reads what is committed: for measuring only.
     pub relays: bool,
-    /// Whether it counts how often codes are sent to one address or number.
+    /// Whether it counts how often codes are sent to one address or number, and how often passwords are tried.
     pub rates: bool,
 }
 
@@ -104,7 +108,9 @@ pub struct Commands {
     keyring: Arc<Keyring>,
     passwords: Passwords,
     desk: Desk,
+    lockout: Lockout,
     session_policy: Policy,
+    closing_grace: Duration,
 }
 
 impl Commands {
@@ -123,6 +129,7 @@ impl Commands {
         let births = Births::new(log.clone());
         let outbox = Outbox::new(log.pool().clone(), keyring.clone());
         let desk = Desk::new(Bucket::codes(&bus), keyring.clone(), outbox, settings.rates);
+        let lockout = Lockout::new(Bucket::limits(&bus), keyring.clone(), settings.rates);
         let roads = open_roads(&context, &tasks, stop);
         tasks.spawn(roads.clone().report(stop.clone()));
         let dispatch = Dispatch::new(roads.clone(), feeds.clone());
@@ -134,7 +141,8 @@ impl Commands {
         }
         tasks.close();
         let (passwords, session_policy) = (Passwords::new(settings.password_cost), settings.session_policy);
-        (Self { dispatch, births, keyring, passwords, desk, session_policy }, tasks)
+        let closing_grace = settings.closing_grace;
+        (Self { dispatch, births, keyring, passwords, desk, lockout, session_policy, closing_grace }, tasks)
     }
 
     pub fn session(&self) -> Sessions<'_> {
@@ -158,11 +166,11 @@ impl Commands {
     }
 
     pub fn conversation(&self) -> Conversations<'_> {
-        Conversations(self)
+        Conversations(self, None)
     }
 
     pub fn message(&self) -> Messages<'_> {
-        Messages(self)
+        Messages(self, None)
     }
 
     pub fn projection(&self) -> Projections {

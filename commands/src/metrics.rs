@@ -75,3 +75,8 @@ pub(crate) fn snapshot_made(noun: Noun) {
 pub(crate) fn snapshot_ignored(noun: Noun, why: &'static str) {
     counter!("natter_commands_snapshots_ignored_total", "noun" => noun.as_str(), "why" => why).increment(1);
 }
+
+/// A try of a password was told to wait.
+pub(crate) fn login_delayed() {
+    counter!("natter_commands_logins_delayed_total").increment(1);
+}

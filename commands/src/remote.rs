@@ -107,6 +107,7 @@ pub(crate) enum Reply {
     Refused {
         code: String,
         detail: String,
+        until: Option<Timestamp>,
     },
     Failed,
     /// No room, or nobody could answer in time.
@@ -126,7 +127,7 @@ impl Reply {
 impl From<Error> for Reply {
     fn from(error: Error) -> Self {
         match error {
-            Error::Refused { code, detail } => Self::Refused { code: code.as_str().to_owned(), detail },
+            Error::Refused { code, detail, until } => Self::Refused { code: code.as_str().to_owned(), detail, until },
             Error::Unavailable => Self::Unavailable,
             // Found before a lane is asked, never by one.
             Error::UnknownAccount { .. } | Error::TooOften { .. } => Self::Failed,
@@ -136,9 +137,9 @@ impl From<Error> for Reply {
 }
 
 /// What a refusal of another node says here. A code that is not known here is another version's.
-pub(crate) fn refused(code: &str, detail: String) -> Error {
+pub(crate) fn refused(code: &str, detail: String, until: Option<Timestamp>) -> Error {
     match Code::ALL.iter().find(|known| known.as_str() == code) {
-        Some(&code) => Error::Refused { code, detail },
+        Some(&code) => Error::Refused { code, detail, until },
         None => Error::Failed { what: "understand a refusal", source: format!("unknown code {code}").into() },
     }
 }
@@ -323,7 +324,7 @@ mod tests {
             Ok(())
         };
         for detail in ["small", &"large".repeat(100)] {
-            let content = Reply::Refused { code: "conflict".to_owned(), detail: detail.to_owned() };
+            let content = Reply::Refused { code: "conflict".to_owned(), detail: detail.to_owned(), until: None };
             let answer = Numbered { lane: 1, number: detail.len() as u64, content };
             deliver(Letter { subject: "x".to_owned(), answer }, &publish).await;
         }

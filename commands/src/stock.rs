@@ -55,7 +55,7 @@ impl Conversations {
         size: u32,
     ) -> Result<(), Error> {
         let body = self.keyring.seal(id.0, body.as_bytes());
-        let command = Command::Send { message_id, body, body_kind: BodyKind::Text, size };
+        let command = Command::Send { message_id, body, body_kind: BodyKind::Text, size, muted: None };
         let metadata = HashMap::from([
             ("actor".to_owned(), caller.account.to_string()),
             ("session".to_owned(), caller.session.to_string()),

@@ -30,6 +30,8 @@ codes! {
     NotAMember = "not_a_member",
     NotAllowed = "not_allowed",
     NotYourMessage = "not_your_message",
+    Muted = "muted",
+    AccountSuspended = "account_suspended",
     NotFound = "not_found",
     Gone = "gone",
     MethodNotAllowed = "method_not_allowed",

@@ -17,6 +17,10 @@ pub trait Event: Serialize + DeserializeOwned + Clone + PartialEq + Debug + Send
 /// Why a command was not done: a normal answer of the domain, told to the client by its code.
 pub trait Refusal: std::error::Error + Clone + PartialEq + Send + Sync + 'static {
     fn code(&self) -> Code;
+    /// Until when it stays so, where that is known.
+    fn until(&self) -> Option<Timestamp> {
+        None
+    }
 }
 
 /// Who asks, and when: stamped by the owner of the lane just before the decision.

@@ -84,5 +84,7 @@ pub const RECALL_WINDOW: Duration = MINUTE.saturating_mul(2);
 pub const REQUEST_EXPIRY: Duration = DAY.saturating_mul(7);
 /// How long after a person's last request their next one to the same person is refused.
 pub const REQUEST_REPEAT_WINDOW: Duration = HOUR.saturating_mul(24);
+/// How long an owner who wants their account closed has to think of it again, where the settings say nothing else.
+pub const CLOSING_GRACE: Duration = DAY.saturating_mul(14);
 /// How long a refresh token works; each exchange starts it anew.
 pub const REFRESH_TOKEN_LIFETIME: Duration = DAY.saturating_mul(30);

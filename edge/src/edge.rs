@@ -2,7 +2,15 @@
 //! stands before the gate ([`Edge`]), and what only a verified caller reaches ([`Inside`]).
 
 use crate::{
-    Settings, auth::Auth, http::problem::Problem, inbox::Cursors, server::End, socket::hub::Hub, system::Readiness,
+    Settings,
+    account::mutes::Mutes,
+    auth::Auth,
+    door::{self, Keeper},
+    http::problem::Problem,
+    inbox::Cursors,
+    server::{End, Ground},
+    socket::hub::Hub,
+    system::Readiness,
 };
 use axum::{extract::FromRequestParts, http::request::Parts};
 use natter_commands::Commands;
@@ -15,6 +23,7 @@ pub struct Edge {
     pub auth: Arc<Auth>,
     pub lanes: Lanes,
     pub settings: Settings,
+    pub door: Arc<Keeper>,
     /// The process is to end: connections say farewell.
     pub stop: CancellationToken,
     /// Every WebSocket, and every answer to one that is still to come.
@@ -26,13 +35,30 @@ pub struct Edge {
 
 impl Edge {
     pub fn new(auth: Arc<Auth>, lanes: Lanes, settings: Settings, stop: CancellationToken) -> Self {
-        Self { auth, lanes, settings, stop, sockets: TaskTracker::new(), readiness: Readiness::default(), inside: None }
+        let (sockets, readiness) = (TaskTracker::new(), Readiness::default());
+        let door = Arc::new(keeper(&settings, None));
+        Self { auth, lanes, settings, door, stop, sockets, readiness, inside: None }
+    }
+
+    /// Counts together with the other nodes from now on.
+    pub fn share(&mut self, shared: door::Shared, signatures: door::Signatures) {
+        self.door = Arc::new(keeper(&self.settings, Some((shared, signatures))));
+    }
+
+    /// What serving stands on.
+    pub fn ground(&self) -> Ground {
+        let (keeper, tls) = (Some(self.door.clone()), self.settings.tls.clone());
+        Ground { bounds: self.settings.door.bounds, keeper, tls }
     }
 
     /// How serving ends.
     pub fn end(&self) -> End {
         End { stop: self.stop.clone(), sockets: self.sockets.clone(), drain: self.settings.drain }
     }
+}
+
+fn keeper(settings: &Settings, bus: Option<(door::Shared, door::Signatures)>) -> Keeper {
+    Keeper::new(settings.door.clone(), settings.limits, settings.tls.is_some(), bus)
 }
 
 /// What a verified caller reaches. A cheap handle.
@@ -47,6 +73,7 @@ pub struct Rooms {
     pub bus: Bus,
     pub hub: Hub,
     pub cursors: Cursors,
+    pub mutes: Mutes,
 }
 
 impl Inside {

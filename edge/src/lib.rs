@@ -1,19 +1,21 @@
 //! Natter's doors: REST, WebSocket, authentication. What comes in is checked for its shape, given a caller and handed
 //! to the write side (`natter_commands`) or answered from the read side (`natter_projections`); nothing is decided here.
 //!
-//! Reading order: `auth` (who asks), `http` (what all routes share), a folder per noun (what the routes and frames
+//! Reading order: `door` (who comes in, and how often), `auth` (who asks), `http` (what all routes share), a folder per noun (what the routes and frames
 //! do), `socket` (the WebSocket), `server` (how connections are taken and let go). The contract is `edge/PROTOCOL.md`.
 
 mod account;
 mod auth;
 mod code;
 mod conversation;
+pub mod door;
 mod edge;
 mod friendship;
 mod http;
 mod inbox;
 mod message;
 pub mod metrics;
+mod pace;
 mod server;
 mod session;
 mod socket;
@@ -21,6 +23,7 @@ mod sync;
 mod system;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 use auth::Auth;
 use edge::{Edge, Inside, Rooms};
@@ -33,6 +36,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use http::router::description;
 pub use system::Readiness;
+pub use tls::Tls;
 
 /// Every op of a WebSocket frame that is understood.
 pub fn ops() -> &'static [&'static str] {
@@ -59,8 +63,11 @@ pub struct Settings {
     pub greeting: Duration,
     /// How long what is under way may take once the process is to end.
     pub drain: Duration,
-    /// Whether rates are limited. Shapes and sizes always are.
+    /// Whether rates are limited, and what one address or account may have at once. Shapes and sizes always are.
     pub limits: bool,
+    pub door: door::Settings,
+    /// `None`: TLS is a proxy's work.
+    pub tls: Option<Tls>,
 }
 
 impl Default for Settings {
@@ -70,6 +77,8 @@ impl Default for Settings {
             greeting: Duration::from_secs(10),
             drain: Duration::from_secs(10),
             limits: true,
+            door: door::Settings::default(),
+            tls: None,
         }
     }
 }
@@ -78,6 +87,8 @@ impl Default for Settings {
 pub enum Error {
     #[error("accept connections")]
     Accept(#[source] std::io::Error),
+    #[error("{what}")]
+    Certificate { what: String, source: Box<dyn std::error::Error + Send + Sync> },
 }
 
 /// An access token for a session that is open, made without a door: for benchmarks, whose people do not sign in.
@@ -91,13 +102,18 @@ pub async fn serve(listener: TcpListener, doors: Doors, stop: CancellationToken)
     metrics::recorder();
     let auth = Arc::new(Auth::new(&doors.keyring));
     let mut edge = Edge::new(auth.clone(), doors.lanes, doors.settings.clone(), stop.clone());
+    let signatures = door::Signatures::new(&doors.bus, doors.keyring.clone());
+    edge.share(door::Shared::new(&doors.bus, doors.keyring.clone()), signatures);
+    tokio::spawn(stop.clone().run_until_cancelled_owned(edge.door.clone().upkeep()));
     let inside = enter(&doors, auth, &edge.sockets, &stop);
     auth::ended::fill(&inside).await;
-    tokio::spawn(auth::ended::watch(inside.clone(), stop));
+    account::mutes::fill(&inside).await;
+    tokio::spawn(auth::ended::watch(inside.clone(), stop.clone()));
+    tokio::spawn(account::mutes::watch(inside.clone(), stop));
     edge.readiness = readiness(&doors, edge.stop.clone());
     edge.inside = Some(inside);
     let edge = Arc::new(edge);
-    server::run(listener, http::router::router(&edge), edge.end()).await
+    server::run(listener, http::router::router(&edge), edge.ground(), edge.end()).await
 }
 
 /// Serves `/healthz`, `/readyz` and `/metrics` until `stop`, and nothing else: for a process without doors.
@@ -110,7 +126,8 @@ pub async fn serve_health(
     metrics::recorder();
     let readiness = ends(readiness, stop.clone());
     let end = server::End { stop, sockets: TaskTracker::new(), drain: settings.drain };
-    server::run(listener, http::router::health(readiness), end).await
+    let ground = server::Ground { bounds: settings.door.bounds, keeper: None, tls: settings.tls.clone() };
+    server::run(listener, http::router::health(readiness), ground, end).await
 }
 
 fn readiness(doors: &Doors, stop: CancellationToken) -> Readiness {
@@ -134,5 +151,6 @@ fn enter(doors: &Doors, auth: Arc<Auth>, sockets: &TaskTracker, stop: &Cancellat
         bus: doors.bus.clone(),
         hub,
         cursors: inbox::Cursors::new(doors.commands.clone(), sockets.clone()),
+        mutes: account::mutes::Mutes::default(),
     })
 }

@@ -66,3 +66,40 @@ pub fn resync(reason: &'static str) {
 pub fn people(count: usize) {
     gauge!("natter_edge_people").set(count as f64);
 }
+
+/// `limit`: its name in the table.
+pub fn refused(limit: &'static str) {
+    counter!("natter_door_refused_total", "limit" => limit).increment(1);
+}
+
+pub fn denied() {
+    counter!("natter_door_denied_total").increment(1);
+}
+
+/// Refused since there are as many of them as there may be.
+pub fn shed(what: &'static str) {
+    counter!("natter_door_shed_total", "what" => what).increment(1);
+}
+
+/// Given up on since the client took too long for it.
+pub fn slow(what: &'static str) {
+    counter!("natter_door_slow_total", "what" => what).increment(1);
+}
+
+pub fn requests_under_way(count: usize) {
+    gauge!("natter_door_requests").set(count as f64);
+}
+
+pub fn buckets(count: usize) {
+    gauge!("natter_door_buckets").set(count as f64);
+}
+
+/// The bus did not say what the other nodes have counted.
+pub fn counted_alone() {
+    counter!("natter_door_counted_alone_total").increment(1);
+}
+
+pub fn certificate_read(usable: bool) {
+    let outcome = if usable { "taken" } else { "refused" };
+    counter!("natter_door_certificates_total", "outcome" => outcome).increment(1);
+}

@@ -1,28 +1,39 @@
 //! How connections are taken and let go. `axum::serve` knows no slow clients and no `TCP_NODELAY`; hyper does.
 
-use crate::{Error, http::peer::Connected};
+use crate::{
+    Error,
+    door::{Bounds, Keeper},
+    http::peer::Connected,
+    metrics,
+    pace::{Heads, Paced},
+    tls::Tls,
+};
 use axum::{Router, extract::Request};
+use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::conn::auto::Builder,
-    service::TowerToHyperService,
 };
 use std::{io, sync::Arc, time::Duration};
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     time::{interval, sleep, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt;
 
-/// A client whose first request has not come by then is no client.
-const FIRST_REQUEST: Duration = Duration::from_secs(10);
-/// How long a connection may then wait for the next one and its headers. Longer than proxies keep idle connections
-/// (60 s): whoever closes first must not be the one that is about to be sent a request.
-const NEXT_REQUEST: Duration = Duration::from_secs(75);
 const HEADERS_MAX: usize = 100;
 /// Of the request line and headers together.
 const HEADER_BYTES_MAX: usize = 32 * 1024;
+
+/// What it stands on.
+pub struct Ground {
+    pub bounds: Bounds,
+    /// `None` where there are no doors.
+    pub keeper: Option<Arc<Keeper>>,
+    pub tls: Option<Tls>,
+}
 
 /// How it ends.
 pub struct End {
@@ -34,23 +45,27 @@ pub struct End {
 }
 
 /// Serves until told to stop, and lets what is under way come to its end.
-pub async fn run(listener: TcpListener, router: Router, end: End) -> Result<(), Error> {
+pub async fn run(listener: TcpListener, router: Router, ground: Ground, end: End) -> Result<(), Error> {
     let (connections, stop, cut) = (TaskTracker::new(), end.stop.clone(), CancellationToken::new());
     tokio::spawn(stop.clone().run_until_cancelled_owned(upkeep()));
-    let builder = Arc::new(builder());
+    if let Some(tls) = ground.tls.clone() {
+        tokio::spawn(stop.clone().run_until_cancelled_owned(tls.watch()));
+    }
+    let builder = builder(&ground.bounds);
+    let house = Arc::new(House { builder, router, ground, stop: stop.clone(), cut: cut.clone() });
     while let Some(accepted) = stop.run_until_cancelled(accept(&listener)).await {
-        let connection = serve(builder.clone(), accepted?, router.clone(), stop.clone(), cut.clone());
-        connections.spawn(connection);
+        let (stream, peer) = accepted?;
+        connections.spawn(house.clone().welcome(stream, peer));
     }
     drop(listener);
     drain(&connections, &end, &cut).await;
     Ok(())
 }
 
-fn builder() -> Builder<TokioExecutor> {
+fn builder(bounds: &Bounds) -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new()).http1_only();
     let mut http1 = builder.http1();
-    http1.timer(TokioTimer::new()).header_read_timeout(NEXT_REQUEST);
+    http1.timer(TokioTimer::new()).header_read_timeout(bounds.idle);
     http1.max_headers(HEADERS_MAX).max_buf_size(HEADER_BYTES_MAX);
     builder
 }
@@ -85,41 +100,69 @@ fn is_passing(error: &io::Error) -> bool {
     !matches!(error.kind(), InvalidInput | NotConnected | Unsupported)
 }
 
-async fn serve(
-    builder: Arc<Builder<TokioExecutor>>,
-    (stream, peer): (TcpStream, Connected),
+/// What every connection comes into.
+struct House {
+    builder: Builder<TokioExecutor>,
     router: Router,
+    ground: Ground,
     stop: CancellationToken,
     cut: CancellationToken,
-) {
-    let asked = CancellationToken::new();
-    let mark = asked.clone();
-    let service = TowerToHyperService::new(router.map_request(move |mut request: Request<hyper::body::Incoming>| {
-        mark.cancel();
-        request.extensions_mut().insert(peer);
-        request
-    }));
-    let mut connection = std::pin::pin!(builder.serve_connection_with_upgrades(TokioIo::new(stream), service));
-    let outcome = tokio::select! {
-        outcome = connection.as_mut() => outcome,
-        () = silence(&asked) => return,
-        () = stop.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            tokio::select! {
-                outcome = connection.as_mut() => outcome,
-                () = cut.cancelled() => return,
-            }
-        }
-    };
-    if let Err(error) = outcome {
-        tracing::debug!(%error, "a connection ended");
-    }
 }
 
-/// Resolves where the first request does not come in time.
-async fn silence(asked: &CancellationToken) {
-    if timeout(FIRST_REQUEST, asked.cancelled()).await.is_ok() {
-        std::future::pending::<()>().await;
+impl House {
+    async fn welcome(self: Arc<Self>, stream: TcpStream, peer: Connected) {
+        let placed = self.ground.keeper.as_ref().map(|keeper| keeper.connection(peer.0)).transpose();
+        // Who has too many is told nothing: telling costs what the bound is to save.
+        let Ok(_place) = placed else { return };
+        let heads = Heads::default();
+        let stream = Paced::new(stream, heads.clone(), self.ground.bounds.stall);
+        let Some(tls) = &self.ground.tls else { return self.serve(stream, peer, heads).await };
+        match timeout(self.ground.bounds.head, tls.acceptor().accept(stream)).await {
+            Ok(Ok(stream)) => self.serve(stream, peer, heads).await,
+            Ok(Err(error)) => tracing::debug!(%error, "no TLS"),
+            Err(_) => metrics::slow("handshake"),
+        }
+    }
+
+    async fn serve<S>(&self, stream: S, peer: Connected, heads: Heads)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let asked = CancellationToken::new();
+        let service = service_fn(|mut request: Request<Incoming>| {
+            asked.cancel();
+            heads.came();
+            request.extensions_mut().insert(peer);
+            let (router, heads) = (self.router.clone(), heads.clone());
+            async move {
+                let response = router.oneshot(request).await;
+                heads.answered();
+                response
+            }
+        });
+        let mut connection = std::pin::pin!(self.builder.serve_connection_with_upgrades(TokioIo::new(stream), service));
+        let outcome = tokio::select! {
+            outcome = connection.as_mut() => outcome,
+            () = self.silence(&asked, &heads) => return metrics::slow("head"),
+            () = self.stop.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                tokio::select! {
+                    outcome = connection.as_mut() => outcome,
+                    () = self.cut.cancelled() => return,
+                }
+            }
+        };
+        if let Err(error) = outcome {
+            tracing::debug!(%error, "a connection ended");
+        }
+    }
+
+    /// Resolves where the first request does not come in time, or a later one is begun and does not.
+    async fn silence(&self, asked: &CancellationToken, heads: &Heads) {
+        let patience = self.ground.bounds.head;
+        if timeout(patience, asked.cancelled()).await.is_ok() {
+            heads.slow(patience).await;
+        }
     }
 }
 

@@ -28,6 +28,8 @@ pub const POSTGRES: &[(i64, &str, &str)] = &[
     (17, "session", include_str!("../postgres/0017_session.sql")),
     (18, "profile", include_str!("../postgres/0018_profile.sql")),
     (19, "outbox", include_str!("../postgres/0019_outbox.sql")),
+    (20, "standing", include_str!("../postgres/0020_standing.sql")),
+    (21, "door", include_str!("../postgres/0021_door.sql")),
 ];
 
 /// Number, name and text of every file in `scylla/`; a test compares with the folder. They are applied by who has a

@@ -1,8 +1,10 @@
 //! Every setting of a running Natter: from `NATTER_*` variables, each with its default.
 
+mod door;
 mod history;
 mod letters;
 
+pub use door::{DoorArgs, network};
 pub use history::{History, HistoryArgs, Store};
 pub use letters::LetterArgs;
 
@@ -55,16 +57,22 @@ pub struct Settings {
     /// Sessions of one person: `many`, `max:N`, or one per `platform`. The newest wins; the older one is revoked.
     #[arg(long, env = "NATTER_SESSIONS", default_value = "many", value_parser = session_policy)]
     pub sessions: Policy,
+    /// Days that somebody who wants their account closed has to think of it again, 0 to 365.
+    #[arg(long, env = "NATTER_CLOSING_GRACE_DAYS", default_value = "14", value_parser = days)]
+    pub closing_grace: Duration,
     /// Milliseconds between the pings of a WebSocket.
     #[arg(long, env = "NATTER_HEARTBEAT_MS", default_value = "25000", value_parser = millis)]
     pub heartbeat: Duration,
-    /// `off` lifts rates (how often codes are sent), never shapes and sizes.
+    /// `off` lifts rates (how often codes are sent too), and what one address or account may have at once; never shapes and
+    /// sizes.
     #[arg(long, env = "NATTER_LIMITS", default_value = "standard", value_parser = ["standard", "off"])]
     pub limits: String,
     #[command(flatten)]
     pub history: HistoryArgs,
     #[command(flatten)]
     pub letters: LetterArgs,
+    #[command(flatten)]
+    pub door: DoorArgs,
 }
 
 /// A part of Natter that can run by itself.
@@ -113,6 +121,13 @@ fn session_policy(text: &str) -> Result<Policy> {
     }
 }
 
+fn days(text: &str) -> Result<Duration> {
+    match text.parse() {
+        Ok(days @ 0..=365) => Ok(Duration::from_secs(days * 24 * 60 * 60)),
+        _ => bail!("0 to 365"),
+    }
+}
+
 fn millis(text: &str) -> Result<Duration> {
     match text.parse() {
         Ok(millis @ 10..=3_600_000) => Ok(Duration::from_millis(millis)),
@@ -139,6 +154,12 @@ impl Settings {
         self.node.clone().filter(|name| !name.is_empty()).unwrap_or_else(named)
     }
 
+    /// How people on this machine reach it.
+    pub fn base_url(&self, address: SocketAddr) -> String {
+        let scheme = if self.door.tls_cert.is_some() { "https" } else { "http" };
+        format!("{scheme}://{address}")
+    }
+
     pub fn dir(&self) -> PathBuf {
         self.chosen_dir().unwrap_or(Path::new(USUAL_DIR)).to_owned()
     }
@@ -161,21 +182,33 @@ impl Settings {
             lane_stores: String::new(),
             argon2: Cost::Standard,
             sessions: Policy::Many,
+            closing_grace: natter_domain::limit::CLOSING_GRACE,
             heartbeat: Duration::from_secs(25),
             limits: "standard".to_owned(),
             history: HistoryArgs::default(),
             letters: LetterArgs::default(),
+            door: DoorArgs::default(),
         }
     }
 
     /// The installation's key; made at the first start, readable by its owner only.
     pub fn installation_key(&self) -> Result<[u8; 32]> {
-        let path = self.key_file.clone().unwrap_or_else(|| self.dir().join("installation.key"));
+        let path = key_path(self.key_file.as_deref(), &self.dir());
         if !path.exists() {
             make_key(&path).with_context(|| format!("make the installation's key {}", path.display()))?;
         }
-        read_key(&path).with_context(|| format!("read the installation's key {}", path.display()))
+        existing_key(&path)
     }
+}
+
+/// Where the installation's key is.
+pub fn key_path(chosen: Option<&Path>, dir: &Path) -> PathBuf {
+    chosen.map_or_else(|| dir.join("installation.key"), Path::to_owned)
+}
+
+/// The installation's key, made before: tools make none.
+pub fn existing_key(path: &Path) -> Result<[u8; 32]> {
+    read_key(path).with_context(|| format!("read the installation's key {}", path.display()))
 }
 
 fn make_key(path: &Path) -> Result<()> {

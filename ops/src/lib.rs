@@ -1,8 +1,11 @@
 //! The tools: what the `natter` binary does, each subcommand in a module of its own.
 
+pub mod accounts;
 pub mod bench;
 pub mod config;
 pub mod demo;
+pub mod door;
+pub mod keys;
 pub mod projections;
 pub mod run;
 pub mod serve;

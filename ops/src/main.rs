@@ -1,7 +1,7 @@
 //! The `natter` binary: one subcommand per module of `natter_ops`.
 
 use clap::Parser;
-use natter_ops::{bench, demo, projections, run, serve, streams, tracing, with_servers};
+use natter_ops::{accounts, bench, demo, door, keys, projections, run, serve, streams, tracing, with_servers};
 use std::process::ExitCode;
 
 /// A message's way makes some hundred small allocations, many freed on the other core: the system's allocator took a
@@ -25,6 +25,12 @@ enum Command {
     Streams(streams::StreamsArgs),
     /// Build read models anew beside those that are read, compare, switch; what projectors have set aside
     Projections(projections::ProjectionsArgs),
+    /// Mute, suspend and restore people; give them all that is held on them
+    Accounts(accounts::AccountsArgs),
+    /// Addresses that are let in or not
+    Door(door::DoorArgs),
+    /// Keys with which other servers sign their requests
+    Keys(keys::KeysArgs),
     /// Run a command beside private servers in a fresh directory, and end with its exit code
     WithServers(with_servers::WithServersArgs),
     /// A load process of a benchmark
@@ -42,6 +48,9 @@ async fn main() -> ExitCode {
         Command::Bench(args) => bench::bench(args).await,
         Command::Streams(args) => streams::streams(args).await,
         Command::Projections(args) => projections::projections(args).await,
+        Command::Accounts(args) => accounts::accounts(args).await,
+        Command::Door(args) => door::door(args).await,
+        Command::Keys(args) => keys::keys(args).await,
         Command::WithServers(args) => with_servers::with_servers(args).await,
         Command::BenchLoad(args) => bench::load(args).await.map(|()| ExitCode::SUCCESS),
     };

@@ -73,7 +73,7 @@ async fn serve_on(servers: &Servers, settings: &Settings, stop: &CancellationTok
     say("postgresql   applying migrations");
     serve::migrate_all(&Placement::parse(servers.database_url(), &settings.lane_stores)?).await?;
     say(&format!("natter       starting on {}", settings.listen));
-    let ready = |address| welcome(address, &settings.dir());
+    let ready = |address| welcome(&settings.base_url(address), &settings.dir());
     let serving = serve::serve(settings, servers.database_url(), servers.nats_url(), stop.clone(), ready);
     tokio::pin!(serving);
     tokio::select! {
@@ -100,13 +100,13 @@ fn check_free(listen: SocketAddr) -> Result<()> {
         .with_context(|| format!("cannot listen on {listen}: choose another address with NATTER_LISTEN"))
 }
 
-fn welcome(address: SocketAddr, dir: &Path) {
+fn welcome(url: &str, dir: &Path) {
     let program = std::env::current_exe().map_or_else(|_| "natter".to_owned(), |path| show(&path));
-    say(&format!("natter       serving on http://{address} (data in {})", show(dir)));
+    say(&format!("natter       serving on {url} (data in {})", show(dir)));
     println!(
         "\nTry next, in another terminal:\n\
          \x20 {program} demo     two people meet and talk, through this server\n\
-         \x20 http://{address}/docs     every call, to try in the browser\n\
+         \x20 {url}/docs     every call, to try in the browser\n\
          \x20 README.md     what else there is\n\
          Ctrl-C ends everything in order.\n"
     );

@@ -32,6 +32,7 @@ pub async fn serve(
     // Wrong settings are told before anything is taken.
     settings.history.history()?;
     settings.letters.senders()?;
+    let (door, tls) = settings.door.open().await?;
     // Before anything counts.
     natter_edge::metrics::recorder();
     // First, so that a second start on the same address fails before it takes anybody's lanes.
@@ -41,7 +42,14 @@ pub async fn serve(
     let inner = CancellationToken::new();
     let process = Process::start(settings, database_url, nats_url, address, &inner).await?;
     ready(address);
-    let served = process.serve(settings, listener, stop).await;
+    let edge = natter_edge::Settings {
+        heartbeat: settings.heartbeat,
+        limits: settings.limits != "off",
+        door,
+        tls,
+        ..Default::default()
+    };
+    let served = process.serve(settings, edge, listener, stop).await;
     inner.cancel();
     for tasks in &process.tasks {
         if tokio::time::timeout(LAST_COMMITS, tasks.wait()).await.is_err() {
@@ -102,6 +110,7 @@ impl Process {
         let command_settings = natter_commands::Settings {
             password_cost: settings.argon2,
             session_policy: settings.sessions,
+            closing_grace: settings.closing_grace,
             owns_lanes,
             relays: true,
             rates: settings.limits != "off",
@@ -159,13 +168,21 @@ impl Process {
         self.readiness.clone().and(role, move || (!bus.is_connected()).then_some("are not connected to the bus"))
     }
 
-    async fn serve(&self, settings: &Settings, listener: TcpListener, stop: CancellationToken) -> Result<()> {
-        let edge = natter_edge::Settings { heartbeat: settings.heartbeat, ..Default::default() };
+    async fn serve(
+        &self,
+        settings: &Settings,
+        mut edge: natter_edge::Settings,
+        listener: TcpListener,
+        stop: CancellationToken,
+    ) -> Result<()> {
         let doors = self.commands.clone().zip(self.projections.clone()).filter(|_| settings.has(Role::Edge));
         let Some((commands, projections)) = doors else {
             let served = natter_edge::serve_health(listener, self.readiness.clone(), &edge, stop);
             return served.await.context("serve");
         };
+        let (pool, bus) = (self.leases.log.pool().clone(), self.leases.bus.clone());
+        let followed = crate::door::follow(pool, bus, stop.clone()).await?;
+        (edge.door.lists, edge.door.signed.keys) = (followed.lists, followed.keys);
         let doors = Doors {
             commands,
             projections,

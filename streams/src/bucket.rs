@@ -19,12 +19,34 @@ const LONGEST: Duration = Duration::from_secs(25 * 60 * 60);
 const PATIENCE: Duration = Duration::from_secs(3);
 
 async fn within<T>(asked: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-    tokio::time::timeout(PATIENCE, asked).await.unwrap_or_else(|late| Err(Error::bus("ask for a code's state")(late)))
+    tokio::time::timeout(PATIENCE, asked).await.unwrap_or_else(|late| Err(Error::bus("ask a bucket")(late)))
 }
 
-/// The bucket of the codes that were sent. A cheap handle.
+/// One bucket. A cheap handle.
 #[derive(Clone)]
-pub struct Bucket(Context);
+pub struct Bucket {
+    context: Context,
+    kind: &'static Kind,
+}
+
+/// What a bucket is for.
+struct Kind {
+    stream: &'static str,
+    all: &'static str,
+    key: fn(&str) -> String,
+    storage: StorageType,
+}
+
+/// The codes that were sent.
+static CODES: Kind =
+    Kind { stream: subject::CODES, all: subject::CODES_ALL, key: subject::code, storage: StorageType::File };
+/// How often somebody has asked. Counting begins anew where it is lost, so it need not wait for a disk.
+static LIMITS: Kind =
+    Kind { stream: subject::LIMITS, all: subject::LIMITS_ALL, key: subject::limit, storage: StorageType::Memory };
+
+/// What may be believed once. Whoever loses it could be told twice: it waits for the disk.
+static NONCES: Kind =
+    Kind { stream: subject::NONCES, all: subject::NONCES_ALL, key: subject::nonce, storage: StorageType::File };
 
 /// What a key holds; nothing has the version 0.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -35,7 +57,15 @@ pub struct Entry {
 
 impl Bucket {
     pub fn codes(bus: &Bus) -> Self {
-        Self(bus.publishing().clone())
+        Self { context: bus.publishing().clone(), kind: &CODES }
+    }
+
+    pub fn nonces(bus: &Bus) -> Self {
+        Self { context: bus.publishing().clone(), kind: &NONCES }
+    }
+
+    pub fn limits(bus: &Bus) -> Self {
+        Self { context: bus.publishing().clone(), kind: &LIMITS }
     }
 
     /// As its leader knows it.
@@ -44,11 +74,11 @@ impl Bucket {
     }
 
     async fn read(&self, key: &str) -> Result<Entry, Error> {
-        let found = self.stream().await?.get_last_raw_message_by_subject(&subject::code(key)).await;
+        let found = self.stream().await?.get_last_raw_message_by_subject(&(self.kind.key)(key)).await;
         match found {
             Ok(message) => Ok(Entry { value: Some(message.payload.to_vec()), version: message.sequence }),
             Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(Entry::default()),
-            Err(error) => Err(Error::bus("read a code's state")(error)),
+            Err(error) => Err(Error::bus("read a value that is forgotten soon")(error)),
         }
     }
 
@@ -59,11 +89,11 @@ impl Bucket {
     }
 
     async fn write(&self, key: &str, on: u64, value: Vec<u8>, lifetime: Duration) -> Result<bool, Error> {
-        let failed = || Error::bus("write a code's state");
+        let failed = || Error::bus("write a value that is forgotten soon");
         let mut headers = HeaderMap::new();
         headers.insert(header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, on.to_string());
         headers.insert(header::NATS_MESSAGE_TTL, format!("{}s", lifetime.as_secs().max(1)));
-        let publishing = self.0.publish_with_headers(subject::code(key), headers, value.into());
+        let publishing = self.context.publish_with_headers((self.kind.key)(key), headers, value.into());
         match publishing.await.map_err(failed())?.await {
             Ok(_) => Ok(true),
             Err(error) if error.kind() == PublishErrorKind::WrongLastSequence => Ok(false),
@@ -74,9 +104,9 @@ impl Bucket {
     /// Asked for each time: they are few, and somebody may delete it.
     async fn stream(&self) -> Result<Stream, Error> {
         let config = stream::Config {
-            name: subject::CODES.to_owned(),
-            subjects: vec![subject::CODES_ALL.to_owned()],
-            storage: StorageType::File,
+            name: self.kind.stream.to_owned(),
+            subjects: vec![self.kind.all.to_owned()],
+            storage: self.kind.storage,
             max_messages_per_subject: 1,
             max_age: LONGEST,
             allow_direct: true,
@@ -85,6 +115,6 @@ impl Bucket {
             allow_message_ttl: true,
             ..Default::default()
         };
-        self.0.get_or_create_stream(config).await.map_err(Error::bus("open the bucket of codes"))
+        self.context.get_or_create_stream(config).await.map_err(Error::bus("open a bucket"))
     }
 }

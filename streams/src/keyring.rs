@@ -21,6 +21,7 @@ pub struct Keyring {
     refresh_tokens: [u8; 32],
     access_tokens: [u8; 32],
     codes: [u8; 32],
+    server_keys: [u8; 32],
 }
 
 /// Which key signs access tokens at that moment: each signs for thirty days.
@@ -45,6 +46,7 @@ impl Keyring {
             refresh_tokens: derive("natter 2026 refresh token tags"),
             access_tokens: derive("natter 2026 access token seed"),
             codes: derive("natter 2026 codes"),
+            server_keys: derive("natter 2026 keys of other servers"),
         }
     }
 
@@ -109,6 +111,11 @@ impl Keyring {
     /// Tells one installation's keys from another's, and nothing else about them.
     pub(crate) fn check(&self) -> [u8; 16] {
         self.fingerprint(b"this installation's key")
+    }
+
+    /// The secret with which another server signs its requests.
+    pub fn server_key(&self, id: Uuid) -> [u8; 32] {
+        *blake3::keyed_hash(&self.server_keys, id.as_bytes()).as_bytes()
     }
 
     /// The seed of the Ed25519 key of that number, one of those that sign access tokens.

@@ -62,11 +62,36 @@ pub fn code(hash: &str) -> String {
     format!("$KV.codes.{hash}")
 }
 
+/// The stream of what was counted, likewise.
+pub const LIMITS: &str = "KV_limits";
+
+/// Everything in the bucket of limits.
+pub const LIMITS_ALL: &str = "$KV.limits.>";
+
+/// One key of the bucket of limits: hexadecimal digits, never an address.
+pub fn limit(hash: &str) -> String {
+    format!("$KV.limits.{hash}")
+}
+
+/// The stream of nonces that were believed, likewise.
+pub const NONCES: &str = "KV_nonces";
+
+/// Everything in the bucket of nonces.
+pub const NONCES_ALL: &str = "$KV.nonces.>";
+
+/// One key of the bucket of nonces.
+pub fn nonce(hash: &str) -> String {
+    format!("$KV.nonces.{hash}")
+}
+
 /// Somebody has taken or released a lane, came or left; the message names the share.
 pub const LEASES: &str = "natter.leases.changed";
 
 /// What every edge must hear: sessions that ended.
 pub const SESSIONS: &str = "natter.sessions.ended";
+
+/// What every edge must hear: who is let in has changed.
+pub const DOOR: &str = "natter.door.changed";
 
 /// What every edge must hear: the log went back, and everybody has to read their state again.
 pub const RESYNC: &str = "natter.resync";

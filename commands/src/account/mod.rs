@@ -8,10 +8,12 @@ mod contact;
 pub(crate) mod password;
 pub(crate) mod process;
 mod profile;
+mod status;
 pub(crate) mod timer;
 
 pub use contact::{ContactChange, Contacts};
 pub use profile::Accounts;
+pub use status::{Grounds, Operators};
 
 use crate::{Caller, Commands, code::Target, dispatch::Outcome, error::Error};
 use natter_domain::{
@@ -178,6 +180,15 @@ fn parse(login: &str) -> Option<Login> {
     Username::parse(login).ok().map(Login::Username)
 }
 
+/// What somebody signs in with, as it is compared: also what nobody can have.
+pub(crate) fn compared(login: &str) -> String {
+    match parse(login) {
+        Some(Login::Username(username)) => username.normalised(),
+        Some(Login::Target(target)) => target.normalised(),
+        None => login.trim().to_lowercase(),
+    }
+}
+
 /// The registered account that is known by this user name, address or number.
 pub(crate) async fn find(commands: &Commands, login: &str) -> Result<Option<Found>, Error> {
     let Some(login) = parse(login) else { return Ok(None) };
@@ -228,10 +239,21 @@ pub(crate) async fn prove(commands: &Commands, login: &str, purpose: Purpose, co
 }
 
 /// Refuses with `not_found` where there is no such account.
-pub(crate) async fn require(commands: &Commands, account: AccountId) -> Result<Person, Error> {
+pub(crate) async fn require(commands: &Commands, account: AccountId) -> Result<account::Person, Error> {
+    known(commands, account).await?.ok_or_else(|| Error::code(Code::NotFound, "there is no such account"))
+}
+
+/// Whoever was registered once; `None` where the account is closed. Refuses with `not_found` where there never was one.
+pub(crate) async fn known(commands: &Commands, account: AccountId) -> Result<Option<account::Person>, Error> {
     let state = commands.dispatch.inspect::<Account>(account::address(account)).await?;
     match &*state {
-        account::State::Registered(person) => Ok(person.clone()),
+        account::State::Registered(person) => Ok(Some(person.clone())),
+        account::State::Closed => Ok(None),
         _ => Err(Error::code(Code::NotFound, "there is no such account")),
     }
+}
+
+pub(crate) async fn is_closed(commands: &Commands, account: AccountId) -> Result<bool, Error> {
+    let state = commands.dispatch.inspect::<Account>(account::address(account)).await?;
+    Ok(*state == account::State::Closed)
 }

@@ -1,6 +1,6 @@
 //! Passwords of accounts: compared, changed, and hashed anew where the parameters were raised since.
 
-use crate::{Caller, Commands, code::Target, dispatch::Outcome, error::Error};
+use crate::{Caller, Commands, code::Target, dispatch::Outcome, error::Error, lockout::Guess};
 use natter_domain::{
     AccountId, Code, Password,
     account::{self, Account, Person},
@@ -45,16 +45,21 @@ pub(crate) async fn renew(commands: &Commands, known: &Found, password: &str) {
     }
 }
 
+/// The caller's account, if this is its password; else `wrong_credentials`.
+pub(crate) async fn prove(commands: &Commands, caller: Caller, password: &str) -> Result<Found, Error> {
+    let person = super::require(commands, caller.account).await?;
+    let check = check(commands, Some(Found::of(caller.account, &person, vec![])), password);
+    let known = commands.lockout.guard(&Guess::of_session(caller), check).await?;
+    known.ok_or_else(|| Error::code(Code::WrongCredentials, "the password is wrong"))
+}
+
 pub(crate) async fn change(
     commands: &Commands,
     caller: Caller,
     old: &str,
     new: &Password,
 ) -> Result<Outcome<Account>, Error> {
-    let person = super::require(commands, caller.account).await?;
-    let known = check(commands, Some(Found::of(caller.account, &person, vec![])), old).await?;
-    let wrong = || Error::code(Code::WrongCredentials, "the old password is wrong");
-    let Found { credentials, .. } = known.ok_or_else(wrong)?;
+    let Found { credentials, .. } = prove(commands, caller, old).await?;
     let command = account::Command::ChangePassword {
         checked: credentials,
         password_hash: commands.passwords.hash(new.as_str().to_owned()).await?,

@@ -1,5 +1,6 @@
 //! An abandoned registration gives its handles back, those that it had claimed and those that it had not; so does an
-//! abandoned change of an address or number, and one that counts gives back the one before.
+//! abandoned change of an address or number, and one that counts gives back the one before. A
+//! closed account gives back its address and number, not its name.
 
 use crate::process::{Orders, Process};
 use natter_domain::{
@@ -15,12 +16,12 @@ impl Process for ReleasesHandles {
     const NAME: &'static str = "account.releases_handles";
 
     fn react(event: &Record, orders: &mut Orders) -> Result<(), natter_streams::Error> {
-        let names_some = ["registration_abandoned", "contact_changed", "contact_change_abandoned"];
+        let names_some = ["registration_abandoned", "contact_changed", "contact_change_abandoned", "handles_released"];
         if event.noun != Noun::Account || !names_some.contains(&&*event.event_type) {
             return Ok(());
         }
         let handles = match event.decode()? {
-            Event::RegistrationAbandoned { handles } => handles,
+            Event::RegistrationAbandoned { handles } | Event::HandlesReleased { handles } => handles,
             Event::ContactChanged { released, .. } => released.into_iter().collect(),
             Event::ContactChangeAbandoned { handle } => vec![handle],
             _ => vec![],

@@ -1,21 +1,21 @@
 //! A registration's time: it begins with the registration and ends with it, however it ends. So does that of a change of
-//! an address or number.
+//! an address or number. And the grace of an account that is to be closed.
 
 use crate::timer::{Change, Due};
-use natter_domain::{AccountId, account::Event};
+use natter_domain::{AccountId, Timestamp, account::Event};
 use natter_streams::Record;
 
 /// What an account's event does to the timers.
 pub(crate) fn change(event: &Record) -> Result<Option<Change>, natter_streams::Error> {
     let account = AccountId(event.aggregate_id);
-    let due = Due::ExpireRegistration { account };
+    let registration = Due::ExpireRegistration { account };
     let changing = |handle| Due::ExpireContactChange { account, handle };
     match &*event.event_type {
         "registration_started" => match event.decode()? {
-            Event::RegistrationStarted { expires_at, .. } => Ok(Some(Change::begin(event, due, expires_at))),
+            Event::RegistrationStarted { expires_at, .. } => Ok(Some(Change::begin(event, registration, expires_at))),
             _ => Ok(None),
         },
-        "registered" | "registration_abandoned" => Ok(Some(Change::End(due.subject()))),
+        "registered" | "registration_abandoned" => Ok(Some(Change::End(registration.subject()))),
         "contact_change_started" => match event.decode()? {
             Event::ContactChangeStarted { contact, expires_at, .. } => {
                 Ok(Some(Change::begin(event, changing(contact.handle), expires_at)))
@@ -30,6 +30,17 @@ pub(crate) fn change(event: &Record) -> Result<Option<Change>, natter_streams::E
             Event::ContactChangeAbandoned { handle } => Ok(Some(Change::End(changing(handle).subject()))),
             _ => Ok(None),
         },
+        "closing_requested" => match event.decode()? {
+            Event::ClosingRequested { closes_at, .. } => {
+                Ok(Some(Change::begin(event, Due::CloseAccount { account, closes_at }, closes_at)))
+            }
+            _ => Ok(None),
+        },
+        // Whenever it was to be.
+        "closing_cancelled" | "closed" => {
+            let closing = Due::CloseAccount { account, closes_at: Timestamp::default() };
+            Ok(Some(Change::End(closing.subject())))
+        }
         _ => Ok(None),
     }
 }

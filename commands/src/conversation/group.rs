@@ -147,14 +147,15 @@ impl Conversations<'_> {
 
     async fn relation(&self, me: AccountId, other: AccountId) -> Result<Relation, Error> {
         let dispatch = &self.0.dispatch;
-        let friendship = friendship::address(FriendshipId::of(me, other));
-        if dispatch.inspect::<Friendship>(friendship).await?.friends {
-            return Ok(Relation::Friend);
-        }
-        match &*dispatch.inspect::<Account>(account::address(other)).await? {
-            account::State::Registered(_) => Ok(Relation::Stranger),
-            _ => Ok(Relation::Unknown),
-        }
+        let friendship = dispatch.inspect::<Friendship>(friendship::address(FriendshipId::of(me, other)));
+        let account = dispatch.inspect::<Account>(account::address(other));
+        let (friendship, account) = tokio::try_join!(friendship, account)?;
+        Ok(match &*account {
+            account::State::Registered(_) if friendship.friends => Relation::Friend,
+            account::State::Registered(_) => Relation::Stranger,
+            // A friend's that was closed too.
+            _ => Relation::Unknown,
+        })
     }
 }
 

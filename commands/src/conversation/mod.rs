@@ -11,6 +11,7 @@ use crate::{
 };
 use natter_domain::{
     AccountId, Address, Code, ConversationId, FriendshipId, MessageId, Timestamp,
+    account::Mute,
     conversation::{self, BodyKind, Conversation, Event},
     friendship::{self, Friendship},
 };
@@ -37,16 +38,22 @@ pub struct Sent {
 }
 
 /// The use cases of conversations.
-pub struct Conversations<'a>(pub(crate) &'a Commands);
+pub struct Conversations<'a>(pub(crate) &'a Commands, pub(crate) Option<Mute>);
 
 impl Conversations<'_> {
+    /// For somebody who is muted, as far as who calls knows. What was sent before is answered as it was then.
+    #[must_use]
+    pub fn muted(self, mute: Option<Mute>) -> Self {
+        Self(self.0, mute)
+    }
+
     /// The one conversation of two friends.
     pub async fn open_direct(&self, by: Keyed, with: AccountId) -> Result<Opened, Error> {
         let me = by.caller.account;
         if me == with {
             return Err(Error::code(Code::SelfNotAllowed, "a conversation with oneself"));
         }
-        account::require(self.0, with).await?;
+        account::known(self.0, with).await?;
         let friendship_id = FriendshipId::of(me, with);
         let friendship = self.0.dispatch.inspect::<Friendship>(friendship::address(friendship_id)).await?;
         let Some(id) = friendship.conversation_id.filter(|_| friendship.friends) else {
@@ -76,6 +83,7 @@ impl Conversations<'_> {
             body: self.0.keyring.seal(conversation_id.0, body.as_bytes()),
             body_kind: BodyKind::Text,
             size,
+            muted: self.1,
         };
         let key = self.message_key(caller, conversation_id, message_id, body);
         let address = conversation::address(conversation_id);

@@ -11,7 +11,7 @@ use natter_domain::{
     AccountId, Code, ConversationId, FriendshipId, RequestId, Timestamp,
     friendship::{self, Event, Friendship},
 };
-use natter_streams::{Positions, event::CommandKey, id};
+use natter_streams::{Positions, clock, event::CommandKey, id};
 use uuid::Uuid;
 
 pub struct Requested {
@@ -47,9 +47,14 @@ impl Friendships<'_> {
         if from == to {
             return Err(Error::code(Code::SelfNotAllowed, "a friend request to oneself"));
         }
-        let settings = account::require(self.0, to).await?.settings;
-        let is_taken = taken::is_taken(self.0, &settings, from, to, through).await?;
         let friendship_id = FriendshipId::of(from, to);
+        let is_taken = match account::known(self.0, to).await? {
+            Some(person) => taken::is_taken(self.0, &person.settings, from, to, through).await?,
+            None => {
+                self.refuse_closed(friendship_id, to, Code::RequestsNotTaken).await?;
+                false
+            }
+        };
         let content = format!("request {to} {}", message.as_deref().unwrap_or_default());
         let command = friendship::Command::Request {
             request_id: RequestId(id::new()),
@@ -83,6 +88,7 @@ impl Friendships<'_> {
         friendship_id: FriendshipId,
         request_id: RequestId,
     ) -> Result<Accepted, Error> {
+        self.refuse_accepting_closed(friendship_id, request_id).await?;
         let command = friendship::Command::Accept { request_id, conversation_id: ConversationId(id::new()) };
         let outcome = self.decide(by, friendship_id, command, &format!("accept {request_id}")).await?;
         let (conversation_id, members) = match outcome.events.first() {
@@ -91,6 +97,26 @@ impl Friendships<'_> {
         };
         let positions = self.open(request_id, conversation_id, members, outcome.positions).await?;
         Ok(Accepted { conversation_id, positions })
+    }
+
+    /// Whose account was closed makes no new friends by what they had asked before. What was accepted before that stands.
+    async fn refuse_closed(&self, id: FriendshipId, closed: AccountId, code: Code) -> Result<(), Error> {
+        let state = self.0.dispatch.inspect::<Friendship>(friendship::address(id)).await?;
+        match state.last_request(closed) {
+            Some((_, request)) if request.is_pending(clock::now()) => Err(Error::code(code, "the account is closed")),
+            _ => Ok(()),
+        }
+    }
+
+    async fn refuse_accepting_closed(&self, id: FriendshipId, request: RequestId) -> Result<(), Error> {
+        let state = self.0.dispatch.inspect::<Friendship>(friendship::address(id)).await?;
+        let Some(request) = state.requests.get(&request).filter(|it| it.is_pending(clock::now())) else {
+            return Ok(());
+        };
+        if account::is_closed(self.0, request.from).await? {
+            return Err(Error::code(Code::RequestClosed, "the account is closed"));
+        }
+        Ok(())
     }
 
     async fn accepted_before(

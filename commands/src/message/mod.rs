@@ -9,6 +9,7 @@ use birth::Birth;
 pub(crate) use birth::Births;
 use natter_domain::{
     AccountId, Code, ConversationId, Emoji, MessageId,
+    account::Mute,
     conversation::BodyKind,
     message::{self, Command, Message},
 };
@@ -27,14 +28,21 @@ pub struct Named {
 
 /// The use cases of messages. Each is queued behind what the same caller has queued for the same message before; its
 /// answer comes when it is durable, and says where.
-pub struct Messages<'a>(pub(crate) &'a Commands);
+pub struct Messages<'a>(pub(crate) &'a Commands, pub(crate) Option<Mute>);
 
 impl Messages<'_> {
+    /// As [`crate::Conversations::muted`].
+    #[must_use]
+    pub fn muted(self, mute: Option<Mute>) -> Self {
+        Self(self.0, mute)
+    }
+
     /// `body` is the body's JSON, `size` the bytes of its text.
     pub fn edit(&self, by: Keyed, of: Named, body: &str, size: u32) -> Pending<Positions> {
         let content = format!("edit {} {} {body}", of.conversation, of.message);
         let sealed = self.0.keyring.seal(of.conversation.0, body.as_bytes());
         let fingerprint = Uuid::from_bytes(fingerprint(&self.0.keyring, by.caller.account, body));
+        let muted = self.1;
         self.ask(by, of, &content, body.len(), move |Birth { place, sent }| Command::Edit {
             message: place,
             body: sealed,
@@ -42,6 +50,7 @@ impl Messages<'_> {
             size,
             fingerprint,
             sent,
+            muted,
         })
     }
 

@@ -2,7 +2,11 @@
 //! gone when it is answered. What is not done then is done by [`super::process`].
 
 use super::Sessions;
-use crate::{Caller, dispatch::Outcome, error::Error};
+use crate::{
+    Caller,
+    dispatch::{Dispatch, Outcome},
+    error::Error,
+};
 use futures::future::join_all;
 use natter_domain::{
     AccountId, SessionId,
@@ -41,25 +45,29 @@ impl Sessions<'_> {
         Ok(self.0.dispatch.execute::<Session>(address, Some(caller), None, command).await?.positions)
     }
 
-    /// Revokes what an account's events have ended. One that gets no answer now is left to the process.
     pub(super) async fn revoke(&self, account_id: AccountId, outcome: Outcome<Account>) -> Result<Ended, Error> {
-        fault::reach("session.before_revoking").await;
-        let mut positions = outcome.positions;
-        let events = outcome.events.iter().filter_map(|(event, _)| ended_by(event));
-        let ended: Vec<(SessionId, Reason)> =
-            events.flat_map(|(sessions, reason)| sessions.iter().map(move |&session| (session, reason))).collect();
-        let revoked = ended.iter().map(|&(session, reason)| {
-            let command = session::Command::End { account_id, reason };
-            self.0.dispatch.execute::<Session>(session::address(account_id, session), None, None, command)
-        });
-        for revoked in join_all(revoked).await {
-            match revoked {
-                Ok(outcome) => positions.merge(&outcome.positions),
-                Err(error) => tracing::warn!(%error, "a session is revoked later"),
-            }
-        }
-        Ok(Ended { sessions: ended.into_iter().map(|(session, _)| session).collect(), positions })
+        Ok(revoke(&self.0.dispatch, account_id, outcome).await)
     }
+}
+
+/// Revokes what an account's events have ended. One that gets no answer now is left to the process.
+pub(crate) async fn revoke(dispatch: &Dispatch, account_id: AccountId, outcome: Outcome<Account>) -> Ended {
+    fault::reach("session.before_revoking").await;
+    let mut positions = outcome.positions;
+    let events = outcome.events.iter().filter_map(|(event, _)| ended_by(event));
+    let ended: Vec<(SessionId, Reason)> =
+        events.flat_map(|(sessions, reason)| sessions.iter().map(move |&session| (session, reason))).collect();
+    let revoked = ended.iter().map(|&(session, reason)| {
+        let command = session::Command::End { account_id, reason };
+        dispatch.execute::<Session>(session::address(account_id, session), None, None, command)
+    });
+    for revoked in join_all(revoked).await {
+        match revoked {
+            Ok(outcome) => positions.merge(&outcome.positions),
+            Err(error) => tracing::warn!(%error, "a session is revoked later"),
+        }
+    }
+    Ended { sessions: ended.into_iter().map(|(session, _)| session).collect(), positions }
 }
 
 /// Which sessions an account's event ends, and why.
@@ -68,6 +76,8 @@ pub(super) fn ended_by(event: &account::Event) -> Option<(&[SessionId], Reason)>
         account::Event::SessionAdmitted { ended, .. } => Some((ended, Reason::Replaced)),
         account::Event::SessionsEnded { ended, reason } => Some((ended, *reason)),
         account::Event::PasswordChanged { ended, .. } => Some((ended, Reason::PasswordChanged)),
+        account::Event::Suspended { ended, .. } => Some((ended, Reason::Suspended)),
+        account::Event::ClosingRequested { ended, .. } => Some((ended, Reason::Closing)),
         _ => None,
     }
 }

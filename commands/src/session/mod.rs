@@ -3,12 +3,13 @@
 //! A session is let in by its account before it opens ([`open`]), so that what ends all of a person's sessions misses
 //! none ([`ends`], and [`process`] where this process died in between).
 
+mod closing;
 mod ends;
 mod open;
 pub(crate) mod process;
 mod token;
 
-use crate::{Caller, Commands, account, code::Target, error::Error};
+use crate::{Caller, Commands, account, code::Target, error::Error, lockout::Guess};
 use natter_domain::{
     AccountId, Code, Nickname, Password, SessionId, Username, limit,
     session::{self, Event, Session},
@@ -19,7 +20,9 @@ use open::Opening;
 use std::net::IpAddr;
 use token::RefreshToken;
 
+pub use closing::Closing;
 pub use ends::Ended;
+pub(crate) use ends::revoke;
 
 /// What a device says of itself.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -68,9 +71,12 @@ impl Sessions<'_> {
 
     /// `wrong_credentials` whether the name is unknown or the password wrong, after the same work.
     pub async fn login(&self, login: &str, password: &str, origin: Origin) -> Result<SignedIn, Error> {
-        let found = account::find(self.0, login).await?;
-        let known = account::password::check(self.0, found, password).await?;
-        let Some(known) = known else {
+        let guess = Guess::of_login(account::compared(login), origin.address);
+        let check = async {
+            let found = account::find(self.0, login).await?;
+            account::password::check(self.0, found, password).await
+        };
+        let Some(known) = self.0.lockout.guard(&guess, check).await? else {
             return Err(Error::code(Code::WrongCredentials, "the login or the password is wrong"));
         };
         let opening = Opening { account_id: known.account_id, checked: Some(known.credentials), origin };

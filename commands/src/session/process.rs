@@ -25,7 +25,7 @@ impl Process for KeepsSessions {
 }
 
 /// Events of accounts that end sessions.
-const ENDING: [&str; 3] = ["session_admitted", "sessions_ended", "password_changed"];
+const ENDING: [&str; 5] = ["session_admitted", "sessions_ended", "password_changed", "suspended", "closing_requested"];
 
 fn of_account(event: &Record, orders: &mut Orders) -> Result<(), natter_streams::Error> {
     if !ENDING.contains(&&*event.event_type) {

@@ -35,6 +35,7 @@ pub(crate) const NAME: &str = "timer";
 pub(crate) enum Due {
     ExpireRegistration { account: AccountId },
     ExpireContactChange { account: AccountId, handle: HandleId },
+    CloseAccount { account: AccountId, closes_at: Timestamp },
 }
 
 /// Of one kind there is one timer about one thing.
@@ -52,6 +53,7 @@ impl Due {
             Self::ExpireContactChange { account, .. } => {
                 Subject { kind: "account.expire_contact_change", id: account.0 }
             }
+            Self::CloseAccount { account, .. } => Subject { kind: "account.close", id: account.0 },
         }
     }
 
@@ -63,6 +65,10 @@ impl Due {
             }
             Self::ExpireContactChange { account, handle } => {
                 let command = account::Command::ExpireContactChange { handle: *handle };
+                Order::new::<Account>(account::address(*account), key, command)
+            }
+            Self::CloseAccount { account, closes_at } => {
+                let command = account::Command::Close { closes_at: *closes_at };
                 Order::new::<Account>(account::address(*account), key, command)
             }
         }

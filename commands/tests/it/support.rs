@@ -7,6 +7,7 @@ use natter_domain::account::Policy;
 use natter_domain::{
     AccountId, Address, Code, ConversationId, FriendshipId, MessageId, Password, Username,
     conversation::{self, Event},
+    limit,
 };
 use natter_streams::{
     Draft, Lane, Link, Log, Record,
@@ -79,6 +80,7 @@ impl Node {
         let settings = Settings {
             password_cost: Cost::Cheap,
             session_policy: Policy::Many,
+            closing_grace: limit::CLOSING_GRACE,
             owns_lanes,
             relays: true,
             rates: true,

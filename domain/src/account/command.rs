@@ -1,8 +1,9 @@
 //! What may be asked of an account. Its serde shape is for nodes of one version that ask each other; nothing stores it.
 
-use super::{Contact, Policy, ProfileChange, SettingsChange, Way};
-use crate::{HandleId, Sealed, SessionId, session::Reason};
+use super::{Contact, Hold, Policy, ProfileChange, SettingsChange, Way};
+use crate::{HandleId, Sealed, SessionId, Timestamp, session::Reason};
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub enum Command {
@@ -69,5 +70,21 @@ pub enum Command {
     /// Its time is over, whoever was to complete it.
     ExpireContactChange {
         handle: HandleId,
+    },
+    /// An operator asks.
+    Mute(Hold),
+    Suspend(Hold),
+    Restore {
+        reason: Option<Sealed>,
+        by: String,
+    },
+    RequestClosing {
+        /// As in `AdmitSession`.
+        checked: u32,
+        grace: Duration,
+    },
+    /// The grace that ends then is over.
+    Close {
+        closes_at: Timestamp,
     },
 }

@@ -49,6 +49,12 @@ impl Contacts {
         }
     }
 
+    /// All that are claimed, or may be.
+    pub(super) fn handles(&self) -> Vec<HandleId> {
+        let changing = self.changing.iter().map(|changing| changing.contact.handle);
+        [&self.email, &self.phone].into_iter().flatten().map(|contact| contact.handle).chain(changing).collect()
+    }
+
     fn has(&self, handle: HandleId) -> bool {
         [&self.email, &self.phone].into_iter().flatten().any(|contact| contact.handle == handle)
     }

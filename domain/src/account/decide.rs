@@ -1,7 +1,7 @@
 //! What an account answers.
 
-use super::{Command, Contacts, Event, Person, State, contacts, profile, settings, standing};
-use crate::{Code, Context, Sealed, limit};
+use super::{Command, Contacts, Event, Person, State, contacts, profile, settings, standing, status};
+use crate::{Code, Context, Sealed, Timestamp, limit};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Refusal {
@@ -19,6 +19,12 @@ pub enum Refusal {
     Outdated,
     #[error("another address or number is being changed just now")]
     OtherChange,
+    #[error("the account is suspended")]
+    Suspended { until: Option<Timestamp> },
+    #[error("who asks must be named, in 1 to 100 characters without control characters")]
+    Nameless,
+    #[error("until when lies in the past")]
+    Past,
 }
 
 impl crate::Refusal for Refusal {
@@ -29,7 +35,13 @@ impl crate::Refusal for Refusal {
             Self::NotDue => Code::Unavailable,
             Self::Outdated => Code::WrongCredentials,
             Self::StartedOtherwise | Self::Abandoned | Self::AlreadyRegistered | Self::OtherChange => Code::Conflict,
+            Self::Suspended { .. } => Code::AccountSuspended,
+            Self::Nameless | Self::Past => Code::InvalidInput,
         }
+    }
+
+    fn until(&self) -> Option<Timestamp> {
+        if let Self::Suspended { until } = self { *until } else { None }
     }
 }
 
@@ -56,6 +68,13 @@ pub fn decide(state: &State, context: &Context, command: &Command) -> Result<Vec
         Command::CompleteContactChange { handle } => contacts::complete(registered(state)?, *handle),
         Command::AbandonContactChange { handle } => Ok(contacts::abandon(registered(state)?, *handle)),
         Command::ExpireContactChange { handle } => contacts::expire(registered(state)?, context, *handle),
+        Command::Mute(hold) => status::mute(registered(state)?, context, hold),
+        Command::Suspend(hold) => status::suspend(registered(state)?, context, hold),
+        Command::Restore { reason, by } => status::restore(registered(state)?, reason.as_ref(), by),
+        Command::RequestClosing { checked, grace } => {
+            status::request_closing(registered(state)?, context, *checked, *grace)
+        }
+        Command::Close { closes_at } => status::close(state, context, *closes_at),
     }
 }
 
@@ -89,6 +108,7 @@ fn start(state: &State, context: &Context, command: &Command) -> Result<Vec<Even
             }]);
         }
         State::Abandoned => return Err(Refusal::Abandoned),
+        State::Closed => return Err(Refusal::StartedOtherwise),
         State::Registering { username, nickname, password_hash, handles: h, contacts, .. } => {
             h == handles && is_same_person(username, nickname, password_hash, contacts)
         }
@@ -101,7 +121,7 @@ fn start(state: &State, context: &Context, command: &Command) -> Result<Vec<Even
 
 fn complete(state: &State) -> Result<Vec<Event>, Refusal> {
     match state {
-        State::Registered(_) => Ok(vec![]),
+        State::Registered(_) | State::Closed => Ok(vec![]),
         State::Unknown => Err(Refusal::NotFound),    // ACC-3
         State::Abandoned => Err(Refusal::Abandoned), // ACC-2
         State::Registering { .. } => Ok(vec![Event::Registered {}]),
@@ -111,8 +131,8 @@ fn complete(state: &State) -> Result<Vec<Event>, Refusal> {
 fn abandon(state: &State) -> Result<Vec<Event>, Refusal> {
     match state {
         State::Abandoned => Ok(vec![]),
-        State::Unknown => Err(Refusal::NotFound),                // ACC-3
-        State::Registered(_) => Err(Refusal::AlreadyRegistered), // ACC-2
+        State::Unknown => Err(Refusal::NotFound), // ACC-3
+        State::Registered(_) | State::Closed => Err(Refusal::AlreadyRegistered), // ACC-2
         // ACC-4
         State::Registering { handles, .. } => Ok(vec![Event::RegistrationAbandoned { handles: handles.clone() }]),
     }

@@ -86,6 +86,42 @@ pub enum Event {
         /// To be given back, if it was claimed.
         handle: HandleId,
     },
+    /// By an operator: nothing is sent.
+    Muted {
+        /// None: until somebody restores it.
+        until: Option<Timestamp>,
+        reason: Option<Sealed>,
+        by: String,
+    },
+    /// By an operator: nobody signs in.
+    Suspended {
+        /// As in `Muted`.
+        until: Option<Timestamp>,
+        reason: Option<Sealed>,
+        by: String,
+        /// To be revoked.
+        ended: Vec<SessionId>,
+    },
+    /// Neither muted nor suspended any more.
+    Restored {
+        reason: Option<Sealed>,
+        by: String,
+    },
+    /// By its owner.
+    ClosingRequested {
+        closes_at: Timestamp,
+        /// To be revoked.
+        ended: Vec<SessionId>,
+    },
+    /// They have signed in again.
+    ClosingCancelled {},
+    /// There is nobody any more.
+    Closed {},
+    /// Of an account that was closed.
+    HandlesReleased {
+        /// To be given back.
+        handles: Vec<HandleId>,
+    },
 }
 
 impl crate::Event for Event {
@@ -104,6 +140,13 @@ impl crate::Event for Event {
             Self::ContactChangeStarted { .. } => "contact_change_started",
             Self::ContactChanged { .. } => "contact_changed",
             Self::ContactChangeAbandoned { .. } => "contact_change_abandoned",
+            Self::Muted { .. } => "muted",
+            Self::Suspended { .. } => "suspended",
+            Self::Restored { .. } => "restored",
+            Self::ClosingRequested { .. } => "closing_requested",
+            Self::ClosingCancelled {} => "closing_cancelled",
+            Self::Closed {} => "closed",
+            Self::HandlesReleased { .. } => "handles_released",
         }
     }
 

@@ -9,7 +9,8 @@
 //! - ACC-4: an abandoned registration names its handles: that is the order to give them back.
 //! - ACC-5: a registration expires when its time is over, not before, and only while it is not complete.
 //!
-//! What a registered person tells of themselves is in `profile.rs` (ACC-6, ACC-7), what they allow in `settings.rs` (ACC-8).
+//! What a registered person tells of themselves is in `profile.rs` (ACC-6, ACC-7), what they allow in `settings.rs` (ACC-8),
+//! what stands in their way in `status.rs` (ACC-13 to ACC-17).
 //!
 //! - ACC-9: a session is let in once, before it opens; where one more is one too many, the event names those that go.
 //! - ACC-10: who was proven to be the owner was so by the password and the codes that count now, or is refused.
@@ -29,6 +30,7 @@ mod profile;
 mod settings;
 mod standing;
 mod state;
+mod status;
 
 pub use command::Command;
 pub use contacts::{Changing, Contact, Contacts, Way};
@@ -39,6 +41,7 @@ pub use profile::{Change, Profile, ProfileChange};
 pub use settings::{AddBy, Audience, FindBy, Locale, RequestsFrom, Settings, SettingsChange, ShowOnline, Visible};
 pub use standing::{Admitted, Policy, Standing};
 pub use state::State;
+pub use status::{Held, Hold, Mute, Status};
 
 use crate::{AccountId, Address, Context, Decider, Noun};
 
@@ -50,7 +53,7 @@ pub fn address(id: AccountId) -> Address {
 
 impl Decider for Account {
     const NOUN: Noun = Noun::Account;
-    const STATE_VERSION: u32 = 4;
+    const STATE_VERSION: u32 = 5;
     type Host = Self;
     type State = State;
     type Command = Command;

@@ -1,6 +1,6 @@
 //! What we remember of somebody who is registered.
 
-use super::{Contacts, Event, Profile, Settings, Standing};
+use super::{Contacts, Event, Held, Profile, Settings, Standing, Status};
 use crate::Sealed;
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +13,7 @@ pub struct Person {
     pub profile: Profile,
     pub settings: Settings,
     pub standing: Standing,
+    pub status: Status,
 }
 
 impl Person {
@@ -26,6 +27,7 @@ impl Person {
             profile: Profile::default(),
             settings: Settings::default(),
             standing: Standing::default(),
+            status: Status::default(),
         }
     }
 
@@ -53,7 +55,24 @@ impl Person {
                 self.standing.credentials = self.standing.credentials.saturating_add(1);
             }
             Event::ContactChangeAbandoned { handle } => self.contacts.abandon(*handle),
-            Event::RegistrationStarted { .. } | Event::Registered {} | Event::RegistrationAbandoned { .. } => {}
+            Event::Muted { until, reason, .. } => {
+                self.status.muted = Some(Held { until: *until, reason: reason.clone() });
+            }
+            Event::Suspended { until, reason, ended, .. } => {
+                self.status.suspended = Some(Held { until: *until, reason: reason.clone() });
+                self.standing.end(ended);
+            }
+            Event::Restored { .. } => (self.status.muted, self.status.suspended) = (None, None),
+            Event::ClosingRequested { closes_at, ended } => {
+                self.status.closes_at = Some(*closes_at);
+                self.standing.end(ended);
+            }
+            Event::ClosingCancelled {} => self.status.closes_at = None,
+            Event::RegistrationStarted { .. }
+            | Event::Registered {}
+            | Event::RegistrationAbandoned { .. }
+            | Event::Closed {}
+            | Event::HandlesReleased { .. } => {}
         }
     }
 }

@@ -43,7 +43,7 @@ impl Standing {
         self.ids().any(|id| id == session)
     }
 
-    fn all_but(&self, kept: Option<SessionId>) -> Vec<SessionId> {
+    pub(super) fn all_but(&self, kept: Option<SessionId>) -> Vec<SessionId> {
         self.ids().filter(|&id| Some(id) != kept).collect()
     }
 
@@ -73,10 +73,10 @@ impl Standing {
     }
 }
 
-/// ACC-9, ACC-10.
+/// ACC-9, ACC-10; ACC-14, ACC-16.
 pub(super) fn admit(
     person: &Person,
-    _: &Context,
+    context: &Context,
     session_id: SessionId,
     platform: Option<&str>,
     checked: Option<u32>,
@@ -89,8 +89,10 @@ pub(super) fn admit(
     if checked.is_some_and(|checked| checked != standing.credentials) {
         return Err(Refusal::Outdated);
     }
+    let cancelled = person.status.lets_in(context.now)?;
     let ended = standing.replaced(policy, platform);
-    Ok(vec![Event::SessionAdmitted { session_id, platform: platform.map(str::to_owned), ended }])
+    let admitted = Event::SessionAdmitted { session_id, platform: platform.map(str::to_owned), ended };
+    Ok(cancelled.into_iter().chain([admitted]).collect())
 }
 
 pub(super) fn forget(person: &Person, session_id: SessionId) -> Vec<Event> {

@@ -5,6 +5,7 @@ use crate::{HandleId, Sealed, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::mem;
 
+#[expect(clippy::large_enum_variant, reason = "nearly all accounts are registered")]
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
@@ -20,6 +21,8 @@ pub enum State {
         contacts: Contacts,
     },
     Registered(Person),
+    /// Was registered, and never will be again.
+    Closed,
     /// Never came to be, never will.
     Abandoned,
 }
@@ -45,6 +48,7 @@ impl State {
                 Self::Registered(Person::new(username, nickname, password_hash, contacts))
             }
             (Self::Unknown | Self::Registering { .. }, Event::RegistrationAbandoned { .. }) => Self::Abandoned,
+            (Self::Registered(_), Event::Closed {}) => Self::Closed,
             (Self::Registered(mut person), event) => {
                 person.evolve(event);
                 Self::Registered(person)

@@ -1,7 +1,7 @@
 //! What may be asked of a conversation. Its serde shape is for nodes of one version that ask each other; nothing stores it.
 
 use super::event::BodyKind;
-use crate::{AccountId, MessageId, Sealed};
+use crate::{AccountId, MessageId, Sealed, account::Mute};
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -38,5 +38,8 @@ pub enum Command {
         body: Sealed,
         body_kind: BodyKind,
         size: u32,
+        /// What was known of the sender just before. It rides in the command as `friends` do in [`Self::StartGroup`]: what
+        /// was sent before they were muted is answered again.
+        muted: Option<Mute>,
     },
 }

@@ -1,7 +1,7 @@
 //! What a conversation answers.
 
 use super::{BodyKind, Command, Event, Kind, State};
-use crate::{AccountId, Code, Context, MessageId, Sealed, limit};
+use crate::{AccountId, Code, Context, MessageId, Sealed, Timestamp, limit};
 use std::collections::BTreeSet;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
@@ -26,6 +26,8 @@ pub enum Refusal {
     OwnerMustStay,
     #[error("nobody of this id is or was in the conversation")]
     NobodyOfThisId,
+    #[error("you are muted")]
+    Muted { until: Option<Timestamp> },
 }
 
 impl crate::Refusal for Refusal {
@@ -40,7 +42,12 @@ impl crate::Refusal for Refusal {
             Self::GroupFull => Code::GroupFull,
             Self::NotTheOwner => Code::NotAllowed,
             Self::OwnerMustStay => Code::OwnerMustStay,
+            Self::Muted { .. } => Code::Muted,
         }
+    }
+
+    fn until(&self) -> Option<Timestamp> {
+        if let Self::Muted { until } = self { *until } else { None }
     }
 }
 
@@ -51,8 +58,11 @@ pub fn decide(state: &State, context: &Context, command: &Command) -> Result<Vec
         Command::AddMembers { accounts, friends } => add(state, context, accounts, friends),
         Command::RemoveMember { account } => remove(state, context, *account),
         Command::Rename { name } => rename(state, context, name),
-        Command::Send { message_id, body, body_kind, size } => {
+        Command::Send { message_id, body, body_kind, size, muted } => {
             let sender = member(state, context)?;
+            if let Some(mute) = muted.filter(|mute| mute.holds(context.now)) {
+                return Err(Refusal::Muted { until: mute.until }); // CNV-9
+            }
             Ok(vec![sent(state, sender, *message_id, body.clone(), *body_kind, *size)])
         }
     }

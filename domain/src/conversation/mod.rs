@@ -14,8 +14,10 @@
 //!   what there was up to their leaving, and that itself. Who comes back has a further stay.
 //! - CNV-7: members rename a group. That is no message.
 //! - CNV-8: nobody sends under the id of a system message, past or to come.
+//! - CNV-9: who is muted sends nothing until that is over.
 //!
-//! That a message id is used once is kept outside, by the command key; CNV-8 there too.
+//! That a message id is used once is kept outside, by the command key; CNV-8 there too. Who is muted is
+//! known outside too, and comes with the command.
 
 mod command;
 mod decide;

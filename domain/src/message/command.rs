@@ -1,7 +1,7 @@
 //! What may be asked of a message. Its serde shape is for nodes of one version that ask each other; nothing stores it.
 
 use super::Place;
-use crate::{Sealed, conversation::BodyKind};
+use crate::{Sealed, account::Mute, conversation::BodyKind};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -18,6 +18,8 @@ pub enum Command {
         fingerprint: Uuid,
         /// The same of the body that was sent.
         sent: Option<Uuid>,
+        /// As in [`crate::conversation::Command::Send`].
+        muted: Option<Mute>,
     },
     Recall {
         message: Place,

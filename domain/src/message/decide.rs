@@ -1,7 +1,7 @@
 //! What a message answers.
 
 use super::{Command, Event, Place, State};
-use crate::{AccountId, Code, Context, conversation, limit};
+use crate::{AccountId, Code, Context, Timestamp, conversation, limit};
 use std::time::Duration;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
@@ -18,6 +18,8 @@ pub enum Refusal {
     Recalled,
     #[error("a message takes 50 kinds of reactions")]
     TooManyKinds,
+    #[error("you are muted")]
+    Muted { until: Option<Timestamp> },
 }
 
 impl crate::Refusal for Refusal {
@@ -29,7 +31,12 @@ impl crate::Refusal for Refusal {
             Self::TooLate => Code::TooLate,
             Self::Recalled => Code::Recalled,
             Self::TooManyKinds => Code::TooManyReactions,
+            Self::Muted { .. } => Code::Muted,
         }
+    }
+
+    fn until(&self) -> Option<Timestamp> {
+        if let Self::Muted { until } = self { *until } else { None }
     }
 }
 
@@ -42,7 +49,7 @@ pub fn decide(
     let message = *command.message();
     let by = member(host, context, &message)?;
     match command {
-        Command::Edit { fingerprint, sent, .. } => {
+        Command::Edit { fingerprint, sent, muted, .. } => {
             let newest = state.edited.or(*sent);
             let says_so = !state.recalled && message.sender == Some(by) && newest == Some(*fingerprint);
             if says_so {
@@ -50,6 +57,9 @@ pub fn decide(
             }
             within(&message, by, context, limit::EDIT_WINDOW)?;
             untouched(state)?;
+            if let Some(mute) = muted.filter(|mute| mute.holds(context.now)) {
+                return Err(Refusal::Muted { until: mute.until }); // MSG-7
+            }
             Ok(edited(command).into_iter().collect())
         }
         Command::Recall { .. } => {

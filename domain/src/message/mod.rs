@@ -10,6 +10,7 @@
 //! - MSG-4: what no person has sent is neither edited nor recalled.
 //! - MSG-5: a person has each emoji on a message once. There are at most 50 kinds on one, by whomever.
 //! - MSG-6: any member pins and unpins.
+//! - MSG-7: who is muted edits nothing.
 
 mod command;
 mod decide;

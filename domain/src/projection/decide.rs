@@ -1,7 +1,7 @@
 //! What is answered to who asks something of a projection.
 
 use super::{Command, Event, State};
-use crate::{Code, limit};
+use crate::{Code, value};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Refusal {
@@ -21,7 +21,7 @@ pub fn decide(state: &State, command: &Command) -> Result<Vec<Event>, Refusal> {
     if state.last_request == Some(command.request_id()) {
         return Ok(vec![]); // PRJ-3
     }
-    if !is_name(command.by()) {
+    if !value::is_operator(command.by()) {
         return Err(Refusal::Nameless); // PRJ-1
     }
     match command.clone() {
@@ -33,8 +33,4 @@ pub fn decide(state: &State, command: &Command) -> Result<Vec<Event>, Refusal> {
             Ok(vec![Event::SkipRequested { request_id, projection, aggregate_id, event_ids, by }])
         }
     }
-}
-
-fn is_name(text: &str) -> bool {
-    (1..=limit::OPERATOR_MAX).contains(&text.chars().count()) && !text.chars().any(char::is_control)
 }

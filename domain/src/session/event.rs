@@ -49,6 +49,10 @@ pub enum Reason {
     PasswordChanged,
     /// A newer session took its place.
     Replaced,
+    /// The account was suspended.
+    Suspended,
+    /// Its owner wants the account closed.
+    Closing,
 }
 
 impl Reason {
@@ -59,6 +63,8 @@ impl Reason {
             Self::Ended => "ended",
             Self::PasswordChanged => "password_changed",
             Self::Replaced => "replaced",
+            Self::Suspended => "suspended",
+            Self::Closing => "closing",
         }
     }
 }

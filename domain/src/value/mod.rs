@@ -4,6 +4,7 @@
 mod email;
 mod emoji;
 mod name;
+mod operator;
 mod password;
 mod phone;
 pub mod profile;
@@ -13,6 +14,7 @@ mod username;
 pub use email::Email;
 pub use emoji::Emoji;
 pub use name::{GroupName, Nickname};
+pub(crate) use operator::is_operator;
 pub use password::Password;
 pub use phone::Phone;
 pub use text::{GivenText, RequestMessage};

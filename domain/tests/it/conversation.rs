@@ -1,11 +1,12 @@
 //! Conversation: CNV-1 to CNV-3, and what holds for all of them. Groups: `group.rs`.
 
 use crate::{
-    laws::{Answer, HELLO, HERE, Lawful, check, counts, histories, ids, laws, people, seals},
+    laws::{Answer, HELLO, HERE, Lawful, any_moments, check, counts, histories, ids, laws, people, seals},
     scenario::{self, ALICE, BOB, CAROL, sealed},
 };
 use natter_domain::{
     AccountId, Code, Decider, Refusal as _,
+    account::Mute,
     conversation::{
         BodyKind, Card, Command, Conversation, Event, Kind, Membership, Refusal, State, SystemMessage, address,
     },
@@ -26,7 +27,7 @@ fn started() -> Event {
 }
 
 fn send() -> Command {
-    Command::Send { message_id: HELLO, body: sealed("hello"), body_kind: BodyKind::Text, size: 5 }
+    Command::Send { message_id: HELLO, body: sealed("hello"), body_kind: BodyKind::Text, size: 5, muted: None }
 }
 
 fn sent(seq: u64, sender: AccountId) -> Event {
@@ -126,6 +127,7 @@ fn its_refusals_have_their_codes() {
         (Refusal::GroupFull, Code::GroupFull),
         (Refusal::NotTheOwner, Code::NotAllowed),
         (Refusal::OwnerMustStay, Code::OwnerMustStay),
+        (Refusal::Muted { until: None }, Code::Muted),
     ] {
         assert_eq!(refusal.code(), code, "{refusal:?}");
     }
@@ -140,11 +142,9 @@ fn it_lives_in_its_own_lane() {
 impl Lawful for Conversation {
     fn asks() -> BoxedStrategy<(Option<AccountId>, Command)> {
         let start = uniform2(people()).prop_map(start);
-        let send = (ids(), seals(), any::<u32>()).prop_map(|(message_id, body, size)| Command::Send {
-            message_id,
-            body,
-            body_kind: BodyKind::Text,
-            size,
+        let mute = any_moments().prop_map(|until| Mute { until: Some(until) });
+        let send = (ids(), seals(), any::<u32>(), option::of(mute)).prop_map(|(message_id, body, size, muted)| {
+            Command::Send { message_id, body, body_kind: BodyKind::Text, size, muted }
         });
         let some = || vec(people(), 0..4);
         let group = (seals(), some(), vec(people(), 0..4)).prop_map(|(name, members, friends)| Command::StartGroup {

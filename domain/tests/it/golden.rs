@@ -66,6 +66,18 @@ fn account_events_keep_their_shape() {
             ContactChangeStarted { way: account::Way::Phone, contact: contact(), expires_at: min(10) },
             ContactChanged { way: account::Way::Email, contact: contact(), released: Some(HANDLE) },
             ContactChangeAbandoned { handle: HANDLE },
+            Muted { until: Some(days(7)), reason: Some(sealed(b"reason")), by: "root".into() },
+            Suspended {
+                until: Some(days(7)),
+                reason: Some(sealed(b"reason")),
+                by: "root".into(),
+                ended: vec![SESSION, OTHER_SESSION],
+            },
+            Restored { reason: Some(sealed(b"reason")), by: "root".into() },
+            ClosingRequested { closes_at: days(14), ended: vec![SESSION] },
+            ClosingCancelled {},
+            Closed {},
+            HandlesReleased { handles: vec![HANDLE] },
         ),
         &[
             (

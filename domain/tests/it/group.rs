@@ -53,7 +53,7 @@ fn rename(name: &str) -> Command {
 }
 
 fn send() -> Command {
-    Command::Send { message_id: HELLO, body: sealed("hello"), body_kind: BodyKind::Text, size: 5 }
+    Command::Send { message_id: HELLO, body: sealed("hello"), body_kind: BodyKind::Text, size: 5, muted: None }
 }
 
 fn sent(seq: u64, sender: AccountId) -> Event {

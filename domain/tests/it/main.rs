@@ -15,4 +15,5 @@ mod scenario;
 mod session;
 mod standing;
 mod state;
+mod status;
 mod values;

@@ -1,4 +1,4 @@
-//! Message: MSG-1 to MSG-6.
+//! Message: MSG-1 to MSG-7.
 
 use crate::{
     laws::{Answer, HELLO, HERE, Lawful, check, histories, laws, people, seals, words},
@@ -6,6 +6,7 @@ use crate::{
 };
 use natter_domain::{
     AccountId, Code, Decider, Noun, Refusal as _, Timestamp,
+    account::Mute,
     conversation::{self, BodyKind},
     limit,
     message::{Command, Event, Message, Place, Refusal, State, address, id},
@@ -42,7 +43,8 @@ fn first() -> Uuid {
 
 fn edit_of(message: Place, text: &str) -> Command {
     let (body_kind, fingerprint) = (BodyKind::Text, print(text));
-    Command::Edit { message, body: sealed(text), body_kind, size: text.len() as u32, fingerprint, sent: Some(first()) }
+    let (body, size, sent) = (sealed(text), text.len() as u32, Some(first()));
+    Command::Edit { message, body, body_kind, size, fingerprint, sent, muted: None }
 }
 
 fn edit(text: &str) -> Command {
@@ -52,6 +54,19 @@ fn edit(text: &str) -> Command {
 fn edited(text: &str) -> Event {
     let (body_kind, fingerprint) = (BodyKind::Text, print(text));
     Event::Edited { message: PLACE, body: sealed(text), body_kind, size: text.len() as u32, fingerprint }
+}
+
+#[test]
+fn who_is_muted_edits_nothing_but_says_the_same_again() {
+    let until = Some(min(10));
+    let muted = |text: &str| {
+        let Command::Edit { message, body, body_kind, size, fingerprint, sent, .. } = edit(text) else { panic!() };
+        Command::Edit { message, body, body_kind, size, fingerprint, sent, muted: Some(Mute { until }) }
+    };
+    given([]).when(muted(ONE)).by(ALICE).refused(Refusal::Muted { until });
+    given([]).when(muted(ONE)).by(ALICE).at(min(10)).then([edited(ONE)]);
+    given([edited(ONE)]).when(muted(ONE)).by(ALICE).silent();
+    given([]).when(muted(ONE)).by(BOB).refused(Refusal::NotYours);
 }
 
 const ONE: &str = "the first edit..";
@@ -242,6 +257,8 @@ fn its_refusals_have_their_codes() {
     assert_eq!(Refusal::TooLate.code(), Code::TooLate);
     assert_eq!(Refusal::Recalled.code(), Code::Recalled);
     assert_eq!(Refusal::TooManyKinds.code(), Code::TooManyReactions);
+    assert_eq!(Refusal::Muted { until: Some(min(1)) }.code(), Code::Muted);
+    assert_eq!(Refusal::Muted { until: Some(min(1)) }.until(), Some(min(1)));
 }
 
 #[test]
@@ -288,7 +305,7 @@ impl Lawful for Message {
         let edit = (places(), seals(), any::<u32>(), prints(), option::of(prints())).prop_map(
             |(message, body, size, fingerprint, sent)| {
                 let body_kind = BodyKind::Text;
-                Command::Edit { message, body, body_kind, size, fingerprint, sent }
+                Command::Edit { message, body, body_kind, size, fingerprint, sent, muted: None }
             },
         );
         let recall = places().prop_map(|message| Command::Recall { message });

@@ -18,7 +18,7 @@ const SECOND: SessionId = SessionId(Uuid::from_u128(2));
 const THIRD: SessionId = SessionId(Uuid::from_u128(3));
 
 /// Registered, and then this.
-fn given(more: impl IntoIterator<Item = Event>) -> scenario::Given<Account> {
+pub fn given(more: impl IntoIterator<Item = Event>) -> scenario::Given<Account> {
     let started = Event::RegistrationStarted {
         username: sealed("alice"),
         nickname: sealed("Alice"),
@@ -36,7 +36,7 @@ fn admit(session_id: SessionId, platform: Option<&str>, policy: Policy) -> Comma
     Command::AdmitSession { session_id, platform: platform.map(str::to_owned), checked: None, policy }
 }
 
-fn admitted(session_id: SessionId, platform: Option<&str>, ended: &[SessionId]) -> Event {
+pub fn admitted(session_id: SessionId, platform: Option<&str>, ended: &[SessionId]) -> Event {
     Event::SessionAdmitted { session_id, platform: platform.map(str::to_owned), ended: ended.to_vec() }
 }
 

@@ -53,9 +53,24 @@ fn an_account_keeps_its_shape() {
         vec![started.clone(), account::Event::Registered {}, profile, settings],
         vec![started.clone(), account::Event::Registered {}, changing],
         vec![started.clone(), account::Event::RegistrationAbandoned { handles: vec![] }],
-        [vec![started, account::Event::Registered {}], signed_in()].concat(),
+        [vec![started.clone(), account::Event::Registered {}], signed_in()].concat(),
+        [vec![started.clone(), account::Event::Registered {}], in_its_way()].concat(),
+        vec![started, account::Event::Registered {}, account::Event::Closed {}],
     ]);
-    reach_every_variant!(account: Unknown, Registering, Registered, Abandoned; states);
+    reach_every_variant!(account: Unknown, Registering, Registered, Closed, Abandoned; states);
+}
+
+fn in_its_way() -> Vec<account::Event> {
+    vec![
+        account::Event::Muted { until: None, reason: None, by: "root".into() },
+        account::Event::Suspended {
+            until: Some(days(7)),
+            reason: Some(sealed(b"reason")),
+            by: "root".into(),
+            ended: vec![],
+        },
+        account::Event::ClosingRequested { closes_at: days(14), ended: vec![] },
+    ]
 }
 
 fn signed_in() -> Vec<account::Event> {

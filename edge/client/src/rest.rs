@@ -309,6 +309,12 @@ impl Signed {
         self.write("PATCH", "/accounts/me", Some(change)).await
     }
 
+    /// Asks for the account to be closed; every session ends, this one too.
+    pub async fn close_account(&self, password: &str) -> Result<Answer<wire::AccountClosing>, Error> {
+        let close = wire::AccountClose { password: password.to_owned() };
+        self.write("DELETE", "/accounts/me", Some(&close)).await
+    }
+
     pub async fn settings(&self) -> Result<wire::Settings, Error> {
         self.read("/settings".to_owned()).await
     }

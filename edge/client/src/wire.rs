@@ -159,6 +159,9 @@ request! {
     }
 }
 request! {
+    AccountClose { password: String }
+}
+request! {
     /// Asks whether an access token works.
     Verify { token: String }
 }
@@ -315,6 +318,8 @@ answer! {
         #[serde(default, skip_serializing_if = "Option::is_none")] email: Option<String>,
         /// To oneself only, if there is one.
         #[serde(default, skip_serializing_if = "Option::is_none")] phone: Option<String>,
+        /// There is nobody any more: all else is null.
+        #[serde(default)] closed: bool,
     }
 }
 
@@ -333,8 +338,14 @@ impl Account {
             custom: None,
             email: None,
             phone: None,
+            closed: false,
         }
     }
+}
+
+answer! {
+    /// An account that closes then, unless its owner signs in before.
+    AccountClosing { closes_at: String }
 }
 
 answer! {
@@ -471,6 +482,8 @@ answer! {
         code: String,
         request_id: String,
         #[serde(default, skip_serializing_if = "Vec::is_empty")] errors: Vec<FieldError>,
+        /// Of `muted` and `account_suspended`, where that is known.
+        #[serde(default, skip_serializing_if = "Option::is_none")] until: Option<String>,
     }
 }
 answer! {
@@ -641,6 +654,10 @@ answer! {
         status: u16,
         detail: String,
         #[serde(default, skip_serializing_if = "Vec::is_empty")] errors: Vec<FieldError>,
+        /// Of `muted` and `account_suspended`, where that is known.
+        #[serde(default, skip_serializing_if = "Option::is_none")] until: Option<String>,
+        /// Seconds, of `rate_limited`.
+        #[serde(default, skip_serializing_if = "Option::is_none")] retry_after: Option<u64>,
     }
 }
 

@@ -5,7 +5,10 @@ use super::{
     given::{self, Query},
 };
 use crate::{
-    auth::gate::{Viewer, Writer},
+    auth::{
+        ended,
+        gate::{Viewer, Writer},
+    },
     edge::{Door, Inside},
     http::{
         answer::Written,
@@ -29,7 +32,7 @@ use utoipa_axum::routes;
 use uuid::Uuid;
 
 pub fn routes() -> Routes {
-    Routes::new().routes(routes!(me, change)).routes(routes!(one)).routes(routes!(lookup)).routes(routes!(find))
+    Routes::new().routes(routes!(me, change, close)).routes(routes!(one)).routes(routes!(lookup)).routes(routes!(find))
 }
 
 /// The caller's account, all of it.
@@ -57,6 +60,28 @@ async fn change(
     position::wait(&inside, &positions, SHOWN_BY).await?;
     let account = inside.projections.account().own(by.caller.account).await?.ok_or_else(Problem::not_found)?;
     Ok(Written::ok(positions, account))
+}
+
+/// Asks for the caller's account to be closed. Every session ends, this one too; signing in before `closes_at` cancels it.
+#[utoipa::path(delete, path = "/api/v1/accounts/me", operation_id = "account_close", tag = "accounts",
+    request_body = wire::AccountClose, responses(
+        (status = 200, body = wire::AccountClosing),
+        (status = 401, description = "`wrong_credentials`: that is not the password; `unauthenticated`, `token_expired`"),
+        (status = 429, description = "`rate_limited`: too many wrong tries"),
+        (status = 409, description = "`conflict`"),
+    ))]
+async fn close(
+    Writer(by): Writer,
+    door: Door,
+    json::Json(given): json::Json<wire::AccountClose>,
+) -> Result<Written<wire::AccountClosing>, Problem> {
+    let inside = door.open()?;
+    let closing = inside.commands.session().close_account(by, &given.password).await?;
+    for session in closing.ended.sessions {
+        ended::end(&inside, session);
+    }
+    let thing = wire::AccountClosing { closes_at: closing.closes_at.to_string() };
+    Ok(Written::ok(closing.ended.positions, thing))
 }
 
 /// What the caller may see of an account.

@@ -2,6 +2,7 @@
 
 mod given;
 pub mod http;
+pub mod mutes;
 pub mod settings;
 
 use natter_projections::Projection;

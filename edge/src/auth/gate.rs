@@ -2,12 +2,16 @@
 //! `http/router.rs`, and tried for every route of the API description.
 
 use super::Identity;
-use crate::{edge::Edge, http::problem::Problem};
+use crate::{
+    door::{layer, table::By, told::Counted},
+    edge::Edge,
+    http::problem::Problem,
+};
 use axum::{
     extract::{FromRequestParts, Request, State},
     http::request::Parts,
     middleware::Next,
-    response::Response,
+    response::{IntoResponse, Response},
 };
 use natter_commands::{Caller, Keyed};
 use std::sync::Arc;
@@ -16,7 +20,14 @@ use std::sync::Arc;
 pub async fn signed_in(State(edge): State<Arc<Edge>>, mut request: Request, next: Next) -> Result<Response, Problem> {
     let identity = edge.auth.authenticate(request.headers())?;
     request.extensions_mut().insert(identity);
-    Ok(next.run(request).await)
+    let limits = layer::limits(&request, &[By::Account, By::Session]);
+    let counted = match edge.door.count_caller(identity.caller, limits).await {
+        Ok(counted) => counted,
+        Err(refused) => return Ok(refused.into_response()),
+    };
+    let mut response = next.run(request).await;
+    response.extensions_mut().insert(Counted(counted));
+    Ok(response)
 }
 
 /// The verified caller of this request.

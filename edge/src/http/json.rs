@@ -3,6 +3,7 @@
 //! the parser takes it for the first: it can only stand in a text.
 
 use super::problem::Problem;
+use crate::{door::Bounds, metrics};
 use axum::{
     body::Bytes,
     extract::{FromRequest, Request},
@@ -17,8 +18,9 @@ use serde_path_to_error::{Path, Segment};
 use std::{fmt::Write, time::Duration};
 use uuid::Uuid;
 
-/// A body that has not come by then does not come.
-const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a body may take; put into each request by the door.
+#[derive(Clone, Copy)]
+pub struct Within(pub Duration);
 
 /// The body of a request.
 pub struct Json<T>(pub T);
@@ -28,11 +30,17 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         check_type(request.headers())?;
-        let body = tokio::time::timeout(BODY_TIMEOUT, Bytes::from_request(request, state)).await;
-        let body = body.map_err(|_| Problem::malformed("the body did not come in time"))?;
+        let within = request.extensions().get::<Within>().map_or(Bounds::default().body, |Within(time)| *time);
+        let body = tokio::time::timeout(within, Bytes::from_request(request, state)).await;
+        let body = body.map_err(|_| late())?;
         let body = body.map_err(|rejection| unreadable(rejection.into_response().status()))?;
         parse(&body).map(Self)
     }
+}
+
+fn late() -> Problem {
+    metrics::slow("body");
+    Problem::malformed("the body did not come in time")
 }
 
 /// `application/json`, in UTF-8, not compressed.

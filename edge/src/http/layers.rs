@@ -45,6 +45,7 @@ fn secure(response: &mut Response, is_docs: bool) {
     set(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
     set(header::CONTENT_SECURITY_POLICY, policy);
     set(header::REFERRER_POLICY, "no-referrer");
+    set(header::X_FRAME_OPTIONS, "DENY");
     if !is_docs {
         set(header::CACHE_CONTROL, "no-store");
     }

@@ -74,6 +74,7 @@ fn describe_errors(method: &HttpMethod, operation: &mut Operation, gated: bool) 
     }
     if gated || *method != HttpMethod::Get {
         add("400", "`malformed`");
+        add("429", "`rate_limited`: asked too often, `Retry-After` says when to come again");
         add("500", "`internal`");
         add("503", "`unavailable`: try again, a write under the same key");
     }

@@ -1,9 +1,10 @@
-//! Where a request comes from: the address at the other end of its connection. What a header says of it is not believed.
+//! Where a request comes from, as the door has found out (`door/address.rs`).
 
+use crate::door::Visitor;
 use axum::{extract::FromRequestParts, http::request::Parts};
 use std::{convert::Infallible, net::IpAddr};
 
-/// Put into each request by the server.
+/// The other end of the connection, put into each request by the server. A proxy, maybe: only the door reads it.
 #[derive(Clone, Copy)]
 pub struct Connected(pub IpAddr);
 
@@ -14,8 +15,6 @@ impl<S: Sync> FromRequestParts<S> for Peer {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        let connected = parts.extensions.get::<Connected>();
-        // One that came over IPv6 to an IPv4 listener is the same.
-        Ok(Self(connected.map(|Connected(address)| address.to_canonical())))
+        Ok(Self(parts.extensions.get::<Visitor>().and_then(|visitor| visitor.address)))
     }
 }

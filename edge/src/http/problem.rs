@@ -7,7 +7,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use natter_client::wire::{self, FieldError};
-use natter_domain::Code;
+use natter_domain::{Code, Timestamp};
 
 /// Seconds after which a client may try again.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
@@ -25,6 +25,8 @@ pub const fn status(code: Code) -> (StatusCode, &'static str) {
         Code::NotFriends => (StatusCode::FORBIDDEN, "Not friends"),
         Code::ConversationClosed => (StatusCode::FORBIDDEN, "The conversation is closed"),
         Code::NotYourMessage => (StatusCode::FORBIDDEN, "Not your message"),
+        Code::Muted => (StatusCode::FORBIDDEN, "Muted"),
+        Code::AccountSuspended => (StatusCode::FORBIDDEN, "The account is suspended"),
         Code::TooLate => (StatusCode::CONFLICT, "Too late"),
         Code::Recalled => (StatusCode::CONFLICT, "The message was recalled"),
         Code::TooManyReactions => (StatusCode::CONFLICT, "Too many kinds of reactions"),
@@ -62,11 +64,13 @@ pub struct Problem {
     pub errors: Vec<FieldError>,
     /// Seconds after which it may be tried again, where that is known better than [`RETRY_AFTER`].
     pub retry_after: Option<u64>,
+    /// Until when it stays so, where that is known.
+    pub until: Option<Timestamp>,
 }
 
 impl Problem {
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into(), errors: vec![], retry_after: None }
+        Self { code, detail: detail.into(), errors: vec![], retry_after: None, until: None }
     }
 
     pub fn malformed(detail: impl Into<String>) -> Self {
@@ -76,12 +80,7 @@ impl Problem {
     /// One field is wrong; `pointer` is a JSON pointer into the request, or `/name` of a query parameter.
     pub fn invalid(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
         let error = FieldError { pointer: pointer.into(), detail: detail.into() };
-        Self {
-            code: Code::InvalidInput,
-            detail: "a field is not as it must be".to_owned(),
-            errors: vec![error],
-            retry_after: None,
-        }
+        Self { errors: vec![error], ..Self::new(Code::InvalidInput, "a field is not as it must be") }
     }
 
     /// One of the accounts in a list does not exist.
@@ -140,6 +139,7 @@ impl Problem {
             code: self.code.as_str().to_owned(),
             request_id: request_id.to_owned(),
             errors: self.errors.clone(),
+            until: self.until(),
         }
     }
 
@@ -150,7 +150,13 @@ impl Problem {
             status: self.status().as_u16(),
             detail: self.detail.clone(),
             errors: self.errors.clone(),
+            until: self.until(),
+            retry_after: self.retry_after,
         }
+    }
+
+    fn until(&self) -> Option<String> {
+        self.until.map(|until| until.to_string())
     }
 }
 
@@ -200,7 +206,7 @@ fn foreign(status: StatusCode) -> Problem {
 impl From<natter_commands::Error> for Problem {
     fn from(error: natter_commands::Error) -> Self {
         match error {
-            natter_commands::Error::Refused { code, detail } => Self::new(code, detail),
+            natter_commands::Error::Refused { code, detail, until } => Self { until, ..Self::new(code, detail) },
             natter_commands::Error::Unavailable => Self::unavailable(),
             natter_commands::Error::TooOften { wait } => Self::too_often(wait),
             // Who knows what the list is called says so more exactly.

@@ -3,8 +3,8 @@
 
 use super::{layers, openapi, problem::Problem};
 use crate::{
-    account, auth::gate, code, conversation, edge::Edge, friendship, inbox, message, session, socket, sync, system,
-    system::Readiness,
+    account, auth::gate, code, conversation, door::layer::attend, edge::Edge, friendship, inbox, message, session,
+    socket, sync, system, system::Readiness,
 };
 use axum::{Router, extract::DefaultBodyLimit, middleware};
 use natter_domain::{Code, limit};
@@ -23,22 +23,27 @@ pub fn router(edge: &Arc<Edge>) -> Router {
     let docs = SwaggerUi::new("/docs").config(Config::from("/openapi.json"));
     let description = Arc::new(openapi::complete(open_api, gated_api));
     let routes = open.merge(gated.route_layer(gate)).with_state(edge.clone());
-    surrounded(routes.merge(openapi::route(&description)).merge(Router::from(docs)))
+    let routes = answered(routes.merge(openapi::route(&description)).merge(Router::from(docs)));
+    surrounded(routes.layer(middleware::from_fn_with_state(edge.clone(), attend)))
 }
 
 /// What is served by a process that has no doors.
 pub fn health(readiness: Readiness) -> Router {
     let (routes, _) = system::http::health::<Readiness>().split_for_parts();
-    surrounded(routes.with_state(readiness))
+    surrounded(answered(routes.with_state(readiness)))
 }
 
-/// What is common to all routes.
-fn surrounded(routes: Router) -> Router {
+/// Whatever is asked has an answer.
+fn answered(routes: Router) -> Router {
     routes
         .fallback(async || Problem::new(Code::NotFound, "there is no such path"))
         .method_not_allowed_fallback(async || Problem::new(Code::MethodNotAllowed, "this path has other methods"))
         .layer(DefaultBodyLimit::max(limit::REQUEST_BODY_MAX_BYTES))
-        .layer(middleware::from_fn(layers::around))
+}
+
+/// What is common to all routes.
+fn surrounded(routes: Router) -> Router {
+    routes.layer(middleware::from_fn(layers::around))
 }
 
 /// The description of the API, of the very routes that are served.

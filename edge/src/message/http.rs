@@ -35,7 +35,7 @@ pub fn routes() -> Routes {
     params(("id" = Uuid, Path)), request_body = wire::MessageNew, responses(
         (status = 201, body = wire::MessageSent),
         (status = 200, body = wire::MessageSent, description = "It was sent before."),
-        (status = 403, description = "`conversation_closed`, `not_a_member`"),
+        (status = 403, description = "`conversation_closed`, `not_a_member`, `muted`"),
         (status = 404, description = "`not_found`"),
         (status = 409, description = "`conflict`: the id was used by somebody else or for another body"),
     ))]
@@ -115,7 +115,7 @@ async fn one(
     tag = "messages", params(("id" = Uuid, Path), ("message_id" = Uuid, Path)), request_body = wire::MessageEdit,
     responses(
         (status = 200, body = wire::Message),
-        (status = 403, description = "`not_your_message`, `not_a_member`"),
+        (status = 403, description = "`not_your_message`, `not_a_member`, `muted`"),
         (status = 404, description = "`not_found`"),
         (status = 409, description = "`too_late`, `recalled`; `conflict`"),
     ))]
@@ -126,7 +126,8 @@ async fn edit(
     json::Json(given): json::Json<wire::MessageEdit>,
 ) -> Result<Written<wire::Message>, Problem> {
     let (body, inside, of) = (Checked::new(&given.body)?, door.open()?, named(id, message_id));
-    let positions = inside.commands.message().edit(by, of, &body.json, body.size).await?;
+    let muted = inside.mutes.of(by.caller.account);
+    let positions = inside.commands.message().muted(muted).edit(by, of, &body.json, body.size).await?;
     position::wait(&inside, &positions, SHOWN_BY).await?;
     let message = shown(&inside, by.caller, of).await?;
     Ok(Written::ok(positions, message))

@@ -43,7 +43,8 @@ pub fn send(
     message_id: MessageId,
     body: &Checked,
 ) -> Pending<Sent> {
-    inside.commands.conversation().send(caller, conversation_id, message_id, &body.json, body.size)
+    let muted = inside.mutes.of(caller.account);
+    inside.commands.conversation().muted(muted).send(caller, conversation_id, message_id, &body.json, body.size)
 }
 
 /// A range of a conversation's messages that the caller may see.

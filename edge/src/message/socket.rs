@@ -36,7 +36,8 @@ pub async fn sent(pending: Pending<Sent>) -> Result<wire::SentOk, Problem> {
 pub fn edit(inside: &Inside, caller: Caller, frame: &wire::EditFrame) -> Result<Pending<Positions>, Problem> {
     let (by, of) = (Keyed { caller, key: frame.command_id }, named(frame.conversation_id, frame.message_id));
     let body = Checked::new(&frame.body)?;
-    Ok(inside.commands.message().edit(by, of, &body.json, body.size))
+    let muted = inside.mutes.of(caller.account);
+    Ok(inside.commands.message().muted(muted).edit(by, of, &body.json, body.size))
 }
 
 pub fn recall(inside: &Inside, caller: Caller, frame: &wire::MessageFrame) -> Pending<Positions> {

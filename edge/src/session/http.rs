@@ -108,6 +108,8 @@ async fn reset_password(
         (status = 200, body = wire::SignedIn),
         (status = 401, description = "`wrong_credentials`"),
         (status = 422, description = "`code_wrong`, `invalid_input`"),
+        (status = 403, description = "`account_suspended`, with `until` where that is known"),
+        (status = 429, description = "`rate_limited`: too many wrong tries, `Retry-After` says when"),
     ))]
 async fn login(
     State(edge): State<Arc<Edge>>,

@@ -57,6 +57,7 @@ async fn end_others(Viewer(caller): Viewer, door: Door) -> Result<Done, Problem>
     request_body = wire::PasswordChange, responses(
         (status = 204, description = "It is changed."),
         (status = 401, description = "`wrong_credentials`: that is not the old one"),
+        (status = 429, description = "`rate_limited`: too many wrong tries"),
         (status = 422, description = "`invalid_input`"),
     ))]
 async fn change_password(

@@ -16,6 +16,10 @@ pub enum Close {
     Revoked,
     Silent,
     Overflow,
+    /// Asks on and on, whatever is told.
+    Limited,
+    Crowded,
+    Denied,
 }
 
 impl Close {
@@ -24,14 +28,14 @@ impl Close {
             Self::Protocol => 1002,
             Self::Binary => 1003,
             Self::NotUtf8 => 1007,
-            Self::Flood => 1008,
+            Self::Flood | Self::Denied => 1008,
             Self::TooBig => 1009,
             Self::Fault => 1011,
             Self::Restart => 1012,
             Self::Unauthenticated | Self::Expired => 4401,
             Self::Revoked => 4403,
             Self::Silent => 4408,
-            Self::Overflow => 4429,
+            Self::Overflow | Self::Limited | Self::Crowded => 4429,
         }
     }
 
@@ -49,6 +53,9 @@ impl Close {
             Self::Revoked => "the session has ended",
             Self::Silent => "no heartbeat",
             Self::Overflow => "answers are not read",
+            Self::Limited => "too many requests",
+            Self::Crowded => "too many connections",
+            Self::Denied => "nobody is let in from there",
         }
     }
 }

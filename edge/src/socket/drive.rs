@@ -15,6 +15,7 @@ use super::{
 use crate::{
     auth::{Identity, Refused},
     conversation,
+    door::{Full, Place, Visitor},
     edge::{Edge, Inside},
     http::problem::Problem,
     message::{self, socket as changes},
@@ -43,6 +44,11 @@ enum End {
 
 struct Driver {
     edge: Arc<Edge>,
+    visitor: Visitor,
+    /// Resolves when nobody is let in any more from where it comes.
+    denied: BoxFuture<'static, ()>,
+    /// Among those of its account.
+    place: Option<Place>,
     session: Session,
     outbox: Arc<Outbox>,
     caller: Option<Caller>,
@@ -64,22 +70,32 @@ struct Driver {
 }
 
 /// Takes a connection over, until it ends.
-pub async fn begin(socket: WebSocket, edge: Arc<Edge>, credentials: Option<Result<Identity, Refused>>) {
+pub async fn begin(
+    socket: WebSocket,
+    edge: Arc<Edge>,
+    visitor: Visitor,
+    credentials: Option<Result<Identity, Refused>>,
+) {
     let tasks = edge.sockets.clone();
-    let driver = Driver::new(edge);
+    let driver = Driver::new(edge, visitor);
     tasks.track_future(driver.run(socket, credentials)).await;
 }
 
 impl Driver {
-    fn new(edge: Arc<Edge>) -> Self {
+    fn new(edge: Arc<Edge>, visitor: Visitor) -> Self {
         let settings = &edge.settings;
         let rules = Rules { heartbeat: settings.heartbeat, greeting: settings.greeting, drain: settings.drain / 2 };
         let session = Session::new(rules, Instant::now());
         let outbox = Arc::new(Outbox::default());
         let timer = Box::pin(sleep_until(session.deadline()));
         let stop = Box::pin(edge.stop.clone().cancelled_owned());
+        let door = edge.door.clone();
+        let denied = async move { door.denied(visitor).await }.boxed();
         Self {
             edge,
+            visitor,
+            denied,
+            place: None,
             session,
             outbox,
             caller: None,
@@ -160,6 +176,7 @@ impl Driver {
             }
             () = &mut self.stop, if !self.stopping => self.stop(),
             () = &mut self.timer => self.tick(),
+            () = &mut self.denied => self.end = Some(End::Close { close: Close::Denied, readable: true }),
         }
     }
 
@@ -204,6 +221,10 @@ impl Driver {
     fn act(&mut self, action: Action) {
         match action {
             Action::Verify { id, token } => {
+                if self.edge.door.count_frame("auth", self.visitor, None).is_err() {
+                    self.end = Some(End::Close { close: Close::Limited, readable: true });
+                    return;
+                }
                 let outcome = self.edge.auth.verify(&token);
                 self.verified(id, outcome);
             }
@@ -229,6 +250,13 @@ impl Driver {
             self.end = Some(End::Close { close: Close::Fault, readable: true });
             return;
         };
+        match self.edge.door.socket_of(caller) {
+            Ok(place) => self.place = place,
+            Err(Full) => {
+                self.end = Some(End::Close { close: Close::Crowded, readable: true });
+                return;
+            }
+        }
         let seat = inside.hub.join(caller, self.outbox.clone());
         self.starting = Some(start(inside, &seat, self.outbox.clone()).boxed());
         self.caller = Some(caller);
@@ -243,6 +271,9 @@ impl Driver {
         let (Some(inside), Some(caller)) = (self.edge.inside.clone(), self.caller) else { return };
         metrics::frame(op.name());
         let weight = op.weight();
+        if let Err(wait) = self.edge.door.count_frame(op.name(), self.visitor, Some(caller)) {
+            return self.step(Input::Limited { id: op.id().map(str::to_owned), weight, wait });
+        }
         match op {
             Op::Send(frame) => {
                 let queued = message::socket::queue(&inside, caller, &frame);

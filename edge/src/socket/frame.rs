@@ -86,6 +86,21 @@ impl Op {
     /// The weight of a send's answer.
     pub const SEND_WEIGHT: usize = 1;
 
+    /// To answer it under.
+    pub fn id(&self) -> Option<&str> {
+        match self {
+            Self::Send(frame) => Some(&frame.id),
+            Self::Edit(frame) => Some(&frame.id),
+            Self::Recall(frame) | Self::Pin(frame) | Self::Unpin(frame) => Some(&frame.id),
+            Self::React(frame) | Self::Unreact(frame) => Some(&frame.id),
+            Self::List(frame) => Some(&frame.id),
+            Self::Read(frame) => Some(&frame.id),
+            Self::Sync(frame) => Some(&frame.id),
+            Self::Auth(frame) => frame.id.as_deref(),
+            Self::Ping(frame) => frame.id.as_deref(),
+        }
+    }
+
     /// For the metrics.
     pub const fn name(&self) -> &'static str {
         match self {

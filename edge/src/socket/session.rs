@@ -9,7 +9,10 @@ use super::{
     frame::{Bad, Op},
     reply::{notice, refusal, reply},
 };
-use crate::auth::{Identity, Refused};
+use crate::{
+    auth::{Identity, Refused},
+    http::problem::Problem,
+};
 use axum::extract::ws::Utf8Bytes;
 use natter_client::wire;
 use natter_domain::{Timestamp, limit};
@@ -22,6 +25,9 @@ const PENDING_MAX: usize = 256;
 /// So many bad frames within [`FAULT_WINDOW`] are a flood.
 const FAULTS_MAX: usize = 100;
 const FAULT_WINDOW: Duration = Duration::from_secs(60);
+
+/// So many frames that are refused for their rate within [`FAULT_WINDOW`]: whoever sends them does not listen.
+const LIMITED_MAX: usize = 100;
 
 /// What a session goes by.
 #[derive(Clone, Copy, Debug)]
@@ -50,6 +56,12 @@ pub enum Input<'a> {
     },
     /// Answers of this weight were given.
     Answered(usize),
+    /// What was to be done is refused: it was asked too often.
+    Limited {
+        id: Option<String>,
+        weight: usize,
+        wait: Duration,
+    },
     /// The session has ended, for this reason.
     Ended(String),
     /// The client does not read its answers.
@@ -80,6 +92,21 @@ pub enum Action {
     Close(Close),
 }
 
+/// When something happened, within [`FAULT_WINDOW`].
+#[derive(Default)]
+struct Recent(VecDeque<Instant>);
+
+impl Recent {
+    /// How often it has happened, with this time.
+    fn add(&mut self, now: Instant) -> usize {
+        while self.0.front().is_some_and(|&first| first + FAULT_WINDOW <= now) {
+            self.0.pop_front();
+        }
+        self.0.push_back(now);
+        self.0.len()
+    }
+}
+
 enum Phase {
     Stranger { until: Instant },
     Known { identity: Identity, until: Instant },
@@ -91,7 +118,8 @@ pub struct Session {
     phase: Phase,
     heard: Instant,
     pinged: Instant,
-    faults: VecDeque<Instant>,
+    faults: Recent,
+    limited: Recent,
     pending: usize,
     stopping: Option<Instant>,
 }
@@ -103,7 +131,8 @@ impl Session {
             phase: Phase::Stranger { until: now + rules.greeting },
             heard: now,
             pinged: now,
-            faults: VecDeque::new(),
+            faults: Recent::default(),
+            limited: Recent::default(),
             pending: 0,
             stopping: None,
         }
@@ -135,6 +164,7 @@ impl Session {
             Input::Verified { id, outcome } => self.verified(now, id, outcome),
             Input::Ready { server_time } => self.ready(server_time),
             Input::Answered(weight) => self.answered(now, weight),
+            Input::Limited { id, weight, wait } => self.limited(now, id, weight, wait),
             Input::Ended(reason) => self.revoked(reason),
             Input::Overflowed => self.close(Close::Overflow),
             Input::Stop => self.stop(now),
@@ -158,14 +188,18 @@ impl Session {
     }
 
     fn fault(&mut self, now: Instant, bad: Bad) -> Vec<Action> {
-        while self.faults.front().is_some_and(|&first| first + FAULT_WINDOW <= now) {
-            self.faults.pop_front();
-        }
-        self.faults.push_back(now);
-        if self.faults.len() >= FAULTS_MAX {
+        if self.faults.add(now) >= FAULTS_MAX {
             return self.close(Close::Flood);
         }
         vec![Action::Say(refusal(bad.id, &bad.problem))]
+    }
+
+    fn limited(&mut self, now: Instant, id: Option<String>, weight: usize, wait: Duration) -> Vec<Action> {
+        let told = Action::Say(refusal(id, &Problem::too_often(wait)));
+        if self.limited.add(now) >= LIMITED_MAX {
+            return std::iter::once(told).chain(self.close(Close::Limited)).collect();
+        }
+        std::iter::once(told).chain(self.answered(now, weight)).collect()
     }
 
     fn hear(&mut self, now: Instant) -> Vec<Action> {

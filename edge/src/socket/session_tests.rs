@@ -160,6 +160,22 @@ fn a_bad_frame_is_answered_and_a_hundred_in_a_minute_are_a_flood() {
 }
 
 #[test]
+fn who_asks_too_often_is_told_when_and_closed_if_they_go_on() {
+    let (mut session, now) = known();
+    for _ in 1..LIMITED_MAX {
+        assert!(matches!(session.step(now, Input::Text(&send("7"))).as_slice(), [Action::Do(_)]));
+        let wait = Duration::from_millis(2_100);
+        let answer = said(&session.step(now, Input::Limited { id: Some("7".to_owned()), weight: 1, wait }));
+        assert_eq!(answer["id"], "7");
+        let error = json!({"code": "rate_limited", "status": 429, "detail": "asked too often", "retry_after": 3});
+        assert_eq!(answer["error"], error);
+    }
+    assert!(session.reads(), "what was refused waits for no answer");
+    let limited = Input::Limited { id: None, weight: 1, wait: Duration::ZERO };
+    assert_eq!(session.step(now, limited)[1..], closed(Close::Limited));
+}
+
+#[test]
 fn bad_frames_are_forgotten_after_a_minute() {
     let (mut session, mut now) = known();
     for _ in 0..3 * FAULTS_MAX {

@@ -4,10 +4,12 @@
 use super::drive;
 use crate::{
     auth::{Identity, Refused},
+    door::{Full, Visitor},
     edge::Edge,
     http::{problem::Problem, router::Routes},
 };
 use axum::{
+    Extension,
     extract::{
         State,
         ws::{WebSocketUpgrade, rejection::WebSocketUpgradeRejection},
@@ -15,8 +17,8 @@ use axum::{
     http::{HeaderMap, header},
     response::Response,
 };
-use natter_domain::limit;
-use std::sync::Arc;
+use natter_domain::{Code, limit};
+use std::{sync::Arc, time::Duration};
 use utoipa_axum::routes;
 
 const PROTOCOL: &str = "natter.v1";
@@ -30,6 +32,9 @@ const WRITE_BUFFER: usize = 16 * 1024;
 /// Beyond this a connection's own frames do not fit: the largest is a page of messages.
 const WRITE_BUFFER_MAX: usize = 2 * 1024 * 1024;
 
+/// When one of too many connections may have ended.
+const AGAIN: Duration = Duration::from_secs(10);
+
 pub fn routes() -> Routes {
     Routes::new().routes(routes!(open))
 }
@@ -40,14 +45,21 @@ pub fn routes() -> Routes {
     (status = 101, description = "The sub-protocol is `natter.v1`, where it was offered."),
     (status = 400, description = "`malformed`: no WebSocket handshake"),
     (status = 401, description = "`unauthenticated`, `token_expired`: the token in the header is bad"),
+    (status = 403, description = "`forbidden`: a page of another origin"),
+    (status = 429, description = "`rate_limited`: too often, or too many from one address"),
 ))]
 async fn open(
     State(edge): State<Arc<Edge>>,
+    Extension(visitor): Extension<Visitor>,
     headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Problem> {
+    if !edge.door.opens_to(&headers) {
+        return Err(Problem::new(Code::Forbidden, "pages of that origin open no WebSocket here"));
+    }
     let credentials = credentials(&edge, &headers)?;
     let upgrade = upgrade.map_err(|rejection| Problem::malformed(rejection.to_string()))?;
+    let place = edge.door.socket(visitor).map_err(|Full| Problem::too_often(AGAIN))?;
     let upgrade = upgrade
         .protocols([PROTOCOL])
         .read_buffer_size(READ_BUFFER)
@@ -55,7 +67,10 @@ async fn open(
         .max_write_buffer_size(WRITE_BUFFER_MAX)
         .max_frame_size(limit::FRAME_MAX_BYTES)
         .max_message_size(limit::FRAME_MAX_BYTES);
-    Ok(upgrade.on_upgrade(move |socket| drive::begin(socket, edge, credentials)))
+    Ok(upgrade.on_upgrade(move |socket| async move {
+        let _place = place;
+        drive::begin(socket, edge, visitor, credentials).await;
+    }))
 }
 
 /// What was found of the token; nothing where the first frame is to bring it.

@@ -66,7 +66,10 @@ async fn counted() -> impl IntoResponse {
 
 /// The public keys of the access tokens (RFC 7517).
 #[utoipa::path(get, path = "/.well-known/jwks.json", operation_id = "system_keys", tag = "system",
-    responses((status = 200, description = "Three keys (`kty` OKP, `crv` Ed25519): the one that signs, the next, the last.")))]
+    responses(
+        (status = 200, description = "Three keys (`kty` OKP, `crv` Ed25519): the one that signs, the next, the last."),
+        (status = 429, description = "`rate_limited`"),
+    ))]
 async fn keys(State(edge): State<Arc<Edge>>) -> Json<Value> {
     Json(edge.auth.jwks())
 }

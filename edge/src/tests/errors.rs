@@ -25,8 +25,7 @@ async fn unknown_paths_and_methods_are_problems() {
     {
         is(&call(&router, request(&format!("GET {path}"), None, "")).await, 404, "not_found", &[]);
     }
-    for line in ["DELETE /api/v1/accounts/me", "GET /api/v1/auth/login", "TRACE /healthz", "POST /ws", "BREW /healthz"]
-    {
+    for line in ["PUT /api/v1/accounts/me", "GET /api/v1/auth/login", "TRACE /healthz", "POST /ws", "BREW /healthz"] {
         let answer = call(&router, request(line, None, "")).await;
         is(&answer, 405, "method_not_allowed", &[]);
         assert!(!answer.header("allow").is_empty(), "{line}");

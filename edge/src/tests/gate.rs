@@ -22,6 +22,7 @@ const PUBLIC: &[&str] = &[
 
 /// Whoever has an access token that works.
 const SIGNED_IN: &[&str] = &[
+    "DELETE /api/v1/accounts/me",
     "DELETE /api/v1/conversations/{id}/members/{account_id}",
     "DELETE /api/v1/conversations/{id}/messages/{message_id}",
     "DELETE /api/v1/conversations/{id}/messages/{message_id}/pin",
@@ -61,6 +62,11 @@ const SIGNED_IN: &[&str] = &[
     "PUT /api/v1/conversations/{id}/messages/{message_id}/reactions/{emoji}",
     "PUT /api/v1/conversations/{id}/read",
 ];
+
+/// Those behind the gate, each as a request.
+pub fn signed_in() -> Vec<String> {
+    SIGNED_IN.iter().map(|line| filled(line)).collect()
+}
 
 fn described() -> BTreeSet<String> {
     let api = serde_json::to_value(description()).unwrap();

@@ -2,6 +2,7 @@
 //! API description says, and the WebSocket up to the moment where it needs the bus.
 
 mod description;
+mod entrance;
 mod errors;
 mod gate;
 mod health;

@@ -30,7 +30,7 @@ async fn house() -> House {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let theirs = edge.clone();
-    let server = tokio::spawn(async move { server::run(listener, router, theirs.end()).await });
+    let server = tokio::spawn(async move { server::run(listener, router, theirs.ground(), theirs.end()).await });
     House { edge, address, server }
 }
 

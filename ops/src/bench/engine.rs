@@ -4,7 +4,7 @@ use super::people;
 use anyhow::{Context, Result, ensure};
 use hdrhistogram::Histogram;
 use natter_commands::{Caller, Commands, Cost, Pending, Sent, Settings};
-use natter_domain::{ConversationId, MessageId, account::Policy};
+use natter_domain::{ConversationId, MessageId, account::Policy, limit};
 use natter_streams::{
     Log, Node,
     bus::Bus,
@@ -52,6 +52,7 @@ impl Engine {
         let settings = Settings {
             password_cost: Cost::Cheap,
             session_policy: Policy::Many,
+            closing_grace: limit::CLOSING_GRACE,
             owns_lanes: true,
             relays,
             rates: false,

@@ -16,6 +16,7 @@ mod proxy;
 mod raw;
 mod recorder;
 mod servers;
+mod sign;
 mod stack;
 pub mod token;
 
@@ -28,6 +29,7 @@ pub use proxy::Proxy;
 pub use raw::{Raw, RawSocket, Reply};
 pub use recorder::Recorded;
 pub use servers::binary;
+pub use sign::Signing;
 pub use stack::Stack;
 
 pub use natter_client as client;

@@ -91,6 +91,11 @@ impl Node {
         Person::register(&self.base_url(), name).await
     }
 
+    /// Somebody who has an account, signed in anew and online.
+    pub async fn sign_in(&self, name: &str) -> Person {
+        Person::sign_in(&self.base_url(), name).await
+    }
+
     /// Waits until it answers that it serves.
     pub async fn ready(&mut self) {
         assert!(self.comes_up().await, "its port was taken meanwhile");

@@ -44,6 +44,15 @@ impl Person {
         Self::online(name, signed).await
     }
 
+    /// Somebody who was here before, on a device of its own.
+    pub(crate) async fn sign_in(base_url: &str, name: &str) -> Self {
+        let client = Client::new(base_url).expect("a node's url is one");
+        let password = Some(PASSWORD.to_owned());
+        let login = wire::Login { login: name.to_owned(), password, device: None, code: None };
+        let signed = client.login(&login).await;
+        Self::online(name, signed.unwrap_or_else(|error| panic!("{name} signs in: {error}"))).await
+    }
+
     /// From here on, what happens is pushed to them.
     async fn online(name: &str, signed: Signed) -> Self {
         let diary = Arc::default();

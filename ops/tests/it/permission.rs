@@ -1,15 +1,21 @@
 //! Who may what: every route of the API description and every frame has a row, and each cell is tried on a thing that
 //! exists. The first four columns come before the others, so that who is refused is refused what is really there.
 
-use natter_testkit::{Letters, Node, Options, Person, Raw, Stack, client, client::wire};
+use natter_testkit::{BOUND, Letters, Node, Options, Person, Raw, Stack, client, client::wire, eventually};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The columns: nobody, a session that was ended, a stranger, a friend of the owner's who is not in the group, who is
-/// in it, who owns it and wrote the message.
-const ROLES: [&str; 6] = ["anonymous", "revoked", "other", "friend", "member", "owner"];
+/// Nobody, a session that was ended, a member who was suspended, a stranger, a friend of the owner's who is not in the
+/// group, who is in it, who owns it and wrote the message.
+const ROLES: [&str; 7] = ["anonymous", "revoked", "suspended", "other", "friend", "member", "owner"];
 
-/// A route, its body, and the status that each role gets.
+/// Who is suspended gets what a session that was ended gets, but for these.
+const SUSPENDED: &[(&str, u16)] = &[("POST /api/v1/auth/login", 403)];
+
+/// Of the roles those before this one are no people of the scene that can be asked to do anything.
+const PEOPLE: usize = 3;
+
+/// A route, its body, and the status that each role gets: all but those who are suspended.
 type Row = (&'static str, Option<&'static str>, [u16; 6]);
 
 const SEES: [u16; 6] = [401, 401, 200, 200, 200, 200];
@@ -29,7 +35,7 @@ const ROUTES: &[Row] = &[
         Some(r#"{"channel": "email", "target": "{role}@codes.example.org", "purpose": "register"}"#),
         [202; 6],
     ),
-    ("POST /api/v1/auth/login", Some(r#"{"login": "owner", "password": "{password}"}"#), [200; 6]),
+    ("POST /api/v1/auth/login", Some(r#"{"login": "{login}", "password": "{password}"}"#), [200; 6]),
     (
         "POST /api/v1/auth/password/reset",
         Some(
@@ -37,7 +43,7 @@ const ROUTES: &[Row] = &[
         ),
         [204; 6],
     ),
-    ("POST /api/v1/auth/refresh", Some(r#"{"refresh_token": "{refresh}"}"#), [200; 6]),
+    ("POST /api/v1/auth/refresh", Some(r#"{"refresh_token": "{refresh}"}"#), [200, 401, 200, 200, 200, 200]),
     ("POST /api/v1/auth/register", Some(r#"{"username": "new.{role}", "password": "{password}"}"#), [201; 6]),
     ("POST /api/v1/auth/verify", Some(r#"{"token": "{token}"}"#), [200; 6]),
     ("GET /api/v1/accounts?query=owner", None, SEES),
@@ -102,7 +108,11 @@ const ROUTES: &[Row] = &[
         [401, 401, 204, 204, 204, 204],
     ),
     ("POST /api/v1/auth/logout", None, [401, 401, 204, 204, 204, 204]),
+    (CLOSING, Some(r#"{"password": "{password}"}"#), [401, 401, 200, 200, 200, 200]),
 ];
+
+/// The last of all: whoever may has signed in once more for it.
+const CLOSING: &str = "DELETE /api/v1/accounts/me";
 
 /// A frame, its fields, and the code that a stranger, a friend, a member and the owner get; empty: `ok`.
 type Frame = (&'static str, &'static str, [&'static str; 4]);
@@ -133,6 +143,15 @@ const FRAMES: &[Frame] = &[
     ("message.recall", r#"{"conversation_id": "{group}", "message_id": "{message}"}"#, AUTHORS_FRAME),
 ];
 
+/// The status that a role is to get.
+fn expected(line: &str, statuses: &[u16; 6], role: usize) -> u16 {
+    match ROLES[role] {
+        "suspended" => SUSPENDED.iter().find(|(of, _)| *of == line).map_or(statuses[1], |(_, status)| *status),
+        _ if role < PEOPLE => statuses[role],
+        _ => statuses[role - 1],
+    }
+}
+
 /// `GET /api/v1/accounts/{}`: the ids and the query are no part of it.
 fn shape(line: &str) -> String {
     let path = line.split('?').next().unwrap_or(line);
@@ -151,6 +170,9 @@ fn every_route_and_every_frame_has_its_row() {
     let rows: BTreeSet<String> = ROUTES.iter().map(|(line, ..)| shape(line)).collect();
     assert_eq!(rows, described, "rows on the left, routes on the right");
     assert_eq!(rows.len(), ROUTES.len());
+    for (line, _) in SUSPENDED {
+        assert!(rows.contains(*line), "{line} is no row");
+    }
     let ops: BTreeSet<&str> = natter_edge::ops().iter().copied().collect();
     assert_eq!(FRAMES.iter().map(|(op, ..)| *op).collect::<BTreeSet<_>>(), ops);
 }
@@ -161,9 +183,25 @@ struct Scene {
     letters: Letters,
     /// By their role, from `other` on.
     people: Vec<Person>,
-    revoked: Raw,
+    revoked: Lost,
+    suspended: Lost,
     things: BTreeMap<&'static str, String>,
     _others: Vec<Person>,
+}
+
+/// A session that was good once.
+struct Lost {
+    raw: Raw,
+    access_token: String,
+    refresh_token: String,
+}
+
+impl Lost {
+    /// Of somebody who is still signed in.
+    async fn of(person: &Person) -> Self {
+        let tokens = person.client().tokens().await;
+        Self { raw: person.raw().await, access_token: tokens.access_token, refresh_token: tokens.refresh_token }
+    }
 }
 
 impl Scene {
@@ -171,16 +209,18 @@ impl Scene {
         let letters = Letters::new(stack.dir());
         let node = stack.node_with(Options { more: vec![letters.variable()], ..Options::default() }).await;
         let mut people = Vec::new();
-        for name in &ROLES[2..] {
+        for name in &ROLES[PEOPLE..] {
             people.push(stack.person(name).await);
         }
         let (asked, spare) = (stack.person("asked").await, stack.person("spare").await);
         let (erin, frank) = (stack.person("erin").await, stack.person("frank").await);
+        let gone = stack.person("suspended").await;
         let [_, friend, member, owner] = &people[..] else { panic!("four") };
-        for other in [friend, member, &spare] {
+        for other in [friend, member, &spare, &gone] {
             owner.befriends(other).await;
         }
-        let group = owner.client().start_group("us", &[member.id(), spare.id()]).await.expect("start a group");
+        let members = [member.id(), spare.id(), gone.id()];
+        let group = owner.client().start_group("us", &members).await.expect("start a group");
         let group = group.conversation.id;
         let message = client::new_id();
         let body = wire::Body::Text { text: "hello".to_owned() };
@@ -191,8 +231,9 @@ impl Scene {
         register_with_email(&node.raw(), &letters, FORGETFUL).await;
         let session = current_session(&owner.on_another_device().await).await;
         let lost = owner.on_another_device().await;
-        let revoked = lost.raw().await;
+        let (revoked, suspended) = (Lost::of(&lost).await, Lost::of(&gone).await);
         lost.client().logout().await.expect("log out");
+        suspend(&node, &gone).await;
         let things = BTreeMap::from([
             ("{owner}", owner.id().to_string()),
             ("{friend}", friend.id().to_string()),
@@ -205,15 +246,25 @@ impl Scene {
             ("{other_request}", other_request.to_string()),
             ("{password}", natter_testkit::PASSWORD.to_owned()),
         ]);
-        Self { node, letters, people, revoked, things, _others: vec![asked, spare, erin, frank] }
+        Self { node, letters, people, revoked, suspended, things, _others: vec![asked, spare, erin, frank] }
     }
 
-    async fn raw(&self, role: usize) -> Raw {
+    async fn raw(&self, role: usize, line: &str) -> Raw {
+        if line == CLOSING && role >= PEOPLE {
+            return self.people[role - PEOPLE].on_another_device().await.raw().await;
+        }
         match role {
             0 => self.node.raw(),
-            1 => self.revoked.clone(),
-            role => self.people[role - 2].raw().await,
+            1 => self.revoked.raw.clone(),
+            2 => self.suspended.raw.clone(),
+            role => self.people[role - PEOPLE].raw().await,
         }
+    }
+
+    async fn fresh_token(&self) -> String {
+        let login = json!({"login": "owner", "password": natter_testkit::PASSWORD}).to_string();
+        let signed_in = self.node.raw().post("/api/v1/auth/login", login).await.ok(200);
+        signed_in["tokens"]["refresh_token"].as_str().expect("a token").to_owned()
     }
 
     /// Each use gets what can be used once.
@@ -227,14 +278,22 @@ impl Scene {
             filled = format!("{before}{code}{after}");
         }
         if filled.contains("{refresh}") {
-            let login = json!({"login": "owner", "password": natter_testkit::PASSWORD}).to_string();
-            let signed_in = self.node.raw().post("/api/v1/auth/login", login).await.ok(200);
-            filled = filled.replace("{refresh}", signed_in["tokens"]["refresh_token"].as_str().expect("a token"));
+            let token = match role {
+                1 => self.revoked.refresh_token.clone(),
+                2 => self.suspended.refresh_token.clone(),
+                _ => self.fresh_token().await,
+            };
+            filled = filled.replace("{refresh}", &token);
         }
         if filled.contains("{token}") {
-            let tokens = self.people[role.max(2) - 2].client().tokens().await;
-            filled = filled.replace("{token}", &tokens.access_token);
+            let token = match role {
+                1 => self.revoked.access_token.clone(),
+                2 => self.suspended.access_token.clone(),
+                role => self.people[role.max(PEOPLE) - PEOPLE].client().tokens().await.access_token,
+            };
+            filled = filled.replace("{token}", &token);
         }
+        filled = filled.replace("{login}", if role == 2 { "suspended" } else { "owner" });
         self.things.iter().fold(filled, |text, (name, thing)| text.replace(name, thing))
     }
 }
@@ -246,6 +305,17 @@ async fn register_with_email(node: &Raw, letters: &Letters, email: &str) {
     let code = letters.code(node, email, "register").await;
     let body = json!({"username": "forgetful", "password": natter_testkit::PASSWORD, "email": email, "code": code});
     node.post("/api/v1/auth/register", body.to_string()).await.ok(201);
+}
+
+async fn suspend(node: &Node, person: &Person) {
+    let id = person.id().to_string();
+    let output = node.run(&["accounts", "suspend", &id, "--by", "root"]).await;
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    eventually("the session is refused", BOUND, async || match person.client().me().await {
+        Err(error) if error.code() == Some("unauthenticated") => Ok(()),
+        other => Err(format!("{other:?}")),
+    })
+    .await;
 }
 
 async fn current_session(person: &Person) -> String {
@@ -261,18 +331,19 @@ async fn who_may_what_over_rest() {
     let scene = Scene::new(&stack).await;
     let mut wrong = Vec::new();
     for (line, body, expected) in ROUTES {
-        for (role, expected) in expected.iter().enumerate() {
+        for (role, name) in ROLES.iter().enumerate() {
+            let expected = self::expected(line, expected, role);
             let (method, path) = line.split_once(' ').expect("a method and a path");
             let path = scene.filled(path, role).await;
             let body = match body {
                 Some(body) => Some(scene.filled(body, role).await.into_bytes()),
                 None => None,
             };
-            let raw = scene.raw(role).await;
+            let raw = scene.raw(role, line).await;
             let raw = if body.is_some() { raw.with("content-type", "application/json") } else { raw };
             let got = raw.call(method, &path, body).await;
-            if got.status != *expected {
-                wrong.push(format!("{line}, {}: {} and not {expected}: {}", ROLES[role], got.status, got.text()));
+            if got.status != expected {
+                wrong.push(format!("{line}, {name}: {} and not {expected}: {}", got.status, got.text()));
             }
         }
     }
@@ -287,7 +358,7 @@ async fn who_may_what_by_frames() {
     for (role, person) in scene.people.iter().enumerate() {
         let mut socket = person.raw_socket().await;
         for (op, fields, expected) in FRAMES {
-            let mut frame: Value = serde_json::from_str(&scene.filled(fields, role + 2).await).expect("JSON");
+            let mut frame: Value = serde_json::from_str(&scene.filled(fields, role + PEOPLE).await).expect("JSON");
             (frame["op"], frame["id"]) = (json!(op), json!(op));
             let answer = socket.ask(frame).await;
             let got = answer["error"]["code"].as_str().unwrap_or_default();
@@ -302,6 +373,8 @@ async fn who_may_what_by_frames() {
         nobody.send(json!({"id": "1", "op": op.0}).to_string()).await;
         assert_eq!(nobody.closed().await.code, Some(4401), "{}", op.0);
     }
-    let refused = scene.revoked.try_socket().await;
-    assert!(refused.is_err(), "a session that was ended opens no connection");
+    for (lost, whose) in [(&scene.revoked, "that was ended"), (&scene.suspended, "of who is suspended")] {
+        let refused = lost.raw.try_socket().await;
+        assert!(refused.is_err(), "a session {whose} opens no connection");
+    }
 }

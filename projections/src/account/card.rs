@@ -138,11 +138,16 @@ pub(crate) async fn shown(
 
 /// The columns of a card, by their names.
 const COLUMNS: &str =
-    "account_id, username, nickname, avatar, signature, gender, region, birthday, custom, email, phone, settings";
+    "account_id, username, nickname, avatar, signature, gender, region, birthday, custom, email, phone,
+    settings, closed_at IS NOT NULL AS closed";
 
 /// What a row says.
 fn card(row: &PgRow, keyring: &Keyring) -> Result<Card, Error> {
     let id: Uuid = row.get("account_id");
+    if row.get("closed") {
+        let whole = wire::Account { closed: true, ..wire::Account::named(id, None, None) };
+        return Ok(Card { whole, visible: Visible::default() });
+    }
     let told = |column| {
         let sealed: Option<String> = row.get(column);
         keyring.open_text(id, &Sealed::parse(&sealed?)?)
@@ -159,6 +164,7 @@ fn card(row: &PgRow, keyring: &Keyring) -> Result<Card, Error> {
         custom: told("custom").and_then(|json| serde_json::from_str(&json).ok()),
         email: told("email"),
         phone: told("phone"),
+        closed: false,
     };
     let settings: Option<String> = row.get("settings");
     Ok(Card { whole, visible: self::settings(settings.as_deref())?.visible })

@@ -6,7 +6,9 @@ pub(crate) mod project;
 mod query;
 mod search;
 mod settings;
+mod status;
 
 pub use query::Query;
 pub use search::Sought;
 pub use settings::shown as settings_shown;
+pub use status::{Held, Muted, Standing};

@@ -1,6 +1,6 @@
 //! Account events to the table `account`.
 
-use super::profile;
+use super::{profile, status};
 use crate::Error;
 use natter_domain::{
     HandleId, Sealed, Timestamp,
@@ -18,6 +18,7 @@ pub(crate) struct Changes {
     /// In the order of the log, so that the last one counts.
     contacts: Vec<Contacted>,
     altered: profile::Altered,
+    status: status::Changed,
 }
 
 struct Started {
@@ -62,12 +63,19 @@ impl Changes {
             Event::ContactChanged { way, contact, .. } => {
                 self.contacts.push(Contacted { account, way, value: contact.value, position });
             }
+            event @ (Event::Muted { .. }
+            | Event::Suspended { .. }
+            | Event::Restored { .. }
+            | Event::ClosingRequested { .. }
+            | Event::ClosingCancelled {}
+            | Event::Closed {}) => self.status.note(record, event),
             // Nothing of it is shown.
             Event::SessionAdmitted { .. }
             | Event::SessionForgotten { .. }
             | Event::SessionsEnded { .. }
             | Event::PasswordChanged { .. }
             | Event::PasswordRehashed { .. }
+            | Event::HandlesReleased { .. }
             | Event::ContactChangeStarted { .. }
             | Event::ContactChangeAbandoned { .. } => {}
         }
@@ -80,6 +88,7 @@ impl Changes {
         self.write_registered(connection).await?;
         self.altered.write(connection).await?;
         self.write_contacts(connection).await?;
+        self.status.write(connection).await?;
         self.write_abandoned(connection).await
     }
 

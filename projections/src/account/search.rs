@@ -65,12 +65,14 @@ impl Query<'_> {
     }
 
     async fn wants_to_be_found(&self, account: AccountId, sought: Sought) -> Result<Option<Uuid>, Error> {
-        let row: Option<Option<String>> =
-            sqlx::query_scalar("SELECT settings FROM account WHERE account_id = $1 AND registered_at IS NOT NULL")
-                .bind(account.0)
-                .fetch_optional(statement::bounded(&self.0.pool()))
-                .await
-                .map_err(Error::database("read who wants to be found"))?;
+        let row: Option<Option<String>> = sqlx::query_scalar(
+            "SELECT settings FROM account
+             WHERE account_id = $1 AND registered_at IS NOT NULL AND closed_at IS NULL",
+        )
+        .bind(account.0)
+        .fetch_optional(statement::bounded(&self.0.pool()))
+        .await
+        .map_err(Error::database("read who wants to be found"))?;
         let Some(json) = row else { return Ok(None) };
         Ok(sought.is_wanted(&card::settings(json.as_deref())?).then_some(account.0))
     }
@@ -85,6 +87,7 @@ impl Query<'_> {
         sqlx::query_scalar(
             "SELECT account_id FROM account_prefix JOIN account USING (account_id)
              WHERE prefix = $1 AND account_id > $2 AND account_id IS DISTINCT FROM $3 AND registered_at IS NOT NULL
+               AND closed_at IS NULL
                AND coalesce((settings::json #>> '{find_by,username}')::boolean, true)
              ORDER BY account_id LIMIT $4",
         )

@@ -136,6 +136,21 @@ impl Query<'_> {
         Ok(self.shown(viewer, rows).await?.pop())
     }
 
+    /// The viewer's conversations behind this one, by their ids: those that were left too.
+    pub async fn ids_of(&self, viewer: AccountId, after: Uuid, rows: u32) -> Result<Vec<ConversationId>, Error> {
+        let ids: Vec<Uuid> = sqlx::query_scalar(
+            "SELECT DISTINCT conversation_id FROM member WHERE account_id = $1 AND conversation_id > $2
+             ORDER BY conversation_id LIMIT $3",
+        )
+        .bind(viewer.0)
+        .bind(after)
+        .bind(i64::from(rows))
+        .fetch_all(statement::bounded(&self.0.pool()))
+        .await
+        .map_err(Error::database("read an account's conversations"))?;
+        Ok(ids.into_iter().map(ConversationId).collect())
+    }
+
     /// Who is in, the newest first.
     pub async fn members(
         &self,

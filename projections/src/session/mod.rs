@@ -3,4 +3,4 @@
 pub(crate) mod project;
 mod query;
 
-pub use query::Query;
+pub use query::{Kept, Query};

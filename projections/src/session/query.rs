@@ -12,6 +12,26 @@ pub struct Query<'a>(pub(crate) &'a Shared);
 /// Id, device, platform, opened at, last used at, address.
 type Row = (Uuid, Option<String>, Option<String>, OffsetDateTime, Option<OffsetDateTime>, Option<String>);
 
+/// The same; when it ended, and why.
+type KeptRow = (
+    Uuid,
+    Option<String>,
+    Option<String>,
+    OffsetDateTime,
+    Option<OffsetDateTime>,
+    Option<String>,
+    Option<OffsetDateTime>,
+    Option<String>,
+);
+
+/// A session that is or was.
+pub struct Kept {
+    /// None of them is the current one.
+    pub session: wire::Session,
+    pub ended_at: Option<Timestamp>,
+    pub ended_reason: Option<String>,
+}
+
 impl Query<'_> {
     /// An account's sessions that can still be used, the newest first.
     pub async fn open_of(&self, account: AccountId, current: SessionId) -> Result<Vec<wire::Session>, Error> {
@@ -27,6 +47,31 @@ impl Query<'_> {
         .await
         .map_err(Error::database("list sessions"))?;
         Ok(rows.into_iter().map(|row| shown(&self.0.keyring, account, current, row)).collect())
+    }
+
+    /// All of an account's sessions behind this one, by their ids: those that ended too.
+    pub async fn all_of(&self, account: AccountId, after: Uuid, rows: u32) -> Result<Vec<Kept>, Error> {
+        let rows: Vec<KeptRow> = sqlx::query_as(
+            "SELECT session_id, device_name, platform, opened_at, last_used_at, address, ended_at, ended_reason FROM session
+             WHERE account_id = $1 AND session_id > $2 ORDER BY session_id LIMIT $3",
+        )
+        .bind(account.0)
+        .bind(after)
+        .bind(i64::from(rows))
+        .fetch_all(statement::bounded(&self.0.pool()))
+        .await
+        .map_err(Error::database("read an account's sessions"))?;
+        let kept = |(id, name, platform, opened_at, last_used_at, address, ended_at, ended_reason): KeptRow| Kept {
+            session: shown(
+                &self.0.keyring,
+                account,
+                SessionId(Uuid::nil()),
+                (id, name, platform, opened_at, last_used_at, address),
+            ),
+            ended_at: ended_at.map(Timestamp::from),
+            ended_reason,
+        };
+        Ok(rows.into_iter().map(kept).collect())
     }
 
     /// The sessions that were ended at or after that moment: their access tokens may still look valid.

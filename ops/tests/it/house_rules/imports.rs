@@ -44,6 +44,8 @@ const FOREIGN: &[(&str, &[&str])] = &[
     ("scylla", &["natter-projections"]),
     ("axum", &["natter-edge"]),
     ("jsonwebtoken", &["natter-edge"]),
+    ("tokio-rustls", &["natter-edge"]),
+    ("ipnet", &["natter-edge"]),
     ("tokio-tungstenite", &["natter-client"]),
     ("clap", &["natter-ops", "natter-testkit"]),
     // An error type for people: crates that others call name their errors.

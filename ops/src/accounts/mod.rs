@@ -1,0 +1,188 @@
+//! `natter accounts`: what operators do to people's accounts, and what they give people of what is held on them.
+
+mod export;
+
+use crate::{
+    config::{self, HistoryArgs},
+    streams::Stores,
+};
+use anyhow::{Context, Result, bail};
+use clap::{Args, Subcommand};
+use natter_commands::{Grounds, Operators};
+use natter_domain::{AccountId, Timestamp};
+use natter_streams::{
+    Log, Node, clock,
+    feed::Feeds,
+    keyring::Keyring,
+    lease::{self, Directory},
+};
+use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
+use tokio_util::sync::CancellationToken;
+
+#[derive(Args, Clone, Debug)]
+pub struct AccountsArgs {
+    #[command(flatten)]
+    stores: Stores,
+    #[command(flatten)]
+    history: HistoryArgs,
+    /// The file with the installation's key [default: installation.key in the data directory]
+    #[arg(long, env = "NATTER_KEY_FILE")]
+    key_file: Option<PathBuf>,
+    #[command(subcommand)]
+    command: AccountsCommand,
+}
+
+#[derive(Subcommand, Clone, Debug)]
+enum AccountsCommand {
+    /// Nothing that this person sends is taken, until then
+    Mute {
+        #[command(flatten)]
+        whom: WhomArgs,
+        #[command(flatten)]
+        until: UntilArgs,
+    },
+    /// This person is signed out everywhere and cannot sign in, until then
+    Suspend {
+        #[command(flatten)]
+        whom: WhomArgs,
+        #[command(flatten)]
+        until: UntilArgs,
+    },
+    /// Neither muted nor suspended any more
+    Restore {
+        #[command(flatten)]
+        whom: WhomArgs,
+    },
+    /// Print all that is held on this person as one JSON object
+    Export {
+        /// The account's id
+        id: AccountId,
+    },
+}
+
+#[derive(Args, Clone, Debug)]
+struct WhomArgs {
+    /// The account's id
+    id: AccountId,
+    /// Why; kept sealed, like all that is personal
+    #[arg(long)]
+    reason: Option<String>,
+    /// Who asks: written down for who audits the log
+    #[arg(long, env = "USER", default_value = "unknown")]
+    by: String,
+}
+
+#[derive(Args, Clone, Debug)]
+struct UntilArgs {
+    /// A moment (`2030-12-31T00:00:00Z`), or how long: `30m`, `12h`, `7d` [default: until restored]
+    #[arg(long, value_parser = until)]
+    until: Option<Until>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Until {
+    Moment(Timestamp),
+    For(Duration),
+}
+
+impl UntilArgs {
+    fn moment(&self) -> Option<Timestamp> {
+        self.until.map(|until| match until {
+            Until::Moment(moment) => moment,
+            Until::For(long) => clock::now() + long,
+        })
+    }
+}
+
+fn until(text: &str) -> Result<Until> {
+    if let Some(moment) = Timestamp::parse(text) {
+        return Ok(Until::Moment(moment));
+    }
+    let seconds = match text.chars().last() {
+        Some('m') => 60,
+        Some('h') => 60 * 60,
+        Some('d') => 24 * 60 * 60,
+        _ => bail!("a moment like 2030-12-31T00:00:00Z, or how long: 30m, 12h, 7d"),
+    };
+    match text[..text.len() - 1].parse::<u32>() {
+        Ok(count @ 1..=1_000_000) => Ok(Until::For(Duration::from_secs(u64::from(count) * seconds))),
+        _ => bail!("a whole number of minutes (m), hours (h) or days (d), 1 to 1000000"),
+    }
+}
+
+impl WhomArgs {
+    fn grounds(&self) -> Grounds<'_> {
+        Grounds { reason: self.reason.as_deref(), by: &self.by }
+    }
+}
+
+pub async fn accounts(args: AccountsArgs) -> Result<ExitCode> {
+    let log = args.stores.open().await?;
+    let path = config::key_path(args.key_file.as_deref(), args.stores.data_dir());
+    let keyring = Arc::new(Keyring::new(&config::existing_key(&path)?));
+    log.check_key(&keyring).await?;
+    match &args.command {
+        AccountsCommand::Mute { whom, until } => {
+            let ask = async |operators: &Operators| operators.mute(whom.id, until.moment(), whom.grounds()).await;
+            told(reached(&args.stores, log, keyring, ask).await, whom.id, "is muted")
+        }
+        AccountsCommand::Suspend { whom, until } => {
+            let ask = async |operators: &Operators| operators.suspend(whom.id, until.moment(), whom.grounds()).await;
+            told(reached(&args.stores, log, keyring, ask).await, whom.id, "is suspended")
+        }
+        AccountsCommand::Restore { whom } => {
+            let ask = async |operators: &Operators| operators.restore(whom.id, whom.grounds()).await;
+            told(reached(&args.stores, log, keyring, ask).await, whom.id, "is neither muted nor suspended")
+        }
+        AccountsCommand::Export { id } => {
+            let settings = args.stores.read_side(&args.history)?;
+            export::export(&args.stores, &log, settings, keyring, *id).await
+        }
+    }
+}
+
+fn told(done: Result<()>, id: AccountId, what: &str) -> Result<ExitCode> {
+    done?;
+    println!("{id} {what}");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Asks the owner of the account's lane, as any node does.
+async fn reached(
+    stores: &Stores,
+    log: Log,
+    keyring: Arc<Keyring>,
+    ask: impl AsyncFnOnce(&Operators) -> Result<(), natter_commands::Error>,
+) -> Result<()> {
+    let stop = CancellationToken::new();
+    let _stopped = stop.clone().drop_guard();
+    let bus = stores.bus().await?;
+    let directory = Directory::start(&log, &bus, &stop).await?;
+    let feeds = Feeds::start(&log, &stop).await?;
+    let node = Node::new("operator");
+    let context = lease::Context { log, bus, node, settings: lease::Settings::default(), directory };
+    let (operators, _tasks) = Operators::reach(&context, feeds, keyring, &stop);
+    match ask(&operators).await {
+        Err(natter_commands::Error::Unavailable) => bail!("no answer in time: are nodes that decide commands running?"),
+        asked => asked.context("ask the account"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn until_when_is_a_moment_or_how_long() {
+        let seconds = |text: &str| match until(text) {
+            Ok(Until::For(long)) => long.as_secs(),
+            other => panic!("{text}: {other:?}"),
+        };
+        assert_eq!((seconds("30m"), seconds("12h"), seconds("7d")), (1_800, 43_200, 604_800));
+        let moment = Timestamp::parse("2030-12-31T00:00:00Z").unwrap();
+        assert_eq!(until("2030-12-31T00:00:00Z").unwrap(), Until::Moment(moment));
+        for bad in ["", "7", "d", "-1d", "0d", "1w", "1.5h", "2030-12-31", "7\u{e9}"] {
+            assert!(until(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! Guessed passwords cost time: on all nodes together, the same for names that nobody has, and never the account.
+
+use crate::standing::{Clock, clocked, login};
+use natter_testkit::{BOUND, Node, Options, PASSWORD, Proxy, Reply, Stack, eventually, within};
+use serde_json::json;
+use std::net::{Ipv4Addr, SocketAddr};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpSocket,
+};
+
+/// Wrong tries that cost nothing.
+const FREE: usize = 5;
+
+const LIMITS: (&str, &str) = ("NATTER_LIMITS", "standard");
+
+async fn wrong(node: &Node, name: &str) -> Reply {
+    login(&node.raw(), name, "a guess").await
+}
+
+/// Seconds to wait.
+fn wait(reply: &Reply) -> u64 {
+    reply.refused(429, "rate_limited");
+    reply.header("retry-after").and_then(|text| text.parse().ok()).expect("seconds")
+}
+
+/// The clock of both nodes, which has gone on by so many seconds.
+struct Ahead(Clock, i64);
+
+impl Ahead {
+    fn by(&mut self, seconds: u64) {
+        self.1 += i64::try_from(seconds).expect("seconds");
+        self.0.is_ahead(self.1);
+    }
+}
+
+/// Tries until it is not told to wait: that is not counted, and nodes look at their clock now and then.
+async fn at_last(node: &Node, name: &str, password: &str) -> Reply {
+    eventually("it may be tried", BOUND, async || {
+        let reply = login(&node.raw(), name, password).await;
+        if reply.status == 429 { Err(reply.text()) } else { Ok(reply) }
+    })
+    .await
+}
+
+async fn two_nodes(stack: &Stack) -> (Node, Node, Ahead) {
+    let (near, clock) = clocked(stack, &[LIMITS]).await;
+    let (far, _) = clocked(stack, &[LIMITS]).await;
+    (near, far, Ahead(clock, 0))
+}
+
+#[tokio::test]
+async fn wrong_tries_are_slowed_down_on_all_nodes_together_and_unknown_names_like_known_ones() {
+    let stack = Stack::new().await;
+    let (near, far, mut clock) = two_nodes(&stack).await;
+    near.register("alice").await;
+    for name in ["nobody.at.all", "alice"] {
+        for number in 0..=FREE {
+            let node = if number % 2 == 0 { &near } else { &far };
+            wrong(node, name).await.refused(401, "wrong_credentials");
+        }
+        let mut waits = Vec::new();
+        for number in 0..4 {
+            let (node, other) = if number % 2 == 0 { (&near, &far) } else { (&far, &near) };
+            let told = wrong(node, name).await;
+            let seconds = wait(&told);
+            assert!(wait(&wrong(other, name).await) <= seconds, "who waits is not counted");
+            waits.push(seconds);
+            clock.by(seconds);
+            at_last(other, name, "a guess").await.refused(401, "wrong_credentials");
+        }
+        assert_eq!(waits, [1, 2, 4, 8], "{name}");
+    }
+    // Who knows it waits too, and then is in.
+    let seconds = wait(&login(&near.raw(), "ALICE", PASSWORD).await);
+    assert!(seconds <= 16, "{seconds}");
+    clock.by(seconds);
+    at_last(&far, "alice", PASSWORD).await.ok(200);
+    for _ in 0..FREE {
+        wrong(&near, "alice").await.refused(401, "wrong_credentials");
+    }
+}
+
+/// A login from another address of this machine: its status, and the seconds to wait.
+async fn login_from(from: [u8; 4], node: &Node, name: &str, password: &str) -> (u16, Option<u64>) {
+    let port: u16 = node.base_url().rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port");
+    let socket = TcpSocket::new_v4().expect("make a socket");
+    socket.bind(SocketAddr::from((from, 0))).expect("bind to another address");
+    let mut stream = socket.connect(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).await.expect("connect");
+    let body = json!({"login": name, "password": password}).to_string();
+    let head = [
+        "POST /api/v1/auth/login HTTP/1.1",
+        "host: natter",
+        "content-type: application/json",
+        &format!("content-length: {}", body.len()),
+        "connection: close",
+        "",
+        "",
+    ];
+    stream.write_all(format!("{}{body}", head.join("\r\n")).as_bytes()).await.expect("ask");
+    let mut answer = String::new();
+    within("an answer", BOUND, stream.read_to_string(&mut answer)).await.expect("it answers");
+    let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
+    let retry = answer.lines().find_map(|line| line.strip_prefix("retry-after: ")?.trim().parse().ok());
+    (status, retry)
+}
+
+async fn at_last_from(from: [u8; 4], node: &Node, password: &str) -> u16 {
+    eventually("it may be tried", BOUND, async || match login_from(from, node, "alice", password).await {
+        (429, retry) => Err(format!("in {retry:?}")),
+        (status, _) => Ok(status),
+    })
+    .await
+}
+
+#[tokio::test]
+async fn what_strangers_try_costs_the_owner_half_a_minute_at_the_most_and_only_where_she_is_not_known() {
+    let stack = Stack::new().await;
+    let (near, far, mut clock) = two_nodes(&stack).await;
+    near.register("alice").await;
+    let (home, abroad) = ([127, 0, 0, 9], [127, 0, 0, 10]);
+    assert_eq!(login_from(home, &near, "alice", PASSWORD).await.0, 200);
+    let mut longest = 0;
+    for stranger in 20..36 {
+        for number in 0..4 {
+            let (node, from) = (if number % 2 == 0 { &near } else { &far }, [127, 0, 0, stranger]);
+            match login_from(from, node, "alice", "a guess").await {
+                (401, _) => {}
+                (429, Some(seconds)) => {
+                    longest = longest.max(seconds);
+                    clock.by(seconds);
+                    assert_eq!(at_last_from(from, node, "a guess").await, 401);
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+    assert_eq!(longest, 30, "each waited once when they came");
+    let (status, seconds) = login_from(abroad, &far, "alice", PASSWORD).await;
+    assert_eq!((status, seconds), (429, Some(30)));
+    // They go on meanwhile, which is not hers to wait for.
+    clock.by(29);
+    assert_eq!(at_last_from([127, 0, 0, 35], &near, "a guess").await, 401);
+    clock.by(1);
+    assert_eq!(at_last_from(abroad, &near, PASSWORD).await, 200);
+    assert_eq!(
+        login_from(home, &far, "alice", PASSWORD).await.0,
+        200,
+        "where she was before nothing is to be waited for"
+    );
+}
+
+#[tokio::test]
+async fn many_names_from_one_place_are_slowed_down_and_other_places_are_not() {
+    let stack = Stack::new().await;
+    let (near, far, _clock) = two_nodes(&stack).await;
+    near.register("alice").await;
+    let mut refused = None;
+    for number in 0..60 {
+        let node = if number % 2 == 0 { &near } else { &far };
+        let (status, retry) = login_from([127, 0, 0, 7], node, &format!("name.{number}"), "a guess").await;
+        if status == 429 {
+            refused = Some((number, retry));
+            break;
+        }
+    }
+    assert_eq!(refused, Some((51, Some(1))));
+    assert_eq!(login_from([127, 0, 0, 8], &near, "alice", PASSWORD).await.0, 200);
+}
+
+#[tokio::test]
+async fn the_password_of_who_is_signed_in_is_not_guessed_either() {
+    let stack = Stack::new().await;
+    let (node, _clock) = clocked(&stack, &[LIMITS]).await;
+    let alice = node.register("alice").await;
+    let phone = alice.on_another_device().await;
+    let change = |old: &str| json!({"old_password": old, "new_password": "a longer password"}).to_string();
+    let raw = alice.raw().await;
+    for _ in 0..=FREE {
+        raw.post("/api/v1/auth/password/change", change("a guess")).await.refused(401, "wrong_credentials");
+    }
+    wait(&raw.post("/api/v1/auth/password/change", change(PASSWORD)).await);
+    let close = raw.with("content-type", "application/json");
+    let body = json!({"password": PASSWORD}).to_string().into_bytes();
+    wait(&close.call("DELETE", "/api/v1/accounts/me", Some(body)).await);
+    let changed = phone.raw().await.post("/api/v1/auth/password/change", change(PASSWORD)).await;
+    assert_eq!(changed.status, 204, "another session of hers is not held up: {}", changed.text());
+}
+
+#[tokio::test]
+async fn without_limits_nobody_waits() {
+    let stack = Stack::new().await;
+    let node = stack.node().await;
+    node.register("alice").await;
+    for _ in 0..3 * FREE {
+        wrong(&node, "alice").await.refused(401, "wrong_credentials");
+    }
+    login(&node.raw(), "alice", PASSWORD).await.ok(200);
+}
+
+#[tokio::test]
+async fn people_sign_in_while_nothing_can_be_counted() {
+    let stack = Stack::new().await;
+    let proxy = Proxy::before(stack.nats_url()).await;
+    let more = vec![("NATTER_LIMITS", "standard".to_owned()), ("NATTER_NATS_URL", proxy.url.clone())];
+    let node = stack.node_with(Options { more, ..Options::default() }).await;
+    node.register("alice").await;
+    proxy.silent();
+    wrong(&node, "alice").await.refused(401, "wrong_credentials");
+    login(&node.raw(), "alice", PASSWORD).await.ok(200);
+}

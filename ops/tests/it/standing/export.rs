@@ -1,0 +1,94 @@
+//! What is held on a person, given to them.
+
+use super::{accounts, well};
+use natter_testkit::{Options, Person, Stack, client, client::wire};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use uuid::Uuid;
+
+async fn says(person: &Person, conversation: Uuid, text: &str) {
+    let message = wire::MessageNew { message_id: client::new_id(), body: wire::Body::Text { text: text.to_owned() } };
+    person.client().send(conversation, &message).await.expect("send");
+}
+
+fn texts(exported: &Value) -> Vec<&str> {
+    let messages = exported["messages"].as_array().expect("messages");
+    messages.iter().map(|message| message["body"]["text"].as_str().expect("a text")).collect()
+}
+
+fn ids<'a>(list: &'a Value, pointer: &str) -> BTreeSet<&'a str> {
+    let items = list.as_array().expect("a list").iter();
+    items.map(|item| item.pointer(pointer).and_then(Value::as_str).expect("an id")).collect()
+}
+
+#[tokio::test]
+async fn a_person_is_given_all_that_is_held_on_them_and_nothing_of_others() {
+    let stack = Stack::new().await;
+    let node = stack.node().await;
+    let (alice, bob, carol) = (node.register("alice").await, node.register("bob").await, node.register("carol").await);
+    let talk = alice.befriends(&bob).await;
+    bob.befriends(&carol).await;
+    let group = bob.client().start_group("us", &[alice.id(), carol.id()]).await.expect("a group").conversation.id;
+    let apart = bob.client().start_group("without her", &[carol.id()]).await.expect("a group").conversation.id;
+    // More than a page of each other's words, hers among them.
+    for number in 0..230 {
+        says(&bob, talk, &format!("his {number}")).await;
+    }
+    says(&alice, talk, "hers, late").await;
+    says(&alice, group, "hers, in the group").await;
+    says(&carol, group, "not hers").await;
+    says(&bob, apart, "none of hers").await;
+    let left = alice.client().leave(group).await.expect("leave");
+    assert!(left.position.is_some());
+    carol.client().request_friend(alice.id(), Some("shall we?")).await.expect("ask");
+    let told = wire::AccountChange { signature: Some(Some("gone fishing".into())), ..Default::default() };
+    alice.client().change_account(&told).await.expect("change");
+    let phone = alice.on_another_device().await;
+    phone.client().logout().await.expect("log out");
+    let id = alice.id().to_string();
+    well(&node, &["mute", &id, "--until", "2999-01-01T00:00:00Z", "--reason", "loud", "--by", "root"]).await;
+
+    let output = node.run(&["accounts", "export", &id]).await;
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let exported: Value = serde_json::from_slice(&output.stdout).expect("one JSON object");
+    let names: BTreeSet<&str> = exported.as_object().expect("an object").keys().map(String::as_str).collect();
+    let all = ["account", "conversations", "friends", "messages", "requests", "sessions", "settings", "standing"];
+    assert_eq!(names, BTreeSet::from(all));
+    assert_eq!(
+        (&exported["account"]["username"], &exported["account"]["signature"]),
+        (&json!("alice"), &json!("gone fishing"))
+    );
+    assert_eq!(exported["settings"], alice.raw().await.get("/api/v1/settings").await.ok(200));
+    let muted = &exported["standing"]["muted"];
+    assert_eq!((&muted["reason"], &muted["until"]), (&json!("loud"), &json!("2999-01-01T00:00:00.000Z")));
+    assert_eq!((&exported["standing"]["suspended"], &exported["standing"]["closes_at"]), (&json!(null), &json!(null)));
+    let reasons: Vec<&Value> =
+        exported["sessions"].as_array().expect("sessions").iter().map(|it| &it["ended_reason"]).collect();
+    assert_eq!(reasons, [&json!(null), &json!("logged_out")], "those that have ended too");
+    assert_eq!(exported["sessions"][0]["address"], "127.0.0.1");
+    assert_eq!(ids(&exported["friends"], "/account/id"), BTreeSet::from([bob.id().to_string().as_str()]));
+    let messages: Vec<&Value> =
+        exported["requests"].as_array().expect("requests").iter().map(|it| &it["message"]).collect();
+    assert_eq!(messages.len(), 2, "{messages:?}");
+    assert!(messages.contains(&&json!("shall we?")));
+    let (talk, group) = (talk.to_string(), group.to_string());
+    assert_eq!(ids(&exported["conversations"], "/id"), BTreeSet::from([talk.as_str(), group.as_str()]));
+    assert_eq!(
+        texts(&exported).into_iter().collect::<BTreeSet<_>>(),
+        BTreeSet::from(["hers, late", "hers, in the group"])
+    );
+    assert!(!String::from_utf8_lossy(&output.stdout).contains("none of hers"));
+}
+
+#[tokio::test]
+async fn nothing_is_given_out_while_the_read_side_cannot_say_all() {
+    let stack = Stack::new().await;
+    let mut node = stack.node().await;
+    let id = node.register("alice").await.id().to_string();
+    node.kill().await;
+    let more = vec![("NATTER_ROLES", "commands".to_owned())];
+    node.restart_with(Options { more, ..Options::default() }).await;
+    well(&node, &["mute", &id, "--by", "root"]).await;
+    let (done, said) = accounts(&node, &["export", &id]).await;
+    assert!(!done && said.contains("lags behind"), "{said}");
+}
