@@ -26,6 +26,9 @@ pub enum Error {
         /// Until it may be asked again.
         wait: std::time::Duration,
     },
+    /// A code of the second factor is to come, with this challenge.
+    #[error("a code of the second factor is needed")]
+    SecondFactorRequired { challenge: String },
     /// Nobody could answer in time; whether it was done is not known. To be sent again under the same key.
     #[error("no answer in time")]
     Unavailable,

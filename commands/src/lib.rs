@@ -24,14 +24,17 @@ mod lockout;
 mod lookup;
 mod message;
 mod metrics;
+mod passing;
 mod password;
 mod process;
 mod projection;
+mod qr;
 mod queue;
 mod reaction;
 mod remote;
 mod road;
 mod runs;
+mod second;
 mod session;
 pub mod snapshot;
 pub mod stock;
@@ -49,7 +52,9 @@ pub use inbox::{Advanced, Inboxes};
 pub use message::{Messages, Named};
 pub use password::Cost;
 pub use projection::Projections;
+pub use qr::{Poll, Qrs, Scanned, Shown};
 pub use reaction::{Reaction, Reactions};
+pub use second::{Known, Offered, RecoveryCodes, Seconds};
 pub use session::{Closing, Device, Ended, Origin, Registration, Sessions, SignedIn};
 
 use code::Desk;
@@ -66,6 +71,7 @@ use natter_streams::{
     keyring::Keyring,
     lease::{self, Share},
 };
+use passing::Passing;
 use password::Passwords;
 use road::Roads;
 use std::{sync::Arc, time::Duration};
@@ -111,6 +117,7 @@ pub struct Commands {
     lockout: Lockout,
     session_policy: Policy,
     closing_grace: Duration,
+    passing: Passing,
 }
 
 impl Commands {
@@ -130,6 +137,7 @@ impl Commands {
         let outbox = Outbox::new(log.pool().clone(), keyring.clone());
         let desk = Desk::new(Bucket::codes(&bus), keyring.clone(), outbox, settings.rates);
         let lockout = Lockout::new(Bucket::limits(&bus), keyring.clone(), settings.rates);
+        let passing = Passing::new(Bucket::codes(&bus), keyring.clone());
         let roads = open_roads(&context, &tasks, stop);
         tasks.spawn(roads.clone().report(stop.clone()));
         let dispatch = Dispatch::new(roads.clone(), feeds.clone());
@@ -142,7 +150,7 @@ impl Commands {
         tasks.close();
         let (passwords, session_policy) = (Passwords::new(settings.password_cost), settings.session_policy);
         let closing_grace = settings.closing_grace;
-        (Self { dispatch, births, keyring, passwords, desk, lockout, session_policy, closing_grace }, tasks)
+        (Self { dispatch, births, keyring, passwords, desk, lockout, session_policy, closing_grace, passing }, tasks)
     }
 
     pub fn session(&self) -> Sessions<'_> {
@@ -159,6 +167,14 @@ impl Commands {
 
     pub fn account(&self) -> Accounts<'_> {
         Accounts(self)
+    }
+
+    pub fn second(&self) -> Seconds<'_> {
+        Seconds(self)
+    }
+
+    pub fn qr(&self) -> Qrs<'_> {
+        Qrs(self)
     }
 
     pub fn friendship(&self) -> Friendships<'_> {

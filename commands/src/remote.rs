@@ -130,7 +130,7 @@ impl From<Error> for Reply {
             Error::Refused { code, detail, until } => Self::Refused { code: code.as_str().to_owned(), detail, until },
             Error::Unavailable => Self::Unavailable,
             // Found before a lane is asked, never by one.
-            Error::UnknownAccount { .. } | Error::TooOften { .. } => Self::Failed,
+            Error::UnknownAccount { .. } | Error::TooOften { .. } | Error::SecondFactorRequired { .. } => Self::Failed,
             Error::Failed { .. } => Self::Failed,
         }
     }

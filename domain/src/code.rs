@@ -32,6 +32,7 @@ codes! {
     NotYourMessage = "not_your_message",
     Muted = "muted",
     AccountSuspended = "account_suspended",
+    SecondFactorRequired = "second_factor_required",
     NotFound = "not_found",
     Gone = "gone",
     MethodNotAllowed = "method_not_allowed",

@@ -76,6 +76,18 @@ pub const CODES_MAX: usize = 10;
 pub const CODES_WITHIN: Duration = DAY;
 /// A change of an e-mail address or phone number that is not complete by then is abandoned, as a registration is.
 pub const CONTACT_CHANGE_EXPIRY: Duration = REGISTRATION_EXPIRY;
+/// How long who has shown a password may take to show a code of the second factor.
+pub const CHALLENGE_LIFETIME: Duration = MINUTE.saturating_mul(5);
+/// Codes that may be tried on one challenge.
+pub const CHALLENGE_TRIES: u8 = 5;
+/// Codes of an account's second factor that may be wrong in [`GUESSES_WITHIN`], whoever tries: three of a million are
+/// right at any time.
+pub const GUESSES_MAX: usize = 10;
+pub const GUESSES_WITHIN: Duration = HOUR;
+/// Recovery codes that are made at once.
+pub const RECOVERY_CODES: usize = 10;
+/// How long a new device may wait for its QR code to be approved.
+pub const QR_LIFETIME: Duration = MINUTE.saturating_mul(2);
 /// How long after sending its sender may edit a message.
 pub const EDIT_WINDOW: Duration = MINUTE.saturating_mul(15);
 /// How long after sending its sender may recall a message.

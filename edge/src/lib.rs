@@ -16,6 +16,8 @@ mod inbox;
 mod message;
 pub mod metrics;
 mod pace;
+mod qr;
+mod second;
 mod server;
 mod session;
 mod socket;

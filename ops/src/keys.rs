@@ -45,7 +45,7 @@ pub async fn keys(args: KeysArgs) -> Result<ExitCode> {
     let pool = log.pool();
     match args.command {
         Create { name, by } => {
-            let keyring = Keyring::new(&args.stores.installation_key(args.key_file)?);
+            let keyring = Keyring::new(&args.stores.installation_key(args.key_file.as_deref())?);
             log.check_key(&keyring).await?;
             let key = id::new();
             let sql = "INSERT INTO server_keys (id, name, made_by) VALUES ($1, $2, $3)";

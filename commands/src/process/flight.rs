@@ -107,7 +107,13 @@ fn is_answer(result: &Result<(), Error>) -> bool {
     match result {
         Ok(()) => true,
         Err(Error::Refused { code, .. }) => !matches!(code, Code::Unavailable | Code::RateLimited),
-        Err(Error::Unavailable | Error::Failed { .. } | Error::UnknownAccount { .. } | Error::TooOften { .. }) => false,
+        Err(
+            Error::Unavailable
+            | Error::Failed { .. }
+            | Error::UnknownAccount { .. }
+            | Error::TooOften { .. }
+            | Error::SecondFactorRequired { .. },
+        ) => false,
     }
 }
 

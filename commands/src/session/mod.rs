@@ -7,6 +7,7 @@ mod closing;
 mod ends;
 mod open;
 pub(crate) mod process;
+mod second;
 mod token;
 
 use crate::{Caller, Commands, account, code::Target, error::Error, lockout::Guess};
@@ -16,16 +17,17 @@ use natter_domain::{
 };
 use natter_outbox::{Locale, Purpose};
 use natter_streams::{Positions, clock};
-use open::Opening;
+use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use token::RefreshToken;
 
 pub use closing::Closing;
 pub use ends::Ended;
 pub(crate) use ends::revoke;
+pub(crate) use open::Opening;
 
 /// What a device says of itself.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Device {
     pub name: Option<String>,
     pub platform: Option<String>,

@@ -55,6 +55,7 @@ fn of_session(event: &Record, orders: &mut Orders) -> Result<(), natter_streams:
                 platform: device.and_then(|device| device.platform),
                 checked: None,
                 policy: account::Policy::Many,
+                proof: None,
             };
             orders.give::<Account>(account::address(account_id), command);
         }

@@ -3,11 +3,11 @@
 use crate::support::{Node, body, code, draft, keyed, keyless, message_id, wrote_and_died};
 use natter_commands::{Caller, Error, Keyed};
 use natter_domain::{
-    AccountId, Code, ConversationId, FriendshipId, GroupName, KeyId, RequestId, Sealed, SessionId,
+    AccountId, Code, ConversationId, FriendshipId, GroupName, KeyId, RequestId, Sealed, SessionId, account,
     conversation::{self, Event, Kind, system_message_id},
     friendship, limit,
 };
-use natter_streams::{Record, id};
+use natter_streams::{Draft, Record, clock, id};
 use natter_testkit::Stack;
 use std::sync::Arc;
 
@@ -173,7 +173,9 @@ async fn the_501st_is_refused_until_somebody_has_left() {
     let (request_id, conversation_id) = (RequestId(id::new()), ConversationId(id::new()));
     let accepted = friendship::Event::Accepted { request_id, from: owner, to: newcomer, conversation_id };
     let friends = friendship::address(FriendshipId::of(owner, newcomer));
-    wrote_and_died(&stack, vec![draft(conversation::address(group), 1, &begun), draft(friends, 1, &accepted)]).await;
+    let mut drafts = vec![draft(conversation::address(group), 1, &begun), draft(friends, 1, &accepted)];
+    drafts.extend(registered(newcomer));
+    wrote_and_died(&stack, drafts).await;
     let node = Node::start(&stack).await;
     let by = |account| keyless(Caller { account, session: SessionId(id::new()) });
     let conversations = node.commands.conversation();
@@ -182,4 +184,21 @@ async fn the_501st_is_refused_until_somebody_has_left() {
     conversations.remove_member(by(everybody[1]), group, everybody[1]).await.unwrap();
     let joined = conversations.add_members(by(owner), group, &[newcomer]).await.unwrap();
     assert_eq!(joined.account_ids, [newcomer]);
+}
+
+/// Somebody there is.
+fn registered(account: AccountId) -> Vec<Draft> {
+    let sealed = Sealed { key: KeyId::Installation, bytes: vec![1] };
+    let started = account::Event::RegistrationStarted {
+        username: sealed.clone(),
+        nickname: sealed,
+        password_hash: String::new(),
+        handles: vec![],
+        expires_at: clock::now(),
+        prefixes: vec![],
+        email: None,
+        phone: None,
+    };
+    let place = account::address(account);
+    vec![draft(place, 1, &started), draft(place, 2, &account::Event::Registered {})]
 }

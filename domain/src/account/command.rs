@@ -1,6 +1,6 @@
 //! What may be asked of an account. Its serde shape is for nodes of one version that ask each other; nothing stores it.
 
-use super::{Contact, Hold, Policy, ProfileChange, SettingsChange, Way};
+use super::{Contact, Hold, Policy, ProfileChange, Proof, SettingsChange, Way};
 use crate::{HandleId, Sealed, SessionId, Timestamp, session::Reason};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -33,6 +33,8 @@ pub enum Command {
         /// The [`super::Standing::credentials`] that the owner was proven by, where they were.
         checked: Option<u32>,
         policy: Policy,
+        /// What was shown beside the password.
+        proof: Option<Proof>,
     },
     /// A session has ended by itself.
     ForgetSession {
@@ -86,5 +88,28 @@ pub enum Command {
     /// The grace that ends then is over.
     Close {
         closes_at: Timestamp,
+    },
+    /// The person was shown this secret.
+    OfferSecondFactor {
+        /// As in `AdmitSession`.
+        checked: u32,
+        secret: Sealed,
+    },
+    /// They have shown the code of this step of it.
+    TurnOnSecondFactor {
+        secret: Sealed,
+        step: u64,
+        /// Keyed hashes.
+        recovery: Vec<String>,
+    },
+    TurnOffSecondFactor {
+        checked: u32,
+        proof: Proof,
+    },
+    /// In the place of those that are left.
+    MakeRecoveryCodes {
+        checked: u32,
+        proof: Proof,
+        recovery: Vec<String>,
     },
 }

@@ -1,6 +1,6 @@
 //! What an account answers.
 
-use super::{Command, Contacts, Event, Person, State, contacts, profile, settings, standing, status};
+use super::{Command, Contacts, Event, Person, State, contacts, profile, second, settings, standing, status};
 use crate::{Code, Context, Sealed, Timestamp, limit};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
@@ -25,6 +25,16 @@ pub enum Refusal {
     Nameless,
     #[error("until when lies in the past")]
     Past,
+    #[error("a code of the second factor is needed")]
+    SecondFactorRequired,
+    #[error("the code is wrong, used or too old")]
+    CodeWrong,
+    #[error("a second factor is on: turn it off first")]
+    SecondFactorOn,
+    #[error("there is no second factor that this could be about")]
+    NothingOffered,
+    #[error("the session that vouches has ended")]
+    VouchesNot,
 }
 
 impl crate::Refusal for Refusal {
@@ -34,9 +44,17 @@ impl crate::Refusal for Refusal {
             // To be asked again later.
             Self::NotDue => Code::Unavailable,
             Self::Outdated => Code::WrongCredentials,
-            Self::StartedOtherwise | Self::Abandoned | Self::AlreadyRegistered | Self::OtherChange => Code::Conflict,
             Self::Suspended { .. } => Code::AccountSuspended,
             Self::Nameless | Self::Past => Code::InvalidInput,
+            Self::SecondFactorRequired => Code::SecondFactorRequired,
+            Self::CodeWrong => Code::CodeWrong,
+            Self::VouchesNot => Code::Forbidden,
+            Self::StartedOtherwise
+            | Self::Abandoned
+            | Self::AlreadyRegistered
+            | Self::OtherChange
+            | Self::SecondFactorOn
+            | Self::NothingOffered => Code::Conflict,
         }
     }
 
@@ -53,8 +71,9 @@ pub fn decide(state: &State, context: &Context, command: &Command) -> Result<Vec
         Command::ExpireRegistration => expire(state, context),
         Command::ChangeProfile(change) => profile::change(state, change),
         Command::ChangeSettings(change) => settings::change(state, change),
-        Command::AdmitSession { session_id, platform, checked, policy } => {
-            standing::admit(registered(state)?, context, *session_id, platform.as_deref(), *checked, *policy)
+        Command::AdmitSession { session_id, platform, checked, policy, proof } => {
+            let (person, platform) = (registered(state)?, platform.as_deref());
+            standing::admit(person, context, *session_id, platform, *checked, *policy, proof.as_ref())
         }
         Command::ForgetSession { session_id } => Ok(standing::forget(registered(state)?, *session_id)),
         Command::EndSessions { kept, reason } => Ok(standing::end(registered(state)?, *kept, *reason)),
@@ -75,6 +94,14 @@ pub fn decide(state: &State, context: &Context, command: &Command) -> Result<Vec
             status::request_closing(registered(state)?, context, *checked, *grace)
         }
         Command::Close { closes_at } => status::close(state, context, *closes_at),
+        Command::OfferSecondFactor { checked, secret } => second::offer(registered(state)?, *checked, secret),
+        Command::TurnOnSecondFactor { secret, step, recovery } => {
+            second::turn_on(registered(state)?, secret, *step, recovery)
+        }
+        Command::TurnOffSecondFactor { checked, proof } => second::turn_off(registered(state)?, *checked, proof),
+        Command::MakeRecoveryCodes { checked, proof, recovery } => {
+            second::replace_recovery(registered(state)?, *checked, proof, recovery)
+        }
     }
 }
 

@@ -122,6 +122,30 @@ pub enum Event {
         /// To be given back.
         handles: Vec<HandleId>,
     },
+    /// Its owner was shown a secret; nothing counts yet.
+    SecondFactorOffered {
+        secret: Sealed,
+    },
+    SecondFactorTurnedOn {
+        secret: Sealed,
+        /// Whose code was shown.
+        step: u64,
+        /// Keyed hashes of the recovery codes.
+        recovery: Vec<String>,
+    },
+    /// The code of this step has let somebody through: it and all before it are no good any more.
+    SecondFactorUsed {
+        step: u64,
+    },
+    RecoveryCodeUsed {
+        hash: String,
+        left: u32,
+    },
+    SecondFactorTurnedOff {},
+    /// In the place of those that were left.
+    RecoveryCodesMade {
+        recovery: Vec<String>,
+    },
 }
 
 impl crate::Event for Event {
@@ -147,6 +171,12 @@ impl crate::Event for Event {
             Self::ClosingCancelled {} => "closing_cancelled",
             Self::Closed {} => "closed",
             Self::HandlesReleased { .. } => "handles_released",
+            Self::SecondFactorOffered { .. } => "second_factor_offered",
+            Self::SecondFactorTurnedOn { .. } => "second_factor_turned_on",
+            Self::SecondFactorUsed { .. } => "second_factor_used",
+            Self::RecoveryCodeUsed { .. } => "recovery_code_used",
+            Self::SecondFactorTurnedOff {} => "second_factor_turned_off",
+            Self::RecoveryCodesMade { .. } => "recovery_codes_made",
         }
     }
 

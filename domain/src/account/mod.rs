@@ -10,7 +10,7 @@
 //! - ACC-5: a registration expires when its time is over, not before, and only while it is not complete.
 //!
 //! What a registered person tells of themselves is in `profile.rs` (ACC-6, ACC-7), what they allow in `settings.rs` (ACC-8),
-//! what stands in their way in `status.rs` (ACC-13 to ACC-17).
+//! what stands in their way in `status.rs` (ACC-13 to ACC-17), their second factor in `second.rs` (ACC-18 to ACC-21).
 //!
 //! - ACC-9: a session is let in once, before it opens; where one more is one too many, the event names those that go.
 //! - ACC-10: who was proven to be the owner was so by the password and the codes that count now, or is refused.
@@ -27,6 +27,7 @@ mod decide;
 mod event;
 mod person;
 mod profile;
+mod second;
 mod settings;
 mod standing;
 mod state;
@@ -38,6 +39,7 @@ pub use decide::{Refusal, decide};
 pub use event::Event;
 pub use person::Person;
 pub use profile::{Change, Profile, ProfileChange};
+pub use second::{Factor, Proof, Second};
 pub use settings::{AddBy, Audience, FindBy, Locale, RequestsFrom, Settings, SettingsChange, ShowOnline, Visible};
 pub use standing::{Admitted, Policy, Standing};
 pub use state::State;
@@ -53,7 +55,7 @@ pub fn address(id: AccountId) -> Address {
 
 impl Decider for Account {
     const NOUN: Noun = Noun::Account;
-    const STATE_VERSION: u32 = 5;
+    const STATE_VERSION: u32 = 6;
     type Host = Self;
     type State = State;
     type Command = Command;

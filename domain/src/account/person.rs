@@ -1,6 +1,6 @@
 //! What we remember of somebody who is registered.
 
-use super::{Contacts, Event, Held, Profile, Settings, Standing, Status};
+use super::{Contacts, Event, Held, Profile, Second, Settings, Standing, Status};
 use crate::Sealed;
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +14,7 @@ pub struct Person {
     pub settings: Settings,
     pub standing: Standing,
     pub status: Status,
+    pub second: Second,
 }
 
 impl Person {
@@ -28,6 +29,7 @@ impl Person {
             settings: Settings::default(),
             standing: Standing::default(),
             status: Status::default(),
+            second: Second::default(),
         }
     }
 
@@ -47,6 +49,7 @@ impl Person {
                 self.password_hash.clone_from(password_hash);
                 self.standing.credentials = self.standing.credentials.saturating_add(1);
                 self.standing.end(ended);
+                self.second.password_changed();
             }
             Event::PasswordRehashed { password_hash } => self.password_hash.clone_from(password_hash),
             Event::ContactChangeStarted { way, contact, expires_at } => self.contacts.begin(*way, contact, *expires_at),
@@ -68,6 +71,12 @@ impl Person {
                 self.standing.end(ended);
             }
             Event::ClosingCancelled {} => self.status.closes_at = None,
+            Event::SecondFactorOffered { secret } => self.second.offer(secret),
+            Event::SecondFactorTurnedOn { secret, step, recovery } => self.second.turn_on(secret, *step, recovery),
+            Event::SecondFactorUsed { step } => self.second.use_step(*step),
+            Event::RecoveryCodeUsed { hash, .. } => self.second.use_recovery(hash),
+            Event::SecondFactorTurnedOff {} => self.second.turn_off(),
+            Event::RecoveryCodesMade { recovery } => self.second.replace_recovery(recovery),
             Event::RegistrationStarted { .. }
             | Event::Registered {}
             | Event::RegistrationAbandoned { .. }

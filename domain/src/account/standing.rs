@@ -3,7 +3,7 @@
 //!
 //! What ends sessions names them in its event; that is the order to revoke them.
 
-use super::{Event, Person, Refusal};
+use super::{Event, Person, Proof, Refusal, second};
 use crate::{Context, SessionId, limit, session::Reason};
 use serde::{Deserialize, Serialize};
 
@@ -39,7 +39,7 @@ impl Standing {
         self.sessions.iter().map(|admitted| admitted.session_id)
     }
 
-    fn has(&self, session: SessionId) -> bool {
+    pub(super) fn has(&self, session: SessionId) -> bool {
         self.ids().any(|id| id == session)
     }
 
@@ -73,7 +73,7 @@ impl Standing {
     }
 }
 
-/// ACC-9, ACC-10; ACC-14, ACC-16.
+/// ACC-9, ACC-10, ACC-14, ACC-16, ACC-19.
 pub(super) fn admit(
     person: &Person,
     context: &Context,
@@ -81,6 +81,7 @@ pub(super) fn admit(
     platform: Option<&str>,
     checked: Option<u32>,
     policy: Policy,
+    proof: Option<&Proof>,
 ) -> Result<Vec<Event>, Refusal> {
     let standing = &person.standing;
     if standing.has(session_id) {
@@ -89,10 +90,11 @@ pub(super) fn admit(
     if checked.is_some_and(|checked| checked != standing.credentials) {
         return Err(Refusal::Outdated);
     }
-    let cancelled = person.status.lets_in(context.now)?;
+    let mut events: Vec<Event> = second::pass(person, proof)?;
+    events.extend(person.status.lets_in(context.now)?);
     let ended = standing.replaced(policy, platform);
-    let admitted = Event::SessionAdmitted { session_id, platform: platform.map(str::to_owned), ended };
-    Ok(cancelled.into_iter().chain([admitted]).collect())
+    events.push(Event::SessionAdmitted { session_id, platform: platform.map(str::to_owned), ended });
+    Ok(events)
 }
 
 pub(super) fn forget(person: &Person, session_id: SessionId) -> Vec<Event> {

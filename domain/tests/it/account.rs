@@ -3,7 +3,7 @@
 use crate::{
     laws::{Answer, Lawful, any_moments, ids, laws, seals, words},
     scenario::{self, days, just_before, min, sealed},
-    standing, status,
+    second, standing, status,
 };
 use natter_domain::{
     AccountId, Code, Decider, HandleId, Refusal as _,
@@ -269,6 +269,7 @@ impl Lawful for Account {
             2 => profile::settings_changes().prop_map(Command::ChangeSettings),
             4 => standing::asks(),
             3 => status::asks(),
+            4 => second::asks(),
         ];
         command.prop_map(|command| (None, command)).boxed()
     }
@@ -292,8 +293,8 @@ impl Lawful for Account {
         let changed = (ways(), contacts(), proptest::option::of(ids()))
             .prop_map(|(way, contact, released)| Event::ContactChanged { way, contact, released });
         let given_up = ids().prop_map(|handle| Event::ContactChangeAbandoned { handle });
-        let own = prop_oneof![profile::events(), standing::events(), status::events()];
-        prop_oneof![1 => started, 1 => Just(Event::Registered {}), 1 => abandoned, 1 => begun, 1 => changed, 1 => given_up, 3 => own]
+        let own = prop_oneof![profile::events(), standing::events(), status::events(), second::events()];
+        prop_oneof![1 => started, 1 => Just(Event::Registered {}), 1 => abandoned, 1 => begun, 1 => changed, 1 => given_up, 4 => own]
             .boxed()
     }
 

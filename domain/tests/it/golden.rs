@@ -78,6 +78,12 @@ fn account_events_keep_their_shape() {
             ClosingCancelled {},
             Closed {},
             HandlesReleased { handles: vec![HANDLE] },
+            SecondFactorOffered { secret: sealed(b"secret") },
+            SecondFactorTurnedOn { secret: sealed(b"secret"), step: 58_000_000, recovery: vec!["hash".into()] },
+            SecondFactorUsed { step: 58_000_001 },
+            RecoveryCodeUsed { hash: "hash".into(), left: 9 },
+            SecondFactorTurnedOff {},
+            RecoveryCodesMade { recovery: vec!["hash".into()] },
         ),
         &[
             (

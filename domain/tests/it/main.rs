@@ -12,6 +12,7 @@ mod laws;
 mod message;
 mod projection;
 mod scenario;
+mod second;
 mod session;
 mod standing;
 mod state;

@@ -3,6 +3,7 @@
 use crate::{
     laws::{ids, words},
     scenario::{self, min, sealed},
+    second,
 };
 use natter_domain::{
     HandleId, SessionId,
@@ -33,7 +34,7 @@ pub fn given(more: impl IntoIterator<Item = Event>) -> scenario::Given<Account> 
 }
 
 fn admit(session_id: SessionId, platform: Option<&str>, policy: Policy) -> Command {
-    Command::AdmitSession { session_id, platform: platform.map(str::to_owned), checked: None, policy }
+    Command::AdmitSession { session_id, platform: platform.map(str::to_owned), checked: None, policy, proof: None }
 }
 
 pub fn admitted(session_id: SessionId, platform: Option<&str>, ended: &[SessionId]) -> Event {
@@ -129,7 +130,10 @@ fn who_had_a_code_of_an_older_address_has_proven_nothing() {
 fn who_compared_with_an_older_password_is_refused() {
     given([changed("new", &[])]).when(change(0, "third", None)).refused(Refusal::Outdated);
     given([changed("new", &[])]).when(change(1, "third", None)).then([changed("third", &[])]);
-    let login = |checked| Command::AdmitSession { session_id: FIRST, platform: None, checked, policy: Policy::Many };
+    let login = |checked| {
+        let policy = Policy::Many;
+        Command::AdmitSession { session_id: FIRST, platform: None, checked, policy, proof: None }
+    };
     given([changed("new", &[])]).when(login(Some(0))).refused(Refusal::Outdated);
     given([changed("new", &[])]).when(login(Some(1))).then([admitted(FIRST, None, &[])]);
     let rehash = |checked| Command::RehashPassword { checked, password_hash: "old, dearer".into() };
@@ -155,8 +159,14 @@ fn reasons() -> impl Strategy<Value = Reason> {
 
 /// For the laws.
 pub fn asks() -> impl Strategy<Value = Command> {
-    let admit = (ids(), option::of(words()), option::of(0..3_u32), policies()).prop_map(
-        |(session_id, platform, checked, policy)| Command::AdmitSession { session_id, platform, checked, policy },
+    let admit = (ids(), option::of(words()), option::of(0..3_u32), policies(), option::of(second::proofs())).prop_map(
+        |(session_id, platform, checked, policy, proof)| Command::AdmitSession {
+            session_id,
+            platform,
+            checked,
+            policy,
+            proof,
+        },
     );
     let change = (0..3_u32, words(), option::of(ids()))
         .prop_map(|(checked, password_hash, kept)| Command::ChangePassword { checked, password_hash, kept });

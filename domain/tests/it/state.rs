@@ -55,6 +55,7 @@ fn an_account_keeps_its_shape() {
         vec![started.clone(), account::Event::RegistrationAbandoned { handles: vec![] }],
         [vec![started.clone(), account::Event::Registered {}], signed_in()].concat(),
         [vec![started.clone(), account::Event::Registered {}], in_its_way()].concat(),
+        [vec![started.clone(), account::Event::Registered {}], with_a_second_factor()].concat(),
         vec![started, account::Event::Registered {}, account::Event::Closed {}],
     ]);
     reach_every_variant!(account: Unknown, Registering, Registered, Closed, Abandoned; states);
@@ -80,6 +81,16 @@ fn signed_in() -> Vec<account::Event> {
         admitted(SESSION, vec![]),
         admitted(OTHER_SESSION, vec![SESSION]),
         account::Event::PasswordChanged { password_hash: "$argon2id$other".into(), ended: vec![] },
+    ]
+}
+
+fn with_a_second_factor() -> Vec<account::Event> {
+    let recovery = ["one", "two"].map(str::to_owned).to_vec();
+    vec![
+        account::Event::SecondFactorTurnedOn { secret: sealed(b"secret"), step: 58_000_000, recovery },
+        account::Event::SecondFactorUsed { step: 58_000_001 },
+        account::Event::RecoveryCodeUsed { hash: "one".into(), left: 1 },
+        account::Event::SecondFactorOffered { secret: sealed(b"another") },
     ]
 }
 

@@ -46,7 +46,7 @@ fn restored() -> Event {
 }
 
 fn admit(session_id: SessionId) -> Command {
-    Command::AdmitSession { session_id, platform: None, checked: Some(0), policy: Policy::Many }
+    Command::AdmitSession { session_id, platform: None, checked: Some(0), policy: Policy::Many, proof: None }
 }
 
 fn let_in(session_id: SessionId) -> Event {
@@ -67,7 +67,13 @@ fn a_suspension_ends_every_session_and_lets_none_in_until_its_time_is_over() {
 
 #[test]
 fn a_wrong_password_is_told_before_a_suspension() {
-    let login = Command::AdmitSession { session_id: FIRST, platform: None, checked: Some(1), policy: Policy::Many };
+    let login = Command::AdmitSession {
+        session_id: FIRST,
+        platform: None,
+        checked: Some(1),
+        policy: Policy::Many,
+        proof: None,
+    };
     given([suspended(None, &[])]).when(login).refused(Refusal::Outdated);
 }
 

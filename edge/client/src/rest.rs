@@ -78,6 +78,12 @@ impl Client {
         Ok(self.signed(signed_in))
     }
 
+    /// The second part, where the first was answered with `second_factor_required` and a challenge.
+    pub async fn login_second(&self, login: &wire::SecondLogin) -> Result<Signed, Error> {
+        let signed_in = self.post("/api/v1/auth/login/second", login).await?;
+        Ok(self.signed(signed_in))
+    }
+
     /// Exchanges a refresh token. Used twice, it ends the session.
     pub async fn refresh(&self, refresh_token: &str) -> Result<wire::Tokens, Error> {
         let request = wire::Refresh { refresh_token: refresh_token.to_owned() };

@@ -33,6 +33,15 @@ macro_rules! answer {
     };
 }
 
+// Below the macros that they are written with.
+mod qr;
+mod second;
+
+pub use qr::{QrBy, QrNew, QrPoll, QrScanned, QrShown, QrState};
+pub use second::{
+    RecoveryCodes, SecondFactor, SecondFactorCode, SecondFactorNew, SecondFactorOffered, SecondFactorProof, SecondLogin,
+};
+
 /// Reads an object and nothing else; serde by itself takes an array for a struct too, its fields by their order.
 pub struct Object<T>(pub T);
 
@@ -484,6 +493,8 @@ answer! {
         #[serde(default, skip_serializing_if = "Vec::is_empty")] errors: Vec<FieldError>,
         /// Of `muted` and `account_suspended`, where that is known.
         #[serde(default, skip_serializing_if = "Option::is_none")] until: Option<String>,
+        /// With `second_factor_required`: what the code is shown with.
+        #[serde(default, skip_serializing_if = "Option::is_none")] challenge: Option<String>,
     }
 }
 answer! {

@@ -24,6 +24,7 @@ pub const fn status(code: Code) -> (StatusCode, &'static str) {
         Code::Forbidden => (StatusCode::FORBIDDEN, "Not allowed"),
         Code::NotFriends => (StatusCode::FORBIDDEN, "Not friends"),
         Code::ConversationClosed => (StatusCode::FORBIDDEN, "The conversation is closed"),
+        Code::SecondFactorRequired => (StatusCode::FORBIDDEN, "A second factor is needed"),
         Code::NotYourMessage => (StatusCode::FORBIDDEN, "Not your message"),
         Code::Muted => (StatusCode::FORBIDDEN, "Muted"),
         Code::AccountSuspended => (StatusCode::FORBIDDEN, "The account is suspended"),
@@ -66,11 +67,13 @@ pub struct Problem {
     pub retry_after: Option<u64>,
     /// Until when it stays so, where that is known.
     pub until: Option<Timestamp>,
+    /// With `second_factor_required`: what the code is shown with.
+    pub challenge: Option<String>,
 }
 
 impl Problem {
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into(), errors: vec![], retry_after: None, until: None }
+        Self { code, detail: detail.into(), errors: vec![], retry_after: None, until: None, challenge: None }
     }
 
     pub fn malformed(detail: impl Into<String>) -> Self {
@@ -110,6 +113,11 @@ impl Problem {
         Self { retry_after: Some(seconds.max(1)), ..Self::new(Code::RateLimited, "asked too often") }
     }
 
+    fn second_factor_required(challenge: String) -> Self {
+        let detail = "a code of the second factor is needed";
+        Self { challenge: Some(challenge), ..Self::new(Code::SecondFactorRequired, detail) }
+    }
+
     /// Our fault: told to the log, not to the client.
     pub fn internal(what: impl std::fmt::Display) -> Self {
         tracing::error!(%what, "internal error");
@@ -140,6 +148,7 @@ impl Problem {
             request_id: request_id.to_owned(),
             errors: self.errors.clone(),
             until: self.until(),
+            challenge: self.challenge.clone(),
         }
     }
 
@@ -209,6 +218,7 @@ impl From<natter_commands::Error> for Problem {
             natter_commands::Error::Refused { code, detail, until } => Self { until, ..Self::new(code, detail) },
             natter_commands::Error::Unavailable => Self::unavailable(),
             natter_commands::Error::TooOften { wait } => Self::too_often(wait),
+            natter_commands::Error::SecondFactorRequired { challenge } => Self::second_factor_required(challenge),
             // Who knows what the list is called says so more exactly.
             natter_commands::Error::UnknownAccount { index } => Self::unknown_account("", index),
             failed => Self::internal(chain(&failed)),

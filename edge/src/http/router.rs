@@ -3,8 +3,8 @@
 
 use super::{layers, openapi, problem::Problem};
 use crate::{
-    account, auth::gate, code, conversation, door::layer::attend, edge::Edge, friendship, inbox, message, session,
-    socket, sync, system, system::Readiness,
+    account, auth::gate, code, conversation, door::layer::attend, edge::Edge, friendship, inbox, message, qr, second,
+    session, socket, sync, system, system::Readiness,
 };
 use axum::{Router, extract::DefaultBodyLimit, middleware};
 use natter_domain::{Code, limit};
@@ -57,6 +57,8 @@ fn public() -> Routes {
         .merge(system::http::routes())
         .merge(session::http::public())
         .merge(code::http::public())
+        .merge(second::http::public())
+        .merge(qr::http::public())
         .merge(socket::upgrade::routes())
 }
 
@@ -65,6 +67,8 @@ fn private() -> Routes {
     Routes::new()
         .merge(session::http::private())
         .merge(session::own::routes())
+        .merge(second::http::private())
+        .merge(qr::http::private())
         .merge(account::http::routes())
         .merge(code::http::private())
         .merge(account::settings::routes())

@@ -108,7 +108,7 @@ async fn reset_password(
         (status = 200, body = wire::SignedIn),
         (status = 401, description = "`wrong_credentials`"),
         (status = 422, description = "`code_wrong`, `invalid_input`"),
-        (status = 403, description = "`account_suspended`, with `until` where that is known"),
+        (status = 403, description = "`account_suspended`, with `until` where that is known; `second_factor_required`, with `challenge`"),
         (status = 429, description = "`rate_limited`: too many wrong tries, `Retry-After` says when"),
     ))]
 async fn login(
@@ -128,7 +128,8 @@ async fn login(
     Ok(welcome(&edge, &inside, StatusCode::OK, signed_in, known).await)
 }
 
-async fn welcome(
+/// Somebody is signed in.
+pub async fn welcome(
     edge: &Edge,
     inside: &Inside,
     status: StatusCode,

@@ -26,7 +26,7 @@ pub enum Op {
 #[derive(Clone, PartialEq, Debug)]
 pub struct Bad {
     pub id: Option<String>,
-    pub problem: Problem,
+    pub problem: Box<Problem>,
 }
 
 #[derive(Deserialize)]
@@ -56,10 +56,10 @@ impl Op {
 
     pub fn parse(text: &str) -> Result<Self, Bad> {
         let head: Head =
-            json::parse(text.as_bytes()).map_err(|problem| Bad { id: None, problem: as_frame(problem) })?;
+            json::parse(text.as_bytes()).map_err(|problem| Bad { id: None, problem: as_frame(problem).into() })?;
         let id = head.id.as_ref().and_then(Value::as_str).map(str::to_owned);
         let op = head.op.as_ref().and_then(Value::as_str).unwrap_or_default();
-        Self::read(op, text).map_err(|problem| Bad { id, problem })
+        Self::read(op, text).map_err(|problem| Bad { id, problem: problem.into() })
     }
 
     fn read(op: &str, text: &str) -> Result<Self, Problem> {

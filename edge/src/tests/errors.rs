@@ -77,6 +77,12 @@ async fn what_people_give_is_checked_with_pointers() {
             r#"{"login": "a", "password": "b", "device": {"platform": ""}}"#,
             "/device/platform",
         ),
+        ("POST /api/v1/auth/login/second", r#"{"challenge": "nch_"}"#, "/code"),
+        ("POST /api/v1/auth/second/confirm", r#"{"code": 123456}"#, "/code"),
+        ("DELETE /api/v1/auth/second", r#"{"code": "123456"}"#, "/password"),
+        ("POST /api/v1/auth/qr", r#"{"device": []}"#, "/device"),
+        ("POST /api/v1/auth/qr", r#"{"device": {"name": "a\u202eb"}}"#, "/device/name"),
+        ("POST /api/v1/auth/qr/0197b2a4-6d1e-7c3a-8f5e-2b9d4c6a8e10", r#"{"secret": null}"#, "/secret"),
     ] {
         is(&signed_in(line, body).await, 422, "invalid_input", &[pointer]);
     }

@@ -14,7 +14,10 @@ const PUBLIC: &[&str] = &[
     "GET /ws",
     "POST /api/v1/auth/codes",
     "POST /api/v1/auth/login",
+    "POST /api/v1/auth/login/second",
     "POST /api/v1/auth/password/reset",
+    "POST /api/v1/auth/qr",
+    "POST /api/v1/auth/qr/{id}",
     "POST /api/v1/auth/refresh",
     "POST /api/v1/auth/register",
     "POST /api/v1/auth/verify",
@@ -31,6 +34,14 @@ const SIGNED_IN: &[&str] = &[
     "DELETE /api/v1/auth/sessions",
     "DELETE /api/v1/auth/sessions/{id}",
     "GET /api/v1/auth/sessions",
+    "DELETE /api/v1/auth/second",
+    "GET /api/v1/auth/second",
+    "POST /api/v1/auth/second",
+    "POST /api/v1/auth/second/confirm",
+    "POST /api/v1/auth/second/recovery",
+    "POST /api/v1/auth/qr/{id}/approve",
+    "POST /api/v1/auth/qr/{id}/refuse",
+    "POST /api/v1/auth/qr/{id}/scan",
     "POST /api/v1/auth/password/change",
     "GET /api/v1/accounts/me",
     "GET /api/v1/accounts/{id}",
@@ -143,7 +154,7 @@ async fn a_good_token_opens_the_gate() {
 async fn public_routes_ask_for_no_token() {
     let (_, router) = doors();
     for line in PUBLIC {
-        let answer = call(&router, request(line, None, "{}")).await;
+        let answer = call(&router, request(&filled(line), None, "{}")).await;
         assert_ne!(answer.status, StatusCode::UNAUTHORIZED, "{line}");
         assert_ne!(answer.status, StatusCode::NOT_FOUND, "{line}");
     }

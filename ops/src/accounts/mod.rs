@@ -2,10 +2,7 @@
 
 mod export;
 
-use crate::{
-    config::{self, HistoryArgs},
-    streams::Stores,
-};
+use crate::{config::HistoryArgs, streams::Stores};
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use natter_commands::{Grounds, Operators};
@@ -118,8 +115,7 @@ impl WhomArgs {
 
 pub async fn accounts(args: AccountsArgs) -> Result<ExitCode> {
     let log = args.stores.open().await?;
-    let path = config::key_path(args.key_file.as_deref(), args.stores.data_dir());
-    let keyring = Arc::new(Keyring::new(&config::existing_key(&path)?));
+    let keyring = Arc::new(Keyring::new(&args.stores.installation_key(args.key_file.as_deref())?));
     log.check_key(&keyring).await?;
     match &args.command {
         AccountsCommand::Mute { whom, until } => {

@@ -91,17 +91,13 @@ impl Stores {
         Ok(Log::open(&Placement::parse(&self.database_url()?, &self.lane_stores)?, None).await?)
     }
 
-    pub fn installation_key(&self, key_file: Option<PathBuf>) -> Result<[u8; 32]> {
-        config::existing_key(&config::key_path(key_file.as_deref(), &self.data_dir))
+    pub fn installation_key(&self, key_file: Option<&Path>) -> Result<[u8; 32]> {
+        config::existing_key(&config::key_path(key_file, &self.data_dir))
     }
 
     pub async fn bus(&self) -> Result<Bus> {
         let url = self.nats_url().context("NATTER_NATS_URL names no NATS server")?;
         Ok(Bus::connect(&url).await?)
-    }
-
-    pub fn data_dir(&self) -> &Path {
-        &self.data_dir
     }
 
     async fn bus_at_hand(&self) -> Result<Option<Bus>> {

@@ -5,6 +5,8 @@
 //! with words for the reader of a failed test, waits for states with a bound, and never sleeps for a guess.
 //! [`law`] looks past the doors, at the log and the streams themselves.
 
+mod authenticator;
+mod clock;
 mod cql;
 mod eventually;
 pub mod law;
@@ -20,6 +22,8 @@ mod sign;
 mod stack;
 pub mod token;
 
+pub use authenticator::Authenticator;
+pub use clock::Clock;
 pub use cql::{Cql, cql};
 pub use eventually::{BOUND, eventually, within};
 pub use letters::Letters;

@@ -5,7 +5,8 @@ use crate::{
     person::Person,
     servers::{self, Servers},
 };
-use natter_streams::{Lane, Log, Placement};
+use async_nats::jetstream;
+use natter_streams::{Lane, Log, Placement, bus::Bus, subject};
 use sqlx::PgPool;
 use std::{
     path::{Path, PathBuf},
@@ -137,6 +138,22 @@ impl Stack {
     pub async fn person(&self, name: &str) -> Person {
         let newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner).clone();
         Person::register(&newest.expect("a node was started"), name).await
+    }
+
+    /// All that is kept for minutes, past every door: keys and values as one text.
+    pub async fn kept_for_minutes(&self) -> String {
+        let bus = Bus::connect(self.nats_url()).await.expect("connect to the test NATS");
+        let mut stream =
+            jetstream::new(bus.live().clone()).get_stream(subject::CODES).await.expect("there is a bucket");
+        let state = stream.info().await.expect("ask for the bucket").state.clone();
+        let mut text = String::new();
+        for sequence in state.first_sequence..=state.last_sequence {
+            // One that was written over is gone.
+            if let Ok(message) = stream.get_raw_message(sequence).await {
+                text.push_str(&format!("{} {}\n", message.subject, String::from_utf8_lossy(&message.payload)));
+            }
+        }
+        text
     }
 
     /// How many events the log holds: what was refused must not change it.

@@ -45,7 +45,7 @@ async fn history_is_read_right_while_it_grows() {
     let figure = |name: &str| report.parts.iter().find(|part| part.name == name).expect("the report has it").value;
     assert!(figure("messages sent meanwhile") > 0.0 && figure("pages") > 0.0, "{report:#?}");
     assert!(report.percentiles_us["page"].count > 0 && report.percentiles_us["page, the bare select"].count > 0);
-    assert!(figure("pages per read of the store (aim 10)") > 1.0, "readers share: {report:#?}");
+    assert!(figure("hot pages per read of the store (aim 10)") > 1.0, "readers share: {report:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

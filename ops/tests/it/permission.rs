@@ -1,6 +1,7 @@
 //! Who may what: every route of the API description and every frame has a row, and each cell is tried on a thing that
 //! exists. The first four columns come before the others, so that who is refused is refused what is really there.
 
+use crate::second::permission::Factors;
 use natter_testkit::{BOUND, Letters, Node, Options, Person, Raw, Stack, client, client::wire, eventually};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -107,11 +108,26 @@ const ROUTES: &[Row] = &[
         Some(r#"{"old_password": "{password}", "new_password": "{password}"}"#),
         [401, 401, 204, 204, 204, 204],
     ),
+    ("GET /api/v1/auth/second", None, SEES),
+    ("POST /api/v1/auth/second", Some(r#"{"password": "{password}"}"#), SEES),
+    (
+        "DELETE /api/v1/auth/second",
+        Some(r#"{"password": "{password}", "code": "{recovery_code}"}"#),
+        [401, 401, 204, 204, 204, 204],
+    ),
+    ("POST /api/v1/auth/second/confirm", Some(r#"{"code": "{offered_code}"}"#), SEES),
+    ("POST /api/v1/auth/second/recovery", Some(r#"{"password": "{password}", "code": "{next_code}"}"#), SEES),
+    ("POST /api/v1/auth/login/second", Some("{second_login}"), [200; 6]),
+    ("POST /api/v1/auth/qr", Some("{}"), [201; 6]),
+    ("POST /api/v1/auth/qr/{qr}", Some(r#"{"secret": "{qr_secret}"}"#), [200; 6]),
+    ("POST /api/v1/auth/qr/{new_qr}/scan", None, SEES),
+    ("POST /api/v1/auth/qr/{scanned_qr}/approve", None, [401, 401, 404, 404, 404, 204]),
+    ("POST /api/v1/auth/qr/{scanned_qr}/refuse", None, [401, 401, 404, 404, 404, 204]),
     ("POST /api/v1/auth/logout", None, [401, 401, 204, 204, 204, 204]),
     (CLOSING, Some(r#"{"password": "{password}"}"#), [401, 401, 200, 200, 200, 200]),
 ];
 
-/// The last of all: whoever may has signed in once more for it.
+/// By somebody of their own: others are asked of these people afterwards.
 const CLOSING: &str = "DELETE /api/v1/accounts/me";
 
 /// A frame, its fields, and the code that a stranger, a friend, a member and the owner get; empty: `ok`.
@@ -186,6 +202,7 @@ struct Scene {
     revoked: Lost,
     suspended: Lost,
     things: BTreeMap<&'static str, String>,
+    factors: Factors,
     _others: Vec<Person>,
 }
 
@@ -246,12 +263,13 @@ impl Scene {
             ("{other_request}", other_request.to_string()),
             ("{password}", natter_testkit::PASSWORD.to_owned()),
         ]);
-        Self { node, letters, people, revoked, suspended, things, _others: vec![asked, spare, erin, frank] }
+        let factors = Factors::new(&node).await;
+        Self { node, letters, people, revoked, suspended, factors, things, _others: vec![asked, spare, erin, frank] }
     }
 
     async fn raw(&self, role: usize, line: &str) -> Raw {
         if line == CLOSING && role >= PEOPLE {
-            return self.people[role - PEOPLE].on_another_device().await.raw().await;
+            return self.node.register(&format!("closing.{role}")).await.raw().await;
         }
         match role {
             0 => self.node.raw(),
@@ -294,6 +312,7 @@ impl Scene {
             filled = filled.replace("{token}", &token);
         }
         filled = filled.replace("{login}", if role == 2 { "suspended" } else { "owner" });
+        let filled = self.factors.filled(&self.node, &self.people, role, filled).await;
         self.things.iter().fold(filled, |text, (name, thing)| text.replace(name, thing))
     }
 }

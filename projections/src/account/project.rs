@@ -77,7 +77,13 @@ impl Changes {
             | Event::PasswordRehashed { .. }
             | Event::HandlesReleased { .. }
             | Event::ContactChangeStarted { .. }
-            | Event::ContactChangeAbandoned { .. } => {}
+            | Event::ContactChangeAbandoned { .. }
+            | Event::SecondFactorOffered { .. }
+            | Event::SecondFactorTurnedOn { .. }
+            | Event::SecondFactorUsed { .. }
+            | Event::RecoveryCodeUsed { .. }
+            | Event::SecondFactorTurnedOff {}
+            | Event::RecoveryCodesMade { .. } => {}
         }
         Ok(())
     }

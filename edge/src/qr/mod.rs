@@ -1,0 +1,3 @@
+//! Signing in with a phone that is signed in.
+
+pub mod http;

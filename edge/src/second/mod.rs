@@ -1,0 +1,3 @@
+//! The second factor: a code of an app's beside the password.
+
+pub mod http;

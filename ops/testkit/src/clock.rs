@@ -1,0 +1,25 @@
+//! The clock of nodes under test: what time they think it is (`NATTER_CLOCK`).
+
+use crate::{node::Options, stack::Stack};
+use std::path::PathBuf;
+
+pub struct Clock(PathBuf);
+
+impl Clock {
+    /// Of a stack's nodes that are started with [`Self::options`].
+    pub fn of(stack: &Stack) -> Self {
+        Self(stack.dir().join("clock"))
+    }
+
+    pub fn options(&self) -> Options {
+        let more = vec![("NATTER_CLOCK", self.0.display().to_string())];
+        Options { more, ..Options::default() }
+    }
+
+    /// They notice a moment later.
+    pub fn ahead_by(&self, seconds: u64) {
+        let whole = self.0.with_extension("new");
+        std::fs::write(&whole, seconds.to_string()).expect("write the clock");
+        std::fs::rename(whole, &self.0).expect("set the clock");
+    }
+}
