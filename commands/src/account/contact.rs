@@ -1,10 +1,6 @@
 //! Another e-mail address or phone number: proven by codes, claimed, and then it counts.
 
-use super::{
-    claim, contact, decide_as, holder,
-    password::{self, Found},
-    require, taken, way,
-};
+use super::{claim, contact, decide_as, holder, password, require, taken, way};
 use crate::{Caller, Commands, Keyed, code::Target, error::Error, friendship::account_key};
 use natter_domain::{
     AccountId, Code, Email, HandleId, Phone,
@@ -40,7 +36,7 @@ impl Contacts<'_> {
             return Ok(Positions::default());
         }
         if !is_begun(&person, handle)? {
-            self.prove(account_id, &person, &change).await?;
+            self.prove(by.caller, &person, &change).await?;
             match holder(commands, to).await? {
                 None => {}
                 // Given up just now, and not given back yet: what releases it must not come after our claim.
@@ -61,28 +57,23 @@ impl Contacts<'_> {
     }
 
     /// The old one first: who cannot prove that learns nothing else.
-    async fn prove(&self, account_id: AccountId, person: &Person, change: &ContactChange) -> Result<(), Error> {
+    async fn prove(&self, caller: Caller, person: &Person, change: &ContactChange) -> Result<(), Error> {
         let purpose = match way(&change.to) {
             Way::Email => Purpose::ChangeEmail,
             Way::Phone => Purpose::ChangePhone,
         };
-        let old = person.contacts.of(way(&change.to)).and_then(|old| opened(self.0, account_id, way(&change.to), old));
+        let old =
+            person.contacts.of(way(&change.to)).and_then(|old| opened(self.0, caller.account, way(&change.to), old));
         match (old, &change.password) {
             (Some(old), _) => {
                 let needed = || Error::code(Code::CodeWrong, "the code that was sent to the old one is needed too");
                 let code = change.old_code.as_deref().ok_or_else(needed)?;
                 self.0.desk.spend(&old, purpose, code).await?;
             }
-            (None, Some(password)) => self.check(account_id, person, password).await?,
+            (None, Some(password)) => drop(password::prove(self.0, caller, password).await?),
             (None, None) => return Err(Error::code(Code::WrongCredentials, "the password is needed")),
         }
         self.0.desk.spend(&change.to, purpose, &change.code).await
-    }
-
-    async fn check(&self, account_id: AccountId, person: &Person, password: &str) -> Result<(), Error> {
-        let found = Found::of(account_id, person, vec![]);
-        let known = password::check(self.0, Some(found), password).await?;
-        known.map(drop).ok_or_else(|| Error::code(Code::WrongCredentials, "the password is wrong"))
     }
 
     async fn claim(&self, by: Caller, to: &Target, handle: HandleId) -> Result<(), Error> {

@@ -57,7 +57,7 @@ impl Seconds<'_> {
 
     /// A new secret, in the place of one that was offered before. It counts once [`Self::confirm`] was shown its code.
     pub async fn offer(&self, caller: Caller, password: &str) -> Result<Offered, Error> {
-        let (person, checked) = self.proven(caller.account, password).await?;
+        let (person, checked) = self.proven(caller, password).await?;
         let keyring = &self.0.keyring;
         let secret = totp::new_secret();
         let sealed = keyring.seal(caller.account.0, &secret);
@@ -82,7 +82,7 @@ impl Seconds<'_> {
 
     /// Nothing is asked and nothing written where it is off already.
     pub async fn turn_off(&self, caller: Caller, password: &str, code: &str) -> Result<Positions, Error> {
-        let (person, checked) = self.proven(caller.account, password).await?;
+        let (person, checked) = self.proven(caller, password).await?;
         let Some(factor) = person.second.factor else { return Ok(Positions::default()) };
         let proof = self.prove(caller.account, &factor, code).await?;
         self.decide(caller, Command::TurnOffSecondFactor { checked, proof }).await
@@ -95,7 +95,7 @@ impl Seconds<'_> {
         password: &str,
         code: &str,
     ) -> Result<RecoveryCodes, Error> {
-        let (person, checked) = self.proven(caller.account, password).await?;
+        let (person, checked) = self.proven(caller, password).await?;
         let off = || Error::code(Code::Conflict, "the second factor is off");
         let factor = person.second.factor.ok_or_else(off)?;
         let proof = self.prove(caller.account, &factor, code).await?;
@@ -129,13 +129,10 @@ impl Seconds<'_> {
         Ok(step)
     }
 
-    async fn proven(&self, account: AccountId, password: &str) -> Result<(Person, u32), Error> {
-        let person = account::require(self.0, account).await?;
-        let found = Found::of(account, &person, vec![]);
-        let known = account::password::check(self.0, Some(found), password).await?;
-        let wrong = || Error::code(Code::WrongCredentials, "the password is wrong");
-        let Found { credentials, .. } = known.ok_or_else(wrong)?;
-        Ok((person, credentials))
+    /// Guesses are slowed down, as wherever a password is asked for.
+    async fn proven(&self, caller: Caller, password: &str) -> Result<(Person, u32), Error> {
+        let Found { credentials, .. } = account::password::prove(self.0, caller, password).await?;
+        Ok((account::require(self.0, caller.account).await?, credentials))
     }
 
     async fn decide(&self, caller: Caller, command: Command) -> Result<Positions, Error> {

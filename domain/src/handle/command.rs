@@ -7,6 +7,6 @@ use serde::{Deserialize, Serialize};
 pub enum Command {
     /// `until`: a claim decided later is void, for its account may be abandoned by then.
     Claim { by: AccountId, until: Timestamp },
-    /// The account that claimed it, or wanted to, never came to be.
+    /// The account that claimed it, or wanted to, never came to be, has another one now, or was closed.
     Release { by: AccountId },
 }

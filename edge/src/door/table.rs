@@ -43,7 +43,10 @@ pub const LIMITS: &[Limit] = &[
     Limit { name: "address", by: Address, quota: 3_000, window: 60, shared: false, covers: &[REQUESTS] },
     Limit { name: "socket", by: Address, quota: 600, window: 60, shared: false, covers: &["GET /ws", "auth"] },
     Limit { name: "register", by: Address, quota: 60, window: 3_600, shared: true, covers: &["POST /api/v1/auth/register"] },
-    Limit { name: "login", by: Address, quota: 60, window: 300, shared: true, covers: &["POST /api/v1/auth/login"] },
+    Limit { name: "login", by: Address, quota: 60, window: 300, shared: true, covers: &[
+        "POST /api/v1/auth/login", "POST /api/v1/auth/login/second",
+    ] },
+    Limit { name: "qr", by: Address, quota: 60, window: 300, shared: true, covers: &["POST /api/v1/auth/qr"] },
     Limit { name: "codes", by: Address, quota: 60, window: 3_600, shared: true, covers: &["POST /api/v1/auth/codes"] },
     Limit { name: "reset", by: Address, quota: 30, window: 3_600, shared: true, covers: &["POST /api/v1/auth/password/reset"] },
     Limit { name: "refresh", by: Address, quota: 300, window: 60, shared: false, covers: &["POST /api/v1/auth/refresh"] },

@@ -216,3 +216,26 @@ async fn people_sign_in_while_nothing_can_be_counted() {
     wrong(&node, "alice").await.refused(401, "wrong_credentials");
     login(&node.raw(), "alice", PASSWORD).await.ok(200);
 }
+
+#[tokio::test]
+async fn whoever_has_a_session_guesses_its_password_nowhere() {
+    let stack = Stack::new().await;
+    let node = stack.node_with(Options { more: vec![(LIMITS.0, LIMITS.1.to_owned())], ..Options::default() }).await;
+    for (name, path, body) in [
+        ("alice", "/api/v1/auth/second", json!({"password": "a guess"})),
+        (
+            "bob",
+            "/api/v1/accounts/me/email/change",
+            json!({"email": "b@example.org", "code": "123456", "password": "a guess"}),
+        ),
+    ] {
+        let session = node.register(name).await.raw().await;
+        let mut answers = Vec::new();
+        // On a slow machine the first waits, of a second or two, are over already. A tenth would be too much for the door.
+        while answers.len() < 9 && answers.last() != Some(&429) {
+            answers.push(session.post(path, body.to_string()).await.status);
+        }
+        assert_eq!(answers.pop(), Some(429), "{path}: {answers:?}");
+        assert!(answers.len() > FREE && answers.iter().all(|&status| status == 401), "{path}: {answers:?}");
+    }
+}
