@@ -27,7 +27,7 @@ const PROGRAMS: [&str; 1] = ["nats-server"];
 /// The user of a node.
 const NODE: &str = "natter";
 /// How many tests of one run can have an account of their own.
-pub const TEST_ACCOUNTS: usize = 512;
+pub const TEST_ACCOUNTS: usize = 2048;
 
 pub struct Nats {
     pub url: String,
@@ -202,7 +202,7 @@ mod tests {
     fn each_test_user_has_an_account_of_its_own() {
         let text = accounts(Shape::Tests, "secret");
         assert_eq!(text.matches("jetstream: enabled").count(), TEST_ACCOUNTS);
-        assert!(text.contains("T511: { jetstream: enabled, users: [ { user: t511, password: secret } ] }"));
+        assert!(text.contains("T2047: { jetstream: enabled, users: [ { user: t2047, password: secret } ] }"));
         assert_eq!(accounts(Shape::Node, "secret").matches("user: natter").count(), 1);
     }
 }

@@ -8,7 +8,7 @@ const TEMPLATE: &str = "natter_template";
 /// Any number, as long as nobody else on that server locks it.
 const TEMPLATE_LOCK: i64 = 0x6e61_7474_6572;
 /// `with-servers` makes as many users, each in an account of its own.
-const ACCOUNTS: usize = 512;
+const ACCOUNTS: usize = 2048;
 
 pub struct Servers {
     database_url: String,
