@@ -4,6 +4,8 @@ use anyhow::Result;
 use natter_client::Client;
 use std::collections::BTreeMap;
 
+const PROJECTIONS: [&str; 3] = ["relations", "history", "delivery"];
+
 /// One reading: every series, labels included, with its value.
 #[derive(Clone, Default, Debug)]
 pub struct Counters(BTreeMap<String, f64>);
@@ -58,7 +60,21 @@ impl Counters {
             let label = format!("projection=\"{projection}\"");
             committed - self.since(idle, "natter_projection_events_total", Some(&label))
         };
-        ["relations", "history", "delivery"].into_iter().map(behind).fold(0.0, f64::max)
+        PROJECTIONS.into_iter().map(behind).fold(0.0, f64::max)
+    }
+
+    /// What to look at where projections stay behind: of each what it counted, what it says of itself, what failed.
+    pub fn projections_since(&self, idle: &Self) -> String {
+        let committed = self.since(idle, "natter_log_events_total", None);
+        let of = |projection: &str| {
+            let label = format!("projection=\"{projection}\"");
+            let applied = self.since(idle, "natter_projection_events_total", Some(&label));
+            let lag = self.sum("natter_projection_lag_events", Some(&label));
+            let failed = self.since(idle, "natter_projection_errors_total", Some(&label));
+            format!("{projection} applied {applied}, says it lags {lag}, failed {failed} times")
+        };
+        let changes = self.since(idle, "natter_lease_changes_total", None);
+        format!("committed {committed}; {}; leases changed {changes} times", PROJECTIONS.map(of).join("; "))
     }
 }
 

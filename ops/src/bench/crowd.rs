@@ -38,7 +38,7 @@ pub struct CrowdArgs {
     /// history, replay: messages per second that are sent meanwhile
     #[arg(long, default_value_t = 40)]
     pub trickle: u32,
-    /// replay: of a hundred, how much of the time a lane's rebuilding may take, as `natter projections rebuild` has it
+    /// replay: of a hundred, how much of the time the rebuilding may take, as `natter projections rebuild` has it
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=100))]
     pub share: u32,
 }

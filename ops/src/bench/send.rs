@@ -19,7 +19,7 @@ use crate::{
     serve,
     servers::{self, Plan, Servers},
 };
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use hdrhistogram::Histogram;
 use indicatif::{ProgressBar, ProgressStyle};
 use natter_streams::{Log, keyring::Keyring};
@@ -243,11 +243,16 @@ async fn pace(url: &str, loads: &mut [Load], rate: f64, idle: &Counters) -> Resu
 /// Until every projection has seen everything: how long that took.
 async fn drained(url: &str, idle: &Counters) -> Result<Duration> {
     let begin = Instant::now();
-    while Counters::read(url).await?.lag_since(idle) > 0.0 {
-        ensure!(begin.elapsed() < DRAIN, "projections are behind {} s after the last message", DRAIN.as_secs());
+    loop {
+        let now = Counters::read(url).await?;
+        if now.lag_since(idle) <= 0.0 {
+            return Ok(begin.elapsed());
+        }
+        if begin.elapsed() > DRAIN {
+            bail!("behind {} s after the last message: {}", DRAIN.as_secs(), now.projections_since(idle));
+        }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    Ok(begin.elapsed())
 }
 
 /// Every load process' result of the phase.

@@ -16,7 +16,7 @@ const BAR: &str = "{msg:<22} {wide_bar} {human_pos} of {human_len} events, {per_
 
 #[derive(Args, Clone, Debug)]
 pub struct PaceArgs {
-    /// Of a hundred: how much of the time a lane's work may take. Less while live projections lag
+    /// Of a hundred: how much of the time the building may take. Less while live projections lag
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=100))]
     share: u32,
 }

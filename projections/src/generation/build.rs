@@ -1,5 +1,5 @@
 //! Brings a generation that nobody reads further: every lane from its checkpoint to a place that the caller names, and
-//! not one event beyond, from PostgreSQL's log. Throttled: few lanes at a time, each at rest between two batches, and more
+//! not one event beyond, from PostgreSQL's log. Throttled: few lanes at a time, at rest between two batches, and more
 //! at rest while the live projections lag. It can be stopped between any two batches, and goes on where it was.
 
 use super::{Entry, aside::Aside, home::Home};
@@ -14,21 +14,21 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    sync::Semaphore,
+    sync::{Semaphore, SemaphorePermit},
     time::{Instant, sleep},
 };
 use tokio_util::sync::CancellationToken;
 
-/// Events of one transaction: fewer than live projectors take at most, whose batches wait meanwhile.
-const BATCH: usize = 1_000;
-/// Lanes at work at a time.
-const AT_ONCE: usize = 2;
+/// Events of one transaction: few, since who sends meanwhile waits for one at the worst.
+const BATCH: usize = 250;
+/// Lanes at work at a time, where somebody waits.
+const AT_ONCE: u32 = 2;
 /// Of a hundred, while live projections lag.
 const SHARE_UNDER_LAG: u32 = 10;
 /// Before another try, where PostgreSQL is away or somebody else moved the checkpoint.
 const PAUSE: Duration = Duration::from_millis(300);
 
-/// How much of the time a lane's work may take.
+/// How much of the time the work may take.
 #[derive(Debug)]
 pub struct Pace {
     /// Of a hundred.
@@ -41,7 +41,7 @@ impl Pace {
     /// `share` of a hundred, from 1 to 100.
     pub fn new(share: u32) -> Self {
         let share = share.clamp(1, 100);
-        Self { share, now: AtomicU32::new(share), slots: Semaphore::new(AT_ONCE) }
+        Self { share, now: AtomicU32::new(share), slots: Semaphore::new(AT_ONCE as usize) }
     }
 
     pub(super) fn live_lags(&self, lags: bool) {
@@ -57,6 +57,36 @@ impl Pace {
     fn rest_after(&self, work: Duration) -> Duration {
         work * (100 - self.share()) / self.share()
     }
+
+    /// Waits until a lane may work.
+    async fn turn(&self, resting: Resting) -> Turn<'_> {
+        let slots = match resting {
+            Resting::Everybody => AT_ONCE,
+            Resting::Lane => 1,
+        };
+        // It is never closed.
+        Turn { resting, _slots: self.slots.acquire_many(slots).await.ok() }
+    }
+
+    async fn rest(&self, turn: Turn<'_>, work: Duration) {
+        let _held = Some(turn).filter(|turn| turn.resting == Resting::Everybody);
+        sleep(self.rest_after(work)).await;
+    }
+}
+
+/// Who rests when a lane has done a batch.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Resting {
+    /// All: one lane works at a time, and the share is of all time. What has no hurry, so that those who send meanwhile
+    /// notice little of it.
+    Everybody,
+    /// That lane: its work is little, and a comparison with what moves waits for it.
+    Lane,
+}
+
+struct Turn<'a> {
+    resting: Resting,
+    _slots: Option<SemaphorePermit<'a>>,
 }
 
 /// How far a building is, for who shows it.
@@ -87,6 +117,7 @@ pub(super) struct Builder<'a> {
     pub(super) home: &'a Home,
     pub(super) entry: &'a Entry,
     pub(super) pace: &'a Pace,
+    pub(super) resting: Resting,
     pub(super) meter: &'a Meter,
     pub(super) stop: &'a CancellationToken,
 }
@@ -129,6 +160,7 @@ impl Builder<'_> {
         let mut last = checkpoint::load(self.log, self.entry.reader(), lane).await?;
         let mut aside = Aside::load(self.log, P::PROJECTION, self.entry.generation, lane).await?;
         while last.position < target && !self.stop.is_cancelled() {
+            let turn = self.pace.turn(self.resting).await;
             let (passed, work) = self.batch(&mut projector, &mut aside, &last, target).await?;
             self.meter.passed.fetch_add(passed.position - last.position, Ordering::Relaxed);
             if passed.position == last.position {
@@ -136,7 +168,7 @@ impl Builder<'_> {
             }
             last = passed;
             tokio::select! {
-                () = sleep(self.pace.rest_after(work)) => {}
+                () = self.pace.rest(turn, work) => {}
                 () = self.stop.cancelled() => {}
             }
         }
@@ -151,7 +183,6 @@ impl Builder<'_> {
         last: &Link,
         target: u64,
     ) -> Result<(Link, Duration), Error> {
-        let _slot = self.pace.slots.acquire().await;
         let begun = Instant::now();
         let mut records = self.log.read(last, BATCH).await?;
         records.retain(|record| record.position <= target);
@@ -186,6 +217,7 @@ pub(super) async fn heads(log: &Log) -> Result<Targets, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use futures::FutureExt;
 
     #[test]
     fn work_takes_its_share_of_the_time_and_less_while_live_projections_lag() {
@@ -198,5 +230,20 @@ mod tests {
         assert_eq!(pace.rest_after(work), work);
         assert_eq!(Pace::new(100).rest_after(work), Duration::ZERO);
         assert_eq!(Pace::new(0).share(), 1, "it always gets on");
+    }
+
+    #[tokio::test]
+    async fn what_has_no_hurry_rests_as_a_whole() {
+        const LONG: Duration = Duration::from_secs(3600);
+        let pace = Pace::new(50);
+        let is_free = || pace.turn(Resting::Lane).now_or_never().is_some();
+        for (resting, others_work) in [(Resting::Everybody, false), (Resting::Lane, true)] {
+            let turn = pace.turn(resting).await;
+            assert_eq!(is_free(), others_work, "at work: {resting:?}");
+            let mut rest = Box::pin(pace.rest(turn, LONG));
+            assert!(futures::poll!(&mut rest).is_pending());
+            assert_eq!(is_free(), others_work, "at rest: {resting:?}");
+        }
+        assert!(is_free());
     }
 }

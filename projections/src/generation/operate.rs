@@ -5,7 +5,7 @@
 use super::{
     Builder, Compared, Entry, Generation, State, Store,
     across::{self, Across, Place},
-    build::{self, Meter, Pace, Targets},
+    build::{self, Meter, Pace, Resting, Targets},
     compare::{self, Side},
     home::Home,
     retry, table,
@@ -127,7 +127,7 @@ impl Operator {
         stop: &CancellationToken,
     ) -> Result<Outcome<()>, Error> {
         let home = Home::open(&self.entrance, entry).await?;
-        let builder = Builder { log: &self.log, home: &home, entry, pace, meter, stop };
+        let builder = Builder { log: &self.log, home: &home, entry, pace, resting: Resting::Everybody, meter, stop };
         let building = async {
             loop {
                 let heads = build::heads(&self.log).await?;
@@ -151,7 +151,7 @@ impl Operator {
         stop: &CancellationToken,
     ) -> Result<Outcome<Compared>, Error> {
         let home = Home::open(&self.entrance, entry).await?;
-        let builder = Builder { log: &self.log, home: &home, entry, pace, meter, stop };
+        let builder = Builder { log: &self.log, home: &home, entry, pace, resting: Resting::Lane, meter, stop };
         let comparing = async {
             let live = table::live(self.log.pool(), self.projection).await?;
             if live.store()? != Store::Postgres || entry.store()? != Store::Postgres {
