@@ -91,6 +91,7 @@ impl From<natter_streams::Error> for Error {
     fn from(source: natter_streams::Error) -> Self {
         match source {
             natter_streams::Error::Oversized { .. } => Self::code(Code::PayloadTooLarge, "too large for one event"),
+            natter_streams::Error::Erased { .. } => Self::code(Code::NotFound, "the account was erased"),
             source if source.is_passing() => Self::unavailable(&source),
             source @ natter_streams::Error::Bus { .. } => Self::unavailable(&source),
             source => Self::Failed { what: "use the log", source: source.into() },

@@ -34,6 +34,7 @@ mod reaction;
 mod remote;
 mod road;
 mod runs;
+mod seal;
 mod second;
 mod session;
 pub mod snapshot;
@@ -42,7 +43,7 @@ mod store;
 mod timer;
 mod worker;
 
-pub use account::{Accounts, ContactChange, Contacts, Grounds, Operators};
+pub use account::{Accounts, ContactChange, Contacts, Erasures, Grounds, Operators};
 pub use code::{Codes, Target};
 pub use conversation::{Conversations, Joined, Opened, Sent, Started};
 pub use dispatch::Pending;
@@ -70,10 +71,12 @@ use natter_streams::{
     feed::Feeds,
     keyring::Keyring,
     lease::{self, Share},
+    sealing::Keys,
 };
 use passing::Passing;
 use password::Passwords;
 use road::Roads;
+use seal::Seals;
 use std::{sync::Arc, time::Duration};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
@@ -112,6 +115,8 @@ pub struct Commands {
     dispatch: Dispatch,
     births: Births,
     keyring: Arc<Keyring>,
+    keys: Keys,
+    seals: Seals,
     passwords: Passwords,
     desk: Desk,
     lockout: Lockout,
@@ -127,11 +132,11 @@ impl Commands {
     pub fn start(
         context: lease::Context,
         feeds: Feeds,
-        keyring: Arc<Keyring>,
+        keys: Keys,
         settings: &Settings,
         stop: &CancellationToken,
     ) -> (Self, TaskTracker) {
-        let tasks = TaskTracker::new();
+        let (tasks, keyring) = (TaskTracker::new(), keys.ring().clone());
         let lease::Context { log, bus, node, directory, .. } = context.clone();
         let births = Births::new(log.clone());
         let outbox = Outbox::new(log.pool().clone(), keyring.clone());
@@ -149,8 +154,21 @@ impl Commands {
         }
         tasks.close();
         let (passwords, session_policy) = (Passwords::new(settings.password_cost), settings.session_policy);
-        let closing_grace = settings.closing_grace;
-        (Self { dispatch, births, keyring, passwords, desk, lockout, session_policy, closing_grace, passing }, tasks)
+        let (closing_grace, seals) = (settings.closing_grace, Seals::new(keys.clone()));
+        let commands = Self {
+            dispatch,
+            births,
+            keyring,
+            keys,
+            seals,
+            passwords,
+            desk,
+            lockout,
+            session_policy,
+            closing_grace,
+            passing,
+        };
+        (commands, tasks)
     }
 
     pub fn session(&self) -> Sessions<'_> {

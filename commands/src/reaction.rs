@@ -3,7 +3,7 @@
 
 use crate::{
     Commands,
-    account::process::ReleasesHandles,
+    account::{erasure::DestroysKeys, process::ReleasesHandles},
     friendship::process::OpensConversation,
     process::{self, Around, Process},
     session::process::KeepsSessions,
@@ -28,10 +28,13 @@ pub enum Reaction {
     KeepsSessions,
     /// What is due is done.
     Timers,
+    /// Of who was erased nothing can be read any more.
+    DestroysKeys,
 }
 
 impl Reaction {
-    pub const ALL: [Self; 4] = [Self::OpensConversation, Self::ReleasesHandles, Self::KeepsSessions, Self::Timers];
+    pub const ALL: [Self; 5] =
+        [Self::OpensConversation, Self::ReleasesHandles, Self::KeepsSessions, Self::Timers, Self::DestroysKeys];
 
     /// The name in checkpoints, leases and metrics.
     pub const fn as_str(self) -> &'static str {
@@ -40,6 +43,7 @@ impl Reaction {
             Self::ReleasesHandles => ReleasesHandles::NAME,
             Self::KeepsSessions => KeepsSessions::NAME,
             Self::Timers => timer::NAME,
+            Self::DestroysKeys => DestroysKeys::NAME,
         }
     }
 }
@@ -55,7 +59,7 @@ pub struct Reactions {
 impl Commands {
     pub fn reactions(&self, context: lease::Context, feeds: Feeds) -> Reactions {
         let lease::Context { log, bus, .. } = context.clone();
-        let around = Around { log, bus, feeds, dispatch: self.dispatch.clone() };
+        let around = Around { log, bus, feeds, dispatch: self.dispatch.clone(), keys: self.keys.clone() };
         Reactions { context, around, clock: Clock::default() }
     }
 }
@@ -73,6 +77,7 @@ impl Reactions {
             Reaction::OpensConversation => process::run::<OpensConversation>(self.around, lane, stop).await,
             Reaction::ReleasesHandles => process::run::<ReleasesHandles>(self.around, lane, stop).await,
             Reaction::KeepsSessions => process::run::<KeepsSessions>(self.around, lane, stop).await,
+            Reaction::DestroysKeys => process::run::<DestroysKeys>(self.around, lane, stop).await,
             Reaction::Timers => timer::run(self.around, self.clock, lane, stop).await,
         }
     }

@@ -13,7 +13,7 @@ use natter_domain::{
 };
 use natter_streams::{
     clock,
-    keyring::Keyring,
+    sealing::Keys,
     stock::{self, PostgresCqrs},
 };
 use std::{
@@ -30,15 +30,15 @@ pub const PEERS: &[&str] = &["cqrs-es 0.5.0", stock::VERSION];
 /// Conversations, and nothing else, by the stock framework.
 pub struct Conversations {
     cqrs: PostgresCqrs<Adapter<Conversation>>,
-    keyring: Arc<Keyring>,
+    keys: Keys,
     conflicts: AtomicU64,
 }
 
 impl Conversations {
     /// In an empty database.
-    pub async fn open(url: &str, keyring: Arc<Keyring>) -> Result<Self, Error> {
+    pub async fn open(url: &str, keys: Keys) -> Result<Self, Error> {
         let cqrs = stock::postgres_cqrs(stock::open(url).await?, Vec::new(), ());
-        Ok(Self { cqrs, keyring, conflicts: AtomicU64::new(0) })
+        Ok(Self { cqrs, keys, conflicts: AtomicU64::new(0) })
     }
 
     pub async fn start_direct(&self, id: ConversationId, members: [AccountId; 2]) -> Result<(), Error> {
@@ -54,7 +54,7 @@ impl Conversations {
         body: &str,
         size: u32,
     ) -> Result<(), Error> {
-        let body = self.keyring.seal(id.0, body.as_bytes());
+        let body = self.keys.of_conversation(id).await?.seal(body.as_bytes());
         let command = Command::Send { message_id, body, body_kind: BodyKind::Text, size, muted: None };
         let metadata = HashMap::from([
             ("actor".to_owned(), caller.account.to_string()),

@@ -5,22 +5,36 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 use std::fmt;
 
-/// Which key opens it.
+/// Which key opens it. Whose it is, whoever opens it knows: the owner is where the value stands.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum KeyId {
-    /// The installation's one key.
+    /// The installation's one key: of values from before owners had keys of their own.
     Installation,
+    /// The one key of its owner, an account.
+    Owner,
+    /// Its owner's key of that month, 1 being February 1970; the owner is a conversation.
+    Month(u16),
+}
+
+/// `i`, `o`, `m682`
+impl fmt::Display for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Installation => f.write_str("i"),
+            Self::Owner => f.write_str("o"),
+            Self::Month(month) => write!(f, "m{month}"),
+        }
+    }
 }
 
 impl KeyId {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Installation => "i",
-        }
-    }
-
     fn parse(text: &str) -> Option<Self> {
-        (text == "i").then_some(Self::Installation)
+        match text {
+            "i" => Some(Self::Installation),
+            "o" => Some(Self::Owner),
+            // One text for each: no plus sign, no leading zeros.
+            _ => text.strip_prefix('m')?.parse().ok().map(Self::Month).filter(|id| id.to_string() == text),
+        }
     }
 }
 
@@ -34,17 +48,22 @@ pub struct Sealed {
 
 impl fmt::Debug for Sealed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Sealed({}, {} bytes)", self.key.as_str(), self.bytes.len())
+        write!(f, "Sealed({}, {} bytes)", self.key, self.bytes.len())
     }
 }
 
 impl fmt::Display for Sealed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.key.as_str(), URL_SAFE_NO_PAD.encode(&self.bytes))
+        write!(f, "{}.{}", self.key, URL_SAFE_NO_PAD.encode(&self.bytes))
     }
 }
 
 impl Sealed {
+    /// The key of a value in its text form, without reading all of it.
+    pub fn key_of(text: &str) -> Option<KeyId> {
+        KeyId::parse(text.split_once('.')?.0)
+    }
+
     pub fn parse(text: &str) -> Option<Self> {
         let (key, bytes) = text.split_once('.')?;
         Some(Self { key: KeyId::parse(key)?, bytes: URL_SAFE_NO_PAD.decode(bytes).ok()? })

@@ -30,6 +30,8 @@ pub const POSTGRES: &[(i64, &str, &str)] = &[
     (19, "outbox", include_str!("../postgres/0019_outbox.sql")),
     (20, "standing", include_str!("../postgres/0020_standing.sql")),
     (21, "door", include_str!("../postgres/0021_door.sql")),
+    (22, "key", include_str!("../postgres/0022_key.sql")),
+    (23, "erased", include_str!("../postgres/0023_erased.sql")),
 ];
 
 /// Number, name and text of every file in `scylla/`; a test compares with the folder. They are applied by who has a

@@ -3,16 +3,18 @@
 mod door;
 mod history;
 mod letters;
+mod master;
 
 pub use door::{DoorArgs, network};
 pub use history::{History, HistoryArgs, Store};
 pub use letters::LetterArgs;
+pub use master::{MasterArgs, make_newest};
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use natter_commands::Cost;
 use natter_domain::account::Policy;
-use natter_streams::lease;
+use natter_streams::{lease, sealing::Masters};
 use std::{
     fs::OpenOptions,
     io::{Read, Write},
@@ -44,6 +46,8 @@ pub struct Settings {
     /// The file with the installation's key, 64 hexadecimal digits; made in the data directory at the first start.
     #[arg(long, env = "NATTER_KEY_FILE")]
     pub key_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub master: MasterArgs,
     /// Lanes of a new installation, 1 to 256 [default: 16]. Cannot be changed later.
     #[arg(long, env = "NATTER_LANES")]
     pub lanes: Option<u16>,
@@ -178,6 +182,7 @@ impl Settings {
             lease: lease::TERM,
             data_dir: Some(dir.to_owned()),
             key_file: None,
+            master: MasterArgs::default(),
             lanes: None,
             lane_stores: String::new(),
             argon2: Cost::Standard,
@@ -199,6 +204,11 @@ impl Settings {
         }
         existing_key(&path)
     }
+
+    /// The master keys. Where none `is_begun` and there is no file, one is made.
+    pub fn masters(&self, is_begun: bool) -> Result<Masters> {
+        master::read_or_make(&self.master.path(self.key_file.as_deref(), &self.dir()), is_begun)
+    }
 }
 
 /// Where the installation's key is.
@@ -215,7 +225,7 @@ fn make_key(path: &Path) -> Result<()> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder)?;
     }
-    let hex: String = natter_streams::id::random::<32>().iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = fresh_key();
     // Written beside and renamed, so that a crash leaves no half a key.
     let fresh = path.with_extension("new");
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
@@ -227,7 +237,14 @@ fn make_key(path: &Path) -> Result<()> {
 fn read_key(path: &Path) -> Result<[u8; 32]> {
     let mut text = String::new();
     std::fs::File::open(path)?.read_to_string(&mut text)?;
-    let text = text.trim();
+    parse_key(text.trim())
+}
+
+fn fresh_key() -> String {
+    natter_streams::id::random::<32>().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn parse_key(text: &str) -> Result<[u8; 32]> {
     if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         bail!("not 64 hexadecimal digits");
     }

@@ -8,6 +8,7 @@ pub mod door;
 pub mod keys;
 pub mod projections;
 pub mod run;
+pub mod sealing;
 pub mod serve;
 pub mod servers;
 pub mod signals;

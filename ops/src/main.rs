@@ -1,7 +1,7 @@
 //! The `natter` binary: one subcommand per module of `natter_ops`.
 
 use clap::Parser;
-use natter_ops::{accounts, bench, demo, door, keys, projections, run, serve, streams, tracing, with_servers};
+use natter_ops::{accounts, bench, demo, door, keys, projections, run, sealing, serve, streams, tracing, with_servers};
 use std::process::ExitCode;
 
 /// A message's way makes some hundred small allocations, many freed on the other core: the system's allocator took a
@@ -29,6 +29,8 @@ enum Command {
     Accounts(accounts::AccountsArgs),
     /// Addresses that are let in or not
     Door(door::DoorArgs),
+    /// The keys behind what is sealed: another master key, erasing a person
+    Sealing(sealing::SealingArgs),
     /// Keys with which other servers sign their requests
     Keys(keys::KeysArgs),
     /// Run a command beside private servers in a fresh directory, and end with its exit code
@@ -50,6 +52,7 @@ async fn main() -> ExitCode {
         Command::Projections(args) => projections::projections(args).await,
         Command::Accounts(args) => accounts::accounts(args).await,
         Command::Door(args) => door::door(args).await,
+        Command::Sealing(args) => sealing::sealing(args).await,
         Command::Keys(args) => keys::keys(args).await,
         Command::WithServers(args) => with_servers::with_servers(args).await,
         Command::BenchLoad(args) => bench::load(args).await.map(|()| ExitCode::SUCCESS),

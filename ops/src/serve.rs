@@ -13,6 +13,7 @@ use natter_streams::{
     feed::Feeds,
     keyring::Keyring,
     lease::{Context as Leases, Directory},
+    sealing::{self, Keys},
 };
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::net::TcpListener;
@@ -61,7 +62,7 @@ pub async fn serve(
 
 /// What runs behind the doors of this process.
 struct Process {
-    keyring: Arc<Keyring>,
+    keys: Keys,
     leases: Leases,
     /// Where it has doors or owns lanes.
     commands: Option<Commands>,
@@ -85,6 +86,10 @@ impl Process {
         let log = Log::open(&placement, settings.lanes).await?;
         log.check_key(&keyring).await?;
         let bus = Bus::connect(nats_url).await?;
+        let masters = settings.masters(sealing::is_begun(&log).await?)?;
+        let keys = Keys::open(&log, &bus, keyring, masters, stop).await?;
+        // A backup may have brought some back.
+        keys.destroy_again().await?;
         let directory = Directory::start(&log, &bus, stop).await?;
         let feeds = Feeds::start(&log, stop).await?;
         let node = Node::new(&settings.node_name(address));
@@ -92,7 +97,7 @@ impl Process {
         let leases = Leases { log, bus, node, settings: settings.leases(), directory };
         leases.settings.check()?;
         let (readiness, tasks) = (Readiness::default(), Vec::new());
-        let mut process = Self { keyring, leases, commands: None, projections: None, readiness, tasks };
+        let mut process = Self { keys, leases, commands: None, projections: None, readiness, tasks };
         if settings.has(Role::Commands) || settings.has(Role::Edge) {
             process.start_commands(settings, feeds.clone(), stop);
         }
@@ -116,7 +121,7 @@ impl Process {
             rates: settings.limits != "off",
         };
         let (commands, tasks) =
-            Commands::start(self.leases.clone(), feeds.clone(), self.keyring.clone(), &command_settings, stop);
+            Commands::start(self.leases.clone(), feeds.clone(), self.keys.clone(), &command_settings, stop);
         self.commands = Some(commands.clone());
         if owns_lanes {
             self.tasks.push(commands.reactions(self.leases.clone(), feeds).keep(stop));
@@ -139,9 +144,9 @@ impl Process {
         let History { store, cluster } = settings.history.history()?;
         let projection_settings =
             natter_projections::Settings { database_url: database_url.to_owned(), history: store, cluster };
-        let (leases, keyring) = (self.leases.clone(), self.keyring.clone());
+        let (leases, keys) = (self.leases.clone(), self.keys.clone());
         let (projections, tasks) =
-            Projections::start(projection_settings, leases, feeds, keyring, run, stop.clone()).await?;
+            Projections::start(projection_settings, leases, feeds, keys, run, stop.clone()).await?;
         self.projections = Some(projections.clone());
         self.tasks.push(tasks);
         if run {
@@ -154,7 +159,7 @@ impl Process {
 
     /// Sends mails and text messages. Nothing waits for it to be ready: what cannot be sent now is sent later.
     fn start_outbox(&mut self, settings: &Settings, stop: &CancellationToken) -> Result<()> {
-        let outbox = Outbox::new(self.leases.log.pool().clone(), self.keyring.clone());
+        let outbox = Outbox::new(self.leases.log.pool().clone(), self.keys.ring().clone());
         let tasks = TaskTracker::new();
         tasks.spawn(natter_outbox::run(outbox, settings.letters.senders()?, stop.clone()));
         tasks.close();
@@ -187,7 +192,7 @@ impl Process {
             commands,
             projections,
             bus: self.leases.bus.clone(),
-            keyring: self.keyring.clone(),
+            keyring: self.keys.ring().clone(),
             lanes: self.leases.log.lanes(),
             settings: edge,
             readiness: self.readiness.clone(),

@@ -49,7 +49,7 @@ use crate::{
     run::Access,
     sql::{Entrance, Use},
 };
-use natter_domain::ConversationId;
+use natter_domain::{AccountId, ConversationId};
 use natter_streams::{
     Positions,
     bus::Bus,
@@ -57,10 +57,14 @@ use natter_streams::{
     keyring::Keyring,
     lease::{self, Context, Share},
     position::Place,
+    sealing::{Forgotten, Keys},
 };
 use sqlx::PgPool;
 use std::{sync::Arc, time::Duration};
-use tokio::task::JoinHandle;
+use tokio::{
+    sync::broadcast::{Receiver, error::RecvError},
+    task::JoinHandle,
+};
 use tokio_util::{
     sync::{CancellationToken, DropGuard},
     task::TaskTracker,
@@ -88,6 +92,7 @@ pub(crate) struct Shared {
     writing: PgPool,
     live: Arc<Live>,
     pub(crate) keyring: Arc<Keyring>,
+    pub(crate) keys: Keys,
     pub(crate) cards: Cards,
     progress: Arc<Progress>,
     feeds: Feeds,
@@ -142,11 +147,11 @@ impl Projections {
         settings: Settings,
         context: Context,
         feeds: Feeds,
-        keyring: Arc<Keyring>,
+        keys: Keys,
         run: bool,
         stop: CancellationToken,
     ) -> Result<(Self, TaskTracker), Error> {
-        let projections = Self::open(settings, &context.bus, feeds, keyring, &stop).await?;
+        let projections = Self::open(settings, &context.bus, feeds, keys, &stop).await?;
         let which: &[Projection] = if run { &Projection::ALL } else { &[] };
         let tasks = projections.run(which, &context, &stop);
         Ok((projections, tasks))
@@ -157,7 +162,7 @@ impl Projections {
         settings: Settings,
         bus: &Bus,
         feeds: Feeds,
-        keyring: Arc<Keyring>,
+        keys: Keys,
         stop: &CancellationToken,
     ) -> Result<Self, Error> {
         let entrance = Entrance::new(&settings.database_url, settings.cluster.as_deref());
@@ -169,7 +174,10 @@ impl Projections {
         let cards = Cards::default();
         tokio::spawn(live.clone().follow(bus.clone(), stop.clone()));
         tokio::spawn(progress::watch(progress.clone(), control.clone(), bus.clone(), stop.clone()));
-        Ok(Self(Arc::new(Shared { control, writing, live, keyring, cards, progress, feeds })))
+        let keyring = keys.ring().clone();
+        let shared = Arc::new(Shared { control, writing, live, keyring, keys, cards, progress, feeds });
+        tokio::spawn(forget(shared.clone(), shared.keys.forgotten(), stop.clone()));
+        Ok(Self(shared))
     }
 
     /// Takes part in running some of the projections, until told to stop: each runs once at a time on each lane, and the
@@ -257,8 +265,8 @@ impl Projections {
     }
 
     fn deliver(&self, bus: &Bus) -> Delivery {
-        let Shared { writing, keyring, progress, live, .. } = &*self.0;
-        Delivery::new(bus.clone(), writing.clone(), live.clone(), keyring.clone(), progress.clone())
+        let Shared { writing, keys, progress, live, .. } = &*self.0;
+        Delivery::new(bus.clone(), writing.clone(), live.clone(), keys.clone(), progress.clone())
     }
 
     /// Which generation of each projection is read here.
@@ -336,5 +344,20 @@ impl Projections {
 
     pub fn sync(&self) -> sync::Query<'_> {
         sync::Query(&self.0)
+    }
+}
+
+/// What is kept opened goes with its key.
+async fn forget(shared: Arc<Shared>, mut forgotten: Receiver<Forgotten>, stop: CancellationToken) {
+    loop {
+        let heard = tokio::select! {
+            heard = forgotten.recv() => heard,
+            () = stop.cancelled() => return,
+        };
+        match heard {
+            Ok(Forgotten::Of(owner)) => shared.cards.forget(AccountId(owner)),
+            Ok(Forgotten::All) | Err(RecvError::Lagged(_)) => shared.cards.forget_all(),
+            Err(RecvError::Closed) => return,
+        }
     }
 }

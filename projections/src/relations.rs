@@ -80,8 +80,9 @@ impl Changes {
     }
 
     async fn write(self, connection: &mut PgConnection) -> Result<(), Error> {
+        let erased = self.account.erased();
         self.account.write(connection).await?;
-        self.session.write(connection).await?;
+        self.session.write(&erased, connection).await?;
         self.friendship.write(connection).await?;
         self.conversation.write(connection).await?;
         self.inbox.write(connection).await

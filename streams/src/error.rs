@@ -51,6 +51,14 @@ pub enum Error {
     Unmendable { lane: Lane, why: String },
     #[error("start check: {0}")]
     Unfit(String),
+    /// Not to be taken for the world's failure: there will never be another key.
+    #[error("the key of {owner} was destroyed")]
+    Erased { owner: uuid::Uuid },
+    /// The key is there, and cannot be used before somebody brings its master key.
+    #[error("keys are wrapped with master key {master}, which is not here: is NATTER_MASTER_KEY_FILE the newest?")]
+    NoMaster { master: String },
+    #[error("the key of {owner} is damaged, or was lost: it does not open")]
+    KeyLost { owner: uuid::Uuid },
     #[error("{what}")]
     Bus {
         what: String,
@@ -80,6 +88,8 @@ impl Error {
             Self::Lane { source, .. } | Self::Database { source, .. } | Self::Store { source, .. } => {
                 is_passing(source)
             }
+            // Nothing is wrong with what it is asked for.
+            Self::NoMaster { .. } => true,
             _ => false,
         }
     }

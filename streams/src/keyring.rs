@@ -1,16 +1,11 @@
-//! What opens and closes [`Sealed`] values, and the other secrets that come from the installation key:
-//! handle ids, fingerprints, tokens. Each has a key of its own, derived for its purpose.
+//! The secrets that come from the installation key: handle ids, fingerprints, tokens, and what values were sealed with before
+//! owners had keys of their own ([`crate::sealing`]). Each has a key of its own, derived for its purpose.
 
-use chacha20poly1305::{
-    KeyInit, XChaCha20Poly1305,
-    aead::{Aead, AeadInOut, Payload},
-};
+use crate::sealing::cipher;
+use chacha20poly1305::{KeyInit, XChaCha20Poly1305};
 use natter_domain::{HandleId, KeyId, Sealed, Timestamp};
 use std::fmt;
 use uuid::Uuid;
-
-const NONCE: usize = 24;
-const TAG: usize = 16;
 
 /// One installation's keys.
 #[derive(Clone)]
@@ -50,25 +45,18 @@ impl Keyring {
         }
     }
 
-    /// Seals `plain` for one owner: under another owner's id it does not open.
+    /// Seals `plain` for one owner: under another owner's id it does not open. What is to be forgotten one day is sealed
+    /// with a key of its owner's instead.
     pub fn seal(&self, owner: Uuid, plain: &[u8]) -> Sealed {
-        let nonce = crate::id::random::<NONCE>();
-        // In the place where it stays: one allocation a message.
-        let mut bytes = Vec::with_capacity(NONCE + plain.len() + TAG);
-        bytes.extend_from_slice(&nonce);
-        bytes.extend_from_slice(plain);
-        let sealing =
-            self.sealing.encrypt_inout_detached(&nonce.into(), owner.as_bytes(), (&mut bytes[NONCE..]).into());
-        let tag = sealing.expect("values are far below the cipher's bound of 256 GiB");
-        bytes.extend_from_slice(&tag);
-        Sealed { key: KeyId::Installation, bytes }
+        Sealed { key: KeyId::Installation, bytes: cipher::seal(&self.sealing, owner.as_bytes(), plain) }
     }
 
-    /// `None`: erased (the key is gone), or not sealed for this owner.
+    /// `None`: not sealed with this key for this owner.
     pub fn open(&self, owner: Uuid, sealed: &Sealed) -> Option<Vec<u8>> {
-        let KeyId::Installation = sealed.key;
-        let (nonce, bytes) = sealed.bytes.split_first_chunk::<NONCE>()?;
-        self.sealing.decrypt(&(*nonce).into(), Payload { msg: bytes, aad: owner.as_bytes() }).ok()
+        match sealed.key {
+            KeyId::Installation => cipher::open(&self.sealing, owner.as_bytes(), &sealed.bytes),
+            KeyId::Owner | KeyId::Month(_) => None,
+        }
     }
 
     /// [`Self::open`] for text.

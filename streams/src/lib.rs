@@ -4,7 +4,8 @@
 //! Reading order: `lane` and `event` (what there is), `log` (PostgreSQL: append, takeover, read),
 //! `committer` (group commit), `feed`, `tap` and `reader` (verified reading, whatever the source), `stream` and `relay`
 //! (JetStream), `seam` and `repair` (where log and stream disagree); `node` and `lease` (which process runs which lane).
-//! `bucket` keeps what is forgotten soon. `statement` asks a server that may vanish. `keyring` seals what is personal. `subject` is the only place that spells a subject.
+//! `bucket` keeps what is forgotten soon. `statement` asks a server that may vanish. `sealing` has the keys behind what is sealed, `keyring` the secrets of the
+//! installation. `subject` is the only place that spells a subject.
 
 pub mod bucket;
 pub mod bus;
@@ -29,6 +30,7 @@ mod publisher;
 pub mod reader;
 pub mod relay;
 pub mod repair;
+pub mod sealing;
 pub mod seam;
 pub mod statement;
 pub mod stock;

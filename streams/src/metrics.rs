@@ -81,3 +81,18 @@ pub(crate) fn lease_changed(share: &'static str, change: &'static str) {
 pub(crate) fn leases_held(share: &'static str, lanes: usize) {
     gauge!("natter_lease_lanes_held", "share" => share).set(lanes as f64);
 }
+
+/// One query for sealing keys that were not in memory.
+pub(crate) fn keys_asked(count: usize) {
+    counter!("natter_sealing_queries_total").increment(1);
+    counter!("natter_sealing_keys_asked_total").increment(count as u64);
+}
+
+pub(crate) fn keys_made(count: u64) {
+    counter!("natter_sealing_keys_made_total").increment(count);
+}
+
+/// A value that nobody has erased does not open.
+pub(crate) fn unopened(why: &'static str) {
+    counter!("natter_sealing_unopened_total", "why" => why).increment(1);
+}

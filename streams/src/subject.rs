@@ -96,6 +96,9 @@ pub const DOOR: &str = "natter.door.changed";
 /// What every edge must hear: the log went back, and everybody has to read their state again.
 pub const RESYNC: &str = "natter.resync";
 
+/// What every node must hear: a key was destroyed. The message is its owner's id.
+pub const KEY_DESTROYED: &str = "natter.keys.destroyed";
+
 /// Who waits for a projection that runs elsewhere tells here what for.
 pub const HURRY: &str = "natter.progress.hurry";
 

@@ -1,6 +1,6 @@
 //! Another e-mail address or phone number: proven by codes, claimed, and then it counts.
 
-use super::{claim, contact, decide_as, holder, password, require, taken, way};
+use super::{claim, contact, decide_as, holder, password, require, taken, targets, way};
 use crate::{Caller, Commands, Keyed, code::Target, error::Error, friendship::account_key};
 use natter_domain::{
     AccountId, Code, Email, HandleId, Phone,
@@ -30,7 +30,7 @@ impl Contacts<'_> {
     pub async fn change(&self, by: Keyed, change: ContactChange) -> Result<Positions, Error> {
         let (commands, account_id, to) = (self.0, by.caller.account, &change.to);
         let person = require(commands, account_id).await?;
-        let new = contact(commands, account_id, to);
+        let new = contact(commands, &commands.keys.of_account(account_id).await?, to);
         let handle = new.handle;
         if person.contacts.of(way(to)).is_some_and(|old| old.handle == handle) {
             return Ok(Positions::default());
@@ -62,8 +62,10 @@ impl Contacts<'_> {
             Way::Email => Purpose::ChangeEmail,
             Way::Phone => Purpose::ChangePhone,
         };
-        let old =
-            person.contacts.of(way(&change.to)).and_then(|old| opened(self.0, caller.account, way(&change.to), old));
+        let old = match person.contacts.of(way(&change.to)) {
+            Some(old) => opened(self.0, caller.account, way(&change.to), old).await?,
+            None => None,
+        };
         match (old, &change.password) {
             (Some(old), _) => {
                 let needed = || Error::code(Code::CodeWrong, "the code that was sent to the old one is needed too");
@@ -96,7 +98,7 @@ impl Contacts<'_> {
             Way::Email => Notice::EmailChanged,
             Way::Phone => Notice::PhoneChanged,
         };
-        for target in targets(self.0, account_id, person) {
+        for target in targets(self.0, account_id, person).await? {
             self.0.desk.tell(&target, &notice, change.locale).await?;
         }
         Ok(())
@@ -119,17 +121,17 @@ const fn name(target: &Target) -> &'static str {
     }
 }
 
-/// Where an account's owner is reached.
-pub(super) fn targets(commands: &Commands, account_id: AccountId, person: &Person) -> Vec<Target> {
-    let opened = |way| opened(commands, account_id, way, person.contacts.of(way)?);
-    [Way::Email, Way::Phone].into_iter().filter_map(opened).collect()
-}
-
 /// What an account's contact says; `None` where its key is gone.
-fn opened(commands: &Commands, account_id: AccountId, way: Way, contact: &account::Contact) -> Option<Target> {
-    let text = commands.keyring.open_text(account_id.0, &contact.value)?;
-    match way {
+pub(super) async fn opened(
+    commands: &Commands,
+    account_id: AccountId,
+    way: Way,
+    contact: &account::Contact,
+) -> Result<Option<Target>, Error> {
+    let opener = commands.keys.opener([(account_id.0, contact.value.key)]).await?;
+    let text = opener.open_text(account_id.0, &contact.value);
+    Ok(text.and_then(|text| match way {
         Way::Email => Email::parse(&text).ok().map(Target::Email),
         Way::Phone => Phone::parse(&text).ok().map(Target::Phone),
-    }
+    }))
 }

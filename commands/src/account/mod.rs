@@ -5,6 +5,7 @@
 //! abandoned gives its handles back ([`process`]).
 
 mod contact;
+pub(crate) mod erasure;
 pub(crate) mod password;
 pub(crate) mod process;
 mod profile;
@@ -12,6 +13,7 @@ mod status;
 pub(crate) mod timer;
 
 pub use contact::{ContactChange, Contacts};
+pub use erasure::Erasures;
 pub use profile::Accounts;
 pub use status::{Grounds, Operators};
 
@@ -23,7 +25,7 @@ use natter_domain::{
     limit,
 };
 use natter_outbox::Purpose;
-use natter_streams::{Positions, fault, id};
+use natter_streams::{Positions, fault, id, sealing::Sealing};
 use password::Found;
 
 /// The kind of the handle that a user name is.
@@ -57,13 +59,14 @@ pub(crate) async fn register(commands: &Commands, newcomer: Newcomer) -> Result<
     };
     let account_id = AccountId(id::new());
     let nickname = nickname.as_ref().map_or(username.as_str(), Nickname::as_str);
-    let known = target.as_ref().map(|target| (way(target), contact(commands, account_id, target)));
+    let sealing = commands.keys.of_account(account_id).await?;
+    let known = target.as_ref().map(|target| (way(target), contact(commands, &sealing, target)));
     let of = |wanted| known.iter().find(|(way, _)| *way == wanted).map(|(_, contact)| contact.clone());
     let mut claims = vec![(handle, None)];
     claims.extend(known.iter().map(|(_, contact)| (contact.handle, target.as_ref())));
     let start = account::Command::StartRegistration {
-        username: commands.keyring.seal(account_id.0, username.as_str().as_bytes()),
-        nickname: commands.keyring.seal(account_id.0, nickname.as_bytes()),
+        username: sealing.seal(username.as_str().as_bytes()),
+        nickname: sealing.seal(nickname.as_bytes()),
         password_hash: commands.passwords.hash(password).await?,
         handles: claims.iter().map(|(handle, _)| *handle).collect(),
         prefixes: profile::prefixes(&commands.keyring, &username),
@@ -117,8 +120,8 @@ fn target_handle(commands: &Commands, target: &Target) -> HandleId {
     commands.keyring.handle(kind, &target.normalised())
 }
 
-fn contact(commands: &Commands, account_id: AccountId, target: &Target) -> Contact {
-    let value = commands.keyring.seal(account_id.0, target.address().as_bytes());
+fn contact(commands: &Commands, sealing: &Sealing, target: &Target) -> Contact {
+    let value = sealing.seal(target.address().as_bytes());
     Contact { value, handle: target_handle(commands, target) }
 }
 
@@ -195,9 +198,20 @@ pub(crate) async fn find(commands: &Commands, login: &str) -> Result<Option<Foun
     let Some((account_id, person)) = known_as(commands, &login).await? else { return Ok(None) };
     let targets = match login {
         Login::Target(target) => vec![target],
-        Login::Username(_) => contact::targets(commands, account_id, &person),
+        Login::Username(_) => targets(commands, account_id, &person).await?,
     };
     Ok(Some(Found::of(account_id, &person, targets)))
+}
+
+/// Where an account's owner is reached.
+async fn targets(commands: &Commands, account_id: AccountId, person: &Person) -> Result<Vec<Target>, Error> {
+    let mut targets = Vec::new();
+    for way in [Way::Email, Way::Phone] {
+        if let Some(contact) = person.contacts.of(way) {
+            targets.extend(contact::opened(commands, account_id, way, contact).await?);
+        }
+    }
+    Ok(targets)
 }
 
 async fn known_as(commands: &Commands, login: &Login) -> Result<Option<(AccountId, Person)>, Error> {
@@ -248,12 +262,12 @@ pub(crate) async fn known(commands: &Commands, account: AccountId) -> Result<Opt
     let state = commands.dispatch.inspect::<Account>(account::address(account)).await?;
     match &*state {
         account::State::Registered(person) => Ok(Some(person.clone())),
-        account::State::Closed => Ok(None),
+        account::State::Closed | account::State::Erased => Ok(None),
         _ => Err(Error::code(Code::NotFound, "there is no such account")),
     }
 }
 
 pub(crate) async fn is_closed(commands: &Commands, account: AccountId) -> Result<bool, Error> {
     let state = commands.dispatch.inspect::<Account>(account::address(account)).await?;
-    Ok(*state == account::State::Closed)
+    Ok(matches!(*state, account::State::Closed | account::State::Erased))
 }

@@ -78,7 +78,7 @@ pub(crate) async fn reset(commands: &Commands, proven: &Found, new: &Password) -
 /// Wherever the owner is reached, before it counts.
 pub(crate) async fn tell(commands: &Commands, account_id: AccountId, locale: Locale) -> Result<(), Error> {
     let person = super::require(commands, account_id).await?;
-    for target in super::contact::targets(commands, account_id, &person) {
+    for target in super::targets(commands, account_id, &person).await? {
         commands.desk.tell(&target, &Notice::PasswordReset, locale).await?;
     }
     Ok(())

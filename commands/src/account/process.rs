@@ -16,7 +16,8 @@ impl Process for ReleasesHandles {
     const NAME: &'static str = "account.releases_handles";
 
     fn react(event: &Record, orders: &mut Orders) -> Result<(), natter_streams::Error> {
-        let names_some = ["registration_abandoned", "contact_changed", "contact_change_abandoned", "handles_released"];
+        let names_some =
+            ["registration_abandoned", "contact_changed", "contact_change_abandoned", "handles_released", "erased"];
         if event.noun != Noun::Account || !names_some.contains(&&*event.event_type) {
             return Ok(());
         }
@@ -24,6 +25,7 @@ impl Process for ReleasesHandles {
             Event::RegistrationAbandoned { handles } | Event::HandlesReleased { handles } => handles,
             Event::ContactChanged { released, .. } => released.into_iter().collect(),
             Event::ContactChangeAbandoned { handle } => vec![handle],
+            Event::Erased { released, .. } => released,
             _ => vec![],
         };
         let by = AccountId(event.aggregate_id);

@@ -25,7 +25,7 @@ impl Accounts<'_> {
         let me = by.caller.account;
         let content = format!("change profile {given:?}");
         let person = require(self.0, me).await?;
-        let command = Command::ChangeProfile(self.sealed(me, &person, given));
+        let command = Command::ChangeProfile(self.sealed(me, &person, given).await?);
         Ok(self.decide(by, command, &content).await?.positions)
     }
 
@@ -69,17 +69,23 @@ impl Accounts<'_> {
     }
 
     /// Sealing the same text gives something else each time: what a field says already is given as it stands.
-    fn sealed(&self, me: AccountId, person: &Person, given: ProfileChange<String>) -> ProfileChange<Sealed> {
-        let keyring = &self.0.keyring;
-        let says = |sealed: &Sealed, text: &str| keyring.open_text(me.0, sealed).as_deref() == Some(text);
+    async fn sealed(
+        &self,
+        me: AccountId,
+        person: &Person,
+        given: ProfileChange<String>,
+    ) -> Result<ProfileChange<Sealed>, Error> {
+        let sealing = self.0.keys.of_account(me).await?;
+        let opener = self.0.keys.opener(person.sealed().map(|sealed| (me.0, sealed.key)).collect::<Vec<_>>()).await?;
+        let says = |sealed: &Sealed, text: &str| opener.open_text(me.0, sealed).as_deref() == Some(text);
         let seal = |given: Change<String>, now: Option<&Sealed>| {
             given.map(|text| match now.filter(|now| says(now, &text)) {
                 Some(now) => now.clone(),
-                None => keyring.seal(me.0, text.as_bytes()),
+                None => sealing.seal(text.as_bytes()),
             })
         };
         let now = &person.profile;
-        ProfileChange {
+        Ok(ProfileChange {
             nickname: seal(given.nickname, Some(&person.nickname)),
             avatar: given.avatar,
             signature: seal(given.signature, now.signature.as_ref()),
@@ -87,6 +93,6 @@ impl Accounts<'_> {
             region: seal(given.region, now.region.as_ref()),
             birthday: seal(given.birthday, now.birthday.as_ref()),
             custom: seal(given.custom, now.custom.as_ref()),
-        }
+        })
     }
 }

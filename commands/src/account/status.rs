@@ -6,17 +6,16 @@ use crate::{
     open_roads, session,
 };
 use natter_domain::{
-    AccountId, Timestamp,
+    AccountId, Sealed, Timestamp,
     account::{self, Account, Command, Hold},
 };
-use natter_streams::{feed::Feeds, keyring::Keyring, lease};
-use std::sync::Arc;
+use natter_streams::{feed::Feeds, lease, sealing::Keys};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// The use cases of operators. Whoever calls them is trusted: no route leads here.
 pub struct Operators {
     dispatch: Dispatch,
-    keyring: Arc<Keyring>,
+    keys: Keys,
 }
 
 /// Why, and who says so.
@@ -28,38 +27,38 @@ pub struct Grounds<'a> {
 
 impl Operators {
     /// For a process that does nothing else: it reaches the lanes' owners until `stop`.
-    pub fn reach(
-        context: &lease::Context,
-        feeds: Feeds,
-        keyring: Arc<Keyring>,
-        stop: &CancellationToken,
-    ) -> (Self, TaskTracker) {
+    pub fn reach(context: &lease::Context, feeds: Feeds, keys: Keys, stop: &CancellationToken) -> (Self, TaskTracker) {
         let tasks = TaskTracker::new();
         let roads = open_roads(context, &tasks, stop);
         tasks.close();
-        (Self { dispatch: Dispatch::new(roads, feeds), keyring }, tasks)
+        (Self { dispatch: Dispatch::new(roads, feeds), keys }, tasks)
     }
 
     /// Nothing that they send is taken. `until`: `None` is until they are restored.
     pub async fn mute(&self, id: AccountId, until: Option<Timestamp>, grounds: Grounds<'_>) -> Result<(), Error> {
-        self.ask(id, Command::Mute(self.hold(id, until, grounds))).await.map(drop)
+        self.ask(id, Command::Mute(self.hold(id, until, grounds).await?)).await.map(drop)
     }
 
     /// Nobody signs in, and every session ends: those that are open are told why.
     pub async fn suspend(&self, id: AccountId, until: Option<Timestamp>, grounds: Grounds<'_>) -> Result<(), Error> {
-        let outcome = self.ask(id, Command::Suspend(self.hold(id, until, grounds))).await?;
+        let outcome = self.ask(id, Command::Suspend(self.hold(id, until, grounds).await?)).await?;
         session::revoke(&self.dispatch, id, outcome).await;
         Ok(())
     }
 
     pub async fn restore(&self, id: AccountId, grounds: Grounds<'_>) -> Result<(), Error> {
-        let reason = grounds.reason.map(|reason| self.keyring.seal(id.0, reason.as_bytes()));
+        let reason = self.sealed(id, grounds.reason).await?;
         self.ask(id, Command::Restore { reason, by: grounds.by.to_owned() }).await.map(drop)
     }
 
-    fn hold(&self, id: AccountId, until: Option<Timestamp>, grounds: Grounds<'_>) -> Hold {
-        let reason = grounds.reason.map(|reason| self.keyring.seal(id.0, reason.as_bytes()));
-        Hold { until, reason, by: grounds.by.to_owned() }
+    async fn hold(&self, id: AccountId, until: Option<Timestamp>, grounds: Grounds<'_>) -> Result<Hold, Error> {
+        Ok(Hold { until, reason: self.sealed(id, grounds.reason).await?, by: grounds.by.to_owned() })
+    }
+
+    /// What is said of a person is forgotten with them.
+    async fn sealed(&self, id: AccountId, reason: Option<&str>) -> Result<Option<Sealed>, Error> {
+        let Some(reason) = reason else { return Ok(None) };
+        Ok(Some(self.keys.of_account(id).await?.seal(reason.as_bytes())))
     }
 
     async fn ask(&self, id: AccountId, command: Command) -> Result<Outcome<Account>, Error> {

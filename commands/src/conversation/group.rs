@@ -59,7 +59,7 @@ impl Conversations<'_> {
         let conversation_id = ConversationId(id);
         let asked = self.ask(me, members, &|account| account == me).await?;
         let command = Command::StartGroup {
-            name: self.seal(conversation_id, name),
+            name: self.seal(conversation_id, name).await?,
             members: members.to_vec(),
             friends: asked.friends(),
         };
@@ -97,13 +97,18 @@ impl Conversations<'_> {
     pub async fn rename(&self, by: Keyed, id: ConversationId, name: &GroupName) -> Result<Positions, Error> {
         // Sealing the same name gives something else each time: the name that it has already is given as it stands.
         let has = self.look(id).await?.card.name.clone();
-        let same = has.filter(|it| self.0.keyring.open_text(id.0, it).as_deref() == Some(name.as_str()));
-        let command = Command::Rename { name: same.unwrap_or_else(|| self.seal(id, name)) };
+        let opener = self.0.keys.opener(has.iter().map(|sealed| (id.0, sealed.key)).collect::<Vec<_>>()).await?;
+        let same = has.filter(|it| opener.open_text(id.0, it).as_deref() == Some(name.as_str()));
+        let name_sealed = match same {
+            Some(same) => same,
+            None => self.seal(id, name).await?,
+        };
+        let command = Command::Rename { name: name_sealed };
         Ok(self.decide(by, id, command, &format!("rename {id} {:?}", name.as_str()), 1).await?.positions)
     }
 
-    fn seal(&self, id: ConversationId, name: &GroupName) -> Sealed {
-        self.0.keyring.seal(id.0, name.as_str().as_bytes())
+    async fn seal(&self, id: ConversationId, name: &GroupName) -> Result<Sealed, Error> {
+        Ok(self.0.keys.of_conversation(id).await?.seal(name.as_str().as_bytes()))
     }
 
     async fn look(&self, id: ConversationId) -> Result<Arc<State>, Error> {

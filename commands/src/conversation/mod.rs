@@ -12,10 +12,10 @@ use crate::{
 use natter_domain::{
     AccountId, Address, Code, ConversationId, FriendshipId, MessageId, Timestamp,
     account::Mute,
-    conversation::{self, BodyKind, Conversation, Event},
+    conversation::{self, BodyKind, Command, Conversation, Event},
     friendship::{self, Friendship},
 };
-use natter_streams::{Positions, event::CommandKey};
+use natter_streams::{Positions, event::CommandKey, sealing::Sealing};
 
 pub use group::{Joined, Started};
 
@@ -78,17 +78,25 @@ impl Conversations<'_> {
             let taken = Error::code(Code::Conflict, "this id is a system message's");
             return Pending::new(std::future::ready(Err(taken)));
         }
-        let command = conversation::Command::Send {
-            message_id,
-            body: self.0.keyring.seal(conversation_id.0, body.as_bytes()),
-            body_kind: BodyKind::Text,
-            size,
-            muted: self.1,
-        };
         let key = self.message_key(caller, conversation_id, message_id, body);
-        let address = conversation::address(conversation_id);
-        let answer = self.0.dispatch.queue::<Conversation>(address, Some(caller), Some(key), Some(command), body.len());
-        Pending::new(async move { sent(&answer.await?) })
+        let (dispatch, muted) = (self.0.dispatch.clone(), self.1);
+        let queue = move |sealing: &Sealing, body: &str| {
+            let sealed = sealing.seal(body.as_bytes());
+            let command = Command::Send { message_id, body: sealed, body_kind: BodyKind::Text, size, muted };
+            let address = conversation::address(conversation_id);
+            dispatch.queue::<Conversation>(address, Some(caller), Some(key), Some(command), body.len())
+        };
+        match self.0.seals.at_hand(conversation_id) {
+            Some(sealing) => {
+                let answer = queue(&sealing, body);
+                Pending::new(async move { sent(&answer.await?) })
+            }
+            None => {
+                let body = body.to_owned();
+                let queued = self.0.seals.queue(conversation_id, move |sealing| queue(sealing, &body));
+                Pending::new(async move { sent(&queued.await?) })
+            }
+        }
     }
 
     /// A message's key is its place: its id in its conversation. Sender and body are its fingerprint.

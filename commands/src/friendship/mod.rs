@@ -56,11 +56,13 @@ impl Friendships<'_> {
             }
         };
         let content = format!("request {to} {}", message.as_deref().unwrap_or_default());
+        // Its sender's: it is forgotten with them.
+        let sealing = self.0.keys.of_account(from).await?;
         let command = friendship::Command::Request {
             request_id: RequestId(id::new()),
             from,
             to,
-            message: message.map(|message| self.0.keyring.seal(friendship_id.0, message.as_bytes())),
+            message: message.map(|message| sealing.seal(message.as_bytes())),
             is_taken,
             conversation_id: ConversationId(id::new()),
         };

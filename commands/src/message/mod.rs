@@ -2,7 +2,7 @@
 //! birth goes with the command; the message's lane says the rest.
 
 mod birth;
-mod turn;
+pub(crate) mod turn;
 
 use crate::{Commands, Keyed, Pending, error::Error, friendship::account_key, keys::Key};
 use birth::Birth;
@@ -14,6 +14,7 @@ use natter_domain::{
     message::{self, Command, Message},
 };
 use natter_streams::{Positions, keyring::Keyring};
+use std::future::ready;
 use uuid::Uuid;
 
 /// Bytes of commands that carry no body.
@@ -40,12 +41,13 @@ impl Messages<'_> {
     /// `body` is the body's JSON, `size` the bytes of its text.
     pub fn edit(&self, by: Keyed, of: Named, body: &str, size: u32) -> Pending<Positions> {
         let content = format!("edit {} {} {body}", of.conversation, of.message);
-        let sealed = self.0.keyring.seal(of.conversation.0, body.as_bytes());
         let fingerprint = Uuid::from_bytes(fingerprint(&self.0.keyring, by.caller.account, body));
+        let (keys, size_in_memory, body) = (self.0.keys.clone(), body.len(), body.to_owned());
+        let sealed = async move { Ok(keys.of_conversation(of.conversation).await?.seal(body.as_bytes())) };
         let muted = self.1;
-        self.ask(by, of, &content, body.len(), move |Birth { place, sent }| Command::Edit {
+        self.ask(by, of, &content, size_in_memory, sealed, move |Birth { place, sent }, body| Command::Edit {
             message: place,
-            body: sealed,
+            body,
             body_kind: BodyKind::Text,
             size,
             fingerprint,
@@ -84,25 +86,28 @@ impl Messages<'_> {
         command: impl FnOnce(message::Place) -> Command + Send + 'static,
     ) -> Pending<Positions> {
         let content = format!("{what} {} {}", of.conversation, of.message);
-        self.ask(by, of, &content, SMALL, |birth| command(birth.place))
+        self.ask(by, of, &content, SMALL, ready(Ok(())), |birth, ()| command(birth.place))
     }
 
-    fn ask(
+    /// `more`: what the command needs besides, found meanwhile.
+    fn ask<T: Send + 'static>(
         &self,
         by: Keyed,
         of: Named,
         content: &str,
         size: usize,
-        command: impl FnOnce(Birth) -> Command + Send + 'static,
+        more: impl Future<Output = Result<T, Error>> + Send + 'static,
+        command: impl FnOnce(Birth, T) -> Command + Send + 'static,
     ) -> Pending<Positions> {
         let key: Option<Key> = by.key.map(|key| account_key(self.0, by, key, content));
         let (births, dispatch) = (self.0.births.clone(), self.0.dispatch.clone());
         let address = message::address(of.conversation, of.message);
         let mut turn = births.turns.take(address.id);
         Pending::new(async move {
-            let birth = turn.come_with(births.find(of.conversation, of.message)).await?;
+            let found = async { tokio::try_join!(births.find(of.conversation, of.message), more) };
+            let (birth, more) = turn.come_with(found).await?;
             let birth = birth.ok_or_else(|| Error::code(Code::NotFound, "there is no such message"))?;
-            let answer = dispatch.queue::<Message>(address, Some(by.caller), key, Some(command(birth)), size);
+            let answer = dispatch.queue::<Message>(address, Some(by.caller), key, Some(command(birth, more)), size);
             drop(turn);
             Ok(answer.await?.positions)
         })

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 /// The newest turn of each message: its number, and its end. A message without one has no entry.
 #[derive(Clone, Default)]
-pub(super) struct Turns(Arc<Mutex<Newest>>);
+pub(crate) struct Turns(Arc<Mutex<Newest>>);
 
 #[derive(Default)]
 struct Newest {
@@ -21,7 +21,7 @@ struct Newest {
 }
 
 /// A place behind others of the same message, until it is dropped.
-pub(super) struct Turn {
+pub(crate) struct Turn {
     turns: Turns,
     id: Uuid,
     number: u64,
@@ -39,6 +39,11 @@ impl Turns {
         let number = newest.taken;
         let before = newest.of.insert(id, (number, next)).map(|(_, before)| before);
         Turn { turns: self.clone(), id, number, before, held }
+    }
+
+    /// Whether somebody has one.
+    pub fn has(&self, id: Uuid) -> bool {
+        self.newest().of.contains_key(&id)
     }
 
     fn newest(&self) -> MutexGuard<'_, Newest> {

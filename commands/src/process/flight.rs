@@ -2,17 +2,17 @@
 //! none the order is given again under the same key, after a pause that grows.
 
 use crate::{
-    dispatch::Dispatch,
     error::Error,
     metrics,
     process::{
+        Around,
         order::Order,
         queue::{Queue, Target},
     },
 };
 use futures::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use natter_domain::Code;
-use natter_streams::{Lanes, fault};
+use natter_streams::fault;
 use std::time::Duration;
 
 const PAUSE: Duration = Duration::from_millis(100);
@@ -23,8 +23,7 @@ pub(crate) struct Flight<T> {
     name: &'static str,
     /// The fault point that is reached before each try.
     before: &'static str,
-    dispatch: Dispatch,
-    lanes: Lanes,
+    around: Around,
     queue: Queue<(T, Order)>,
     landing: FuturesUnordered<BoxFuture<'static, Landed<T>>>,
     closed: bool,
@@ -36,12 +35,12 @@ enum Landed<T> {
 }
 
 impl<T: Copy + Send + 'static> Flight<T> {
-    pub fn new(name: &'static str, before: &'static str, dispatch: Dispatch, lanes: Lanes) -> Self {
-        Self { name, before, dispatch, lanes, queue: Queue::new(), landing: FuturesUnordered::new(), closed: false }
+    pub fn new(name: &'static str, before: &'static str, around: Around) -> Self {
+        Self { name, before, around, queue: Queue::new(), landing: FuturesUnordered::new(), closed: false }
     }
 
     pub fn put(&mut self, tag: T, order: Order) {
-        let target = Target { lane: self.lanes.of(order.address.route), address: order.address };
+        let target = Target { lane: self.around.log.lanes().of(order.address.route), address: order.address };
         self.queue.put(target, (tag, order));
     }
 
@@ -79,10 +78,10 @@ impl<T: Copy + Send + 'static> Flight<T> {
         while !self.closed
             && let Some((target, (tag, order))) = self.queue.start()
         {
-            let (dispatch, before) = (self.dispatch.clone(), self.before);
+            let (around, before) = (self.around.clone(), self.before);
             self.landing.push(Box::pin(async move {
                 fault::reach(before).await;
-                Landed::Tried(target, tag, order.give(&dispatch).await)
+                Landed::Tried(target, tag, order.give(&around).await)
             }));
         }
     }

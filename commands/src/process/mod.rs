@@ -19,11 +19,11 @@ mod run;
 pub(crate) use flight::Flight;
 pub(crate) use follower::Follower;
 pub(crate) use here::Here;
-pub(crate) use order::{Order, Orders, key};
+pub(crate) use order::{Effect, Order, Orders, key};
 pub(crate) use run::run;
 
 use crate::{dispatch::Dispatch, error::Error};
-use natter_streams::{Link, Log, Record, bus::Bus, feed::Feeds, reader::Reader};
+use natter_streams::{Link, Log, Record, bus::Bus, feed::Feeds, reader::Reader, sealing::Keys};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -46,6 +46,7 @@ pub(crate) struct Around {
     pub bus: Bus,
     pub feeds: Feeds,
     pub dispatch: Dispatch,
+    pub keys: Keys,
 }
 
 impl Around {

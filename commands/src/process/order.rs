@@ -1,6 +1,7 @@
 //! A command that Natter itself gives, with the key under which giving it again is the same command.
 
-use crate::{dispatch::Dispatch, error::Error, keys::Key, store::Kept};
+use super::Around;
+use crate::{error::Error, keys::Key, store::Kept};
 use futures::future::BoxFuture;
 use natter_domain::{Address, id::derived};
 use natter_streams::{Record, event::CommandKey};
@@ -11,23 +12,23 @@ use uuid::Uuid;
 pub(crate) struct Order {
     pub address: Address,
     key: Key,
-    command: Arc<dyn Command>,
+    effect: Arc<dyn Effect>,
 }
 
 impl Order {
     pub fn new<D: Kept>(address: Address, key: Key, command: D::Command) -> Self {
-        Self { address, key, command: Arc::new(Typed::<D> { command, noun: PhantomData }) }
+        Self { address, key, effect: Arc::new(Typed::<D> { command, noun: PhantomData }) }
     }
 
     /// Gives it. As often as it has to be: the first time counts.
-    pub async fn give(&self, dispatch: &Dispatch) -> Result<(), Error> {
-        self.command.give(dispatch, self.address, self.key).await
+    pub async fn give(&self, around: &Around) -> Result<(), Error> {
+        self.effect.give(around, self.address, self.key).await
     }
 }
 
-/// Commands of all nouns in one queue.
-trait Command: Send + Sync {
-    fn give<'a>(&'a self, dispatch: &'a Dispatch, address: Address, key: Key) -> BoxFuture<'a, Result<(), Error>>;
+/// Commands of all nouns in one queue, and what is no command: done as often as it is given, it is done once.
+pub(crate) trait Effect: Send + Sync {
+    fn give<'a>(&'a self, around: &'a Around, address: Address, key: Key) -> BoxFuture<'a, Result<(), Error>>;
 }
 
 struct Typed<D: Kept> {
@@ -35,9 +36,10 @@ struct Typed<D: Kept> {
     noun: PhantomData<D>,
 }
 
-impl<D: Kept> Command for Typed<D> {
-    fn give<'a>(&'a self, dispatch: &'a Dispatch, address: Address, key: Key) -> BoxFuture<'a, Result<(), Error>> {
-        Box::pin(async move { dispatch.execute::<D>(address, None, Some(key), self.command.clone()).await.map(drop) })
+impl<D: Kept> Effect for Typed<D> {
+    fn give<'a>(&'a self, around: &'a Around, address: Address, key: Key) -> BoxFuture<'a, Result<(), Error>> {
+        let command = self.command.clone();
+        Box::pin(async move { around.dispatch.execute::<D>(address, None, Some(key), command).await.map(drop) })
     }
 }
 
@@ -70,6 +72,12 @@ impl Orders {
     pub fn give<D: Kept>(&mut self, address: Address, command: D::Command) {
         let key = key(self.name, self.cause, self.list.len() as u32);
         self.list.push(Order::new::<D>(address, key, command));
+    }
+
+    /// What is no command, about an aggregate.
+    pub fn have(&mut self, address: Address, effect: impl Effect + 'static) {
+        let key = key(self.name, self.cause, self.list.len() as u32);
+        self.list.push(Order { address, key, effect: Arc::new(effect) });
     }
 
     pub fn into_list(self) -> Vec<Order> {

@@ -56,13 +56,12 @@ impl<P: Process> Running<P> {
     async fn start(around: &Around, here: &Arc<Here>, lane: Lane) -> Result<Self, Error> {
         let stored = checkpoint::load(&around.log, P::NAME, lane).await?;
         here.stuck(false);
-        let lanes = around.log.lanes();
         Ok(Self {
             around: around.clone(),
             here: here.clone(),
             follower: Follower::new(P::NAME, around.clone(), here.clone(), stored),
             ledger: Ledger::new(stored),
-            flight: Flight::new(P::NAME, "process.before_effect", around.dispatch.clone(), lanes),
+            flight: Flight::new(P::NAME, "process.before_effect", around.clone()),
             stored,
             answered: false,
             written: Instant::now(),

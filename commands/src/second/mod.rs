@@ -18,7 +18,7 @@ use crate::{
 };
 use guesses::Guesses;
 use natter_domain::{
-    AccountId, Code, Timestamp,
+    AccountId, Code, Sealed, Timestamp,
     account::{Account, Command, Factor, Person, Proof},
 };
 use natter_streams::{Positions, clock};
@@ -58,11 +58,12 @@ impl Seconds<'_> {
     /// A new secret, in the place of one that was offered before. It counts once [`Self::confirm`] was shown its code.
     pub async fn offer(&self, caller: Caller, password: &str) -> Result<Offered, Error> {
         let (person, checked) = self.proven(caller, password).await?;
-        let keyring = &self.0.keyring;
+        let sealing = self.0.keys.of_account(caller.account).await?;
+        let opener = self.0.keys.opener([(caller.account.0, person.username.key)]).await?;
         let secret = totp::new_secret();
-        let sealed = keyring.seal(caller.account.0, &secret);
+        let sealed = sealing.seal(&secret);
         let positions = self.decide(caller, Command::OfferSecondFactor { checked, secret: sealed }).await?;
-        let username = keyring.open_text(caller.account.0, &person.username).unwrap_or_default();
+        let username = opener.open_text(caller.account.0, &person.username).unwrap_or_default();
         Ok(Offered { secret: totp::text(&secret), uri: totp::uri(&secret, &username), positions })
     }
 
@@ -72,7 +73,7 @@ impl Seconds<'_> {
         let nothing = || Error::code(Code::Conflict, "there is no second factor to be confirmed");
         let offered = person.second.offered.ok_or_else(nothing)?;
         let digits = totp::parse(code).ok_or_else(wrong)?;
-        let secret = self.0.keyring.open(caller.account.0, &offered).ok_or_else(nothing)?;
+        let secret = self.opened(caller.account, &offered).await?.ok_or_else(nothing)?;
         let step = self.guessed(caller.account, |now| totp::step_of(&secret, &digits, now)).await?;
         let codes = recovery::new_codes();
         let recovery = recovery::hashes(&self.0.keyring, caller.account, &codes);
@@ -113,10 +114,15 @@ impl Seconds<'_> {
             return if is_left { Ok(Proof::Recovery { hash }) } else { Err(wrong()) };
         }
         let digits = totp::parse(code).ok_or_else(wrong)?;
-        let secret = self.0.keyring.open(account.0, &factor.secret).ok_or_else(wrong)?;
+        let secret = self.opened(account, &factor.secret).await?.ok_or_else(wrong)?;
         let step_of = |now| totp::step_of(&secret, &digits, now).filter(|&step| step > factor.step);
         let step = self.guessed(account, step_of).await?;
         Ok(Proof::Code { secret: factor.secret.clone(), step })
+    }
+
+    /// `None` where the account's key is gone.
+    async fn opened(&self, account: AccountId, secret: &Sealed) -> Result<Option<Vec<u8>>, Error> {
+        Ok(self.0.keys.opener([(account.0, secret.key)]).await?.open(account.0, secret))
     }
 
     /// Counts a guess, and forgets all of them where it was right. It is counted before it is looked at: however many

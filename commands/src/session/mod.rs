@@ -112,12 +112,17 @@ impl Sessions<'_> {
         let refused = || Error::code(Code::Unauthenticated, "this refresh token does not work");
         let token = RefreshToken::parse(refresh_token, &self.0.keyring).ok_or_else(refused)?;
         let next = token.next(&self.0.keyring);
+        let sealing = match self.0.keys.of_account(token.account).await {
+            // Nobody is there whose session it could be.
+            Err(natter_streams::Error::Erased { .. }) => return Err(refused()),
+            sealing => sealing?,
+        };
         let command = session::Command::Refresh {
             generation: token.generation,
             presented_hash: token.hash(),
             next_hash: next.hash(),
             expires_at: clock::now() + limit::REFRESH_TOKEN_LIFETIME,
-            address: self.sealed(token.account, from),
+            address: open::sealed(&sealing, from),
         };
         let address = session::address(token.account, token.session);
         let outcome = self.0.dispatch.execute::<Session>(address, None, None, command).await?;

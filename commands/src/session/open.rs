@@ -8,7 +8,7 @@ use natter_domain::{
     limit,
     session::{self, Session},
 };
-use natter_streams::{clock, fault, id};
+use natter_streams::{clock, fault, id, sealing::Sealing};
 use std::net::IpAddr;
 
 pub(crate) struct Opening {
@@ -36,12 +36,13 @@ impl Sessions<'_> {
         let token = RefreshToken::first(account_id, SessionId(id::new()), &self.0.keyring);
         self.admit(&token, checked, origin.device.as_ref(), proof).await?;
         fault::reach("session.after_admission").await;
+        let sealing = self.0.keys.of_account(account_id).await?;
         let command = session::Command::Open {
             account_id,
-            device: origin.device.map(|device| self.kept(account_id, device)),
+            device: origin.device.map(|device| kept(&sealing, device)),
             refresh_hash: token.hash(),
             expires_at: clock::now() + limit::REFRESH_TOKEN_LIFETIME,
-            address: self.sealed(account_id, origin.address),
+            address: sealed(&sealing, origin.address),
         };
         let address = session::address(account_id, token.session);
         let outcome = self.0.dispatch.execute::<Session>(address, None, None, command).await?;
@@ -66,13 +67,13 @@ impl Sessions<'_> {
         let admitted = self.0.dispatch.execute::<Account>(address, None, None, command).await?;
         self.revoke(token.account, admitted).await.map(drop)
     }
+}
 
-    fn kept(&self, account: AccountId, device: Device) -> session::Device {
-        let name = device.name.map(|name| self.0.keyring.seal(account.0, name.as_bytes()));
-        session::Device { name, platform: device.platform }
-    }
+fn kept(sealing: &Sealing, device: Device) -> session::Device {
+    let name = device.name.map(|name| sealing.seal(name.as_bytes()));
+    session::Device { name, platform: device.platform }
+}
 
-    pub(super) fn sealed(&self, account: AccountId, address: Option<IpAddr>) -> Option<Sealed> {
-        address.map(|address| self.0.keyring.seal(account.0, address.to_string().as_bytes()))
-    }
+pub(super) fn sealed(sealing: &Sealing, address: Option<IpAddr>) -> Option<Sealed> {
+    address.map(|address| sealing.seal(address.to_string().as_bytes()))
 }

@@ -19,12 +19,16 @@ mod table;
 pub use load::{Loaded, load};
 pub use projector::{Settings, run};
 
+use crate::error::Error;
+use natter_domain::Noun;
 use natter_streams::{
+    Log,
     feed::Feeds,
     lease::{self, Context, Lease, Share},
     reader::Reader,
 };
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 /// The name of its leases.
 const SHARE: Share = Share::Reader("snapshot");
@@ -36,6 +40,11 @@ pub const EVERY: u64 = 1_000;
 pub(crate) async fn keep(context: Context, feeds: Feeds, stop: CancellationToken) {
     let shared = context.clone();
     lease::keep(context, SHARE, move |lease| hold(shared.clone(), feeds.clone(), lease), stop).await;
+}
+
+/// Removes the snapshot of an aggregate that is routed by its own id.
+pub(crate) async fn forget(log: &Log, noun: Noun, id: Uuid) -> Result<(), Error> {
+    table::remove(log, log.lanes().of(id), noun, id).await
 }
 
 /// Stopped anywhere it has nothing to finish.

@@ -152,3 +152,14 @@ pub(super) async fn advance(log: &Log, name: &'static str, from: &Link, to: &Lin
 fn failed(what: &'static str, lane: Lane) -> impl FnOnce(sqlx::Error) -> Error {
     move |source| natter_streams::Error::Lane { what, lane, source }.into()
 }
+
+/// Removes the aggregate's snapshot: a state that must not be remembered.
+pub(super) async fn remove(log: &Log, lane: Lane, noun: Noun, id: Uuid) -> Result<(), Error> {
+    sqlx::query("DELETE FROM snapshots WHERE aggregate_type = $1 AND aggregate_id = $2")
+        .bind(noun.as_str())
+        .bind(id.to_string())
+        .execute(statement::bounded(log.lane_pool(lane)))
+        .await
+        .map_err(failed("remove a snapshot", lane))?;
+    Ok(())
+}

@@ -75,7 +75,6 @@ impl Running {
     async fn start(around: &Around, clock: &Clock, here: &Arc<Here>, lane: Lane) -> Result<Self, Error> {
         let stored = checkpoint::load(&around.log, NAME, lane).await?;
         here.stuck(false);
-        let lanes = around.log.lanes();
         Ok(Self {
             around: around.clone(),
             here: here.clone(),
@@ -86,7 +85,7 @@ impl Running {
             read: stored,
             changes: BTreeMap::new(),
             since: Instant::now(),
-            flight: Flight::new(NAME, "timer.before_fire", around.dispatch.clone(), lanes),
+            flight: Flight::new(NAME, "timer.before_fire", around.clone()),
             given: HashSet::new(),
             next: table::next(&around.log, lane, &[]).await?,
         })

@@ -11,6 +11,7 @@ mod process;
 mod redo;
 mod repeat;
 mod replay;
+mod sealing;
 mod send;
 mod session;
 mod snapshot;

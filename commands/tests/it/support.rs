@@ -19,6 +19,7 @@ use natter_streams::{
     keyring::Keyring,
     lease::{self, Directory},
     repair::declare_loss,
+    sealing::{Keys, Masters},
 };
 use natter_testkit::{BOUND, Stack, within};
 use sqlx::{Connection, Executor, PgConnection};
@@ -85,11 +86,16 @@ impl Node {
             relays: true,
             rates: true,
         };
-        let keyring = Arc::new(Keyring::new(&[1; 32]));
-        let (commands, tasks) = Commands::start(context.clone(), feeds.clone(), keyring, &settings, &stop);
+        let keys = open_keys(&log, &context.bus, &stop).await;
+        let (commands, tasks) = Commands::start(context.clone(), feeds.clone(), keys, &settings, &stop);
         let reactions = TaskTracker::new();
         reactions.close();
         Self { commands, log, feeds, context, stop, tasks, reactions }
+    }
+
+    /// As another process would open them.
+    pub async fn keys(&self) -> Keys {
+        open_keys(&self.log, &self.context.bus, &self.stop).await
     }
 
     /// How many lanes are its own, as far as it knows.
@@ -507,4 +513,9 @@ pub async fn clash(stack: &Stack, conversation: ConversationId, message: Message
     .execute(stack.pool())
     .await
     .expect("write a foreign row");
+}
+
+async fn open_keys(log: &Log, bus: &Bus, stop: &CancellationToken) -> Keys {
+    let (keyring, masters) = (Arc::new(Keyring::new(&[1; 32])), Masters::fixed([2; 32]));
+    Keys::open(log, bus, keyring, masters, stop).await.expect("open the keys")
 }

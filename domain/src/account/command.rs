@@ -112,4 +112,8 @@ pub enum Command {
         proof: Proof,
         recovery: Vec<String>,
     },
+    /// Forgets the person: see [`super::Event::Erased`].
+    Erase {
+        by: Option<String>,
+    },
 }

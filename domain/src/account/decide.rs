@@ -1,6 +1,6 @@
 //! What an account answers.
 
-use super::{Command, Contacts, Event, Person, State, contacts, profile, second, settings, standing, status};
+use super::{Command, Contacts, Event, Person, State, contacts, erasure, profile, second, settings, standing, status};
 use crate::{Code, Context, Sealed, Timestamp, limit};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
@@ -35,12 +35,14 @@ pub enum Refusal {
     NothingOffered,
     #[error("the session that vouches has ended")]
     VouchesNot,
+    #[error("the account was erased")]
+    Erased,
 }
 
 impl crate::Refusal for Refusal {
     fn code(&self) -> Code {
         match self {
-            Self::NotFound => Code::NotFound,
+            Self::NotFound | Self::Erased => Code::NotFound,
             // To be asked again later.
             Self::NotDue => Code::Unavailable,
             Self::Outdated => Code::WrongCredentials,
@@ -102,6 +104,7 @@ pub fn decide(state: &State, context: &Context, command: &Command) -> Result<Vec
         Command::MakeRecoveryCodes { checked, proof, recovery } => {
             second::replace_recovery(registered(state)?, *checked, proof, recovery)
         }
+        Command::Erase { by } => erasure::erase(state, by.as_deref()),
     }
 }
 
@@ -136,6 +139,7 @@ fn start(state: &State, context: &Context, command: &Command) -> Result<Vec<Even
         }
         State::Abandoned => return Err(Refusal::Abandoned),
         State::Closed => return Err(Refusal::StartedOtherwise),
+        State::Erased => return Err(Refusal::Erased),
         State::Registering { username, nickname, password_hash, handles: h, contacts, .. } => {
             h == handles && is_same_person(username, nickname, password_hash, contacts)
         }
@@ -149,6 +153,7 @@ fn start(state: &State, context: &Context, command: &Command) -> Result<Vec<Even
 fn complete(state: &State) -> Result<Vec<Event>, Refusal> {
     match state {
         State::Registered(_) | State::Closed => Ok(vec![]),
+        State::Erased => Err(Refusal::Erased),       // ACC-23
         State::Unknown => Err(Refusal::NotFound),    // ACC-3
         State::Abandoned => Err(Refusal::Abandoned), // ACC-2
         State::Registering { .. } => Ok(vec![Event::Registered {}]),
@@ -158,6 +163,7 @@ fn complete(state: &State) -> Result<Vec<Event>, Refusal> {
 fn abandon(state: &State) -> Result<Vec<Event>, Refusal> {
     match state {
         State::Abandoned => Ok(vec![]),
+        State::Erased => Err(Refusal::Erased),    // ACC-23
         State::Unknown => Err(Refusal::NotFound), // ACC-3
         State::Registered(_) | State::Closed => Err(Refusal::AlreadyRegistered), // ACC-2
         // ACC-4

@@ -146,6 +146,13 @@ pub enum Event {
     RecoveryCodesMade {
         recovery: Vec<String>,
     },
+    /// Nobody is behind the account any more. The key of all that they had told is to be destroyed.
+    Erased {
+        /// The operator who asked for it; `None`: it follows from what the log says.
+        by: Option<String>,
+        /// To be given back: address and number. The user name is nobody else's ever.
+        released: Vec<HandleId>,
+    },
 }
 
 impl crate::Event for Event {
@@ -177,6 +184,7 @@ impl crate::Event for Event {
             Self::RecoveryCodeUsed { .. } => "recovery_code_used",
             Self::SecondFactorTurnedOff {} => "second_factor_turned_off",
             Self::RecoveryCodesMade { .. } => "recovery_codes_made",
+            Self::Erased { .. } => "erased",
         }
     }
 

@@ -10,7 +10,8 @@
 //! - ACC-5: a registration expires when its time is over, not before, and only while it is not complete.
 //!
 //! What a registered person tells of themselves is in `profile.rs` (ACC-6, ACC-7), what they allow in `settings.rs` (ACC-8),
-//! what stands in their way in `status.rs` (ACC-13 to ACC-17), their second factor in `second.rs` (ACC-18 to ACC-21).
+//! what stands in their way in `status.rs` (ACC-13 to ACC-17), their second factor in `second.rs` (ACC-18 to ACC-21),
+//! how they are forgotten in `erasure.rs` (ACC-22, ACC-23).
 //!
 //! - ACC-9: a session is let in once, before it opens; where one more is one too many, the event names those that go.
 //! - ACC-10: who was proven to be the owner was so by the password and the codes that count now, or is refused.
@@ -24,6 +25,7 @@
 mod command;
 mod contacts;
 mod decide;
+mod erasure;
 mod event;
 mod person;
 mod profile;
@@ -55,7 +57,7 @@ pub fn address(id: AccountId) -> Address {
 
 impl Decider for Account {
     const NOUN: Noun = Noun::Account;
-    const STATE_VERSION: u32 = 6;
+    const STATE_VERSION: u32 = 7;
     type Host = Self;
     type State = State;
     type Command = Command;

@@ -33,6 +33,13 @@ impl Person {
         }
     }
 
+    /// All that they tell of themselves.
+    pub fn sealed(&self) -> impl Iterator<Item = &Sealed> {
+        let Profile { signature, gender, region, birthday, custom, .. } = &self.profile;
+        let told = [signature, gender, region, birthday, custom].into_iter().flatten();
+        [&self.username, &self.nickname].into_iter().chain(told)
+    }
+
     pub(super) fn evolve(&mut self, event: &Event) {
         match event {
             Event::ProfileChanged { nickname, profile } => {
@@ -81,7 +88,8 @@ impl Person {
             | Event::Registered {}
             | Event::RegistrationAbandoned { .. }
             | Event::Closed {}
-            | Event::HandlesReleased { .. } => {}
+            | Event::HandlesReleased { .. }
+            | Event::Erased { .. } => {}
         }
     }
 }

@@ -25,6 +25,8 @@ pub enum State {
     Closed,
     /// Never came to be, never will.
     Abandoned,
+    /// Was somebody; nothing of them is remembered.
+    Erased,
 }
 
 impl State {
@@ -49,6 +51,7 @@ impl State {
             }
             (Self::Unknown | Self::Registering { .. }, Event::RegistrationAbandoned { .. }) => Self::Abandoned,
             (Self::Registered(_), Event::Closed {}) => Self::Closed,
+            (Self::Registered(_) | Self::Closed, Event::Erased { .. }) => Self::Erased,
             (Self::Registered(mut person), event) => {
                 person.evolve(event);
                 Self::Registered(person)

@@ -132,7 +132,7 @@ pub(super) fn request_closing(
 /// ACC-17. What was asked for at another time has been cancelled since.
 pub(super) fn close(state: &State, context: &Context, closes_at: Timestamp) -> Result<Vec<Event>, Refusal> {
     match state {
-        State::Closed => Ok(vec![]),
+        State::Closed | State::Erased => Ok(vec![]),
         State::Registered(person) if person.status.closes_at != Some(closes_at) => Ok(vec![]),
         State::Registered(_) if context.now < closes_at => Err(Refusal::NotDue),
         State::Registered(person) => {

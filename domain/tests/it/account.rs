@@ -1,6 +1,7 @@
 //! Account: ACC-1 to ACC-5, and ACC-12.
 
 use crate::{
+    erasure,
     laws::{Answer, Lawful, any_moments, ids, laws, seals, words},
     scenario::{self, days, just_before, min, sealed},
     second, standing, status,
@@ -270,6 +271,7 @@ impl Lawful for Account {
             4 => standing::asks(),
             3 => status::asks(),
             4 => second::asks(),
+            1 => erasure::asks(),
         ];
         command.prop_map(|command| (None, command)).boxed()
     }
@@ -293,9 +295,10 @@ impl Lawful for Account {
         let changed = (ways(), contacts(), proptest::option::of(ids()))
             .prop_map(|(way, contact, released)| Event::ContactChanged { way, contact, released });
         let given_up = ids().prop_map(|handle| Event::ContactChangeAbandoned { handle });
-        let own = prop_oneof![profile::events(), standing::events(), status::events(), second::events()];
-        prop_oneof![1 => started, 1 => Just(Event::Registered {}), 1 => abandoned, 1 => begun, 1 => changed, 1 => given_up, 4 => own]
-            .boxed()
+        let contacts = prop_oneof![begun, changed, given_up];
+        let more = prop_oneof![1 => second::events(), 1 => erasure::events()];
+        let own = prop_oneof![profile::events(), standing::events(), status::events(), more];
+        prop_oneof![1 => started, 1 => Just(Event::Registered {}), 1 => abandoned, 3 => contacts, 4 => own].boxed()
     }
 
     fn again(_: &Command, _: &[Event]) -> Answer<Self> {

@@ -84,6 +84,7 @@ fn account_events_keep_their_shape() {
             RecoveryCodeUsed { hash: "hash".into(), left: 9 },
             SecondFactorTurnedOff {},
             RecoveryCodesMade { recovery: vec!["hash".into()] },
+            Erased { by: Some("an operator".into()), released: vec![HANDLE] },
         ),
         &[
             (

@@ -3,6 +3,7 @@
 
 mod account;
 mod conversation;
+mod erasure;
 mod friendship;
 mod golden;
 mod group;

@@ -56,9 +56,10 @@ fn an_account_keeps_its_shape() {
         [vec![started.clone(), account::Event::Registered {}], signed_in()].concat(),
         [vec![started.clone(), account::Event::Registered {}], in_its_way()].concat(),
         [vec![started.clone(), account::Event::Registered {}], with_a_second_factor()].concat(),
-        vec![started, account::Event::Registered {}, account::Event::Closed {}],
+        vec![started.clone(), account::Event::Registered {}, account::Event::Closed {}],
+        vec![started, account::Event::Registered {}, account::Event::Erased { by: None, released: vec![] }],
     ]);
-    reach_every_variant!(account: Unknown, Registering, Registered, Closed, Abandoned; states);
+    reach_every_variant!(account: Unknown, Registering, Registered, Closed, Abandoned, Erased; states);
 }
 
 fn in_its_way() -> Vec<account::Event> {

@@ -284,7 +284,11 @@ fn sealed_values_are_read_as_they_were_written() {
     assert_eq!(sealed.to_string(), "i.-_-_");
     assert_eq!(Sealed::parse("i.-_-_"), Some(sealed.clone()));
     assert_eq!(format!("{sealed:?}"), "Sealed(i, 3 bytes)");
-    for broken in ["", "i", "x.-_-_", "i.+/+/", "i.-_-_="] {
+    for (key, text) in [(KeyId::Owner, "o.-_-_"), (KeyId::Month(682), "m682.-_-_"), (KeyId::Month(0), "m0.-_-_")] {
+        let sealed = Sealed { key, ..sealed.clone() };
+        assert_eq!((sealed.to_string().as_str(), Sealed::parse(text)), (text, Some(sealed)));
+    }
+    for broken in ["", "i", "x.-_-_", "i.+/+/", "i.-_-_=", "m.-_-_", "m01.-_-_", "m+1.-_-_", "m65536.-_-_", "o1.-_-_"] {
         assert_eq!(Sealed::parse(broken), None, "{broken}");
     }
 }

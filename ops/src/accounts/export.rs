@@ -12,7 +12,12 @@ use natter_projections::{
     message::Range,
     session::Kept,
 };
-use natter_streams::{Log, feed::Feeds, keyring::Keyring};
+use natter_streams::{
+    Log,
+    feed::Feeds,
+    keyring::Keyring,
+    sealing::{Keys, Masters},
+};
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::{
@@ -28,12 +33,14 @@ pub async fn export(
     log: &Log,
     settings: Settings,
     keyring: Arc<Keyring>,
+    masters: Masters,
     id: AccountId,
 ) -> Result<ExitCode> {
     let stop = CancellationToken::new();
     let _stopped = stop.clone().drop_guard();
     let (bus, feeds) = (stores.bus().await?, Feeds::start(log, &stop).await?);
-    let read_side = Projections::open(settings, &bus, feeds, keyring, &stop).await?;
+    let keys = Keys::open(log, &bus, keyring, masters, &stop).await?;
+    let read_side = Projections::open(settings, &bus, feeds, keys, &stop).await?;
     if read_side.catch_up(&[Projection::Relations, Projection::History]).await.is_err() {
         bail!("the read side lags behind the log: try again, or see what natter projections status says");
     }

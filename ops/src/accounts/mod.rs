@@ -2,7 +2,10 @@
 
 mod export;
 
-use crate::{config::HistoryArgs, streams::Stores};
+use crate::{
+    config::{HistoryArgs, MasterArgs},
+    streams::Stores,
+};
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use natter_commands::{Grounds, Operators};
@@ -12,6 +15,7 @@ use natter_streams::{
     feed::Feeds,
     keyring::Keyring,
     lease::{self, Directory},
+    sealing::{Keys, Masters},
 };
 use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
@@ -25,6 +29,8 @@ pub struct AccountsArgs {
     /// The file with the installation's key [default: installation.key in the data directory]
     #[arg(long, env = "NATTER_KEY_FILE")]
     key_file: Option<PathBuf>,
+    #[command(flatten)]
+    master: MasterArgs,
     #[command(subcommand)]
     command: AccountsCommand,
 }
@@ -113,6 +119,12 @@ impl WhomArgs {
     }
 }
 
+impl AccountsArgs {
+    fn masters(&self) -> Result<Masters> {
+        self.master.read(self.key_file.as_deref(), self.stores.data_dir())
+    }
+}
+
 pub async fn accounts(args: AccountsArgs) -> Result<ExitCode> {
     let log = args.stores.open().await?;
     let keyring = Arc::new(Keyring::new(&args.stores.installation_key(args.key_file.as_deref())?));
@@ -120,19 +132,19 @@ pub async fn accounts(args: AccountsArgs) -> Result<ExitCode> {
     match &args.command {
         AccountsCommand::Mute { whom, until } => {
             let ask = async |operators: &Operators| operators.mute(whom.id, until.moment(), whom.grounds()).await;
-            told(reached(&args.stores, log, keyring, ask).await, whom.id, "is muted")
+            told(reached(&args, log, keyring, ask).await, whom.id, "is muted")
         }
         AccountsCommand::Suspend { whom, until } => {
             let ask = async |operators: &Operators| operators.suspend(whom.id, until.moment(), whom.grounds()).await;
-            told(reached(&args.stores, log, keyring, ask).await, whom.id, "is suspended")
+            told(reached(&args, log, keyring, ask).await, whom.id, "is suspended")
         }
         AccountsCommand::Restore { whom } => {
             let ask = async |operators: &Operators| operators.restore(whom.id, whom.grounds()).await;
-            told(reached(&args.stores, log, keyring, ask).await, whom.id, "is neither muted nor suspended")
+            told(reached(&args, log, keyring, ask).await, whom.id, "is neither muted nor suspended")
         }
         AccountsCommand::Export { id } => {
             let settings = args.stores.read_side(&args.history)?;
-            export::export(&args.stores, &log, settings, keyring, *id).await
+            export::export(&args.stores, &log, settings, keyring, args.masters()?, *id).await
         }
     }
 }
@@ -145,19 +157,20 @@ fn told(done: Result<()>, id: AccountId, what: &str) -> Result<ExitCode> {
 
 /// Asks the owner of the account's lane, as any node does.
 async fn reached(
-    stores: &Stores,
+    args: &AccountsArgs,
     log: Log,
     keyring: Arc<Keyring>,
     ask: impl AsyncFnOnce(&Operators) -> Result<(), natter_commands::Error>,
 ) -> Result<()> {
     let stop = CancellationToken::new();
     let _stopped = stop.clone().drop_guard();
-    let bus = stores.bus().await?;
+    let bus = args.stores.bus().await?;
+    let keys = Keys::open(&log, &bus, keyring, args.masters()?, &stop).await?;
     let directory = Directory::start(&log, &bus, &stop).await?;
     let feeds = Feeds::start(&log, &stop).await?;
     let node = Node::new("operator");
     let context = lease::Context { log, bus, node, settings: lease::Settings::default(), directory };
-    let (operators, _tasks) = Operators::reach(&context, feeds, keyring, &stop);
+    let (operators, _tasks) = Operators::reach(&context, feeds, keys, &stop);
     match ask(&operators).await {
         Err(natter_commands::Error::Unavailable) => bail!("no answer in time: are nodes that decide commands running?"),
         asked => asked.context("ask the account"),

@@ -65,8 +65,8 @@ async fn measure(
     let keyring = Arc::new(Keyring::new(&id::random()));
     let pairs = people::make(&log, &keyring, IN_FLIGHT).await?;
     let senders = engine::one_each(&pairs);
-    let engine = Engine::start(&log, keyring.clone(), &Bus::connect(nats_url).await?, false).await?;
-    let peer = Arc::new(stock::Conversations::open(stock_url, keyring).await?);
+    let engine = Engine::start(&log, keyring, &Bus::connect(nats_url).await?, false).await?;
+    let peer = Arc::new(stock::Conversations::open(stock_url, engine.keys.clone()).await?);
     let sides = Sides { engine: &engine, senders: &senders, pairs: &pairs, peer, whose };
     let compared = sides.rounds((Duration::from_secs(args.seconds) / ROUNDS).max(Duration::from_secs(1))).await;
     engine.stop().await?;

@@ -12,6 +12,7 @@ use natter_streams::{
     id,
     keyring::Keyring,
     lease::{self, Directory},
+    sealing::{Keys, Masters},
 };
 use std::{
     collections::VecDeque,
@@ -26,8 +27,12 @@ const TAKING: Duration = Duration::from_secs(30);
 /// How long it may take to end what it has begun.
 const LAST_COMMITS: Duration = Duration::from_secs(20);
 
+/// Wraps the keys of what is thrown away afterwards.
+const MASTER: [u8; 32] = [1; 32];
+
 pub struct Engine {
     pub commands: Commands,
+    pub keys: Keys,
     /// For who runs beside it: see [`super::view`].
     pub context: lease::Context,
     pub feeds: Feeds,
@@ -49,6 +54,7 @@ impl Engine {
             directory: directory.clone(),
         };
         let feeds = Feeds::start(log, &stop).await?;
+        let keys = Keys::open(log, bus, keyring, Masters::fixed(MASTER), &stop).await?;
         let settings = Settings {
             password_cost: Cost::Cheap,
             session_policy: Policy::Many,
@@ -57,8 +63,8 @@ impl Engine {
             relays,
             rates: false,
         };
-        let (commands, tasks) = Commands::start(context.clone(), feeds.clone(), keyring, &settings, &stop);
-        let engine = Self { commands, context, feeds, stop, tasks };
+        let (commands, tasks) = Commands::start(context.clone(), feeds.clone(), keys.clone(), &settings, &stop);
+        let engine = Self { commands, keys, context, feeds, stop, tasks };
         let ours = |lane| directory.owner(lane).is_some_and(|owner| owner == node);
         let begin = Instant::now();
         while !log.lanes().iter().all(ours) {

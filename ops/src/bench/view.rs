@@ -47,7 +47,7 @@ impl View {
         let engine = Engine::start(log, keyring.clone(), &bus, false).await?;
         let stop = CancellationToken::new();
         let settings = site.settings(store);
-        let projections = Projections::open(settings, &bus, engine.feeds.clone(), keyring.clone(), &stop).await?;
+        let projections = Projections::open(settings, &bus, engine.feeds.clone(), engine.keys.clone(), &stop).await?;
         Ok(Self { engine, projections, stop, tasks: Vec::new() })
     }
 

@@ -91,6 +91,11 @@ impl Stores {
         Ok(Log::open(&Placement::parse(&self.database_url()?, &self.lane_stores)?, None).await?)
     }
 
+    /// Keys are there where nobody has said otherwise.
+    pub fn data_dir(&self) -> &Path {
+        &self.data_dir
+    }
+
     pub fn installation_key(&self, key_file: Option<&Path>) -> Result<[u8; 32]> {
         config::existing_key(&config::key_path(key_file, &self.data_dir))
     }

@@ -101,11 +101,6 @@ impl Stack {
         let sent = context.publish(subject, "boo".into()).await.expect("publish to a stream");
         sent.await.expect("the stream takes it");
     }
-
-    async fn jetstream(&self) -> jetstream::Context {
-        let bus = natter_streams::bus::Bus::connect(self.nats_url()).await.expect("connect to the test NATS");
-        jetstream::new(bus.live().clone())
-    }
 }
 
 /// Waits until every projection's checkpoint is at its lane's head: what a restart does from there on is new.

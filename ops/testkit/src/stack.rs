@@ -6,6 +6,7 @@ use crate::{
     servers::{self, Servers},
 };
 use async_nats::jetstream;
+use futures::TryStreamExt;
 use natter_streams::{Lane, Log, Placement, bus::Bus, subject};
 use sqlx::PgPool;
 use std::{
@@ -142,18 +143,24 @@ impl Stack {
 
     /// All that is kept for minutes, past every door: keys and values as one text.
     pub async fn kept_for_minutes(&self) -> String {
-        let bus = Bus::connect(self.nats_url()).await.expect("connect to the test NATS");
-        let mut stream =
-            jetstream::new(bus.live().clone()).get_stream(subject::CODES).await.expect("there is a bucket");
-        let state = stream.info().await.expect("ask for the bucket").state.clone();
-        let mut text = String::new();
-        for sequence in state.first_sequence..=state.last_sequence {
-            // One that was written over is gone.
-            if let Ok(message) = stream.get_raw_message(sequence).await {
-                text.push_str(&format!("{} {}\n", message.subject, String::from_utf8_lossy(&message.payload)));
-            }
+        kept(&self.jetstream().await, subject::CODES).await
+    }
+
+    /// All that JetStream keeps, past every door, by stream: subjects, headers and contents as text. Buckets are streams.
+    pub async fn kept_by_streams(&self) -> Vec<(String, String)> {
+        let jetstream = self.jetstream().await;
+        let names: Vec<String> = jetstream.stream_names().try_collect().await.expect("list the streams");
+        let mut all = Vec::new();
+        for name in names {
+            let text = kept(&jetstream, &name).await;
+            all.push((name, text));
         }
-        text
+        all
+    }
+
+    pub(crate) async fn jetstream(&self) -> jetstream::Context {
+        let bus = Bus::connect(self.nats_url()).await.expect("connect to the test NATS");
+        jetstream::new(bus.live().clone())
     }
 
     /// How many events the log holds: what was refused must not change it.
@@ -165,6 +172,20 @@ impl Stack {
         }
         total
     }
+}
+
+async fn kept(jetstream: &jetstream::Context, stream: &str) -> String {
+    let mut stream = jetstream.get_stream(stream).await.expect("there is such a stream");
+    let state = stream.info().await.expect("ask for a stream").state.clone();
+    let mut text = String::new();
+    for sequence in state.first_sequence..=state.last_sequence {
+        // One that was written over is gone.
+        if let Ok(message) = stream.get_raw_message(sequence).await {
+            let content = String::from_utf8_lossy(&message.payload);
+            text.push_str(&format!("{} {:?} {content}\n", message.subject, message.headers));
+        }
+    }
+    text
 }
 
 impl Site {

@@ -12,6 +12,7 @@ mod cql;
 mod crash;
 mod cut;
 mod door;
+mod erasure;
 mod exhausted;
 mod group;
 mod history;

@@ -5,10 +5,10 @@ use crate::{Error, Shared, metrics};
 use hashlink::LruCache;
 use natter_client::wire;
 use natter_domain::{
-    AccountId, Sealed,
+    AccountId, KeyId, Sealed,
     account::{Audience, Settings, Visible},
 };
-use natter_streams::{keyring::Keyring, statement};
+use natter_streams::{sealing::Opener, statement};
 use sqlx::{Row, postgres::PgRow};
 use std::{
     collections::HashMap,
@@ -109,6 +109,15 @@ impl Cards {
         self.kept().insert(account, (state, card));
     }
 
+    /// Its key was destroyed.
+    pub(crate) fn forget(&self, account: AccountId) {
+        self.kept().remove(&account);
+    }
+
+    pub(crate) fn forget_all(&self) {
+        self.kept().clear();
+    }
+
     fn kept(&self) -> MutexGuard<'_, LruCache<AccountId, (State, Card)>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -141,17 +150,24 @@ const COLUMNS: &str =
     "account_id, username, nickname, avatar, signature, gender, region, birthday, custom, email, phone,
     settings, closed_at IS NOT NULL AS closed";
 
+/// Of these those that are sealed.
+const SEALED: [&str; 9] =
+    ["username", "nickname", "signature", "gender", "region", "birthday", "custom", "email", "phone"];
+
+/// The keys of a row.
+fn keys(row: &PgRow) -> impl Iterator<Item = (Uuid, KeyId)> {
+    let sealed = |column: &str| Sealed::key_of(row.get::<Option<&str>, _>(column)?);
+    SEALED.into_iter().filter_map(move |column| Some((row.get("account_id"), sealed(column)?)))
+}
+
 /// What a row says.
-fn card(row: &PgRow, keyring: &Keyring) -> Result<Card, Error> {
+fn card(row: &PgRow, opener: &Opener) -> Result<Card, Error> {
     let id: Uuid = row.get("account_id");
     if row.get("closed") {
         let whole = wire::Account { closed: true, ..wire::Account::named(id, None, None) };
         return Ok(Card { whole, visible: Visible::default() });
     }
-    let told = |column| {
-        let sealed: Option<String> = row.get(column);
-        keyring.open_text(id, &Sealed::parse(&sealed?)?)
-    };
+    let told = |column| opener.open_text(id, &Sealed::parse(row.get::<Option<&str>, _>(column)?)?);
     let whole = wire::Account {
         id,
         username: told("username"),
@@ -192,9 +208,10 @@ pub(crate) async fn read(shared: &Shared, accounts: &[AccountId]) -> Result<Vec<
         .map_err(Error::database("read accounts"))?;
     shared.cards.reads.fetch_add(rows.len() as u64, Ordering::Relaxed);
     metrics::cards_read(rows.len());
+    let opener = shared.keys.opener(rows.iter().flat_map(keys).collect::<Vec<_>>()).await?;
     let read = |row: &PgRow| {
         let state = State { changed: row.get("changed"), writer: row.get("writer") };
-        Ok((AccountId(row.get("account_id")), state, card(row, &shared.keyring)?))
+        Ok((AccountId(row.get("account_id")), state, card(row, &opener)?))
     };
     rows.iter().map(read).collect()
 }
@@ -259,6 +276,19 @@ mod tests {
         assert!(cards.get(ALICE, of(5, 70)).is_some());
         assert!(cards.get(ALICE, of(6, 71)).is_none(), "it changed");
         assert!(cards.get(ALICE, of(5, 71)).is_none(), "another log's event 5");
+    }
+
+    #[test]
+    fn a_card_is_forgotten_with_its_key() {
+        let (cards, state) = (Cards::default(), State { changed: 1, writer: 1 });
+        cards.put(ALICE, state, nobody());
+        cards.forget(AccountId(Uuid::from_u128(2)));
+        assert!(cards.get(ALICE, state).is_some());
+        cards.forget(ALICE);
+        assert!(cards.get(ALICE, state).is_none());
+        cards.put(ALICE, state, nobody());
+        cards.forget_all();
+        assert!(cards.get(ALICE, state).is_none());
     }
 
     #[test]

@@ -19,6 +19,7 @@ pub(crate) struct Changes {
     contacts: Vec<Contacted>,
     altered: profile::Altered,
     status: status::Changed,
+    erased: Vec<Erased>,
 }
 
 struct Started {
@@ -36,6 +37,12 @@ struct Contacted {
     account: Uuid,
     way: Way,
     value: Sealed,
+    position: u64,
+}
+
+struct Erased {
+    account: Uuid,
+    at: Timestamp,
     position: u64,
 }
 
@@ -69,6 +76,7 @@ impl Changes {
             | Event::ClosingRequested { .. }
             | Event::ClosingCancelled {}
             | Event::Closed {}) => self.status.note(record, event),
+            Event::Erased { .. } => self.erased.push(Erased { account, at: record.time, position }),
             // Nothing of it is shown.
             Event::SessionAdmitted { .. }
             | Event::SessionForgotten { .. }
@@ -88,6 +96,11 @@ impl Changes {
         Ok(())
     }
 
+    /// Those that were erased.
+    pub(crate) fn erased(&self) -> Vec<Uuid> {
+        self.erased.iter().map(|row| row.account).collect()
+    }
+
     pub(crate) async fn write(self, connection: &mut PgConnection) -> Result<(), Error> {
         self.write_started(connection).await?;
         self.write_prefixes(connection).await?;
@@ -95,6 +108,7 @@ impl Changes {
         self.altered.write(connection).await?;
         self.write_contacts(connection).await?;
         self.status.write(connection).await?;
+        self.write_erased(connection).await?;
         self.write_abandoned(connection).await
     }
 
@@ -183,6 +197,34 @@ impl Changes {
                 .await
                 .map_err(Error::database("remove abandoned registrations"))?;
         }
+        Ok(())
+    }
+
+    /// Last: whatever else the batch says of them goes too.
+    async fn write_erased(&self, connection: &mut PgConnection) -> Result<(), Error> {
+        if self.erased.is_empty() {
+            return Ok(());
+        }
+        sqlx::query(
+            "UPDATE account SET username = NULL, nickname = NULL, avatar = NULL, signature = NULL, gender = NULL,
+                 region = NULL, birthday = NULL, custom = NULL, email = NULL, phone = NULL, settings = NULL,
+                 muted_reason = NULL, suspended_reason = NULL, closes_at = NULL,
+                 closed_at = coalesce(closed_at, change.time), erased_at = change.time,
+                 changed = change.position
+             FROM UNNEST($1::uuid[], $2::timestamptz[], $3::bigint[]) AS change(account_id, time, position)
+             WHERE account.account_id = change.account_id",
+        )
+        .bind(self.erased())
+        .bind(self.erased.iter().map(|row| row.at.into()).collect::<Vec<OffsetDateTime>>())
+        .bind(self.erased.iter().map(|row| row.position as i64).collect::<Vec<_>>())
+        .execute(&mut *connection)
+        .await
+        .map_err(Error::database("write erased accounts"))?;
+        sqlx::query("DELETE FROM account_prefix WHERE account_id = ANY($1)")
+            .bind(self.erased())
+            .execute(connection)
+            .await
+            .map_err(Error::database("remove by what erased accounts were found"))?;
         Ok(())
     }
 }

@@ -6,7 +6,7 @@ use natter_domain::{
     AccountId, Sealed, Timestamp,
     account::{Event, Mute},
 };
-use natter_streams::{Record, keyring::Keyring, statement};
+use natter_streams::{Record, sealing::Opener, statement};
 use sqlx::{PgConnection, Row, postgres::PgRow, types::time::OffsetDateTime};
 use uuid::Uuid;
 
@@ -172,15 +172,22 @@ impl Query<'_> {
         .fetch_optional(statement::bounded(&self.0.pool()))
         .await
         .map_err(Error::database("read what stands in an account's way"))?;
-        Ok(row.map(|row| opened(&row, &self.0.keyring, account)))
+        let Some(row) = row else { return Ok(None) };
+        let key = |column: &str| Some((account.0, Sealed::key_of(row.get::<Option<&str>, _>(column)?)?));
+        let keys: Vec<_> = REASONS.into_iter().filter_map(key).collect();
+        let opener = self.0.keys.opener(keys).await?;
+        Ok(Some(opened(&row, &opener, account)))
     }
 }
 
-fn opened(row: &PgRow, keyring: &Keyring, account: AccountId) -> Standing {
+/// Columns that are sealed.
+const REASONS: [&str; 2] = ["muted_reason", "suspended_reason"];
+
+fn opened(row: &PgRow, opener: &Opener, account: AccountId) -> Standing {
     let moment = |column: &str| row.get::<Option<OffsetDateTime>, _>(column).map(Timestamp::from);
     let text = |column: &str| {
         let sealed: Option<String> = row.get(column);
-        keyring.open_text(account.0, &Sealed::parse(&sealed?)?)
+        opener.open_text(account.0, &Sealed::parse(&sealed?)?)
     };
     let held = |at: &str, until: &str, reason: &str| {
         moment(at).map(|at| Held { at, until: moment(until), reason: text(reason) })

@@ -16,7 +16,7 @@ use crate::{
 };
 use natter_client::wire;
 use natter_domain::{AccountId, ConversationId, Sealed, Timestamp};
-use natter_streams::statement;
+use natter_streams::{sealing::Opener, statement};
 use sqlx::{PgPool, types::time::OffsetDateTime};
 use std::collections::HashMap;
 use uuid::Uuid;
@@ -214,8 +214,11 @@ impl Query<'_> {
         let unread_spans = spans(&rows, |row| row.membership.visible(row.read_seq(), newest(row)));
         let unread = self.0.history().unread(viewer, &unread_spans).await?;
         let peers = rows.iter().filter_map(|row| Some((row.peer()?, row.peer_state)));
-        let facts = Facts { last, unread, cards: card::shown(self.0, peers).await? };
-        Ok(rows.into_iter().map(|row| facts.shown(self.0, row)).collect())
+        let names = rows.iter().filter_map(|row| Some((row.id().0, Sealed::key_of(row.name.as_deref()?)?)));
+        let wanted: Vec<_> = names.chain(last.values().filter_map(Message::key)).collect();
+        let opener = self.0.keys.opener(wanted).await?;
+        let facts = Facts { last, unread, cards: card::shown(self.0, peers).await?, opener };
+        Ok(rows.into_iter().map(|row| facts.shown(row)).collect())
     }
 }
 
@@ -295,22 +298,23 @@ struct Facts {
     last: HashMap<ConversationId, Message>,
     unread: HashMap<ConversationId, u64>,
     cards: HashMap<AccountId, Card>,
+    opener: Opener,
 }
 
 impl Facts {
-    fn shown(&self, shared: &Shared, row: Own) -> wire::OwnConversation {
+    fn shown(&self, row: Own) -> wire::OwnConversation {
         let interval = row.membership.latest();
         let last = self.last.get(&row.id());
         let last_seq = last.map_or(0, |message| message.seq).max(interval.joined_seq);
         let sealed = row.name.as_deref().and_then(Sealed::parse);
-        let name = sealed.and_then(|sealed| shared.keyring.open_text(row.id().0, &sealed));
+        let name = sealed.and_then(|sealed| self.opener.open_text(row.id().0, &sealed));
         // What everybody may see: whether they are friends still is not asked for every line of a list.
         let card = |peer| self.cards.get(&peer).map_or_else(|| card::unknown(peer), |card| card.to(Viewer::Stranger));
         wire::OwnConversation {
             peer: row.peer().map(card),
             read_seq: row.read_seq(),
             unread: self.unread.get(&row.id()).copied().unwrap_or(0),
-            last_message: last.map(|message| message::shown(&shared.keyring, message)),
+            last_message: last.map(|message| message::shown(&self.opener, message)),
             joined_seq: interval.joined_seq,
             left_seq: interval.left_seq,
             conversation: wire::Conversation {

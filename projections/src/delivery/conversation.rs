@@ -9,14 +9,28 @@ use super::{
 use crate::{Error, message};
 use natter_client::wire::{self, Push};
 use natter_domain::{
-    AccountId, ConversationId, Sealed,
+    AccountId, ConversationId, KeyId, Sealed,
     conversation::{Event, Kind},
 };
-use natter_streams::{Record, keyring::Keyring};
+use natter_streams::{Record, sealing::Opener};
+use uuid::Uuid;
+
+/// What that is opened with. Of a conversation that nobody is known in nothing is told: [`frames`] says so.
+pub(super) fn keys(record: &Record, event: &Event, facts: &Facts) -> Vec<(Uuid, KeyId)> {
+    let known = || facts.known(ConversationId(record.aggregate_id)).ok().and_then(|known| known.name.as_ref());
+    let sealed = match event {
+        Event::MessageSent { body, .. } => Some(body),
+        Event::Started { name, .. } => name.as_ref(),
+        Event::Renamed { name, .. } => Some(name),
+        Event::MembersJoined { .. } => known(),
+        Event::MemberLeft { .. } => None,
+    };
+    sealed.map(|sealed| (record.aggregate_id, sealed.key)).into_iter().collect()
+}
 
 /// What is told of one event.
-pub(super) fn frames(record: &Record, event: Event, facts: &Facts, keyring: &Keyring) -> Result<Vec<Frame>, Error> {
-    let telling = Telling { record, known: facts.known(ConversationId(record.aggregate_id))?, keyring };
+pub(super) fn frames(record: &Record, event: Event, facts: &Facts, opener: &Opener) -> Result<Vec<Frame>, Error> {
+    let telling = Telling { record, known: facts.known(ConversationId(record.aggregate_id))?, opener };
     match &event {
         Event::Started { kind, members, name, .. } => {
             let started = telling.started(*kind, members, name.as_ref())?;
@@ -43,7 +57,7 @@ pub(super) fn frames(record: &Record, event: Event, facts: &Facts, keyring: &Key
 struct Telling<'a> {
     record: &'a Record,
     known: &'a Known,
-    keyring: &'a Keyring,
+    opener: &'a Opener,
 }
 
 impl Telling<'_> {
@@ -53,7 +67,7 @@ impl Telling<'_> {
             return Ok(None);
         };
         let to = self.known.seeing(message.seq);
-        let message = message::shown(self.keyring, &message);
+        let message = message::shown(self.opener, &message);
         push(to, &Push::MessageSent { message, position: position(self.record) }).map(Some)
     }
 
@@ -98,7 +112,7 @@ impl Telling<'_> {
             id,
             kind: self.known.kind.clone(),
             state: "open".to_owned(),
-            name: name.and_then(|sealed| self.keyring.open_text(id, sealed)),
+            name: name.and_then(|sealed| self.opener.open_text(id, sealed)),
             avatar: None,
             member_count: self.known.in_after(last_seq).len() as u64,
             account_ids: Vec::new(),

@@ -10,7 +10,7 @@ use super::{
 use crate::{Error, Projection, conversation, friendship, generation::live::Live, progress::Progress};
 use natter_client::wire;
 use natter_domain::{ConversationId, RequestId, friendship::Event as Friendship};
-use natter_streams::{Link, keyring::Keyring, position::Place};
+use natter_streams::{Link, position::Place, sealing::Keys};
 use sqlx::PgPool;
 use std::{
     collections::{BTreeSet, HashMap},
@@ -19,7 +19,7 @@ use std::{
 
 pub(super) struct Facts {
     live: Arc<Live>,
-    keyring: Arc<Keyring>,
+    keys: Keys,
     progress: Arc<Progress>,
     members: Cache,
     /// Of this batch.
@@ -34,8 +34,8 @@ struct Wanted {
 }
 
 impl Facts {
-    pub(super) fn new(live: Arc<Live>, keyring: Arc<Keyring>, progress: Arc<Progress>) -> Self {
-        Self { live, keyring, progress, members: Cache::default(), requests: HashMap::new() }
+    pub(super) fn new(live: Arc<Live>, keys: Keys, progress: Arc<Progress>) -> Self {
+        Self { live, keys, progress, members: Cache::default(), requests: HashMap::new() }
     }
 
     /// Gets ready for the frames of a batch that ends at `to`.
@@ -92,7 +92,7 @@ impl Facts {
     async fn load_requests(&mut self, requests: BTreeSet<RequestId>) -> Result<(), Error> {
         let ids: Vec<RequestId> = requests.into_iter().collect();
         if !ids.is_empty() {
-            self.requests = friendship::query::requests(&self.pool(), &self.keyring, &ids).await?;
+            self.requests = friendship::query::requests(&self.pool(), &self.keys, &ids).await?;
         }
         Ok(())
     }

@@ -1,19 +1,24 @@
 //! From events to frames: what is told, and to whom. This is the table of PROTOCOL.md's pushes.
 
 use super::{conversation, facts::Facts, message};
-use crate::{Error, friendship::project::status, projector::Batch};
+use crate::{
+    Error,
+    friendship::{project::status, query::sealed_for},
+    projector::Batch,
+};
 use bytes::Bytes;
 use natter_client::wire::{self, Push};
 use natter_domain::{
-    AccountId, ConversationId, Noun, RequestId, SessionId,
+    AccountId, ConversationId, FriendshipId, KeyId, Noun, RequestId, SessionId,
     conversation::Event as Conversation,
     friendship::{Event as Friendship, Outcome},
     inbox::{Cursor, Event as Inbox},
     message::Event as Message,
     session::Event as Session,
 };
-use natter_streams::{Positions, Record, keyring::Keyring};
+use natter_streams::{Positions, Record, sealing::Opener};
 use std::sync::Arc;
+use uuid::Uuid;
 
 /// One message on the subject of each of these people.
 pub(super) struct Frame {
@@ -68,19 +73,31 @@ impl Happening {
         self.record.position
     }
 
-    pub(super) fn frames(self, facts: &Facts, keyring: &Keyring) -> Result<Vec<Frame>, Error> {
+    /// What its frames are opened with.
+    pub(super) fn keys(&self, facts: &Facts) -> Vec<(Uuid, KeyId)> {
+        match &self.what {
+            What::Conversation(event) => conversation::keys(&self.record, event, facts),
+            What::Message(Message::Edited { message, body, .. }) => vec![(message.conversation_id.0, body.key)],
+            What::Friendship(Friendship::Requested { from, message: Some(sealed), .. }) => {
+                vec![(sealed_for(sealed.key, FriendshipId(self.record.aggregate_id), *from), sealed.key)]
+            }
+            What::Friendship(_) | What::Message(_) | What::Inbox(_) | What::Session(_) => Vec::new(),
+        }
+    }
+
+    pub(super) fn frames(self, facts: &Facts, opener: &Opener) -> Result<Vec<Frame>, Error> {
         let record = &*self.record;
         match self.what {
-            What::Conversation(event) => conversation::frames(record, event, facts, keyring),
-            What::Friendship(event) => Ok(vec![of_friendship(record, event, facts, keyring)?]),
+            What::Conversation(event) => conversation::frames(record, event, facts, opener),
+            What::Friendship(event) => Ok(vec![of_friendship(record, event, facts, opener)?]),
             What::Inbox(Inbox::CursorsAdvanced { cursors }) => cursors.iter().map(|it| read(record, it)).collect(),
-            What::Message(event) => Ok(vec![message::frame(record, event, facts, keyring)?]),
+            What::Message(event) => Ok(vec![message::frame(record, event, facts, opener)?]),
             What::Session(event) => Ok(ended(record, &event).into_iter().collect()),
         }
     }
 }
 
-fn of_friendship(record: &Record, event: Friendship, facts: &Facts, keyring: &Keyring) -> Result<Frame, Error> {
+fn of_friendship(record: &Record, event: Friendship, facts: &Facts, opener: &Opener) -> Result<Frame, Error> {
     let position = position(record);
     match event {
         Friendship::Requested { request_id, from, to, message, at, expires_at } => {
@@ -88,7 +105,10 @@ fn of_friendship(record: &Record, event: Friendship, facts: &Facts, keyring: &Ke
                 id: request_id.0,
                 from: from.0,
                 to: to.0,
-                message: message.and_then(|sealed| keyring.open_text(record.aggregate_id, &sealed)),
+                message: message.and_then(|sealed| {
+                    let owner = sealed_for(sealed.key, FriendshipId(record.aggregate_id), from);
+                    opener.open_text(owner, &sealed)
+                }),
                 status: "pending".to_owned(),
                 created_at: at.to_string(),
                 expires_at: expires_at.to_string(),

@@ -7,11 +7,11 @@ use super::{
 use crate::{Error, message};
 use natter_client::wire::Push;
 use natter_domain::message::{Event, Place};
-use natter_streams::{Record, keyring::Keyring};
+use natter_streams::{Record, sealing::Opener};
 use std::collections::BTreeMap;
 
 /// A recall goes also to those who have left since: they must not go on showing what is gone.
-pub(super) fn frame(record: &Record, event: Event, facts: &Facts, keyring: &Keyring) -> Result<Frame, Error> {
+pub(super) fn frame(record: &Record, event: Event, facts: &Facts, opener: &Opener) -> Result<Frame, Error> {
     let place = *event.message();
     let known = facts.known(place.conversation_id)?;
     let (conversation_id, message_id) = (place.conversation_id.0, place.message_id.0);
@@ -24,11 +24,11 @@ pub(super) fn frame(record: &Record, event: Event, facts: &Facts, keyring: &Keyr
         Event::Edited { body, .. } => {
             let body = Some(message::Body::Sealed(body));
             let message = message::Message { body, edited_at: Some(record.time), ..whole(record, &place) };
-            Push::MessageEdited { message: message::shown(keyring, &message), position }
+            Push::MessageEdited { message: message::shown(opener, &message), position }
         }
         Event::Recalled { .. } => {
             let message = message::Message { recalled_at: Some(record.time), ..whole(record, &place) };
-            Push::MessageRecalled { message: message::shown(keyring, &message), position }
+            Push::MessageRecalled { message: message::shown(opener, &message), position }
         }
         Event::Reacted { account_id, emoji, .. } => {
             Push::MessageReacted { conversation_id, message_id, account_id: account_id.0, emoji, position }

@@ -28,7 +28,7 @@ use crate::{
 use bytes::Bytes;
 use facts::Facts;
 use letters::Letters;
-use natter_streams::{bus::Bus, keyring::Keyring, statement};
+use natter_streams::{bus::Bus, sealing::Keys, statement};
 use outlet::{Connection, Outlet};
 pub use query::Query;
 use sqlx::PgPool;
@@ -58,7 +58,7 @@ pub fn frames_of(payload: &Bytes) -> impl Iterator<Item = Bytes> {
 pub(crate) struct Delivery {
     outlet: Outlet,
     pool: PgPool,
-    keyring: Arc<Keyring>,
+    keys: Keys,
     facts: Facts,
     unconfirmed: Option<Unconfirmed>,
 }
@@ -71,17 +71,19 @@ struct Unconfirmed {
 }
 
 impl Delivery {
-    pub(crate) fn new(bus: Bus, pool: PgPool, live: Arc<Live>, keyring: Arc<Keyring>, progress: Arc<Progress>) -> Self {
-        let facts = Facts::new(live, keyring.clone(), progress);
-        Self { outlet: Outlet::new(bus), pool, keyring, facts, unconfirmed: None }
+    pub(crate) fn new(bus: Bus, pool: PgPool, live: Arc<Live>, keys: Keys, progress: Arc<Progress>) -> Self {
+        let facts = Facts::new(live, keys.clone(), progress);
+        Self { outlet: Outlet::new(bus), pool, keys, facts, unconfirmed: None }
     }
 
     async fn publish(&mut self, batch: Batch<'_>) -> Result<(), Error> {
         let happenings = frame::happenings(batch)?;
         self.facts.gather(batch.step().to, &happenings).await?;
+        let opener =
+            self.keys.opener(happenings.iter().flat_map(|it| it.keys(&self.facts)).collect::<Vec<_>>()).await?;
         let (mut frames, mut copies, mut letters) = (0, 0, Letters::default());
         for happening in happenings {
-            for frame in happening.frames(&self.facts, &self.keyring)? {
+            for frame in happening.frames(&self.facts, &opener)? {
                 self.outlet.publish(&frame, &mut letters).await?;
                 frames += 1;
                 copies += frame.to.len();

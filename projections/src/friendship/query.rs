@@ -7,8 +7,12 @@ use crate::{
     sync::{After, Since},
 };
 use natter_client::wire;
-use natter_domain::{AccountId, ConversationId, FriendshipId, RequestId, Sealed, Timestamp};
-use natter_streams::{clock, keyring::Keyring, statement};
+use natter_domain::{AccountId, ConversationId, FriendshipId, KeyId, RequestId, Sealed, Timestamp};
+use natter_streams::{
+    clock,
+    sealing::{Keys, Opener},
+    statement,
+};
 use sqlx::{PgPool, types::time::OffsetDateTime};
 use std::collections::HashMap;
 use uuid::Uuid;
@@ -47,7 +51,8 @@ impl Query<'_> {
             .fetch_optional(statement::bounded(&self.0.pool()))
             .await
             .map_err(Error::database("read a friend request"))?;
-        Ok(row.map(|row| (FriendshipId(row.1), shown(&self.0.keyring, row))))
+        let pair = row.as_ref().map(|row| FriendshipId(row.1));
+        Ok(pair.zip(shown_all(&self.0.keys, row.into_iter().collect()).await?.pop()))
     }
 
     /// The viewer's requests of one direction, newest first; with `status`, only those that have it now.
@@ -80,7 +85,7 @@ impl Query<'_> {
             .await
             .map_err(Error::database("list friend requests"))?;
         let next_cursor = page.cut(&mut rows, |row| Cursor { time: row.6.into(), id: row.0 });
-        Ok(Paged { items: rows.into_iter().map(|row| shown(&self.0.keyring, row)).collect(), next_cursor })
+        Ok(Paged { items: shown_all(&self.0.keys, rows).await?, next_cursor })
     }
 
     /// Friends and groups that the two have in common, some of them: for who asks whether there is one.
@@ -196,14 +201,14 @@ impl Query<'_> {
             .await
             .map_err(Error::database("read which friend requests changed"))?;
         let rest = since.cut(&mut rows, |row| After { id: row.0, number: 0 });
-        Ok((rows.into_iter().map(|row| shown(&self.0.keyring, row)).collect(), rest))
+        Ok((shown_all(&self.0.keys, rows).await?, rest))
     }
 }
 
 /// Requests by id, for frames; who gets to see them is the caller's matter.
 pub(crate) async fn requests(
     pool: &PgPool,
-    keyring: &Keyring,
+    keys: &Keys,
     ids: &[RequestId],
 ) -> Result<HashMap<RequestId, wire::FriendRequest>, Error> {
     let sql = format!("SELECT {COLUMNS} FROM friend_request WHERE request_id = ANY($2)");
@@ -213,16 +218,36 @@ pub(crate) async fn requests(
         .fetch_all(statement::bounded(pool))
         .await
         .map_err(Error::database("read friend requests"))?;
-    Ok(rows.into_iter().map(|row| (RequestId(row.0), shown(keyring, row))).collect())
+    Ok(shown_all(keys, rows).await?.into_iter().map(|request| (RequestId(request.id), request)).collect())
 }
 
 fn now() -> OffsetDateTime {
     clock::now().into()
 }
 
-fn shown(keyring: &Keyring, row: Row) -> wire::FriendRequest {
+async fn shown_all(keys: &Keys, rows: Vec<Row>) -> Result<Vec<wire::FriendRequest>, Error> {
+    let wanted = |row: &Row| {
+        let key = Sealed::key_of(row.4.as_deref()?)?;
+        Some((sealed_for(key, FriendshipId(row.1), AccountId(row.2)), key))
+    };
+    let opener = keys.opener(rows.iter().filter_map(wanted).collect::<Vec<_>>()).await?;
+    Ok(rows.into_iter().map(|row| shown(&opener, row)).collect())
+}
+
+/// Whose the message of a request is: its sender's. Before people had keys of their own it was the pair's.
+pub(crate) fn sealed_for(key: KeyId, pair: FriendshipId, sender: AccountId) -> Uuid {
+    match key {
+        KeyId::Installation => pair.0,
+        KeyId::Owner | KeyId::Month(_) => sender.0,
+    }
+}
+
+fn shown(opener: &Opener, row: Row) -> wire::FriendRequest {
     let (id, friendship, from, to, message, status, created_at, expires_at, conversation_id) = row;
-    let open = |text: String| keyring.open_text(friendship, &Sealed::parse(&text)?);
+    let open = |text: String| {
+        let sealed = Sealed::parse(&text)?;
+        opener.open_text(sealed_for(sealed.key, FriendshipId(friendship), AccountId(from)), &sealed)
+    };
     wire::FriendRequest {
         id,
         from,

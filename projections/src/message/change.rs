@@ -1,8 +1,9 @@
 //! A message as it is kept, and what events do to it. A message at a position is the fold of its changes up to there:
 //! [`Change::birth`], then [`Message::apply`].
 
-use natter_domain::{AccountId, ConversationId, MessageId, Sealed, Timestamp};
+use natter_domain::{AccountId, ConversationId, KeyId, MessageId, Sealed, Timestamp};
 use std::{collections::BTreeMap, fmt};
+use uuid::Uuid;
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Message {
@@ -109,6 +110,14 @@ impl Change {
 }
 
 impl Message {
+    /// What its body is opened with, and for whom.
+    pub(crate) fn key(&self) -> Option<(Uuid, KeyId)> {
+        match self.body.as_ref()? {
+            Body::Sealed(sealed) => Some((self.conversation_id.0, sealed.key)),
+            Body::System(_) => None,
+        }
+    }
+
     /// Changes of one message in rising positions; one that is not newer changes nothing.
     pub fn apply(&mut self, change: &Change) {
         if change.position <= self.changed {
@@ -141,7 +150,6 @@ impl Message {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use natter_domain::KeyId;
 
     #[test]
     fn bodies_come_back_from_their_text() {

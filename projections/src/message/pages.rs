@@ -5,8 +5,8 @@
 //! the reader named and whenever they joined.
 //!
 //! What is kept is what everybody who may see it is shown, bodies opened: opening fifty of them again for
-//! each reader is work that all of them can share. So opened bodies are in memory for as long as their
-//! page is, and a key that is erased must take the pages with it: there is one key for all today, which nobody erases.
+//! each reader is work that all of them can share. So opened bodies are in memory for as long as their page is. A key that
+//! is destroyed would have to take its pages with it; those of conversations are not: what was said there is others' too.
 
 use crate::{
     Error,
@@ -16,7 +16,7 @@ use crate::{
 };
 use natter_client::wire;
 use natter_domain::ConversationId;
-use natter_streams::{keyring::Keyring, position::Place};
+use natter_streams::{position::Place, sealing::Keys};
 use std::sync::Arc;
 
 /// Bytes of messages that are kept.
@@ -74,22 +74,22 @@ impl Pages {
         order: Order,
         limit: u32,
         fresh: Fresh,
-        keyring: &Arc<Keyring>,
+        keys: &Keys,
     ) -> Result<Vec<wire::Message>, Error> {
         let key = Key { conversation, spans: cut(spans, order, limit) };
         let expected: u64 = key.spans.iter().map(|span| span.until - span.after).sum();
-        let (store, asked, keys) = (self.store.clone(), key.clone(), keyring.clone());
+        let (store, asked, by) = (self.store.clone(), key.clone(), keys.clone());
         let page = self.shelf.get(key, fresh.needed(), fresh.now, async move {
             metrics::page_read();
             let messages = store.page(asked.conversation, &asked.spans, Order::OldestFirst, limit).await?;
-            Ok(Page(shown_to_all(&keys, &messages)))
+            Ok(Page(shown_to_all(&by, &messages).await?))
         });
         let Page(messages) = &*page.await?;
         metrics::page_shown();
         if (messages.len() as u64) < expected {
             // History lags behind what is known of the conversation: it is asked for the newest that it has.
             metrics::page_read();
-            return Ok(shown_to_all(keyring, &self.store.page(conversation, spans, order, limit).await?));
+            return shown_to_all(keys, &self.store.page(conversation, spans, order, limit).await?).await;
         }
         Ok(match order {
             Order::OldestFirst => messages.clone(),

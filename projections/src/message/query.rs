@@ -8,7 +8,10 @@ use crate::{
 };
 use natter_client::wire;
 use natter_domain::{AccountId, ConversationId, MessageId, limit};
-use natter_streams::{keyring::Keyring, statement};
+use natter_streams::{
+    sealing::{Keys, Opener},
+    statement,
+};
 use std::collections::HashMap;
 use uuid::Uuid;
 
@@ -42,7 +45,7 @@ impl Query<'_> {
         let limit = range.limit.clamp(1, limit::PAGE_MAX);
         let (spans, order) = range.of(membership, limit);
         let (pages, conversation) = (self.0.pages(), membership.conversation());
-        let messages = pages.page(conversation, &spans, order, limit, fresh, &self.0.keyring).await?;
+        let messages = pages.page(conversation, &spans, order, limit, fresh, &self.0.keys).await?;
         self.marked(membership, messages).await
     }
 
@@ -80,7 +83,7 @@ impl Query<'_> {
 
     /// With everybody's reactions, and which of them are the viewer's own.
     async fn shown_to(&self, membership: &Membership, messages: &[Message]) -> Result<Vec<wire::Message>, Error> {
-        self.marked(membership, shown_to_all(&self.0.keyring, messages)).await
+        self.marked(membership, shown_to_all(&self.0.keys, messages).await?).await
     }
 
     /// Marks the viewer's own reactions.
@@ -193,9 +196,10 @@ impl Range {
 }
 
 /// As everybody who may see them sees them; nobody's own reactions are marked.
-pub(super) fn shown_to_all(keyring: &Keyring, messages: &[Message]) -> Vec<wire::Message> {
-    let shown = |message: &Message| wire::Message { reactions: Some(reactions(message)), ..shown(keyring, message) };
-    messages.iter().map(shown).collect()
+pub(super) async fn shown_to_all(keys: &Keys, messages: &[Message]) -> Result<Vec<wire::Message>, Error> {
+    let opener = keys.opener(messages.iter().filter_map(Message::key).collect::<Vec<_>>()).await?;
+    let shown = |message: &Message| wire::Message { reactions: Some(reactions(message)), ..shown(&opener, message) };
+    Ok(messages.iter().map(shown).collect())
 }
 
 fn reactions(message: &Message) -> Vec<wire::MessageReaction> {
@@ -209,14 +213,14 @@ fn reactions(message: &Message) -> Vec<wire::MessageReaction> {
 
 /// As everybody who may see it sees it, without reactions. The body is null where its key is gone, and where it is of a
 /// kind that this binary does not know. Of a recalled one is shown that it was, and nothing else that became of it.
-pub(crate) fn shown(keyring: &Keyring, message: &Message) -> wire::Message {
+pub(crate) fn shown(opener: &Opener, message: &Message) -> wire::Message {
     let stands = message.recalled_at.is_none();
     wire::Message {
         conversation_id: message.conversation_id.0,
         message_id: message.message_id.0,
         seq: message.seq,
         sender: message.sender.map(|sender| sender.0),
-        body: message.body.as_ref().and_then(|body| opened(keyring, message.conversation_id, body)),
+        body: message.body.as_ref().and_then(|body| opened(opener, message.conversation_id, body)),
         sent_at: message.sent_at.to_string(),
         edited_at: message.edited_at.filter(|_| stands).map(|at| at.to_string()),
         recalled_at: message.recalled_at.map(|at| at.to_string()),
@@ -225,9 +229,9 @@ pub(crate) fn shown(keyring: &Keyring, message: &Message) -> wire::Message {
     }
 }
 
-fn opened(keyring: &Keyring, conversation: ConversationId, body: &Body) -> Option<wire::Body> {
+fn opened(opener: &Opener, conversation: ConversationId, body: &Body) -> Option<wire::Body> {
     match body {
-        Body::Sealed(sealed) => serde_json::from_slice(&keyring.open(conversation.0, sealed)?).ok(),
+        Body::Sealed(sealed) => serde_json::from_slice(&opener.open(conversation.0, sealed)?).ok(),
         Body::System(json) => serde_json::from_str(json).ok(),
     }
 }

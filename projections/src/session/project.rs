@@ -51,10 +51,33 @@ impl Changes {
         Ok(())
     }
 
-    pub(crate) async fn write(self, connection: &mut PgConnection) -> Result<(), Error> {
+    /// `erased`: accounts that the same batch erased.
+    pub(crate) async fn write(self, erased: &[Uuid], connection: &mut PgConnection) -> Result<(), Error> {
         self.write_opened(connection).await?;
         self.write_refreshed(connection).await?;
-        self.write_revoked(connection).await
+        self.write_revoked(connection).await?;
+        self.forget(erased, connection).await
+    }
+
+    /// Nothing personal stays of the sessions of an erased account, whichever came first: what happened to one of them, or
+    /// the erasure.
+    async fn forget(&self, erased: &[Uuid], connection: &mut PgConnection) -> Result<(), Error> {
+        let opened = self.opened.iter().map(|opened| opened.session);
+        let touched: Vec<Uuid> = opened.chain(self.refreshed.keys().copied()).collect();
+        if touched.is_empty() && erased.is_empty() {
+            return Ok(());
+        }
+        sqlx::query(
+            "UPDATE session SET device_name = NULL, platform = NULL, address = NULL FROM account
+             WHERE account.account_id = session.account_id AND erased_at IS NOT NULL
+               AND (session.account_id = ANY($1) OR session_id = ANY($2))",
+        )
+        .bind(erased)
+        .bind(touched)
+        .execute(connection)
+        .await
+        .map_err(Error::database("forget the sessions of erased accounts"))?;
+        Ok(())
     }
 
     async fn write_opened(&self, connection: &mut PgConnection) -> Result<(), Error> {

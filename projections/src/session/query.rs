@@ -3,7 +3,7 @@
 use crate::{Error, Shared};
 use natter_client::wire;
 use natter_domain::{AccountId, Sealed, SessionId, Timestamp, limit};
-use natter_streams::{clock, keyring::Keyring, statement};
+use natter_streams::{clock, sealing::Opener, statement};
 use sqlx::types::time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -46,7 +46,10 @@ impl Query<'_> {
         .fetch_all(statement::bounded(&self.0.pool()))
         .await
         .map_err(Error::database("list sessions"))?;
-        Ok(rows.into_iter().map(|row| shown(&self.0.keyring, account, current, row)).collect())
+        let sealed = rows.iter().flat_map(|row| [&row.1, &row.5]).flatten();
+        let keys: Vec<_> = sealed.filter_map(|text| Some((account.0, Sealed::key_of(text)?))).collect();
+        let opener = self.0.keys.opener(keys).await?;
+        Ok(rows.into_iter().map(|row| shown(&opener, account, current, row)).collect())
     }
 
     /// All of an account's sessions behind this one, by their ids: those that ended too.
@@ -61,9 +64,12 @@ impl Query<'_> {
         .fetch_all(statement::bounded(&self.0.pool()))
         .await
         .map_err(Error::database("read an account's sessions"))?;
+        let sealed = rows.iter().flat_map(|row| [&row.1, &row.5]).flatten();
+        let keys: Vec<_> = sealed.filter_map(|text| Some((account.0, Sealed::key_of(text)?))).collect();
+        let opener = self.0.keys.opener(keys).await?;
         let kept = |(id, name, platform, opened_at, last_used_at, address, ended_at, ended_reason): KeptRow| Kept {
             session: shown(
-                &self.0.keyring,
+                &opener,
                 account,
                 SessionId(Uuid::nil()),
                 (id, name, platform, opened_at, last_used_at, address),
@@ -86,9 +92,9 @@ impl Query<'_> {
     }
 }
 
-fn shown(keyring: &Keyring, account: AccountId, current: SessionId, row: Row) -> wire::Session {
+fn shown(opener: &Opener, account: AccountId, current: SessionId, row: Row) -> wire::Session {
     let (id, name, platform, opened_at, last_used_at, address) = row;
-    let open = |text: &str| Sealed::parse(text).and_then(|sealed| keyring.open_text(account.0, &sealed));
+    let open = |text: &str| Sealed::parse(text).and_then(|sealed| opener.open_text(account.0, &sealed));
     wire::Session {
         id,
         device: wire::SessionDevice { name: name.as_deref().and_then(open), platform },

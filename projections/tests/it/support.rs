@@ -17,6 +17,7 @@ use natter_streams::{
     keyring::Keyring,
     lease::{self, Context, Directory},
     position::Place,
+    sealing::{Keys, Masters},
 };
 use natter_testkit::Stack;
 use sqlx::PgPool;
@@ -130,10 +131,16 @@ impl World {
         Settings { database_url: database_url.to_owned(), history, cluster: self.cluster.clone() }
     }
 
+    pub async fn keys(&self, log: &Log, bus: &Bus) -> Keys {
+        let opened = Keys::open(log, bus, self.keyring.clone(), Masters::fixed([8; 32]), &self.stop).await;
+        opened.expect("open the keys")
+    }
+
     /// The read side, with nothing running.
     pub async fn open(&self) -> Projections {
         let settings = self.settings(&self.url);
-        let opened = Projections::open(settings, &self.bus, self.feeds.clone(), self.keyring.clone(), &self.stop).await;
+        let keys = self.keys(&self.log, &self.bus).await;
+        let opened = Projections::open(settings, &self.bus, self.feeds.clone(), keys, &self.stop).await;
         opened.expect("open the read side")
     }
 
@@ -164,7 +171,8 @@ impl World {
         let feeds = Feeds::start(&log, &self.stop).await.expect("read the heads");
         let directory = Directory::start(&log, &bus, &self.stop).await.expect("read who owns the lanes");
         let settings = self.settings(url);
-        let opened = Projections::open(settings, &bus, feeds, self.keyring.clone(), &self.stop).await;
+        let keys = self.keys(&log, &bus).await;
+        let opened = Projections::open(settings, &bus, feeds, keys, &self.stop).await;
         let projections = opened.expect("open the read side");
         let context = Context { log, bus, node: Node::new(name), settings: lease::Settings::default(), directory };
         Elsewhere { projections, context }

@@ -13,6 +13,8 @@ mod lease_world;
 mod reader;
 mod relay;
 mod repair;
+mod rotation;
+mod sealing;
 mod seam;
 mod start;
 mod stores;

@@ -7,7 +7,7 @@ use natter_commands::{
     snapshot::{Settings, run},
 };
 use natter_domain::{Noun, Sealed, account};
-use natter_streams::{keyring::Keyring, reader::Reader};
+use natter_streams::reader::Reader;
 use natter_testkit::Stack;
 use serde_json::Value;
 use sqlx::Row;
@@ -46,7 +46,9 @@ async fn no_stored_snapshot_holds_a_plain_text() {
     // The name is there, for who has the key.
     let state = &snapshots[&("account".to_owned(), alice.account.to_string())].state;
     let Ok(account::State::Registered(person)) = serde_json::from_str(state) else { panic!("{state}") };
-    assert_eq!(Keyring::new(&[1; 32]).open_text(alice.account.0, &person.username).as_deref(), Some("alice"));
+    let keys = node.keys().await;
+    let opener = keys.opener([(alice.account.0, person.username.key)]).await.expect("her key");
+    assert_eq!(opener.open_text(alice.account.0, &person.username).as_deref(), Some("alice"));
 }
 
 /// Waits until each has a snapshot of its newest event.

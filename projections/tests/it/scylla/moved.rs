@@ -241,8 +241,8 @@ async fn a_node_that_knows_no_cluster_says_so_at_its_start_and_reads_on_while_it
     assert_eq!(page(&unknowing, bob, conversation).await.len(), 20);
     let settings = Settings { cluster: None, ..world.settings(&world.url) };
     let stop = CancellationToken::new();
-    let (feeds, keyring) = (world.feeds.clone(), world.keyring.clone());
-    let opened = Projections::open(settings, &world.bus, feeds, keyring, &stop);
+    let (feeds, keys) = (world.feeds.clone(), world.keys(&world.log, &world.bus).await);
+    let opened = Projections::open(settings, &world.bus, feeds, keys, &stop);
     let refused = opened.await.err().expect("it cannot read what is live").to_string();
     assert!(refused.contains("NATTER_CQL_NODES"), "{refused}");
     running.stop().await;

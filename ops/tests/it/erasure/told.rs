@@ -1,0 +1,179 @@
+//! Somebody who has told all that one can, and what is seen of them.
+
+use crate::profile::patch;
+use natter_testkit::{
+    Authenticator, BOUND, Letters, Node, Options, PASSWORD, Person, Reply, Stack, client::Signed, eventually, wire,
+};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+pub const USERNAME: &str = "zaphodxyzzy";
+const DEVICE: &str = "heart-of-gold";
+const REQUEST: &str = "froods-meet-here";
+pub const EMAIL: &str = "zaphod.b@galaxy.example";
+const PHONE: &str = "+4930424242";
+const REASON: &str = "towel-thief";
+pub const BODY: &str = "so long and thanks";
+
+/// Told of themselves in one way or another, or said of them; none of it is part of another word.
+pub const TOLD: [&str; 12] = [
+    USERNAME,
+    "Beeblebroxian",
+    "two-heads-better",
+    "betelgeusian",
+    "vogsphere-five",
+    "1942-03-11",
+    "pangalactic-gargle",
+    DEVICE,
+    REQUEST,
+    EMAIL,
+    PHONE,
+    REASON,
+];
+
+/// Has told all that one can, and talked with a friend.
+pub struct Told {
+    pub person: Person,
+    pub friend: Person,
+    pub device: Signed,
+    pub position: String,
+    pub group: Uuid,
+    /// Of the second factor, as the app is told.
+    pub secret: String,
+}
+
+/// Mails and text messages are files.
+pub fn lettered(stack: &Stack) -> Options {
+    Options { more: vec![Letters::new(stack.dir()).variable()], ..Options::default() }
+}
+
+/// Says how they are reached, and proves it.
+async fn reached(stack: &Stack, node: &Node, person: &Person) {
+    let letters = Letters::new(stack.dir());
+    for (way, address) in [("email", EMAIL), ("phone", PHONE)] {
+        let code = letters.code(&node.raw(), address, &format!("change_{way}")).await;
+        let body = json!({way: address, "code": code, "password": PASSWORD}).to_string();
+        person.raw().await.post(&format!("/api/v1/accounts/me/{way}/change"), body).await.ok(200);
+    }
+}
+
+/// The secret of their second factor.
+async fn with_an_app(person: &Person) -> String {
+    let raw = person.raw().await;
+    let offered = raw.post("/api/v1/auth/second", json!({"password": PASSWORD}).to_string()).await.ok(200);
+    let text = |field: &str| offered[field].as_str().expect("a text").to_owned();
+    let code = Authenticator::scan(&text("uri")).code(0);
+    raw.post("/api/v1/auth/second/confirm", json!({"code": code}).to_string()).await.ok(200);
+    text("secret")
+}
+
+/// Operators have their reasons.
+async fn is_spoken_of(node: &Node, person: &Person) {
+    let id = person.id().to_string();
+    for what in ["mute", "restore", "mute"] {
+        let said = node.run(&["accounts", what, &id, "--reason", REASON, "--by", "an operator"]).await;
+        assert!(said.status.success(), "{}", self::said(&said));
+    }
+}
+
+pub async fn tell(stack: &Stack, node: &Node) -> Told {
+    let (person, friend) = (node.register(USERNAME).await, node.register("trillian").await);
+    let told = json!({
+        "nickname": TOLD[1], "signature": TOLD[2], "gender": TOLD[3], "region": TOLD[4], "birthday": TOLD[5],
+        "custom": {"drink": TOLD[6]}
+    });
+    patch(&person.raw().await, "/api/v1/accounts/me", &told).await.ok(200);
+    reached(stack, node, &person).await;
+    let login = wire::Login {
+        login: USERNAME.to_owned(),
+        password: Some(PASSWORD.to_owned()),
+        code: None,
+        device: Some(wire::Device { name: Some(DEVICE.to_owned()), platform: Some("betelgeuse-os".to_owned()) }),
+    };
+    let device = person.client().client().login(&login).await.expect("the password is right");
+    device.refresh().await.expect("the token is fresh");
+    let request = json!({"to": friend.id(), "message": REQUEST}).to_string();
+    let raw = person.raw().await;
+    let asked = raw.post("/api/v1/friends/requests", request).await.ok(201);
+    let id = asked["id"].as_str().expect("a request has an id").to_owned();
+    let accepted = friend.raw().await.post_nothing(&format!("/api/v1/friends/requests/{id}/accept")).await.ok(200);
+    let conversation = accepted["conversation_id"].as_str().expect("they have a conversation").to_owned();
+    let path = format!("/api/v1/conversations/{conversation}/messages");
+    let message = natter_testkit::client::new_id();
+    let body = json!({"message_id": message, "body": {"kind": "text", "text": BODY}}).to_string();
+    let said = raw.post(&path, body).await;
+    said.ok(201);
+    let position = said.position();
+    let group =
+        person.client().start_group("hitchhikers", &[friend.id()]).await.expect("start a group").conversation.id;
+    let secret = with_an_app(&person).await;
+    is_spoken_of(node, &person).await;
+    Told { person, friend, device, position, group, secret }
+}
+
+impl Told {
+    pub async fn seen(&self, path: &str) -> Value {
+        self.friend.raw().await.get(path).await.ok(200)
+    }
+
+    pub fn card(&self) -> String {
+        format!("/api/v1/accounts/{}", self.person.id())
+    }
+
+    pub async fn erase(&self, node: &Node) {
+        let erased = node.run(&["sealing", "erase", &self.person.id().to_string(), "--by", "an operator"]).await;
+        assert!(erased.status.success(), "{}", said(&erased));
+    }
+
+    /// The row and the card have forgotten: relations have read the event.
+    pub async fn is_forgotten(&self) {
+        eventually("the card is empty", BOUND, async || {
+            let card = self.seen(&self.card()).await;
+            if card["username"].is_null() && card["closed"] == true { Ok(()) } else { Err(card.to_string()) }
+        })
+        .await;
+    }
+
+    /// What the friend reads: a conversation, whole, with somebody who is not there any more.
+    pub async fn others_keep_what_is_theirs(&self) {
+        let conversations = self.seen("/api/v1/conversations").await;
+        nothing_of(&conversations);
+        let items = conversations["items"].as_array().expect("items");
+        let of = |kind| items.iter().find(|item| item["kind"] == kind).expect("it is listed");
+        let direct = of("direct");
+        assert_eq!((&direct["peer"]["id"], &direct["peer"]["closed"]), (&json!(self.person.id()), &json!(true)));
+        assert_eq!(
+            (&direct["last_message"]["body"]["text"], &of("group")["name"]),
+            (&json!(BODY), &json!("hitchhikers"))
+        );
+        let path = format!("/api/v1/conversations/{}/messages", direct["id"].as_str().expect("it has an id"));
+        let page = self.seen(&path).await;
+        assert_eq!(
+            (&page["items"][0]["body"]["text"], &page["items"][0]["sender"]),
+            (&json!(BODY), &json!(self.person.id()))
+        );
+        let members = self.seen(&format!("/api/v1/conversations/{}/members", self.group)).await;
+        assert_eq!(members["items"].as_array().expect("members").len(), 2, "who is in stays in");
+        let conversation: Uuid = direct["id"].as_str().expect("an id").parse().expect("a UUID");
+        let message = wire::MessageNew {
+            message_id: natter_testkit::client::new_id(),
+            body: wire::Body::Text { text: "are you there?".to_owned() },
+        };
+        self.friend.client().send(self.group, &message).await.expect("the group goes on");
+        self.friend.client().send(conversation, &message).await.expect("and so does the conversation");
+    }
+}
+
+pub fn said(output: &std::process::Output) -> String {
+    [&output.stdout[..], &output.stderr].map(String::from_utf8_lossy).concat()
+}
+
+pub async fn login(node: &Node, login: &str) -> Reply {
+    node.raw().post("/api/v1/auth/login", json!({"login": login, "password": PASSWORD}).to_string()).await
+}
+
+pub fn nothing_of(told: &Value) {
+    for secret in TOLD {
+        assert!(!told.to_string().contains(secret), "{secret} in {told}");
+    }
+}
