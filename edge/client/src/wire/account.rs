@@ -1,9 +1,88 @@
-//! What a person changes of themselves, and their settings.
+//! People: what is shown of them, what they change of themselves, and their settings.
 
 use super::optional_object;
 use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
 use uuid::Uuid;
+
+request! {
+    EmailChange {
+        email: String,
+        /// Sent to the new address to `change_email`.
+        code: String,
+        /// Sent to the old address to `change_email`, where there is one.
+        #[serde(default)] old_code: Option<String>,
+        /// Where there is none.
+        #[serde(default)] password: Option<String>,
+    }
+}
+request! {
+    PhoneChange {
+        phone: String,
+        /// Sent to the new number to `change_phone`.
+        code: String,
+        /// Sent to the old number to `change_phone`, where there is one.
+        #[serde(default)] old_code: Option<String>,
+        /// Where there is none.
+        #[serde(default)] password: Option<String>,
+    }
+}
+request! {
+    AccountClose { password: String }
+}
+request! {
+    Lookup {
+        /// At most 100.
+        ids: Vec<Uuid>,
+    }
+}
+answer! {
+    /// A person. A field that was erased is null, and so is one that is not told or not shown to the caller.
+    Account {
+        id: Uuid,
+        username: Option<String>,
+        nickname: Option<String>,
+        /// A file.
+        avatar: Option<Uuid>,
+        #[serde(default)] signature: Option<String>,
+        #[serde(default)] gender: Option<String>,
+        #[serde(default)] region: Option<String>,
+        /// `2000-12-31`
+        #[serde(default)] birthday: Option<String>,
+        #[serde(default)] custom: Option<BTreeMap<String, String>>,
+        /// To oneself only, if there is one.
+        #[serde(default, skip_serializing_if = "Option::is_none")] email: Option<String>,
+        /// To oneself only, if there is one.
+        #[serde(default, skip_serializing_if = "Option::is_none")] phone: Option<String>,
+        /// There is nobody any more: all else is null.
+        #[serde(default)] closed: bool,
+    }
+}
+
+impl Account {
+    /// Somebody of whom nothing more is known.
+    pub fn named(id: Uuid, username: Option<String>, nickname: Option<String>) -> Self {
+        Self {
+            id,
+            username,
+            nickname,
+            avatar: None,
+            signature: None,
+            gender: None,
+            region: None,
+            birthday: None,
+            custom: None,
+            email: None,
+            phone: None,
+            closed: false,
+        }
+    }
+}
+
+answer! {
+    /// An account that closes then, unless its owner signs in before.
+    AccountClosing { closes_at: String }
+}
 
 /// Tells `null` from a field that is not there: the outer `None`.
 #[expect(clippy::option_option, reason = "a patch has three meanings")]

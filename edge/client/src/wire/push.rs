@@ -1,0 +1,56 @@
+//! What the server says without being asked.
+
+use super::{Conversation, FriendRequest, Message};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// What the server pushes over WebSocket because it happened.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(tag = "event")]
+pub enum Push {
+    #[serde(rename = "message.sent")]
+    MessageSent { message: Message, position: String },
+    #[serde(rename = "message.edited")]
+    MessageEdited { message: Message, position: String },
+    #[serde(rename = "message.recalled")]
+    MessageRecalled { message: Message, position: String },
+    #[serde(rename = "message.reacted")]
+    MessageReacted { conversation_id: Uuid, message_id: Uuid, account_id: Uuid, emoji: String, position: String },
+    #[serde(rename = "message.unreacted")]
+    MessageUnreacted { conversation_id: Uuid, message_id: Uuid, account_id: Uuid, emoji: String, position: String },
+    #[serde(rename = "message.pinned")]
+    MessagePinned { conversation_id: Uuid, message_id: Uuid, account_id: Uuid, position: String },
+    #[serde(rename = "message.unpinned")]
+    MessageUnpinned { conversation_id: Uuid, message_id: Uuid, account_id: Uuid, position: String },
+    #[serde(rename = "conversation.started")]
+    ConversationStarted { conversation: Conversation, position: String },
+    #[serde(rename = "conversation.updated")]
+    ConversationUpdated { conversation: Conversation, position: String },
+    #[serde(rename = "member.joined")]
+    MemberJoined { conversation_id: Uuid, account_ids: Vec<Uuid>, by: Uuid, position: String },
+    #[serde(rename = "member.left")]
+    MemberLeft { conversation_id: Uuid, account_ids: Vec<Uuid>, by: Uuid, position: String },
+    #[serde(rename = "conversation.read")]
+    ConversationRead { conversation_id: Uuid, account_id: Uuid, seq: u64, position: String },
+    #[serde(rename = "friend.requested")]
+    FriendRequested { request: FriendRequest, by: Uuid, position: String },
+    #[serde(rename = "friend.accepted")]
+    FriendAccepted { request: FriendRequest, by: Uuid, position: String },
+    #[serde(rename = "friend.rejected")]
+    FriendRejected { request: FriendRequest, by: Uuid, position: String },
+}
+
+/// What the server says of the connection itself.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(tag = "event")]
+pub enum Notice {
+    /// Pushes flow from here on: read your state now.
+    #[serde(rename = "ready")]
+    Ready { account_id: Uuid, session_id: Uuid, heartbeat_ms: u64, max_frame_bytes: u64, server_time: String },
+    /// Pushes may have been lost: read your state again.
+    #[serde(rename = "resync")]
+    Resync { reason: String },
+    /// The session has ended; the connection closes.
+    #[serde(rename = "session.revoked")]
+    SessionRevoked { reason: String },
+}
