@@ -36,6 +36,9 @@ pub enum Error {
     Spent,
     #[error("{0:?} is no address of a server")]
     Address(String),
+    /// What is to be believed cannot be read.
+    #[error("read the certificates to believe")]
+    Certificates(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
 impl Error {
@@ -55,7 +58,7 @@ impl Error {
             Self::Refused(error) => is_passing(error.status),
             Self::Http { .. } | Self::WebSocket { .. } | Self::Closed(_) | Self::Silent { .. } => true,
             Self::Unreadable { status, .. } => *status >= 500,
-            Self::Spent | Self::Address(_) => false,
+            Self::Spent | Self::Address(_) | Self::Certificates(_) => false,
         }
     }
 

@@ -12,6 +12,8 @@ pub mod follow;
 pub mod rest;
 #[cfg(feature = "net")]
 pub mod socket;
+#[cfg(feature = "net")]
+mod trust;
 pub mod wire;
 
 #[cfg(feature = "net")]

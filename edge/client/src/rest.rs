@@ -1,6 +1,6 @@
 //! The contract's paths as methods. A write answers with its position; [`Signed::at`] makes reads wait for it.
 
-use crate::{Error, wire};
+use crate::{Error, trust, wire};
 use serde::{Serialize, de::DeserializeOwned};
 use std::{
     ops::Deref,
@@ -8,6 +8,8 @@ use std::{
     time::{Duration, Instant},
 };
 use tokio::sync::Mutex;
+use tokio_rustls::rustls::ClientConfig;
+use tokio_tungstenite::Connector;
 use uuid::Uuid;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -21,6 +23,8 @@ const RENEWED_BEFORE: f64 = 0.2;
 pub struct Client {
     http: reqwest::Client,
     base: Arc<str>,
+    /// `None`: whom everybody believes.
+    trust: Option<Arc<ClientConfig>>,
 }
 
 /// What came back, whatever it is.
@@ -44,22 +48,37 @@ impl Raw {
 impl Client {
     /// `base_url` such as `http://127.0.0.1:8080`.
     pub fn new(base_url: &str) -> Result<Self, Error> {
+        Self::build(base_url, None)
+    }
+
+    /// The same, believing these certificates (PEM) and no others, where an installation has some of its own.
+    pub fn trusting(base_url: &str, certificates: &[u8]) -> Result<Self, Error> {
+        Self::build(base_url, Some(trust::only(certificates)?))
+    }
+
+    fn build(base_url: &str, trust: Option<Arc<ClientConfig>>) -> Result<Self, Error> {
         let base = base_url.trim_end_matches('/');
         if !base.starts_with("http://") && !base.starts_with("https://") {
             return Err(Error::Address(base_url.to_owned()));
         }
-        let http = reqwest::Client::builder()
+        let mut http = reqwest::Client::builder()
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(TIMEOUT)
             // No name is looked up and no proxy asked for what is one server with one address.
-            .no_proxy()
-            .build()
-            .map_err(Error::http("make an HTTP client"))?;
-        Ok(Self { http, base: base.into() })
+            .no_proxy();
+        if let Some(trust) = &trust {
+            http = http.tls_backend_preconfigured(ClientConfig::clone(trust));
+        }
+        let http = http.build().map_err(Error::http("make an HTTP client"))?;
+        Ok(Self { http, base: base.into(), trust })
     }
 
     pub fn base_url(&self) -> &str {
         &self.base
+    }
+
+    pub(crate) fn connector(&self) -> Option<Connector> {
+        self.trust.clone().map(Connector::Rustls)
     }
 
     pub(crate) fn websocket_url(&self) -> String {

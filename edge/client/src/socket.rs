@@ -23,7 +23,7 @@ use tokio::{
     sync::{mpsc, oneshot},
 };
 use tokio_tungstenite::{
-    MaybeTlsStream, WebSocketStream, connect_async_with_config,
+    MaybeTlsStream, WebSocketStream, connect_async_tls_with_config,
     tungstenite::{
         self, Message,
         client::IntoClientRequest,
@@ -77,7 +77,7 @@ impl Frames {
             .max_write_buffer_size(MAX_UNSENT)
             .max_message_size(Some(MAX_FRAME))
             .max_frame_size(Some(MAX_FRAME));
-        let connecting = connect_async_with_config(request, Some(config), true);
+        let connecting = connect_async_tls_with_config(request, Some(config), true, client.connector());
         let connected = tokio::time::timeout(TIMEOUT, connecting).await;
         let silent = |_| Error::Silent { what: "the WebSocket's handshake".to_owned(), after: TIMEOUT };
         let (stream, response) = connected.map_err(silent)?.map_err(refused)?;

@@ -74,11 +74,20 @@ impl Node {
     }
 
     pub fn base_url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+        let scheme = if self.certificate().is_some() { "https" } else { "http" };
+        format!("{scheme}://127.0.0.1:{}", self.port)
     }
 
+    /// Believes the certificate that the node is given now, where it has one.
     pub fn client(&self) -> Client {
-        Client::new(&self.base_url()).expect("a node's url is one")
+        let url = self.base_url();
+        let Some(path) = self.certificate() else { return Client::new(&url).expect("a node's url is one") };
+        Client::trusting(&url, &std::fs::read(path).expect("read the node's certificate")).expect("it is one")
+    }
+
+    fn certificate(&self) -> Option<&String> {
+        let mut certificates = self.options.more.iter().filter(|(name, _)| *name == "NATTER_TLS_CERT");
+        certificates.next().map(|(_, path)| path)
     }
 
     /// As nobody, in raw JSON.
@@ -88,12 +97,12 @@ impl Node {
 
     /// A new account, and its owner online.
     pub async fn register(&self, name: &str) -> Person {
-        Person::register(&self.base_url(), name).await
+        Person::register(self.client(), name).await
     }
 
     /// Somebody who has an account, signed in anew and online.
     pub async fn sign_in(&self, name: &str) -> Person {
-        Person::sign_in(&self.base_url(), name).await
+        Person::sign_in(self.client(), name).await
     }
 
     /// Waits until it answers that it serves.

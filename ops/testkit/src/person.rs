@@ -36,8 +36,7 @@ pub struct Person {
 
 impl Person {
     /// A new account. User names are unique in an installation, and so are the names of a test's people.
-    pub(crate) async fn register(base_url: &str, name: &str) -> Self {
-        let client = Client::new(base_url).expect("a node's url is one");
+    pub(crate) async fn register(client: Client, name: &str) -> Self {
         let registration = wire::Register::new(name, PASSWORD);
         let signed = client.register(&registration).await;
         let signed = signed.unwrap_or_else(|error| panic!("{name} registers: {error}"));
@@ -45,8 +44,7 @@ impl Person {
     }
 
     /// Somebody who was here before, on a device of its own.
-    pub(crate) async fn sign_in(base_url: &str, name: &str) -> Self {
-        let client = Client::new(base_url).expect("a node's url is one");
+    pub(crate) async fn sign_in(client: Client, name: &str) -> Self {
         let password = Some(PASSWORD.to_owned());
         let login = wire::Login { login: name.to_owned(), password, device: None, code: None };
         let signed = client.login(&login).await;

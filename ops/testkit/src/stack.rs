@@ -7,6 +7,7 @@ use crate::{
 };
 use async_nats::jetstream;
 use futures::TryStreamExt;
+use natter_client::Client;
 use natter_streams::{Lane, Log, Placement, bus::Bus, subject};
 use sqlx::PgPool;
 use std::{
@@ -22,7 +23,7 @@ pub struct Stack {
     site: Arc<Site>,
     /// One per server, the first one first.
     pools: Vec<PgPool>,
-    newest: Mutex<Option<String>>,
+    newest: Mutex<Option<Client>>,
 }
 
 /// What a node needs to know.
@@ -131,14 +132,14 @@ impl Stack {
 
     pub async fn node_with(&self, options: Options) -> Node {
         let node = Node::start(self.site.clone(), options).await;
-        *self.newest.lock().unwrap_or_else(PoisonError::into_inner) = Some(node.base_url());
+        *self.newest.lock().unwrap_or_else(PoisonError::into_inner) = Some(node.client());
         node
     }
 
     /// Somebody new, at the newest node.
     pub async fn person(&self, name: &str) -> Person {
         let newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        Person::register(&newest.expect("a node was started"), name).await
+        Person::register(newest.expect("a node was started"), name).await
     }
 
     /// All that is kept for minutes, past every door: keys and values as one text.

@@ -38,3 +38,4 @@ mod standing;
 mod stores;
 mod sync;
 mod talk;
+mod tls;

@@ -44,7 +44,7 @@ const FOREIGN: &[(&str, &[&str])] = &[
     ("scylla", &["natter-projections"]),
     ("axum", &["natter-edge"]),
     ("jsonwebtoken", &["natter-edge"]),
-    ("tokio-rustls", &["natter-edge"]),
+    ("tokio-rustls", &["natter-edge", "natter-client"]),
     ("ipnet", &["natter-edge"]),
     ("tokio-tungstenite", &["natter-client"]),
     ("clap", &["natter-ops", "natter-testkit"]),
