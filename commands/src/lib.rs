@@ -51,7 +51,7 @@ pub use error::Error;
 pub use friendship::{Accepted, Friendships, Requested, Through};
 pub use inbox::{Advanced, Inboxes};
 pub use message::{Messages, Named};
-pub use password::Cost;
+pub use password::{Bare, Cost};
 pub use projection::Projections;
 pub use qr::{Poll, Qrs, Scanned, Shown};
 pub use reaction::{Reaction, Reactions};

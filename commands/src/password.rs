@@ -28,14 +28,8 @@ pub(crate) struct Passwords {
 
 impl Passwords {
     pub fn new(cost: Cost) -> Self {
-        let params = match cost {
-            Cost::Standard => Params::new(19 * 1024, 2, 1, None),
-            Cost::Cheap => Params::new(8, 1, 1, None),
-        };
-        let params = params.expect("both are within argon2's bounds");
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
-        Self { argon2, at_once: Arc::new(Semaphore::new(cores)), nobody: Arc::default() }
+        Self { argon2: argon2(cost), at_once: Arc::new(Semaphore::new(cores)), nobody: Arc::default() }
     }
 
     pub async fn hash(&self, password: String) -> Result<String, Error> {
@@ -73,6 +67,35 @@ impl Passwords {
     }
 }
 
+/// What comparing a password costs and nothing else, for benchmarks.
+pub struct Bare {
+    argon2: Argon2<'static>,
+    hash: String,
+}
+
+impl Bare {
+    pub fn new(cost: Cost) -> Result<Self, Error> {
+        let argon2 = argon2(cost);
+        let hash = hash(&argon2, "correct horse")?;
+        Ok(Self { argon2, hash })
+    }
+
+    /// Whether the right password is right, on the thread that asks.
+    pub fn compare(&self) -> bool {
+        let parsed = PasswordHash::new(&self.hash);
+        parsed.is_ok_and(|parsed| self.argon2.verify_password(b"correct horse", &parsed).is_ok())
+    }
+}
+
+fn argon2(cost: Cost) -> Argon2<'static> {
+    let params = match cost {
+        Cost::Standard => Params::new(19 * 1024, 2, 1, None),
+        Cost::Cheap => Params::new(8, 1, 1, None),
+    };
+    let params = params.expect("both are within argon2's bounds");
+    Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+}
+
 fn cost_of(params: &Params) -> (u32, u32, u32) {
     (params.m_cost(), params.t_cost(), params.p_cost())
 }
@@ -97,6 +120,14 @@ mod tests {
         assert!(!standard.is_current(&hash));
         assert!(!cheap.is_current("no hash"));
         assert!(standard.matches("correct horse".into(), Some(hash)).await.unwrap(), "it is compared as it was made");
+    }
+
+    #[test]
+    fn the_bare_comparison_compares() {
+        let mut bare = Bare::new(Cost::Cheap).unwrap();
+        assert!(bare.compare());
+        bare.hash = hash(&bare.argon2, "another horse").unwrap();
+        assert!(!bare.compare());
     }
 
     #[tokio::test]

@@ -12,6 +12,7 @@ mod caps;
 pub mod layer;
 pub mod lists;
 pub mod origin;
+mod probe;
 mod shared;
 pub mod signed;
 pub mod table;
@@ -22,6 +23,7 @@ pub use bounds::Bounds;
 pub use ipnet::IpNet;
 pub use lists::{Lists, Verdict};
 pub use origin::Origins;
+pub use probe::Probe;
 pub use shared::Shared;
 pub use signed::Signatures;
 

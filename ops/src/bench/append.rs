@@ -63,14 +63,6 @@ struct Measured {
     cpu: BTreeMap<String, f64>,
 }
 
-/// Adds what was spent since.
-fn add_spent(spent: &mut BTreeMap<String, u64>, side: &str, before: &BTreeMap<String, u64>, whose: &Whose) {
-    for (part, micros) in cpu::by_part(whose) {
-        let more = micros.saturating_sub(before.get(&part).copied().unwrap_or(0));
-        *spent.entry(format!("{part}{side}")).or_insert(0) += more;
-    }
-}
-
 impl Bench<'_> {
     async fn measure(&self, database_url: &str) -> Result<Report> {
         let begin = Instant::now();
@@ -109,7 +101,7 @@ impl Bench<'_> {
         for _ in 0..ROUNDS {
             let (before, cpu_before) = (Counters::own(), cpu::by_part(self.whose));
             let round = engine::send(&engine.commands, senders, window, time, TEXT).await?;
-            add_spent(&mut spent, "", &cpu_before, self.whose);
+            cpu::add_spent(&mut spent, &cpu_before, self.whose);
             let after = Counters::own();
             let batch = after.events_per_commit_since(&before);
             events_per_commit += batch / f64::from(ROUNDS);

@@ -52,6 +52,14 @@ pub fn per_operation(
     after.iter().map(|(part, &now)| (part.clone(), spent(part, now) as f64 / operations.max(1) as f64)).collect()
 }
 
+/// Adds what was spent since `before`.
+pub fn add_spent(spent: &mut BTreeMap<String, u64>, before: &BTreeMap<String, u64>, whose: &Whose) {
+    for (part, micros) in by_part(whose) {
+        let more = micros.saturating_sub(before.get(&part).copied().unwrap_or(0));
+        *spent.entry(part).or_insert(0) += more;
+    }
+}
+
 #[derive(PartialEq, Debug)]
 struct Process {
     pid: u32,

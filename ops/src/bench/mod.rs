@@ -12,8 +12,9 @@ mod engine;
 pub mod history;
 mod ids;
 mod load;
+pub mod login;
 mod machine;
-mod node;
+pub mod node;
 mod people;
 mod raw;
 pub mod replay;
@@ -74,6 +75,10 @@ const SCENARIOS: &[(&str, &str)] = &[
     ("compare-postgres-es", "the same commands through stock cqrs-es on postgres-es, 256 on the way"),
     ("history", "page reads and projection writes of message history, beside the bare driver's"),
     ("ids", "UUIDv7 per second, rising per process, beside a clock read and an atomic add"),
+    (
+        "login",
+        "logins per second through the door, beside raw argon2id on as many cores; what the door costs a request",
+    ),
     ("replay", "events per second rebuilt into relations and history, beside reading the log; sends meanwhile"),
     ("scale", "messages per second by nodes that share the lanes, and by lanes"),
     ("send", "durable messages per second over WebSockets, beside insert + publish + history insert"),
@@ -90,6 +95,7 @@ pub async fn bench(args: BenchArgs) -> Result<ExitCode> {
         "compare-postgres-es" => compare::run(&args).await?,
         "history" => history::run(&args).await?,
         "ids" => ids::run()?,
+        "login" => login::run(&args).await?,
         "replay" => replay::run(&args).await?,
         "scale" => scale::run(&args).await?,
         "send" => send::run(&args).await?,

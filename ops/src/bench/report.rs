@@ -85,7 +85,7 @@ impl Report {
             println!("  {name:<34} p50 {} us, p90 {} us, p99 {} us, max {} us", at.p50, at.p90, at.p99, at.max);
         }
         for (process, cpu) in self.server_cpu_us_per_op.iter().flatten() {
-            println!("  {:<34} {cpu:>14.1} us per message", format!("cpu of {process}"));
+            println!("  {:<34} {cpu:>14.1} us per operation", format!("cpu of {process}"));
         }
         if let Some(law) = self.law {
             println!("  what it checks {}", if law { "held" } else { "WAS BROKEN" });

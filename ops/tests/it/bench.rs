@@ -1,7 +1,8 @@
-//! The short forms of `natter bench history` and `natter bench replay`: what they check holds. Figures say nothing here.
+//! The short forms of `natter bench history`, `login` and `replay`: what they check holds. Figures say nothing here.
 
 use clap::Parser;
-use natter_ops::bench::{BenchArgs, history, replay, view::Site};
+use natter_commands::Cost;
+use natter_ops::bench::{BenchArgs, history, login, node, replay, view::Site};
 use natter_projections::Store;
 use natter_testkit::{Stack, within};
 use std::time::Duration;
@@ -22,7 +23,7 @@ struct Line {
 fn arguments(scenario: &str, count: usize) -> BenchArgs {
     let count = count.to_string();
     let line = ["natter", scenario, "--count", &count, "--groups", "20", "--lanes", "4", "--seconds", "3"];
-    Line::parse_from(line.into_iter().chain(["--readers", "8"])).args
+    Line::parse_from(line.into_iter().chain(["--readers", "8", "--pairs", "4"])).args
 }
 
 fn site(stack: &Stack) -> Site {
@@ -61,4 +62,28 @@ async fn what_is_built_anew_is_the_same_while_people_send() {
         assert!(rows > 100.0, "{name}: {rows}");
     }
     assert!(report.percentiles_us.values().all(|times| times.count > 0), "somebody sent all the while: {report:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn people_sign_in_beside_bare_hashes_and_the_door_is_measured() {
+    let _alone = ALONE.lock().await;
+    let stack = Stack::new().await;
+    let site = node::Site {
+        program: natter_testkit::binary(),
+        dir: stack.dir().to_owned(),
+        database_url: stack.database_url().to_owned(),
+        nats_url: stack.nats_url().to_owned(),
+        more: Vec::new(),
+    };
+    let measured = within("the scenario", BOUND, login::measure(&arguments("login", 0), &site, Cost::Cheap)).await;
+    let report = measured.unwrap_or_else(|error| panic!("{error:#}"));
+    let events = stack.event_count().await;
+    // An account with its handle, and a session for each login.
+    let logins = report.percentiles_us["login"].count;
+    assert!(logins > 0 && events as u64 >= logins + 8, "{logins} logins, {events} events");
+    assert!(report.limit > 0.0 && report.ratio > 0.0, "{report:#?}");
+    for name in ["door: token check", "door: limits of any request", "door: limits that nodes share"] {
+        let part = report.parts.iter().find(|part| part.name == name).expect("the report has it");
+        assert!(part.value > 0.0, "{part:?}");
+    }
 }
