@@ -5,6 +5,7 @@ use crate::second::permission::Factors;
 use natter_testkit::{BOUND, Letters, Node, Options, Person, Raw, Stack, client, client::wire, eventually};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
+use uuid::Uuid;
 
 /// Nobody, a session that was ended, a member who was suspended, a stranger, a friend of the owner's who is not in the
 /// group, who is in it, who owns it and wrote the message.
@@ -17,14 +18,14 @@ const SUSPENDED: &[(&str, u16)] = &[("POST /api/v1/auth/login", 403)];
 const PEOPLE: usize = 3;
 
 /// A route, its body, and the status that each role gets: all but those who are suspended.
-type Row = (&'static str, Option<&'static str>, [u16; 6]);
+pub type Row = (&'static str, Option<&'static str>, [u16; 6]);
 
 const SEES: [u16; 6] = [401, 401, 200, 200, 200, 200];
 const MEMBERS_READ: [u16; 6] = [401, 401, 404, 404, 200, 200];
 const MEMBERS_DO: [u16; 6] = [401, 401, 404, 404, 204, 204];
 const RECEIVER: [u16; 6] = [401, 401, 404, 404, 404, 200];
 
-const ROUTES: &[Row] = &[
+pub const ROUTES: &[Row] = &[
     ("GET /.well-known/jwks.json", None, [200; 6]),
     ("GET /healthz", None, [200; 6]),
     ("GET /metrics", None, [200; 6]),
@@ -128,7 +129,7 @@ const ROUTES: &[Row] = &[
 ];
 
 /// By somebody of their own: others are asked of these people afterwards.
-const CLOSING: &str = "DELETE /api/v1/accounts/me";
+pub const CLOSING: &str = "DELETE /api/v1/accounts/me";
 
 /// A frame, its fields, and the code that a stranger, a friend, a member and the owner get; empty: `ok`.
 type Frame = (&'static str, &'static str, [&'static str; 4]);
@@ -169,7 +170,7 @@ fn expected(line: &str, statuses: &[u16; 6], role: usize) -> u16 {
 }
 
 /// `GET /api/v1/accounts/{}`: the ids and the query are no part of it.
-fn shape(line: &str) -> String {
+pub fn shape(line: &str) -> String {
     let path = line.split('?').next().unwrap_or(line);
     let part = |part: &str| if part.starts_with('{') { "{}".to_owned() } else { part.to_owned() };
     path.split('/').map(part).collect::<Vec<_>>().join("/").replace("/reactions/a", "/reactions/{}")
@@ -194,13 +195,14 @@ fn every_route_and_every_frame_has_its_row() {
 }
 
 /// The people, and the things between them.
-struct Scene {
-    node: Node,
+pub struct Scene {
+    pub node: Node,
     letters: Letters,
     /// By their role, from `other` on.
-    people: Vec<Person>,
+    pub people: Vec<Person>,
     revoked: Lost,
     suspended: Lost,
+    group: Uuid,
     things: BTreeMap<&'static str, String>,
     factors: Factors,
     _others: Vec<Person>,
@@ -222,7 +224,7 @@ impl Lost {
 }
 
 impl Scene {
-    async fn new(stack: &Stack) -> Self {
+    pub async fn new(stack: &Stack) -> Self {
         let letters = Letters::new(stack.dir());
         let node = stack.node_with(Options { more: vec![letters.variable()], ..Options::default() }).await;
         let mut people = Vec::new();
@@ -239,10 +241,7 @@ impl Scene {
         let members = [member.id(), spare.id(), gone.id()];
         let group = owner.client().start_group("us", &members).await.expect("start a group");
         let group = group.conversation.id;
-        let message = client::new_id();
-        let body = wire::Body::Text { text: "hello".to_owned() };
-        let sent = wire::MessageNew { message_id: message, body };
-        owner.client().send(group, &sent).await.expect("send");
+        let message = says(owner, group, "hello").await;
         let request = erin.client().request_friend(owner.id(), None).await.expect("ask").id;
         let other_request = frank.client().request_friend(owner.id(), None).await.expect("ask").id;
         register_with_email(&node.raw(), &letters, FORGETFUL).await;
@@ -264,7 +263,17 @@ impl Scene {
             ("{password}", natter_testkit::PASSWORD.to_owned()),
         ]);
         let factors = Factors::new(&node).await;
-        Self { node, letters, people, revoked, suspended, factors, things, _others: vec![asked, spare, erin, frank] }
+        let others = vec![asked, spare, erin, frank];
+        Self { node, letters, people, revoked, suspended, factors, group, things, _others: others }
+    }
+
+    pub fn owner(&self) -> &Person {
+        self.people.last().expect("somebody owns the group")
+    }
+
+    /// In the group; the message's id.
+    pub async fn owner_says(&self, text: &str) -> Uuid {
+        says(self.owner(), self.group, text).await
     }
 
     async fn raw(&self, role: usize, line: &str) -> Raw {
@@ -286,7 +295,7 @@ impl Scene {
     }
 
     /// Each use gets what can be used once.
-    async fn filled(&self, text: &str, role: usize) -> String {
+    pub async fn filled(&self, text: &str, role: usize) -> String {
         let mut filled = text.replace("{role}", ROLES[role]).replace("{new}", &client::new_id().to_string());
         filled = filled.replace("{column}", &role.to_string()).replace("{forgetful}", FORGETFUL);
         if let Some((before, rest)) = filled.split_once("{code ") {
@@ -315,6 +324,13 @@ impl Scene {
         let filled = self.factors.filled(&self.node, &self.people, role, filled).await;
         self.things.iter().fold(filled, |text, (name, thing)| text.replace(name, thing))
     }
+}
+
+async fn says(person: &Person, conversation: Uuid, text: &str) -> Uuid {
+    let message_id = client::new_id();
+    let body = wire::Body::Text { text: text.to_owned() };
+    person.client().send(conversation, &wire::MessageNew { message_id, body }).await.expect("send");
+    message_id
 }
 
 /// Who is to have a new password.
