@@ -6,6 +6,7 @@ use argon2::{
     Algorithm, Argon2, Params, Version,
     password_hash::{PasswordHasher, PasswordVerifier, phc::PasswordHash},
 };
+use natter_domain::Password;
 use std::sync::{Arc, OnceLock};
 use tokio::sync::Semaphore;
 
@@ -34,7 +35,7 @@ impl Passwords {
 
     pub async fn hash(&self, password: String) -> Result<String, Error> {
         let argon2 = self.argon2.clone();
-        self.away(move || hash(&argon2, &password)).await?
+        self.away(move || hash(&argon2, &Password::typed(&password))).await?
     }
 
     /// Compares with the hash; with nobody's where there is none.
@@ -50,7 +51,7 @@ impl Passwords {
                 },
             };
             let parsed = PasswordHash::new(&stored).map_err(|error| unreadable(&error))?;
-            Ok(argon2.verify_password(password.as_bytes(), &parsed).is_ok() && known)
+            Ok(argon2.verify_password(Password::typed(&password).as_bytes(), &parsed).is_ok() && known)
         })
         .await?
     }
@@ -128,6 +129,17 @@ mod tests {
         assert!(bare.compare());
         bare.hash = hash(&bare.argon2, "another horse").unwrap();
         assert!(!bare.compare());
+    }
+
+    #[tokio::test]
+    async fn a_password_is_the_same_however_its_letters_are_put_together() {
+        let passwords = Passwords::new(Cost::Cheap);
+        for (set, typed) in [("p\u{e4}ssword", "pa\u{308}ssword"), ("\u{c5}ngstr\u{f6}m", "\u{212b}ngstro\u{308}m")] {
+            for (set, typed) in [(set, typed), (typed, set)] {
+                let hash = passwords.hash(set.into()).await.unwrap();
+                assert!(passwords.matches(typed.into(), Some(hash)).await.unwrap(), "{}", typed.escape_unicode());
+            }
+        }
     }
 
     #[tokio::test]

@@ -37,6 +37,27 @@ fn is_usual(method: &Method) -> bool {
         .contains(method)
 }
 
+/// A connection, for as long as it is open.
+pub struct Connection(());
+
+impl Connection {
+    pub fn opened() -> Self {
+        gauge!("natter_edge_connections").increment(1.0);
+        Self(())
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        gauge!("natter_edge_connections").decrement(1.0);
+    }
+}
+
+/// Of the whole process.
+pub fn tasks(count: usize) {
+    gauge!("natter_edge_tasks").set(count as f64);
+}
+
 pub fn socket_opened() {
     gauge!("natter_edge_sockets").increment(1.0);
 }

@@ -8,16 +8,22 @@ use crate::{
     pace::{Heads, Paced},
     tls::Tls,
 };
-use axum::{Router, extract::Request};
+use axum::{
+    Router,
+    extract::Request,
+    http::{HeaderValue, StatusCode, Version, header},
+    response::{IntoResponse, Response},
+};
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::conn::auto::Builder,
 };
-use std::{io, sync::Arc, time::Duration};
+use std::{convert::Infallible, io, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
+    runtime::Handle,
     time::{interval, sleep, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -111,6 +117,7 @@ struct House {
 
 impl House {
     async fn welcome(self: Arc<Self>, stream: TcpStream, peer: Connected) {
+        let _open = metrics::Connection::opened();
         let placed = self.ground.keeper.as_ref().map(|keeper| keeper.connection(peer.0)).transpose();
         // Who has too many is told nothing: telling costs what the bound is to save.
         let Ok(_place) = placed else { return };
@@ -135,7 +142,7 @@ impl House {
             request.extensions_mut().insert(peer);
             let (router, heads) = (self.router.clone(), heads.clone());
             async move {
-                let response = router.oneshot(request).await;
+                let response = answer(router, request).await;
                 heads.answered();
                 response
             }
@@ -166,6 +173,30 @@ impl House {
     }
 }
 
+/// What a body in chunks ends with may have had a length too, by which a proxy in front saw another end (hyper has taken it
+/// out): nothing behind it is read. RFC 9112, 6.1.
+async fn answer(router: Router, request: Request<Incoming>) -> Result<Response, Infallible> {
+    let is_last = request.headers().contains_key(header::TRANSFER_ENCODING);
+    if !names_one_host(&request) {
+        return Ok(closing(StatusCode::BAD_REQUEST.into_response()));
+    }
+    let response = router.oneshot(request).await?;
+    Ok(if is_last { closing(response) } else { response })
+}
+
+fn closing(mut response: Response) -> Response {
+    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    response
+}
+
+/// RFC 9112, 3.2: else two servers may take it for two hosts' requests.
+fn names_one_host(request: &Request<Incoming>) -> bool {
+    match request.headers().get_all(header::HOST).iter().count() {
+        0 => request.version() < Version::HTTP_11,
+        count => count == 1,
+    }
+}
+
 /// Waits for what is under way, then cuts what is left.
 async fn drain(connections: &TaskTracker, end: &End, cut: &CancellationToken) {
     connections.close();
@@ -180,11 +211,12 @@ async fn drain(connections: &TaskTracker, end: &End, cut: &CancellationToken) {
     cut.cancel();
 }
 
-/// Histograms are gathered now and then, whether somebody asks for them or not.
+/// Histograms are gathered now and then, whether somebody asks for them or not, and tasks are counted.
 async fn upkeep() {
     let mut ticks = interval(Duration::from_secs(5));
     loop {
         ticks.tick().await;
+        metrics::tasks(Handle::current().metrics().num_alive_tasks());
         crate::metrics::recorder().run_upkeep();
     }
 }

@@ -3,6 +3,7 @@
 use super::has_length;
 use crate::limit;
 use std::fmt;
+use unicode_normalization::UnicodeNormalization;
 
 /// 8 to 256 characters of any kind.
 #[derive(Clone)]
@@ -14,6 +15,11 @@ impl Password {
             return Err("must have 8 to 256 characters");
         }
         Ok(Self(text.to_owned()))
+    }
+
+    /// As it is hashed and compared (NFC): keyboards put letters together or leave their marks apart, and nobody sees which.
+    pub fn typed(text: &str) -> String {
+        text.nfc().collect()
     }
 
     /// For the hash alone.

@@ -3,6 +3,7 @@
 use super::{has_length, is_invisible};
 use crate::limit;
 use caseless::default_case_fold_str;
+use std::ops::RangeInclusive;
 use unicode_normalization::UnicodeNormalization;
 
 /// 3 to 50 letters, digits, `_`, `.`, `-`, the first a letter: never an e-mail address, never a phone number.
@@ -25,6 +26,18 @@ impl Username {
         Ok(Self(text.to_owned()))
     }
 
+    /// One that somebody chooses now: its letters are not of several alphabets that have letters in common for the eye, or
+    /// `alice` could be somebody else with an `а` of Cyrillic. Names that were given before stay good.
+    pub fn choose(text: &str) -> Result<Self, &'static str> {
+        let name = Self::parse(text)?;
+        let mut alphabets = name.0.nfkc().filter_map(alphabet_of);
+        let first = alphabets.next();
+        if alphabets.any(|other| Some(other) != first) {
+            return Err("may not mix letters of several alphabets");
+        }
+        Ok(name)
+    }
+
     /// As given.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -44,6 +57,30 @@ impl Username {
         let ends = normalised.char_indices().map(|(at, c)| at + c.len_utf8()).take(limit::NAME_PREFIX_MAX);
         ends.skip(limit::NAME_PREFIX_MIN - 1).map(|end| normalised[..end].to_owned()).collect()
     }
+}
+
+/// Alphabets with letters that look like those of another one of them: Latin, Greek, Cyrillic, Armenian, Cherokee, Coptic,
+/// Lisu. Other letters go with any.
+const ALIKE: &[&[RangeInclusive<char>]] = &[
+    &[
+        'a'..='z',
+        'A'..='Z',
+        '\u{c0}'..='\u{2af}',
+        '\u{1d00}'..='\u{1d7f}',
+        '\u{1e00}'..='\u{1eff}',
+        '\u{2c60}'..='\u{2c7f}',
+        '\u{a722}'..='\u{a7ff}',
+    ],
+    &['\u{370}'..='\u{3ff}', '\u{1f00}'..='\u{1fff}'],
+    &['\u{400}'..='\u{52f}', '\u{1c80}'..='\u{1c8f}', '\u{a640}'..='\u{a69f}'],
+    &['\u{530}'..='\u{58f}'],
+    &['\u{13a0}'..='\u{13ff}', '\u{ab70}'..='\u{abbf}'],
+    &['\u{2c80}'..='\u{2cff}'],
+    &['\u{a4d0}'..='\u{a4ff}'],
+];
+
+fn alphabet_of(c: char) -> Option<usize> {
+    ALIKE.iter().position(|ranges| ranges.iter().any(|range| range.contains(&c)))
 }
 
 fn is_allowed(c: char) -> bool {

@@ -362,3 +362,16 @@ fn a_phone_number_has_one_form() {
         assert!(Phone::parse(bad).is_err(), "{bad:?}");
     }
 }
+
+#[test]
+fn a_name_is_chosen_in_one_of_the_alphabets_that_look_alike() {
+    for good in ["alice", "Алиса", "αλίκη", "爱丽丝.alice", "アリスalice", "alice_2", "Ａlice", "Жужа-42", "Ünal.ß"]
+    {
+        assert!(Username::choose(good).is_ok(), "{good}");
+    }
+    for mixed in ["аlice", "аliсе", "αlice", "alicօ", "Ａлиса", "bоb.爱丽丝"] {
+        assert!(Username::parse(mixed).is_ok(), "{mixed} was a name before");
+        assert_eq!(Username::choose(mixed), Err("may not mix letters of several alphabets"), "{mixed}");
+    }
+    assert_eq!(Username::choose("al"), Username::parse("al"));
+}

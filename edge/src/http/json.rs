@@ -18,6 +18,9 @@ use serde_path_to_error::{Path, Segment};
 use std::{fmt::Write, time::Duration};
 use uuid::Uuid;
 
+/// Of what a client gave, so much is said again at most.
+const SHOWN_MAX: usize = 256;
+
 /// How long a body may take; put into each request by the door.
 #[derive(Clone, Copy)]
 pub struct Within(pub Duration);
@@ -30,6 +33,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         check_type(request.headers())?;
+        check_length(request.headers())?;
         let within = request.extensions().get::<Within>().map_or(Bounds::default().body, |Within(time)| *time);
         let body = tokio::time::timeout(within, Bytes::from_request(request, state)).await;
         let body = body.map_err(|_| late())?;
@@ -61,9 +65,25 @@ fn check_type(headers: &HeaderMap) -> Result<(), Problem> {
     Err(Problem::new(Code::UnsupportedMediaType, "the body must be application/json in UTF-8, not compressed"))
 }
 
+/// Who asks first whether to send a body is told that it is too large, not asked for all of it. To others that is told when too
+/// much has come: their answer would be lost with the connection.
+fn check_length(headers: &HeaderMap) -> Result<(), Problem> {
+    let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    let asks = headers.contains_key(header::EXPECT);
+    if asks && length.is_some_and(|length: usize| length > limit::REQUEST_BODY_MAX_BYTES) {
+        Err(too_large())
+    } else {
+        Ok(())
+    }
+}
+
+fn too_large() -> Problem {
+    Problem::new(Code::PayloadTooLarge, "the body is larger than 1 MiB")
+}
+
 fn unreadable(status: StatusCode) -> Problem {
     match status {
-        StatusCode::PAYLOAD_TOO_LARGE => Problem::new(Code::PayloadTooLarge, "the body is larger than 1 MiB"),
+        StatusCode::PAYLOAD_TOO_LARGE => too_large(),
         _ => Problem::malformed("the body cannot be read"),
     }
 }
@@ -88,6 +108,7 @@ pub fn parse<T: DeserializeOwned>(json: &[u8]) -> Result<T, Problem> {
 fn refusal(error: &serde_path_to_error::Error<serde_json::Error>, json: &str) -> Problem {
     let text = error.inner().to_string();
     let detail = text.rsplit_once(" at line ").map_or(text.as_str(), |(detail, _)| detail);
+    let detail = shown(detail);
     match error.inner().classify() {
         // What is wrong may come before the place where it stops to be JSON.
         Category::Data if serde_json::from_str::<IgnoredAny>(json).is_ok() => {
@@ -96,6 +117,11 @@ fn refusal(error: &serde_path_to_error::Error<serde_json::Error>, json: &str) ->
         _ if is_lone_surrogate(detail) => Problem::invalid(pointer(error.path(), ""), "must not hold a lone surrogate"),
         _ => Problem::malformed("not JSON"),
     }
+}
+
+/// The parser says a name or a value again that it does not take; one of a megabyte is told by its beginning.
+fn shown(detail: &str) -> &str {
+    &detail[..detail.floor_char_boundary(SHOWN_MAX)]
 }
 
 /// The parser's words for `"\ud800"` and `"\udc00"`.
@@ -111,6 +137,8 @@ fn pointer(path: &Path, detail: &str) -> String {
         // A text takes any write.
         let _ = match segment {
             Segment::Seq { index } => write!(pointer, "/{index}"),
+            // What holds the field is named, where its own name is too long to be one.
+            Segment::Map { key } if key.len() > SHOWN_MAX => return pointer,
             Segment::Map { key } => write!(pointer, "/{}", escaped(key)),
             Segment::Enum { .. } | Segment::Unknown => Ok(()),
         };
@@ -181,6 +209,19 @@ mod tests {
         let unknown = format!("{{\"to\": \"{ID}\", \"is/admin\": true}}");
         refused::<wire::FriendRequestNew>(unknown.as_bytes(), Code::InvalidInput, &["/is~1admin"]);
         refused::<wire::Lookup>(format!("{{\"ids\": [\"{ID}\", 1]}}").as_bytes(), Code::InvalidInput, &["/ids/1"]);
+    }
+
+    #[test]
+    fn what_is_too_long_is_not_said_again() {
+        let long = "\u{e9}".repeat(100_000);
+        for (json, pointer) in
+            [(format!("{{\"to\": \"{ID}\", \"{long}\": 1}}"), ""), (format!("{{\"to\": \"{long}\"}}"), "/to")]
+        {
+            let Err(problem) = parse::<wire::FriendRequestNew>(json.as_bytes()) else { panic!("it was taken") };
+            let told = &problem.errors[0];
+            assert_eq!(told.pointer, pointer);
+            assert!((1..=SHOWN_MAX).contains(&told.detail.len()), "{}", told.detail.len());
+        }
     }
 
     #[test]

@@ -57,7 +57,7 @@ async fn register(
 fn registration(given: wire::Register, address: Option<IpAddr>) -> Result<Registration, Problem> {
     let wrong = |pointer: &'static str| move |wrong: &'static str| Problem::invalid(pointer, wrong);
     Ok(Registration {
-        username: Username::parse(&given.username).map_err(wrong("/username"))?,
+        username: Username::choose(&given.username).map_err(wrong("/username"))?,
         password: Password::parse(&given.password).map_err(wrong("/password"))?,
         nickname: given.nickname.as_deref().map(Nickname::parse).transpose().map_err(wrong("/nickname"))?,
         contact: contact(given.email, given.phone, given.code)?,

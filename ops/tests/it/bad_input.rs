@@ -1,11 +1,14 @@
 //! Bad input, one by one: each gets the error of the contract, the connection lives where it should, and nothing
 //! is written.
 
+mod bytes;
 mod frames;
 mod requests;
+mod sweep;
 mod tokens;
+mod values;
 
-use natter_testkit::{Node, Person, RawSocket, Stack};
+use natter_testkit::{BOUND, Node, Person, RawSocket, Stack, eventually};
 use serde_json::{Value, json};
 use std::future::Future;
 use uuid::Uuid;
@@ -47,6 +50,56 @@ impl Scene {
 
     fn path(&self, rest: &str) -> String {
         format!("/api/v1/conversations/{}{rest}", self.conversation)
+    }
+}
+
+/// Whatever happens in there, the node works afterwards and holds nothing more: no connection, no request, no task.
+async fn leaves_nothing<T>(node: &Node, attempts: impl Future<Output = T>) -> T {
+    let before = Held::by(node).await;
+    let result = attempts.await;
+    eventually("the node holds what it held before", BOUND, async || {
+        let now = Held::by(node).await;
+        if now.is_within(&before) { Ok(()) } else { Err(format!("{now:?} after {before:?}")) }
+    })
+    .await;
+    let nobody = node.raw();
+    assert_eq!((nobody.get("/healthz").await.status, nobody.get("/readyz").await.status), (200, 200));
+    nobody.get("/api/v1/accounts/me").await.refused(401, "unauthenticated");
+    let output = node.output();
+    assert!(!output.contains("panicked"), "{output}");
+    result
+}
+
+/// What a process has in hand.
+#[derive(Debug)]
+struct Held {
+    connections: f64,
+    requests: f64,
+    sockets: f64,
+    tasks: f64,
+}
+
+impl Held {
+    async fn by(node: &Node) -> Self {
+        let text = node.raw().get("/metrics").await.text();
+        let gauge = |name: &str| {
+            let mut lines = text.lines().filter_map(|line| line.split_once(' '));
+            lines.find(|(of, _)| *of == name).map_or(0.0, |(_, value)| value.parse().expect("a number"))
+        };
+        Self {
+            connections: gauge("natter_edge_connections"),
+            requests: gauge("natter_door_requests"),
+            sockets: gauge("natter_edge_sockets"),
+            tasks: gauge("natter_edge_tasks"),
+        }
+    }
+
+    /// Of tasks some come and go by themselves: timers, leases.
+    fn is_within(&self, before: &Self) -> bool {
+        self.connections <= before.connections
+            && self.requests <= before.requests
+            && self.sockets <= before.sockets
+            && self.tasks <= before.tasks + 20.0
     }
 }
 
