@@ -24,6 +24,7 @@ mod lockout;
 mod lookup;
 mod message;
 mod metrics;
+mod oidc;
 mod passing;
 mod password;
 mod process;
@@ -51,6 +52,7 @@ pub use error::Error;
 pub use friendship::{Accepted, Friendships, Requested, Through};
 pub use inbox::{Advanced, Inboxes};
 pub use message::{Messages, Named};
+pub use oidc::{Attempt, Begun, Oidc, Said, Wanted};
 pub use password::{Bare, Cost};
 pub use projection::Projections;
 pub use qr::{Poll, Qrs, Scanned, Shown};
@@ -189,6 +191,10 @@ impl Commands {
 
     pub fn second(&self) -> Seconds<'_> {
         Seconds(self)
+    }
+
+    pub fn oidc(&self) -> Oidc<'_> {
+        Oidc(self)
     }
 
     pub fn qr(&self) -> Qrs<'_> {

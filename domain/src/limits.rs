@@ -86,6 +86,10 @@ pub const GUESSES_MAX: usize = 10;
 pub const GUESSES_WITHIN: Duration = HOUR;
 /// Recovery codes that are made at once.
 pub const RECOVERY_CODES: usize = 10;
+/// How long somebody may take to sign in at a provider.
+pub const SIGN_IN_LIFETIME: Duration = MINUTE.saturating_mul(10);
+/// Identities of one account.
+pub const IDENTITIES_MAX: usize = 10;
 /// How long a new device may wait for its QR code to be approved.
 pub const QR_LIFETIME: Duration = MINUTE.saturating_mul(2);
 /// How long after sending its sender may edit a message.

@@ -15,6 +15,7 @@ mod http;
 mod inbox;
 mod message;
 pub mod metrics;
+pub mod oidc;
 mod pace;
 mod qr;
 mod second;
@@ -70,6 +71,8 @@ pub struct Settings {
     pub door: door::Settings,
     /// `None`: TLS is a proxy's work.
     pub tls: Option<Tls>,
+    /// By whom people can sign in.
+    pub oidc: oidc::Providers,
 }
 
 impl Default for Settings {
@@ -81,6 +84,7 @@ impl Default for Settings {
             limits: true,
             door: door::Settings::default(),
             tls: None,
+            oidc: oidc::Providers::default(),
         }
     }
 }

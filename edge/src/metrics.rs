@@ -124,3 +124,23 @@ pub fn certificate_read(usable: bool) {
     let outcome = if usable { "taken" } else { "refused" };
     counter!("natter_door_certificates_total", "outcome" => outcome).increment(1);
 }
+
+/// `call`: what of it was asked; `outcome`: what became of it.
+pub fn provider_asked(provider: &str, call: &'static str, outcome: &'static str) {
+    let labels = [("provider", provider.to_owned()), ("call", call.to_owned()), ("outcome", outcome.to_owned())];
+    counter!("natter_oidc_asked_total", &labels).increment(1);
+}
+
+pub fn provider_breaker(provider: &str, is_open: bool) {
+    gauge!("natter_oidc_breaker_open", "provider" => provider.to_owned()).set(f64::from(u8::from(is_open)));
+}
+
+/// `why`: what of it is wrong.
+pub fn id_token_refused(provider: &str, why: &'static str) {
+    counter!("natter_oidc_tokens_refused_total", "provider" => provider.to_owned(), "why" => why).increment(1);
+}
+
+pub fn signed_in_elsewhere(provider: &str, is_new: bool) {
+    let account = if is_new { "new" } else { "known" };
+    counter!("natter_oidc_sign_ins_total", "provider" => provider.to_owned(), "account" => account).increment(1);
+}

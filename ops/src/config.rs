@@ -4,11 +4,13 @@ mod door;
 mod history;
 mod letters;
 mod master;
+mod oidc;
 
 pub use door::{DoorArgs, network};
 pub use history::{History, HistoryArgs, Store};
 pub use letters::LetterArgs;
 pub use master::{MasterArgs, make_newest};
+pub use oidc::OidcArgs;
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
@@ -75,6 +77,8 @@ pub struct Settings {
     pub history: HistoryArgs,
     #[command(flatten)]
     pub letters: LetterArgs,
+    #[command(flatten)]
+    pub oidc: OidcArgs,
     #[command(flatten)]
     pub door: DoorArgs,
 }
@@ -192,6 +196,7 @@ impl Settings {
             limits: "standard".to_owned(),
             history: HistoryArgs::default(),
             letters: LetterArgs::default(),
+            oidc: OidcArgs::default(),
             door: DoorArgs::default(),
         }
     }

@@ -33,6 +33,7 @@ pub async fn serve(
     // Wrong settings are told before anything is taken.
     settings.history.history()?;
     settings.letters.senders()?;
+    let oidc = settings.oidc.providers()?;
     let (door, tls) = settings.door.open().await?;
     // Before anything counts.
     natter_edge::metrics::recorder();
@@ -48,6 +49,7 @@ pub async fn serve(
         limits: settings.limits != "off",
         door,
         tls,
+        oidc,
         ..Default::default()
     };
     let served = process.serve(settings, edge, listener, stop).await;

@@ -4,9 +4,10 @@
 //! Reading order: `lane` and `event` (what there is), `log` (PostgreSQL: append, takeover, read),
 //! `committer` (group commit), `feed`, `tap` and `reader` (verified reading, whatever the source), `stream` and `relay`
 //! (JetStream), `seam` and `repair` (where log and stream disagree); `node` and `lease` (which process runs which lane).
-//! `bucket` keeps what is forgotten soon. `statement` asks a server that may vanish. `sealing` has the keys behind what is sealed, `keyring` the secrets of the
+//! `bucket` keeps what is forgotten soon, `breaker` leaves alone who does not answer. `statement` asks a server that may vanish. `sealing` has the keys behind what is sealed, `keyring` the secrets of the
 //! installation. `subject` is the only place that spells a subject.
 
+pub mod breaker;
 pub mod bucket;
 pub mod bus;
 pub mod checkpoint;

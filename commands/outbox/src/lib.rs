@@ -4,9 +4,8 @@
 //! process that ends between handing over and taking note does it twice: with the same message id.
 //!
 //! Reading order: `letter` (what is sent), `template` (in which words), `table` (the rows), `sender` (to whom they are
-//! handed over), `breaker` (when one is left alone), `worker`. Content is sealed in its row, and never in a log line.
+//! handed over), `worker`, which leaves alone who does not answer. Content is sealed in its row, and never in a log line.
 
-mod breaker;
 mod error;
 mod letter;
 mod metrics;

@@ -31,8 +31,12 @@ pub enum Notice {
     EmailChanged,
     /// The account has another phone number now.
     PhoneChanged,
-    /// Somebody set a new password by a code.
+    /// Somebody set a new password by a code, or by way of a provider.
     PasswordReset,
+    /// The account can be signed in to by way of one more provider.
+    IdentityLinked,
+    /// One such way is gone.
+    IdentityUnlinked,
 }
 
 /// What a code is good for.
@@ -95,7 +99,7 @@ fn english(notice: &Notice) -> Texts {
         ),
         Notice::PasswordReset => (
             "Your password was set anew",
-            "Somebody set a new password for your account at Natter with a code. All its sessions were ended.",
+            "Somebody set a new password for your account at Natter. All its sessions were ended.",
             "If it was not you, somebody else uses your account: tell those who run this server.",
         ),
         Notice::EmailChanged => (
@@ -106,6 +110,16 @@ fn english(notice: &Notice) -> Texts {
         Notice::PhoneChanged => (
             "Your number was changed",
             "The phone number of your account at Natter is changed.",
+            "If it was not you, somebody else uses your account: tell those who run this server.",
+        ),
+        Notice::IdentityLinked => (
+            "Another way to sign in",
+            "Your account at Natter can be signed in to with an account at another provider from now on.",
+            "If it was not you, somebody else uses your account: tell those who run this server.",
+        ),
+        Notice::IdentityUnlinked => (
+            "One way less to sign in",
+            "An account at another provider was unlinked from your account at Natter: it signs you in no more.",
             "If it was not you, somebody else uses your account: tell those who run this server.",
         ),
     }
@@ -128,7 +142,7 @@ fn chinese(notice: &Notice) -> Texts {
         ),
         Notice::PasswordReset => (
             "您的密码已重置",
-            "有人使用验证码重置了您的 Natter 账号密码，所有登录会话均已结束。",
+            "有人重置了您的 Natter 账号密码，所有登录会话均已结束。",
             "如非本人操作，说明他人正在使用您的账号，请联系服务管理员。",
         ),
         Notice::EmailChanged => (
@@ -139,6 +153,16 @@ fn chinese(notice: &Notice) -> Texts {
         Notice::PhoneChanged => (
             "您的手机号已变更",
             "您的 Natter 账号的手机号发生了变更。",
+            "如非本人操作，说明他人正在使用您的账号，请联系服务管理员。",
+        ),
+        Notice::IdentityLinked => (
+            "新增登录方式",
+            "您的 Natter 账号已关联第三方账号，今后可用其登录。",
+            "如非本人操作，说明他人正在使用您的账号，请联系服务管理员。",
+        ),
+        Notice::IdentityUnlinked => (
+            "登录方式已解除",
+            "您的 Natter 账号已与一个第三方账号解除关联，不能再用其登录。",
             "如非本人操作，说明他人正在使用您的账号，请联系服务管理员。",
         ),
     }

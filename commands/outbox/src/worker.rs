@@ -3,13 +3,13 @@
 
 use crate::{
     Outbox,
-    breaker::Breaker,
     error::Error,
     letter::Channel,
     metrics,
     sender::{Failure, PATIENCE, Sender, Senders},
     table::{self, Opened, Taken},
 };
+use natter_streams::breaker::Breaker;
 use std::{sync::Arc, time::Duration};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;

@@ -6,6 +6,7 @@
 
 mod contact;
 pub(crate) mod erasure;
+pub(crate) mod identity;
 pub(crate) mod password;
 pub(crate) mod process;
 mod profile;
@@ -14,6 +15,7 @@ pub(crate) mod timer;
 
 pub use contact::{ContactChange, Contacts};
 pub use erasure::Erasures;
+pub use identity::Wanted;
 pub use profile::Accounts;
 pub use status::{Grounds, Operators};
 
@@ -62,24 +64,42 @@ pub(crate) async fn register(commands: &Commands, newcomer: Newcomer) -> Result<
     let sealing = commands.keys.of_account(account_id).await?;
     let known = target.as_ref().map(|target| (way(target), contact(commands, &sealing, target)));
     let of = |wanted| known.iter().find(|(way, _)| *way == wanted).map(|(_, contact)| contact.clone());
-    let mut claims = vec![(handle, None)];
-    claims.extend(known.iter().map(|(_, contact)| (contact.handle, target.as_ref())));
+    let mut claims = vec![Claim { handle, taken: None }];
+    let reached = |target: &Target| Claim { handle: target_handle(commands, target), taken: Some(taken(target)) };
+    claims.extend(target.as_ref().map(reached));
     let start = account::Command::StartRegistration {
         username: sealing.seal(username.as_str().as_bytes()),
         nickname: sealing.seal(nickname.as_bytes()),
         password_hash: commands.passwords.hash(password).await?,
-        handles: claims.iter().map(|(handle, _)| *handle).collect(),
+        handles: claims.iter().map(|claim| claim.handle).collect(),
         prefixes: profile::prefixes(&commands.keyring, &username),
         email: of(Way::Email),
         phone: of(Way::Phone),
+        identity: None,
     };
+    Ok((account_id, begin(commands, account_id, start, claims).await?))
+}
+
+/// A name that a registration claims.
+struct Claim {
+    handle: HandleId,
+    /// What to say where it is somebody else's; a user name's says it itself.
+    taken: Option<Error>,
+}
+
+/// From its start to its end: registered, or abandoned where a name is somebody else's.
+async fn begin(
+    commands: &Commands,
+    account_id: AccountId,
+    start: account::Command,
+    claims: Vec<Claim>,
+) -> Result<Positions, Error> {
     let started = decide(commands, account_id, start).await?;
     let until = claimed_until(&started)?;
-    match claim_all(commands, account_id, &claims, until).await {
+    match claim_all(commands, account_id, claims, until).await {
         Ok(()) => {
             fault::reach("account.after_claim").await;
-            let completed = decide(commands, account_id, account::Command::CompleteRegistration).await?;
-            Ok((account_id, completed.positions))
+            Ok(decide(commands, account_id, account::Command::CompleteRegistration).await?.positions)
         }
         Err(refused @ Error::Refused { .. }) => {
             decide(commands, account_id, account::Command::AbandonRegistration).await?;
@@ -90,15 +110,10 @@ pub(crate) async fn register(commands: &Commands, newcomer: Newcomer) -> Result<
 }
 
 /// One after the other; where one is somebody else's, says what it is.
-async fn claim_all(
-    commands: &Commands,
-    by: AccountId,
-    claims: &[(HandleId, Option<&Target>)],
-    until: Timestamp,
-) -> Result<(), Error> {
-    for (handle, target) in claims {
-        match (claim(commands, by, *handle, until).await, target) {
-            (Err(refused), Some(target)) if refused.is(Code::NameTaken) => return Err(taken(target)),
+async fn claim_all(commands: &Commands, by: AccountId, claims: Vec<Claim>, until: Timestamp) -> Result<(), Error> {
+    for Claim { handle, taken } in claims {
+        match (claim(commands, by, handle, until).await, taken) {
+            (Err(refused), Some(taken)) if refused.is(Code::NameTaken) => return Err(taken),
             (claimed, _) => claimed?,
         }
     }

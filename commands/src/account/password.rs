@@ -13,6 +13,7 @@ pub(crate) struct Found {
     pub credentials: u32,
     /// Where codes are sent to.
     pub targets: Vec<Target>,
+    /// Empty: there is none.
     password_hash: String,
 }
 
@@ -23,9 +24,9 @@ impl Found {
     }
 }
 
-/// The account, if there is one and this is its password; after the same work if there is none.
+/// The account, if there is one and this is its password; after the same work if there is none, or it has no password.
 pub(crate) async fn check(commands: &Commands, found: Option<Found>, password: &str) -> Result<Option<Found>, Error> {
-    let stored = found.as_ref().map(|found| found.password_hash.clone());
+    let stored = found.as_ref().map(|found| found.password_hash.clone()).filter(|hash| !hash.is_empty());
     let matches = commands.passwords.matches(password.to_owned(), stored).await?;
     Ok(found.filter(|_| matches))
 }
@@ -68,7 +69,7 @@ pub(crate) async fn change(
     commands.dispatch.execute::<Account>(account::address(caller.account), Some(caller), None, command).await
 }
 
-/// By whoever has proven by a code that the account is theirs.
+/// By whoever has proven by a code, or by an identity, that the account is theirs.
 pub(crate) async fn reset(commands: &Commands, proven: &Found, new: &Password) -> Result<Outcome<Account>, Error> {
     let password_hash = commands.passwords.hash(new.as_str().to_owned()).await?;
     let command = account::Command::ChangePassword { checked: proven.credentials, password_hash, kept: None };

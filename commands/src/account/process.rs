@@ -1,6 +1,6 @@
 //! An abandoned registration gives its handles back, those that it had claimed and those that it had not; so does an
-//! abandoned change of an address or number, and one that counts gives back the one before. A
-//! closed account gives back its address and number, not its name.
+//! abandoned change of an address or number, and one that counts gives back the one before; an identity is given back when
+//! it is unlinked, or its link abandoned. A closed account gives back all of these, not its name.
 
 use crate::process::{Orders, Process};
 use natter_domain::{
@@ -16,15 +16,24 @@ impl Process for ReleasesHandles {
     const NAME: &'static str = "account.releases_handles";
 
     fn react(event: &Record, orders: &mut Orders) -> Result<(), natter_streams::Error> {
-        let names_some =
-            ["registration_abandoned", "contact_changed", "contact_change_abandoned", "handles_released", "erased"];
+        let names_some = [
+            "registration_abandoned",
+            "contact_changed",
+            "contact_change_abandoned",
+            "handles_released",
+            "erased",
+            "identity_link_abandoned",
+            "identity_unlinked",
+        ];
         if event.noun != Noun::Account || !names_some.contains(&&*event.event_type) {
             return Ok(());
         }
         let handles = match event.decode()? {
             Event::RegistrationAbandoned { handles } | Event::HandlesReleased { handles } => handles,
             Event::ContactChanged { released, .. } => released.into_iter().collect(),
-            Event::ContactChangeAbandoned { handle } => vec![handle],
+            Event::ContactChangeAbandoned { handle }
+            | Event::IdentityLinkAbandoned { handle }
+            | Event::IdentityUnlinked { handle } => vec![handle],
             Event::Erased { released, .. } => released,
             _ => vec![],
         };

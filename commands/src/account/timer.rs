@@ -1,5 +1,5 @@
 //! A registration's time: it begins with the registration and ends with it, however it ends. So does that of a change of
-//! an address or number. And the grace of an account that is to be closed.
+//! an address or number, and of the link to an identity. And the grace of an account that is to be closed.
 
 use crate::timer::{Change, Due};
 use natter_domain::{AccountId, Timestamp, account::Event};
@@ -10,6 +10,7 @@ pub(crate) fn change(event: &Record) -> Result<Option<Change>, natter_streams::E
     let account = AccountId(event.aggregate_id);
     let registration = Due::ExpireRegistration { account };
     let changing = |handle| Due::ExpireContactChange { account, handle };
+    let linking = |handle| Due::ExpireIdentityLink { account, handle };
     match &*event.event_type {
         "registration_started" => match event.decode()? {
             Event::RegistrationStarted { expires_at, .. } => Ok(Some(Change::begin(event, registration, expires_at))),
@@ -28,6 +29,20 @@ pub(crate) fn change(event: &Record) -> Result<Option<Change>, natter_streams::E
         },
         "contact_change_abandoned" => match event.decode()? {
             Event::ContactChangeAbandoned { handle } => Ok(Some(Change::End(changing(handle).subject()))),
+            _ => Ok(None),
+        },
+        "identity_link_started" => match event.decode()? {
+            Event::IdentityLinkStarted { identity, expires_at } => {
+                Ok(Some(Change::begin(event, linking(identity.handle), expires_at)))
+            }
+            _ => Ok(None),
+        },
+        "identity_linked" => match event.decode()? {
+            Event::IdentityLinked { identity } => Ok(Some(Change::End(linking(identity.handle).subject()))),
+            _ => Ok(None),
+        },
+        "identity_link_abandoned" => match event.decode()? {
+            Event::IdentityLinkAbandoned { handle } => Ok(Some(Change::End(linking(handle).subject()))),
             _ => Ok(None),
         },
         "closing_requested" => match event.decode()? {

@@ -10,7 +10,13 @@ pub(crate) mod process;
 mod second;
 mod token;
 
-use crate::{Caller, Commands, account, code::Target, error::Error, lockout::Guess};
+use crate::{
+    Caller, Commands,
+    account::{self, password::Found},
+    code::Target,
+    error::Error,
+    lockout::Guess,
+};
 use natter_domain::{
     AccountId, Code, Nickname, Password, SessionId, Username, limit,
     session::{self, Event, Session},
@@ -102,8 +108,18 @@ impl Sessions<'_> {
         locale: Locale,
     ) -> Result<Ended, Error> {
         let proven = account::prove(self.0, login, Purpose::ResetPassword, code).await?;
+        self.set_password(&proven, password, locale).await
+    }
+
+    /// By whoever has proven that the account is theirs; every session of it ends.
+    pub(crate) async fn set_password(
+        &self,
+        proven: &Found,
+        password: &Password,
+        locale: Locale,
+    ) -> Result<Ended, Error> {
         account::password::tell(self.0, proven.account_id, locale).await?;
-        let changed = account::password::reset(self.0, &proven, password).await?;
+        let changed = account::password::reset(self.0, proven, password).await?;
         self.revoke(proven.account_id, changed).await
     }
 

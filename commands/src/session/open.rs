@@ -20,7 +20,7 @@ pub(crate) struct Opening {
 
 impl Sessions<'_> {
     /// Answers with a challenge where the account has a second factor.
-    pub(super) async fn open(&self, opening: Opening) -> Result<SignedIn, Error> {
+    pub(crate) async fn open(&self, opening: Opening) -> Result<SignedIn, Error> {
         let (account_id, checked, device) = (opening.account_id, opening.checked, opening.origin.device.clone());
         match self.open_with(opening, None).await {
             Err(refused) if refused.is(Code::SecondFactorRequired) => {

@@ -36,6 +36,7 @@ pub(crate) enum Due {
     ExpireRegistration { account: AccountId },
     ExpireContactChange { account: AccountId, handle: HandleId },
     CloseAccount { account: AccountId, closes_at: Timestamp },
+    ExpireIdentityLink { account: AccountId, handle: HandleId },
 }
 
 /// Of one kind there is one timer about one thing.
@@ -54,6 +55,8 @@ impl Due {
                 Subject { kind: "account.expire_contact_change", id: account.0 }
             }
             Self::CloseAccount { account, .. } => Subject { kind: "account.close", id: account.0 },
+            // One at a time.
+            Self::ExpireIdentityLink { account, .. } => Subject { kind: "account.expire_identity_link", id: account.0 },
         }
     }
 
@@ -69,6 +72,10 @@ impl Due {
             }
             Self::CloseAccount { account, closes_at } => {
                 let command = account::Command::Close { closes_at: *closes_at };
+                Order::new::<Account>(account::address(*account), key, command)
+            }
+            Self::ExpireIdentityLink { account, handle } => {
+                let command = account::Command::ExpireIdentityLink { handle: *handle };
                 Order::new::<Account>(account::address(*account), key, command)
             }
         }

@@ -198,6 +198,7 @@ fn registered(account: AccountId) -> Vec<Draft> {
         prefixes: vec![],
         email: None,
         phone: None,
+        identity: None,
     };
     let place = account::address(account);
     vec![draft(place, 1, &started), draft(place, 2, &account::Event::Registered {})]

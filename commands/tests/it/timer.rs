@@ -104,6 +104,7 @@ impl Unfinished {
             expires_at: self.expires_at,
             email: None,
             phone: None,
+            identity: None,
             prefixes: vec![],
         };
         let claimed = handle::Event::Claimed { by: self.account };

@@ -1,6 +1,6 @@
 //! What may be asked of an account. Its serde shape is for nodes of one version that ask each other; nothing stores it.
 
-use super::{Contact, Hold, Policy, ProfileChange, Proof, SettingsChange, Way};
+use super::{Contact, Hold, Identity, Policy, ProfileChange, Proof, SettingsChange, Way};
 use crate::{HandleId, Sealed, SessionId, Timestamp, session::Reason};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -10,6 +10,7 @@ pub enum Command {
     StartRegistration {
         username: Sealed,
         nickname: Sealed,
+        /// Empty: none, whoever it is comes by the identity.
         password_hash: String,
         handles: Vec<HandleId>,
         /// By which the name is found while it is typed: see [`super::Event::RegistrationStarted`].
@@ -17,6 +18,7 @@ pub enum Command {
         /// Its handle is among `handles`, as that of `phone`.
         email: Option<Contact>,
         phone: Option<Contact>,
+        identity: Option<Identity>,
     },
     /// Every handle of the registration has been claimed.
     CompleteRegistration,
@@ -115,5 +117,26 @@ pub enum Command {
     /// Forgets the person: see [`super::Event::Erased`].
     Erase {
         by: Option<String>,
+    },
+    /// A provider has said that the owner is this one there, too; the handle is claimed next.
+    StartIdentityLink {
+        /// As in `AdmitSession`.
+        checked: u32,
+        identity: Identity,
+    },
+    /// The handle has been claimed.
+    CompleteIdentityLink {
+        handle: HandleId,
+    },
+    /// The handle could not be claimed.
+    AbandonIdentityLink {
+        handle: HandleId,
+    },
+    /// Its time is over, whoever was to complete it.
+    ExpireIdentityLink {
+        handle: HandleId,
+    },
+    UnlinkIdentity {
+        handle: HandleId,
     },
 }

@@ -36,9 +36,13 @@ pub struct Changing {
 impl Changing {
     /// Until when its handle may be claimed: what lies between this and its end is how far clocks may be apart.
     pub fn claimed_until(&self) -> Timestamp {
-        let apart = limit::CONTACT_CHANGE_EXPIRY.saturating_sub(limit::CLAIM_WINDOW).as_millis();
-        Timestamp::from_millis(self.expires_at.as_millis() - i64::try_from(apart).unwrap_or_default())
+        claimed_until(self.expires_at)
     }
+}
+
+pub(super) fn claimed_until(expires_at: Timestamp) -> Timestamp {
+    let apart = limit::CONTACT_CHANGE_EXPIRY.saturating_sub(limit::CLAIM_WINDOW).as_millis();
+    Timestamp::from_millis(expires_at.as_millis() - i64::try_from(apart).unwrap_or_default())
 }
 
 impl Contacts {
@@ -53,6 +57,10 @@ impl Contacts {
     pub(super) fn handles(&self) -> Vec<HandleId> {
         let changing = self.changing.iter().map(|changing| changing.contact.handle);
         [&self.email, &self.phone].into_iter().flatten().map(|contact| contact.handle).chain(changing).collect()
+    }
+
+    pub(super) fn has_any(&self) -> bool {
+        self.email.is_some() || self.phone.is_some()
     }
 
     fn has(&self, handle: HandleId) -> bool {

@@ -1,6 +1,9 @@
 //! What an account answers.
 
-use super::{Command, Contacts, Event, Person, State, contacts, erasure, profile, second, settings, standing, status};
+use super::{
+    Command, Contacts, Event, Identity, Person, State, contacts, erasure, identities, profile, second, settings,
+    standing, status,
+};
 use crate::{Code, Context, Sealed, Timestamp, limit};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
@@ -37,6 +40,10 @@ pub enum Refusal {
     VouchesNot,
     #[error("the account was erased")]
     Erased,
+    #[error("so many identities are linked already")]
+    TooManyIdentities,
+    #[error("this is the last way in: set a password first")]
+    LastWayIn,
 }
 
 impl crate::Refusal for Refusal {
@@ -56,7 +63,9 @@ impl crate::Refusal for Refusal {
             | Self::AlreadyRegistered
             | Self::OtherChange
             | Self::SecondFactorOn
-            | Self::NothingOffered => Code::Conflict,
+            | Self::NothingOffered
+            | Self::TooManyIdentities
+            | Self::LastWayIn => Code::Conflict,
         }
     }
 
@@ -105,6 +114,13 @@ pub fn decide(state: &State, context: &Context, command: &Command) -> Result<Vec
             second::replace_recovery(registered(state)?, *checked, proof, recovery)
         }
         Command::Erase { by } => erasure::erase(state, by.as_deref()),
+        Command::StartIdentityLink { checked, identity } => {
+            identities::start(registered(state)?, context, *checked, identity)
+        }
+        Command::CompleteIdentityLink { handle } => identities::complete(registered(state)?, *handle),
+        Command::AbandonIdentityLink { handle } => Ok(identities::abandon(registered(state)?, *handle)),
+        Command::ExpireIdentityLink { handle } => identities::expire(registered(state)?, context, *handle),
+        Command::UnlinkIdentity { handle } => identities::unlink(registered(state)?, *handle),
     }
 }
 
@@ -117,12 +133,14 @@ fn registered(state: &State) -> Result<&Person, Refusal> {
 
 /// ACC-1. A complete registration no longer knows its handles; the rest tells it from another one.
 fn start(state: &State, context: &Context, command: &Command) -> Result<Vec<Event>, Refusal> {
-    let Command::StartRegistration { username, nickname, password_hash, handles, prefixes, email, phone } = command
+    let Command::StartRegistration { username, nickname, password_hash, handles, prefixes, email, phone, identity } =
+        command
     else {
         return Ok(vec![]);
     };
-    let is_same_person = |u: &Sealed, n: &Sealed, p: &String, contacts: &Contacts| {
-        (u, n, p) == (username, nickname, password_hash) && (&contacts.email, &contacts.phone) == (email, phone)
+    let is_same_person = |u: &Sealed, n: &Sealed, p: &String, contacts: &Contacts, i: Option<&Identity>| {
+        (u, n, p, i) == (username, nickname, password_hash, identity.as_ref())
+            && (&contacts.email, &contacts.phone) == (email, phone)
     };
     let same = match state {
         State::Unknown => {
@@ -135,16 +153,18 @@ fn start(state: &State, context: &Context, command: &Command) -> Result<Vec<Even
                 expires_at: context.now + limit::REGISTRATION_EXPIRY,
                 email: email.clone(),
                 phone: phone.clone(),
+                identity: identity.clone(),
             }]);
         }
         State::Abandoned => return Err(Refusal::Abandoned),
         State::Closed => return Err(Refusal::StartedOtherwise),
         State::Erased => return Err(Refusal::Erased),
-        State::Registering { username, nickname, password_hash, handles: h, contacts, .. } => {
-            h == handles && is_same_person(username, nickname, password_hash, contacts)
+        State::Registering { username, nickname, password_hash, handles: h, contacts, identity, .. } => {
+            h == handles && is_same_person(username, nickname, password_hash, contacts, identity.as_ref())
         }
         State::Registered(person) => {
-            is_same_person(&person.username, &person.nickname, &person.password_hash, &person.contacts)
+            let linked = person.identities.linked.first();
+            is_same_person(&person.username, &person.nickname, &person.password_hash, &person.contacts, linked)
         }
     };
     if same { Ok(vec![]) } else { Err(Refusal::StartedOtherwise) }

@@ -2,7 +2,7 @@
 //! had told is destroyed follows from the event.
 //!
 //! - ACC-22: who was registered, closed since or not, is erased once, whoever asks; every session ends with it.
-//!   Address and number are given back, for they may be somebody else's tomorrow. The user name is not: whoever knew
+//!   Address and number are given back, for they may be somebody else's tomorrow, and identities elsewhere. The user name is not: whoever knew
 //!   somebody by it must not meet another one.
 //! - ACC-23: an erased account is nobody's: nothing else happens to it any more.
 
@@ -22,7 +22,8 @@ pub(super) fn erase(state: &State, by: Option<&str>) -> Result<Vec<Event>, Refus
         return Err(Refusal::Nameless);
     }
     let ended = person.map_or(vec![], |person| person.standing.all_but(None));
-    let released = person.map_or(vec![], |person| person.contacts.handles());
+    let released = person
+        .map_or(vec![], |person| person.contacts.handles().into_iter().chain(person.identities.handles()).collect());
     let ends = (!ended.is_empty()).then_some(Event::SessionsEnded { ended, reason: Reason::Ended });
     Ok(ends.into_iter().chain([Event::Erased { by: by.map(str::to_owned), released }]).collect())
 }

@@ -1,6 +1,6 @@
 //! What may have happened to an account. A storage contract: see `domain/tests/golden/account/`.
 
-use super::{Contact, Profile, Settings, Way};
+use super::{Contact, Identity, Profile, Settings, Way};
 use crate::{HandleId, Sealed, SessionId, Timestamp, session::Reason};
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +11,7 @@ pub enum Event {
     RegistrationStarted {
         username: Sealed,
         nickname: Sealed,
-        /// argon2id in PHC form.
+        /// argon2id in PHC form; empty where there is no password, from version 5 on.
         password_hash: String,
         handles: Vec<HandleId>,
         /// From then on it may be abandoned, whoever was to complete it. Version 1 had none: it may be at once.
@@ -26,6 +26,9 @@ pub enum Event {
         email: Option<Contact>,
         #[serde(default)]
         phone: Option<Contact>,
+        /// Versions 1 to 4 had none.
+        #[serde(default)]
+        identity: Option<Identity>,
     },
     /// All handles are claimed: the account exists from here on.
     Registered {},
@@ -150,8 +153,27 @@ pub enum Event {
     Erased {
         /// The operator who asked for it; `None`: it follows from what the log says.
         by: Option<String>,
-        /// To be given back: address and number. The user name is nobody else's ever.
+        /// To be given back: address, number and identities. The user name is nobody else's ever.
         released: Vec<HandleId>,
+    },
+    /// The handle is being claimed.
+    IdentityLinkStarted {
+        identity: Identity,
+        /// From then on it may be abandoned.
+        expires_at: Timestamp,
+    },
+    /// It lets its owner in from here on.
+    IdentityLinked {
+        identity: Identity,
+    },
+    /// The handle was taken by somebody else, or its time was over.
+    IdentityLinkAbandoned {
+        /// To be given back, if it was claimed.
+        handle: HandleId,
+    },
+    IdentityUnlinked {
+        /// To be given back.
+        handle: HandleId,
     },
 }
 
@@ -185,12 +207,16 @@ impl crate::Event for Event {
             Self::SecondFactorTurnedOff {} => "second_factor_turned_off",
             Self::RecoveryCodesMade { .. } => "recovery_codes_made",
             Self::Erased { .. } => "erased",
+            Self::IdentityLinkStarted { .. } => "identity_link_started",
+            Self::IdentityLinked { .. } => "identity_linked",
+            Self::IdentityLinkAbandoned { .. } => "identity_link_abandoned",
+            Self::IdentityUnlinked { .. } => "identity_unlinked",
         }
     }
 
     fn version(&self) -> u32 {
         match self {
-            Self::RegistrationStarted { .. } => 4,
+            Self::RegistrationStarted { .. } => 5,
             Self::RegistrationAbandoned { .. } => 2,
             _ => 1,
         }

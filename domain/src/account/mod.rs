@@ -11,7 +11,7 @@
 //!
 //! What a registered person tells of themselves is in `profile.rs` (ACC-6, ACC-7), what they allow in `settings.rs` (ACC-8),
 //! what stands in their way in `status.rs` (ACC-13 to ACC-17), their second factor in `second.rs` (ACC-18 to ACC-21),
-//! how they are forgotten in `erasure.rs` (ACC-22, ACC-23).
+//! how they are forgotten in `erasure.rs` (ACC-22, ACC-23), who they are elsewhere in `identities.rs` (ACC-24 to ACC-27).
 //!
 //! - ACC-9: a session is let in once, before it opens; where one more is one too many, the event names those that go.
 //! - ACC-10: who was proven to be the owner was so by the password and the codes that count now, or is refused.
@@ -27,6 +27,7 @@ mod contacts;
 mod decide;
 mod erasure;
 mod event;
+mod identities;
 mod person;
 mod profile;
 mod second;
@@ -39,6 +40,7 @@ pub use command::Command;
 pub use contacts::{Changing, Contact, Contacts, Way};
 pub use decide::{Refusal, decide};
 pub use event::Event;
+pub use identities::{About, Identities, Identity, Linking};
 pub use person::Person;
 pub use profile::{Change, Profile, ProfileChange};
 pub use second::{Factor, Proof, Second};
@@ -57,7 +59,7 @@ pub fn address(id: AccountId) -> Address {
 
 impl Decider for Account {
     const NOUN: Noun = Noun::Account;
-    const STATE_VERSION: u32 = 7;
+    const STATE_VERSION: u32 = 8;
     type Host = Self;
     type State = State;
     type Command = Command;

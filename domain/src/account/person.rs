@@ -1,6 +1,6 @@
 //! What we remember of somebody who is registered.
 
-use super::{Contacts, Event, Held, Profile, Second, Settings, Standing, Status};
+use super::{Contacts, Event, Held, Identities, Profile, Second, Settings, Standing, Status};
 use crate::Sealed;
 use serde::{Deserialize, Serialize};
 
@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 pub struct Person {
     pub username: Sealed,
     pub nickname: Sealed,
+    /// Empty: there is none.
     pub password_hash: String,
     pub contacts: Contacts,
     pub profile: Profile,
@@ -15,11 +16,18 @@ pub struct Person {
     pub standing: Standing,
     pub status: Status,
     pub second: Second,
+    pub identities: Identities,
 }
 
 impl Person {
     /// As they are when they come to be.
-    pub fn new(username: Sealed, nickname: Sealed, password_hash: String, contacts: Contacts) -> Self {
+    pub fn new(
+        username: Sealed,
+        nickname: Sealed,
+        password_hash: String,
+        contacts: Contacts,
+        identities: Identities,
+    ) -> Self {
         Self {
             username,
             nickname,
@@ -30,14 +38,20 @@ impl Person {
             standing: Standing::default(),
             status: Status::default(),
             second: Second::default(),
+            identities,
         }
+    }
+
+    pub fn has_password(&self) -> bool {
+        !self.password_hash.is_empty()
     }
 
     /// All that they tell of themselves.
     pub fn sealed(&self) -> impl Iterator<Item = &Sealed> {
         let Profile { signature, gender, region, birthday, custom, .. } = &self.profile;
         let told = [signature, gender, region, birthday, custom].into_iter().flatten();
-        [&self.username, &self.nickname].into_iter().chain(told)
+        let elsewhere = self.identities.linked.iter().map(|identity| &identity.about);
+        [&self.username, &self.nickname].into_iter().chain(told).chain(elsewhere)
     }
 
     pub(super) fn evolve(&mut self, event: &Event) {
@@ -84,6 +98,13 @@ impl Person {
             Event::RecoveryCodeUsed { hash, .. } => self.second.use_recovery(hash),
             Event::SecondFactorTurnedOff {} => self.second.turn_off(),
             Event::RecoveryCodesMade { recovery } => self.second.replace_recovery(recovery),
+            Event::IdentityLinkStarted { identity, expires_at } => self.identities.begin(identity, *expires_at),
+            Event::IdentityLinked { identity } => self.identities.link(identity),
+            Event::IdentityLinkAbandoned { handle } => self.identities.abandon(*handle),
+            Event::IdentityUnlinked { handle } => {
+                self.identities.unlink(*handle);
+                self.standing.credentials = self.standing.credentials.saturating_add(1);
+            }
             Event::RegistrationStarted { .. }
             | Event::Registered {}
             | Event::RegistrationAbandoned { .. }

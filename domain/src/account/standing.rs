@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 pub struct Standing {
     /// Let in and not ended, the oldest first. One that expired quietly stays until it is pushed out.
     pub sessions: Vec<Admitted>,
-    /// Raised whenever the password, the address or the number becomes another one: who was proven by an older one has
-    /// proven nothing.
+    /// Raised whenever the password, the address or the number becomes another one, or an identity is unlinked: who was
+    /// proven by an older one has proven nothing.
     pub credentials: u32,
 }
 

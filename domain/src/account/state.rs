@@ -1,6 +1,6 @@
 //! What we remember of an account.
 
-use super::{Contacts, Event, Person};
+use super::{Contacts, Event, Identities, Identity, Person};
 use crate::{HandleId, Sealed, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::mem;
@@ -19,6 +19,7 @@ pub enum State {
         handles: Vec<HandleId>,
         expires_at: Timestamp,
         contacts: Contacts,
+        identity: Option<Identity>,
     },
     Registered(Person),
     /// Was registered, and never will be again.
@@ -36,7 +37,15 @@ impl State {
             (
                 Self::Unknown,
                 Event::RegistrationStarted {
-                    username, nickname, password_hash, handles, expires_at, email, phone, ..
+                    username,
+                    nickname,
+                    password_hash,
+                    handles,
+                    expires_at,
+                    email,
+                    phone,
+                    identity,
+                    ..
                 },
             ) => Self::Registering {
                 username: username.clone(),
@@ -45,9 +54,11 @@ impl State {
                 handles: handles.clone(),
                 expires_at: *expires_at,
                 contacts: Contacts { email: email.clone(), phone: phone.clone(), changing: None },
+                identity: identity.clone(),
             },
-            (Self::Registering { username, nickname, password_hash, contacts, .. }, Event::Registered {}) => {
-                Self::Registered(Person::new(username, nickname, password_hash, contacts))
+            (Self::Registering { username, nickname, password_hash, contacts, identity, .. }, Event::Registered {}) => {
+                let identities = Identities::new(identity);
+                Self::Registered(Person::new(username, nickname, password_hash, contacts, identities))
             }
             (Self::Unknown | Self::Registering { .. }, Event::RegistrationAbandoned { .. }) => Self::Abandoned,
             (Self::Registered(_), Event::Closed {}) => Self::Closed,

@@ -5,7 +5,7 @@
 //! - ACC-15: who wants an account closed has its password. That ends every session and begins its grace.
 //! - ACC-16: who is let in within the grace has cancelled the closing; after it nobody is let in.
 //! - ACC-17: an account closes when its grace is over, not before, and for ever. Nothing is remembered of who it was.
-//!   Its address and number are named to be given back; its user name stays taken.
+//!   Its address and number, and who it was elsewhere, are named to be given back; its user name stays taken.
 
 use super::{Event, Person, Refusal, State};
 use crate::{Context, Sealed, Timestamp, value};
@@ -136,7 +136,7 @@ pub(super) fn close(state: &State, context: &Context, closes_at: Timestamp) -> R
         State::Registered(person) if person.status.closes_at != Some(closes_at) => Ok(vec![]),
         State::Registered(_) if context.now < closes_at => Err(Refusal::NotDue),
         State::Registered(person) => {
-            let handles = person.contacts.handles();
+            let handles: Vec<_> = person.contacts.handles().into_iter().chain(person.identities.handles()).collect();
             let released = (!handles.is_empty()).then_some(Event::HandlesReleased { handles });
             Ok([Event::Closed {}].into_iter().chain(released).collect())
         }

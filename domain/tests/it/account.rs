@@ -1,14 +1,14 @@
 //! Account: ACC-1 to ACC-5, and ACC-12.
 
 use crate::{
-    erasure,
+    erasure, identities,
     laws::{Answer, Lawful, any_moments, ids, laws, seals, words},
     scenario::{self, days, just_before, min, sealed},
     second, standing, status,
 };
 use natter_domain::{
     AccountId, Code, Decider, HandleId, Refusal as _,
-    account::{Account, Command, Contact, Contacts, Event, Person, Refusal, State, Way, address},
+    account::{Account, Command, Contact, Contacts, Event, Identities, Person, Refusal, State, Way, address},
 };
 use proptest::{collection::vec, prelude::*};
 use uuid::Uuid;
@@ -29,6 +29,7 @@ fn start_as(nickname: &str, handles: &[HandleId]) -> Command {
         prefixes: vec![],
         email: None,
         phone: None,
+        identity: None,
     }
 }
 
@@ -46,6 +47,7 @@ fn started() -> Event {
         prefixes: vec![],
         email: None,
         phone: None,
+        identity: None,
     }
 }
 
@@ -121,8 +123,9 @@ fn a_registered_account_remembers_its_names_and_hash() {
     let mut state = State::default();
     Account::evolve(&mut state, &started());
     Account::evolve(&mut state, &Event::Registered {});
-    let contacts = Contacts::default();
-    let registered = State::Registered(Person::new(sealed("alice"), sealed("Alice"), "$argon2id$".into(), contacts));
+    let (contacts, identities) = (Contacts::default(), Identities::default());
+    let person = Person::new(sealed("alice"), sealed("Alice"), "$argon2id$".into(), contacts, identities);
+    let registered = State::Registered(person);
     assert_eq!(state, registered);
 }
 
@@ -253,6 +256,7 @@ impl Lawful for Account {
                 prefixes: vec![],
                 email: None,
                 phone: None,
+                identity: None,
             }
         });
         let ways = || prop_oneof![Just(Way::Email), Just(Way::Phone)];
@@ -272,6 +276,7 @@ impl Lawful for Account {
             3 => status::asks(),
             4 => second::asks(),
             1 => erasure::asks(),
+            4 => identities::asks(),
         ];
         command.prop_map(|command| (None, command)).boxed()
     }
@@ -287,6 +292,7 @@ impl Lawful for Account {
             prefixes: vec![],
             email: None,
             phone: None,
+            identity: None,
         });
         let abandoned = vec(ids(), 0..2).prop_map(|handles| Event::RegistrationAbandoned { handles });
         let ways = || prop_oneof![Just(Way::Email), Just(Way::Phone)];
@@ -296,7 +302,7 @@ impl Lawful for Account {
             .prop_map(|(way, contact, released)| Event::ContactChanged { way, contact, released });
         let given_up = ids().prop_map(|handle| Event::ContactChangeAbandoned { handle });
         let contacts = prop_oneof![begun, changed, given_up];
-        let more = prop_oneof![1 => second::events(), 1 => erasure::events()];
+        let more = prop_oneof![1 => second::events(), 1 => erasure::events(), 1 => identities::events()];
         let own = prop_oneof![profile::events(), standing::events(), status::events(), more];
         prop_oneof![1 => started, 1 => Just(Event::Registered {}), 1 => abandoned, 3 => contacts, 4 => own].boxed()
     }

@@ -6,7 +6,7 @@ use crate::{
 };
 use natter_domain::{
     HandleId, SessionId,
-    account::{Account, Command, Contact, Event, Hold, Policy, ProfileChange, Refusal, SettingsChange, Way},
+    account::{Account, Command, Contact, Event, Hold, Identity, Policy, ProfileChange, Refusal, SettingsChange, Way},
     session::Reason,
 };
 use proptest::{option, prelude::*};
@@ -24,6 +24,7 @@ fn started() -> Event {
         prefixes: vec![],
         email: None,
         phone: None,
+        identity: None,
     }
 }
 
@@ -48,14 +49,17 @@ fn who_was_registered_is_erased_once() {
     given([erased()]).when(erase(Some("carol"))).silent();
 }
 
-/// Address and number, also one that is about to be theirs; the user name is nobody else's ever.
+/// Address, number and identities, also those that are about to be theirs; the user name is nobody else's ever.
 #[test]
 fn how_they_were_reached_is_given_back() {
     let contact = |number| Contact { value: sealed("x"), handle: HandleId(Uuid::from_u128(number)) };
     let changed = |way, number| Event::ContactChanged { way, contact: contact(number), released: None };
     let begun = Event::ContactChangeStarted { way: Way::Phone, contact: contact(4), expires_at: min(10) };
-    let released = [2, 3, 4].map(|number| HandleId(Uuid::from_u128(number))).to_vec();
-    given([changed(Way::Email, 2), changed(Way::Phone, 3), begun])
+    let identity = |number| Identity { handle: HandleId(Uuid::from_u128(number)), about: sealed("about") };
+    let linked = Event::IdentityLinked { identity: identity(5) };
+    let linking = Event::IdentityLinkStarted { identity: identity(6), expires_at: min(10) };
+    let released = [2, 3, 4, 5, 6].map(|number| HandleId(Uuid::from_u128(number))).to_vec();
+    given([changed(Way::Email, 2), changed(Way::Phone, 3), begun, linked, linking])
         .when(erase(None))
         .then([Event::Erased { by: None, released }]);
 }

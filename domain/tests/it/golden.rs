@@ -39,6 +39,10 @@ fn contact() -> account::Contact {
     account::Contact { value: sealed(b"contact"), handle: HANDLE }
 }
 
+fn identity() -> account::Identity {
+    account::Identity { handle: HANDLE, about: sealed(b"about") }
+}
+
 #[test]
 fn account_events_keep_their_shape() {
     keep_their_shape(
@@ -53,6 +57,7 @@ fn account_events_keep_their_shape() {
                 prefixes: vec![HANDLE],
                 email: Some(contact()),
                 phone: None,
+                identity: Some(identity()),
             },
             Registered {},
             RegistrationAbandoned { handles: vec![HANDLE] },
@@ -85,6 +90,10 @@ fn account_events_keep_their_shape() {
             SecondFactorTurnedOff {},
             RecoveryCodesMade { recovery: vec!["hash".into()] },
             Erased { by: Some("an operator".into()), released: vec![HANDLE] },
+            IdentityLinkStarted { identity: identity(), expires_at: min(10) },
+            IdentityLinked { identity: identity() },
+            IdentityLinkAbandoned { handle: HANDLE },
+            IdentityUnlinked { handle: HANDLE },
         ),
         &[
             (
@@ -98,6 +107,7 @@ fn account_events_keep_their_shape() {
                     prefixes: vec![],
                     email: None,
                     phone: None,
+                    identity: None,
                 },
             ),
             (
@@ -111,6 +121,7 @@ fn account_events_keep_their_shape() {
                     prefixes: vec![],
                     email: None,
                     phone: None,
+                    identity: None,
                 },
             ),
             (
@@ -124,6 +135,21 @@ fn account_events_keep_their_shape() {
                     prefixes: vec![HANDLE],
                     email: None,
                     phone: None,
+                    identity: None,
+                },
+            ),
+            (
+                "registration_started.v4.json",
+                account::Event::RegistrationStarted {
+                    username: sealed(b"\xfb\xff\xbf"),
+                    nickname: sealed(b"nickname"),
+                    password_hash: "$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA".into(),
+                    handles: vec![HANDLE],
+                    expires_at: min(10),
+                    prefixes: vec![HANDLE],
+                    email: Some(contact()),
+                    phone: None,
+                    identity: None,
                 },
             ),
             ("registration_abandoned.v1.json", account::Event::RegistrationAbandoned { handles: vec![] }),

@@ -8,6 +8,7 @@ mod friendship;
 mod golden;
 mod group;
 mod handle;
+mod identities;
 mod inbox;
 mod laws;
 mod message;

@@ -25,6 +25,7 @@ fn given(more: impl IntoIterator<Item = Event>) -> scenario::Given<Account> {
         prefixes: vec![],
         email: None,
         phone: None,
+        identity: None,
     };
     scenario::given([started, Event::Registered {}, admitted(PHONE)].into_iter().chain(more))
 }

@@ -29,6 +29,7 @@ pub fn given(more: impl IntoIterator<Item = Event>) -> scenario::Given<Account> 
         prefixes: vec![],
         email: None,
         phone: None,
+        identity: None,
     };
     scenario::given([started, Event::Registered {}].into_iter().chain(more))
 }

@@ -30,6 +30,10 @@ fn contact(number: u128) -> account::Contact {
     account::Contact { value: sealed(b"contact"), handle: HandleId(uuid::Uuid::from_u128(number)) }
 }
 
+fn identity(number: u128) -> account::Identity {
+    account::Identity { handle: HandleId(uuid::Uuid::from_u128(number)), about: sealed(b"about") }
+}
+
 #[test]
 fn an_account_keeps_its_shape() {
     let started = account::Event::RegistrationStarted {
@@ -41,6 +45,7 @@ fn an_account_keeps_its_shape() {
         prefixes: vec![HandleId(uuid!("c1a5e0de-0000-8000-8000-00000000a11c"))],
         email: Some(contact(1)),
         phone: None,
+        identity: Some(identity(3)),
     };
     let profile = account::Event::ProfileChanged { nickname: sealed(b"other"), profile: profile() };
     let settings = account::Event::SettingsChanged { settings: settings() };
@@ -56,10 +61,21 @@ fn an_account_keeps_its_shape() {
         [vec![started.clone(), account::Event::Registered {}], signed_in()].concat(),
         [vec![started.clone(), account::Event::Registered {}], in_its_way()].concat(),
         [vec![started.clone(), account::Event::Registered {}], with_a_second_factor()].concat(),
+        [vec![started.clone(), account::Event::Registered {}], who_they_are_elsewhere()].concat(),
         vec![started.clone(), account::Event::Registered {}, account::Event::Closed {}],
         vec![started, account::Event::Registered {}, account::Event::Erased { by: None, released: vec![] }],
     ]);
     reach_every_variant!(account: Unknown, Registering, Registered, Closed, Abandoned, Erased; states);
+}
+
+fn who_they_are_elsewhere() -> Vec<account::Event> {
+    let begun = |number| account::Event::IdentityLinkStarted { identity: identity(number), expires_at: min(10) };
+    vec![
+        begun(4),
+        account::Event::IdentityLinked { identity: identity(4) },
+        account::Event::IdentityUnlinked { handle: identity(3).handle },
+        begun(5),
+    ]
 }
 
 fn in_its_way() -> Vec<account::Event> {

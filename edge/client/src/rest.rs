@@ -103,6 +103,17 @@ impl Client {
         Ok(self.signed(signed_in))
     }
 
+    /// Where to send a browser, so that its person signs in at a provider.
+    pub async fn start_oidc(&self, start: &wire::OidcStart) -> Result<wire::OidcStarted, Error> {
+        self.post("/api/v1/auth/oidc/start", start).await
+    }
+
+    /// Signs in with what the browser has brought back.
+    pub async fn finish_oidc(&self, finish: &wire::OidcFinish) -> Result<Signed, Error> {
+        let signed_in = self.post("/api/v1/auth/oidc/finish", finish).await?;
+        Ok(self.signed(signed_in))
+    }
+
     /// Exchanges a refresh token. Used twice, it ends the session.
     pub async fn refresh(&self, refresh_token: &str) -> Result<wire::Tokens, Error> {
         let request = wire::Refresh { refresh_token: refresh_token.to_owned() };

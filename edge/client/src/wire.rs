@@ -33,6 +33,7 @@ mod frame;
 mod friendship;
 mod inbox;
 mod message;
+mod oidc;
 mod problem;
 mod push;
 mod qr;
@@ -54,6 +55,7 @@ pub use message::{
     Body, EditFrame, ListFrame, Message, MessageEdit, MessageFrame, MessageNew, MessageReaction, MessageSent,
     PositionOk, ReactFrame, SendFrame, SentOk,
 };
+pub use oidc::{Identity, OidcFinish, OidcLink, OidcPassword, OidcProvider, OidcStart, OidcStarted};
 pub use problem::{FieldError, Problem};
 pub use push::{Notice, Push};
 pub use qr::{QrBy, QrNew, QrPoll, QrScanned, QrShown, QrState};

@@ -44,11 +44,14 @@ pub const LIMITS: &[Limit] = &[
     Limit { name: "socket", by: Address, quota: 600, window: 60, shared: false, covers: &["GET /ws", "auth"] },
     Limit { name: "register", by: Address, quota: 60, window: 3_600, shared: true, covers: &["POST /api/v1/auth/register"] },
     Limit { name: "login", by: Address, quota: 60, window: 300, shared: true, covers: &[
-        "POST /api/v1/auth/login", "POST /api/v1/auth/login/second",
+        "POST /api/v1/auth/login", "POST /api/v1/auth/login/second", "POST /api/v1/auth/oidc/finish",
     ] },
     Limit { name: "qr", by: Address, quota: 60, window: 300, shared: true, covers: &["POST /api/v1/auth/qr"] },
+    Limit { name: "oidc", by: Address, quota: 60, window: 300, shared: true, covers: &["POST /api/v1/auth/oidc/start"] },
     Limit { name: "codes", by: Address, quota: 60, window: 3_600, shared: true, covers: &["POST /api/v1/auth/codes"] },
-    Limit { name: "reset", by: Address, quota: 30, window: 3_600, shared: true, covers: &["POST /api/v1/auth/password/reset"] },
+    Limit { name: "reset", by: Address, quota: 30, window: 3_600, shared: true, covers: &[
+        "POST /api/v1/auth/password/reset", "POST /api/v1/auth/oidc/password",
+    ] },
     Limit { name: "refresh", by: Address, quota: 300, window: 60, shared: false, covers: &["POST /api/v1/auth/refresh"] },
     Limit { name: "account", by: Account, quota: 1_200, window: 60, shared: false, covers: &[REQUESTS] },
     Limit { name: "session", by: Session, quota: 600, window: 60, shared: false, covers: &[REQUESTS] },
@@ -72,6 +75,7 @@ pub const LIMITS: &[Limit] = &[
     ] },
     Limit { name: "password", by: Account, quota: 10, window: 3_600, shared: true, covers: &[
         "POST /api/v1/auth/password/change", "POST /api/v1/accounts/me/email/change", "POST /api/v1/accounts/me/phone/change",
+        "POST /api/v1/auth/oidc/link", "DELETE /api/v1/auth/identities/{id}",
     ] },
 ];
 
@@ -172,7 +176,8 @@ mod tests {
 
     #[test]
     fn what_the_gate_lets_nobody_into_is_counted_by_address_alone() {
-        let before = |line: &str| line.starts_with("POST /api/v1/auth/") && !line.ends_with("change");
+        let before =
+            |line: &str| line.starts_with("POST /api/v1/auth/") && !line.ends_with("change") && !line.ends_with("link");
         for limit in LIMITS.iter().filter(|limit| limit.covers.iter().any(|line| before(line))) {
             assert_eq!(limit.by, Address, "{}: nobody is known there", limit.name);
         }

@@ -3,8 +3,8 @@
 
 use super::{layers, openapi, problem::Problem};
 use crate::{
-    account, auth::gate, code, conversation, door::layer::attend, edge::Edge, friendship, inbox, message, qr, second,
-    session, socket, sync, system, system::Readiness,
+    account, auth::gate, code, conversation, door::layer::attend, edge::Edge, friendship, inbox, message, oidc, qr,
+    second, session, socket, sync, system, system::Readiness,
 };
 use axum::{Router, extract::DefaultBodyLimit, middleware};
 use natter_domain::{Code, limit};
@@ -59,6 +59,7 @@ fn public() -> Routes {
         .merge(code::http::public())
         .merge(second::http::public())
         .merge(qr::http::public())
+        .merge(oidc::http::public())
         .merge(socket::upgrade::routes())
 }
 
@@ -69,6 +70,7 @@ fn private() -> Routes {
         .merge(session::own::routes())
         .merge(second::http::private())
         .merge(qr::http::private())
+        .merge(oidc::http::private())
         .merge(account::http::routes())
         .merge(code::http::private())
         .merge(account::settings::routes())

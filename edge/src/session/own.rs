@@ -72,7 +72,7 @@ async fn change_password(
 }
 
 /// They are refused here at once, and elsewhere as soon as it is heard of.
-pub(super) fn done(inside: &Inside, ended: Ended) -> Done {
+pub(crate) fn done(inside: &Inside, ended: Ended) -> Done {
     for session in ended.sessions {
         ended::end(inside, session);
     }

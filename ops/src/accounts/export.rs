@@ -61,6 +61,7 @@ impl<W: Write> Export<W> {
         self.out.begin()?;
         self.out.field("account", &self.read_side.account().own(self.id).await?)?;
         self.out.field("standing", &told(standing))?;
+        self.out.field("identities", &self.read_side.account().identities(self.id).await?)?;
         self.out.field("settings", &self.read_side.account().settings(self.id).await?)?;
         self.sessions().await?;
         self.friends().await?;

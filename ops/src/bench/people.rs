@@ -109,6 +109,7 @@ fn account(keyring: &Keyring, id: AccountId, name: &str) -> Result<Vec<Draft>> {
         expires_at: clock::now() + limit::REGISTRATION_EXPIRY,
         email: None,
         phone: None,
+        identity: None,
         prefixes: Vec::new(),
     };
     history(account::address(id), &[started, account::Event::Registered {}])

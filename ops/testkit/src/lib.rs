@@ -13,6 +13,7 @@ pub mod law;
 pub mod letters;
 pub mod mail;
 mod node;
+pub mod oidc;
 mod person;
 mod proxy;
 mod raw;

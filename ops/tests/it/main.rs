@@ -22,6 +22,7 @@ mod keys;
 mod lockout;
 mod metrics;
 mod nodes;
+mod oidc;
 mod outbox;
 mod own_sessions;
 mod permission;

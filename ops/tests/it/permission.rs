@@ -1,7 +1,7 @@
 //! Who may what: every route of the API description and every frame has a row, and each cell is tried on a thing that
 //! exists. The first four columns come before the others, so that who is refused is refused what is really there.
 
-use crate::second::permission::Factors;
+use crate::{oidc::permission::Elsewhere, second::permission::Factors};
 use natter_testkit::{BOUND, Letters, Node, Options, Person, Raw, Stack, client, client::wire, eventually};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -124,6 +124,14 @@ pub const ROUTES: &[Row] = &[
     ("POST /api/v1/auth/qr/{new_qr}/scan", None, SEES),
     ("POST /api/v1/auth/qr/{scanned_qr}/approve", None, [401, 401, 404, 404, 404, 204]),
     ("POST /api/v1/auth/qr/{scanned_qr}/refuse", None, [401, 401, 404, 404, 404, 204]),
+    ("GET /api/v1/auth/oidc", None, [200; 6]),
+    ("POST /api/v1/auth/oidc/start", Some(r#"{"provider": "forger"}"#), [200; 6]),
+    ("POST /api/v1/auth/oidc/finish", Some("{oidc_finish}"), [201; 6]),
+    ("POST /api/v1/auth/oidc/password", Some("{oidc_password}"), [204; 6]),
+    ("POST /api/v1/auth/oidc/link", Some("{oidc_link}"), [401, 401, 204, 204, 204, 204]),
+    ("GET /api/v1/auth/identities", None, SEES),
+    // Of another's nothing is told; that nothing is done is tried in `oidc/link.rs`.
+    ("DELETE /api/v1/auth/identities/{identity}", None, [401, 401, 204, 204, 204, 204]),
     ("POST /api/v1/auth/logout", None, [401, 401, 204, 204, 204, 204]),
     (CLOSING, Some(r#"{"password": "{password}"}"#), [401, 401, 200, 200, 200, 200]),
 ];
@@ -205,6 +213,7 @@ pub struct Scene {
     group: Uuid,
     things: BTreeMap<&'static str, String>,
     factors: Factors,
+    elsewhere: Elsewhere,
     _others: Vec<Person>,
 }
 
@@ -226,7 +235,9 @@ impl Lost {
 impl Scene {
     pub async fn new(stack: &Stack) -> Self {
         let letters = Letters::new(stack.dir());
-        let node = stack.node_with(Options { more: vec![letters.variable()], ..Options::default() }).await;
+        let elsewhere = Elsewhere::start().await;
+        let more = [vec![letters.variable()], elsewhere.variables()].concat();
+        let node = stack.node_with(Options { more, ..Options::default() }).await;
         let mut people = Vec::new();
         for name in &ROLES[PEOPLE..] {
             people.push(stack.person(name).await);
@@ -264,7 +275,7 @@ impl Scene {
         ]);
         let factors = Factors::new(&node).await;
         let others = vec![asked, spare, erin, frank];
-        Self { node, letters, people, revoked, suspended, factors, group, things, _others: others }
+        Self { node, letters, people, revoked, suspended, factors, elsewhere, group, things, _others: others }
     }
 
     pub fn owner(&self) -> &Person {
@@ -322,6 +333,7 @@ impl Scene {
         }
         filled = filled.replace("{login}", if role == 2 { "suspended" } else { "owner" });
         let filled = self.factors.filled(&self.node, &self.people, role, filled).await;
+        let filled = self.elsewhere.filled(&self.node, &self.people, role, filled).await;
         self.things.iter().fold(filled, |text, (name, thing)| text.replace(name, thing))
     }
 }

@@ -1,6 +1,7 @@
 //! Accounts as others see them: the card. One is there once it is registered. And the settings, for their owner.
 
 pub(crate) mod card;
+mod identity;
 mod profile;
 pub(crate) mod project;
 mod query;

@@ -1,6 +1,6 @@
 //! Account events to the table `account`.
 
-use super::{profile, status};
+use super::{identity, profile, status};
 use crate::Error;
 use natter_domain::{
     HandleId, Sealed, Timestamp,
@@ -20,6 +20,7 @@ pub(crate) struct Changes {
     altered: profile::Altered,
     status: status::Changed,
     erased: Vec<Erased>,
+    identities: identity::Changes,
 }
 
 struct Started {
@@ -56,13 +57,21 @@ impl Changes {
     pub(crate) fn note(&mut self, record: &Record) -> Result<(), Error> {
         let (account, lane, position) = (record.aggregate_id, record.lane, record.position);
         match record.decode()? {
-            Event::RegistrationStarted { username, nickname, prefixes, email, phone, .. } => {
+            Event::RegistrationStarted { username, nickname, prefixes, email, phone, identity, .. } => {
+                if let Some(identity) = identity {
+                    self.identities.linked(account, identity, record.time);
+                }
                 let [email, phone] =
                     [email, phone].map(|contact| contact.map(|Contact { value, .. }| value.to_string()));
                 self.started.push(Started { account, username, nickname, prefixes, email, phone, lane, position });
             }
             Event::Registered {} => self.registered.push(Registered { account, at: record.time, position }),
-            Event::RegistrationAbandoned { .. } => self.abandoned.push(account),
+            Event::RegistrationAbandoned { .. } => {
+                self.abandoned.push(account);
+                self.identities.gone(account);
+            }
+            Event::IdentityLinked { identity } => self.identities.linked(account, identity, record.time),
+            Event::IdentityUnlinked { handle } => self.identities.unlinked(account, handle),
             Event::ProfileChanged { nickname, profile } => {
                 self.altered.profile(account, position, nickname, profile);
             }
@@ -70,13 +79,19 @@ impl Changes {
             Event::ContactChanged { way, contact, .. } => {
                 self.contacts.push(Contacted { account, way, value: contact.value, position });
             }
+            event @ Event::Closed {} => {
+                self.identities.gone(account);
+                self.status.note(record, event);
+            }
             event @ (Event::Muted { .. }
             | Event::Suspended { .. }
             | Event::Restored { .. }
             | Event::ClosingRequested { .. }
-            | Event::ClosingCancelled {}
-            | Event::Closed {}) => self.status.note(record, event),
-            Event::Erased { .. } => self.erased.push(Erased { account, at: record.time, position }),
+            | Event::ClosingCancelled {}) => self.status.note(record, event),
+            Event::Erased { .. } => {
+                self.identities.gone(account);
+                self.erased.push(Erased { account, at: record.time, position });
+            }
             // Nothing of it is shown.
             Event::SessionAdmitted { .. }
             | Event::SessionForgotten { .. }
@@ -91,7 +106,9 @@ impl Changes {
             | Event::SecondFactorUsed { .. }
             | Event::RecoveryCodeUsed { .. }
             | Event::SecondFactorTurnedOff {}
-            | Event::RecoveryCodesMade { .. } => {}
+            | Event::RecoveryCodesMade { .. }
+            | Event::IdentityLinkStarted { .. }
+            | Event::IdentityLinkAbandoned { .. } => {}
         }
         Ok(())
     }
@@ -109,6 +126,7 @@ impl Changes {
         self.write_contacts(connection).await?;
         self.status.write(connection).await?;
         self.write_erased(connection).await?;
+        self.identities.write(connection).await?;
         self.write_abandoned(connection).await
     }
 

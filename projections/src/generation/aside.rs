@@ -375,7 +375,7 @@ pub(super) fn fault(error: &Error) -> Option<String> {
 
 /// Versions above 1 that this binary reads; a test compares with the golden files.
 const VERSIONS: &[(&str, u32)] = &[
-    ("account.registration_started", 4),
+    ("account.registration_started", 5),
     ("account.registration_abandoned", 2),
     ("conversation.started", 2),
     ("session.opened", 2),

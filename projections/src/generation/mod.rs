@@ -110,6 +110,7 @@ impl Projection {
         const RELATIONS: &[Table] = &[
             table("account", "account_id"),
             table("account_prefix", "account_id"),
+            table("account_identity", "account_id"),
             table("session", "account_id"),
             table("friend_request", "friendship_id"),
             table("friendship", "friendship_id"),

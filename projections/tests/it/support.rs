@@ -431,5 +431,6 @@ pub fn registration_started(username: Sealed, nickname: Sealed) -> account::Even
         prefixes: vec![],
         email: None,
         phone: None,
+        identity: None,
     }
 }

@@ -171,6 +171,7 @@ impl Told for Account {
                 expires_at,
                 email: None,
                 phone: None,
+                identity: None,
                 prefixes: vec![],
             },
         );

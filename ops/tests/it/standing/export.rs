@@ -52,7 +52,17 @@ async fn a_person_is_given_all_that_is_held_on_them_and_nothing_of_others() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let exported: Value = serde_json::from_slice(&output.stdout).expect("one JSON object");
     let names: BTreeSet<&str> = exported.as_object().expect("an object").keys().map(String::as_str).collect();
-    let all = ["account", "conversations", "friends", "messages", "requests", "sessions", "settings", "standing"];
+    let all = [
+        "account",
+        "conversations",
+        "friends",
+        "identities",
+        "messages",
+        "requests",
+        "sessions",
+        "settings",
+        "standing",
+    ];
     assert_eq!(names, BTreeSet::from(all));
     assert_eq!(
         (&exported["account"]["username"], &exported["account"]["signature"]),
