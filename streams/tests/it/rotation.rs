@@ -110,6 +110,10 @@ async fn one_that_was_interrupted_goes_on() {
     blocked_of(&stack, &["natter readers"], 1).await;
     rotating.abort();
     let _ = rotating.await;
+    // What it was doing would be done once it could, whoever asked for it.
+    let end = "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity
+               WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    hold.execute(end).await.unwrap();
     hold.execute("ROLLBACK").await.unwrap();
 
     let both = counts(&log).await;
