@@ -96,65 +96,32 @@ fn account_events_keep_their_shape() {
             IdentityUnlinked { handle: HANDLE },
         ),
         &[
-            (
-                "registration_started.v2.json",
-                account::Event::RegistrationStarted {
-                    username: sealed(b"\xfb\xff\xbf"),
-                    nickname: sealed(b"nickname"),
-                    password_hash: "$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA".into(),
-                    handles: vec![HANDLE],
-                    expires_at: min(10),
-                    prefixes: vec![],
-                    email: None,
-                    phone: None,
-                    identity: None,
-                },
-            ),
-            (
-                "registration_started.v1.json",
-                account::Event::RegistrationStarted {
-                    username: sealed(b"\xfb\xff\xbf"),
-                    nickname: sealed(b"nickname"),
-                    password_hash: "$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA".into(),
-                    handles: vec![HANDLE],
-                    expires_at: Timestamp::default(),
-                    prefixes: vec![],
-                    email: None,
-                    phone: None,
-                    identity: None,
-                },
-            ),
-            (
-                "registration_started.v3.json",
-                account::Event::RegistrationStarted {
-                    username: sealed(b"\xfb\xff\xbf"),
-                    nickname: sealed(b"nickname"),
-                    password_hash: "$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA".into(),
-                    handles: vec![HANDLE],
-                    expires_at: min(10),
-                    prefixes: vec![HANDLE],
-                    email: None,
-                    phone: None,
-                    identity: None,
-                },
-            ),
-            (
-                "registration_started.v4.json",
-                account::Event::RegistrationStarted {
-                    username: sealed(b"\xfb\xff\xbf"),
-                    nickname: sealed(b"nickname"),
-                    password_hash: "$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA".into(),
-                    handles: vec![HANDLE],
-                    expires_at: min(10),
-                    prefixes: vec![HANDLE],
-                    email: Some(contact()),
-                    phone: None,
-                    identity: None,
-                },
-            ),
+            ("registration_started.v1.json", registration_started(Timestamp::default(), vec![], None)),
+            ("registration_started.v2.json", registration_started(min(10), vec![], None)),
+            ("registration_started.v3.json", registration_started(min(10), vec![HANDLE], None)),
+            ("registration_started.v4.json", registration_started(min(10), vec![HANDLE], Some(contact()))),
             ("registration_abandoned.v1.json", account::Event::RegistrationAbandoned { handles: vec![] }),
         ],
     );
+}
+
+/// What an old one says.
+fn registration_started(
+    expires_at: Timestamp,
+    prefixes: Vec<HandleId>,
+    email: Option<account::Contact>,
+) -> account::Event {
+    account::Event::RegistrationStarted {
+        username: sealed(b"\xfb\xff\xbf"),
+        nickname: sealed(b"nickname"),
+        password_hash: "$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA".into(),
+        handles: vec![HANDLE],
+        expires_at,
+        prefixes,
+        email,
+        phone: None,
+        identity: None,
+    }
 }
 
 pub fn profile() -> account::Profile {

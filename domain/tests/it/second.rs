@@ -2,10 +2,11 @@
 
 use crate::{
     laws::{ids, seals, words},
-    scenario::{self, min, sealed},
+    scenario::{self, sealed},
+    standing,
 };
 use natter_domain::{
-    Code, HandleId, Refusal as _, Sealed, SessionId,
+    Code, Refusal as _, Sealed, SessionId,
     account::{Account, Command, Event, Policy, Proof, Refusal},
 };
 use proptest::{collection::vec, prelude::*};
@@ -16,18 +17,7 @@ const LAPTOP: SessionId = SessionId(Uuid::from_u128(2));
 
 /// Registered, signed in on a phone, and then this.
 fn given(more: impl IntoIterator<Item = Event>) -> scenario::Given<Account> {
-    let started = Event::RegistrationStarted {
-        username: sealed("alice"),
-        nickname: sealed("Alice"),
-        password_hash: "old".into(),
-        handles: vec![HandleId(Uuid::from_u128(1))],
-        expires_at: min(10),
-        prefixes: vec![],
-        email: None,
-        phone: None,
-        identity: None,
-    };
-    scenario::given([started, Event::Registered {}, admitted(PHONE)].into_iter().chain(more))
+    standing::given([admitted(PHONE)].into_iter().chain(more))
 }
 
 fn admitted(session_id: SessionId) -> Event {

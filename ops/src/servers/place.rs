@@ -110,9 +110,9 @@ mod tests {
 
     #[test]
     fn the_place_outside_never_changes_between_releases() {
-        let [inside, outside] = postgres_homes(Path::new("/root/natter/.natter"));
-        assert_eq!(inside, Path::new("/root/natter/.natter/postgres"));
-        assert_eq!(outside, Path::new("/var/lib/natter").join(format!("{:016x}", fnv1a(b"/root/natter/.natter"))));
+        let [inside, outside] = postgres_homes(Path::new("/srv/natter/.natter"));
+        assert_eq!(inside, Path::new("/srv/natter/.natter/postgres"));
+        assert_eq!(outside, Path::new("/var/lib/natter").join(format!("{:016x}", fnv1a(b"/srv/natter/.natter"))));
         assert_eq!(fnv1a(b"a"), 0xaf63_dc4c_8601_ec8c, "the published test value");
     }
 }

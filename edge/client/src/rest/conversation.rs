@@ -1,0 +1,52 @@
+//! `/conversations`, and who is in them.
+
+use super::{Answer, Page, Signed};
+use crate::{Error, wire};
+use uuid::Uuid;
+
+impl Signed {
+    /// The conversation with a friend. Status 200: it was there.
+    pub async fn open_direct(&self, with: Uuid) -> Result<Answer<wire::OwnConversation>, Error> {
+        let request = wire::ConversationNew { kind: "direct".to_owned(), with: Some(with), name: None, members: None };
+        self.write("POST", "/conversations", Some(&request)).await
+    }
+
+    /// A group of the caller and these friends of theirs.
+    pub async fn start_group(&self, name: &str, members: &[Uuid]) -> Result<Answer<wire::OwnConversation>, Error> {
+        let (name, members) = (Some(name.to_owned()), Some(members.to_vec()));
+        let request = wire::ConversationNew { kind: "group".to_owned(), with: None, name, members };
+        self.write("POST", "/conversations", Some(&request)).await
+    }
+
+    pub async fn rename_group(&self, group: Uuid, name: &str) -> Result<Answer<wire::OwnConversation>, Error> {
+        let change = wire::ConversationChange { name: name.to_owned() };
+        self.write("PATCH", &format!("/conversations/{group}"), Some(&change)).await
+    }
+
+    /// Who is in, the newest first.
+    pub async fn members(&self, conversation: Uuid, page: &Page) -> Result<wire::PageOf<wire::Member>, Error> {
+        self.read(page.query().on(&format!("/conversations/{conversation}/members"))).await
+    }
+
+    pub async fn add_members(&self, group: Uuid, accounts: &[Uuid]) -> Result<Answer<wire::MembersAdded>, Error> {
+        let new = wire::MembersNew { account_ids: accounts.to_vec() };
+        self.write("POST", &format!("/conversations/{group}/members"), Some(&new)).await
+    }
+
+    pub async fn remove_member(&self, group: Uuid, account: Uuid) -> Result<Answer<()>, Error> {
+        self.write("DELETE", &format!("/conversations/{group}/members/{account}"), None::<&()>).await
+    }
+
+    pub async fn leave(&self, group: Uuid) -> Result<Answer<()>, Error> {
+        self.write("DELETE", &format!("/conversations/{group}/members/me"), None::<&()>).await
+    }
+
+    /// By last activity, newest first.
+    pub async fn conversations(&self, page: &Page) -> Result<wire::PageOf<wire::OwnConversation>, Error> {
+        self.read(page.query().on("/conversations")).await
+    }
+
+    pub async fn conversation(&self, conversation: Uuid) -> Result<wire::OwnConversation, Error> {
+        self.read(format!("/conversations/{conversation}")).await
+    }
+}

@@ -1,0 +1,79 @@
+//! `/conversations/{id}/messages`, and how far they are read.
+
+use super::{Answer, Range, Signed, query::Query};
+use crate::{Error, wire};
+use uuid::Uuid;
+
+impl Signed {
+    /// Durable once answered. Status 200: this `message_id` was sent before, and this is the first answer.
+    pub async fn send(
+        &self,
+        conversation: Uuid,
+        message: &wire::MessageNew,
+    ) -> Result<Answer<wire::MessageSent>, Error> {
+        self.write("POST", &format!("/conversations/{conversation}/messages"), Some(message)).await
+    }
+
+    pub async fn messages(&self, conversation: Uuid, range: Range) -> Result<Vec<wire::Message>, Error> {
+        let number = |bound: Option<u64>| bound.map(|bound| bound.to_string());
+        let query = Query::default()
+            .with("before_seq", number(range.before_seq).as_deref())
+            .with("after_seq", number(range.after_seq).as_deref())
+            .with("around_seq", number(range.around_seq).as_deref())
+            .with("limit", number(range.limit.map(u64::from)).as_deref());
+        let listed: wire::Items<_> = self.read(query.on(&format!("/conversations/{conversation}/messages"))).await?;
+        Ok(listed.items)
+    }
+
+    pub async fn message(&self, conversation: Uuid, message: Uuid) -> Result<wire::Message, Error> {
+        self.read(format!("/conversations/{conversation}/messages/{message}")).await
+    }
+
+    /// Those of the messages that exist for the caller, in this order; at most a hundred in one call.
+    pub async fn messages_of(&self, conversation: Uuid, ids: &[Uuid]) -> Result<Vec<wire::Message>, Error> {
+        let path = format!("/conversations/{conversation}/messages/lookup");
+        let found: Answer<wire::Items<_>> =
+            self.write("POST", &path, Some(&wire::Lookup { ids: ids.to_vec() })).await?;
+        Ok(found.value.items)
+    }
+
+    pub async fn edit(
+        &self,
+        conversation: Uuid,
+        message: Uuid,
+        body: &wire::Body,
+    ) -> Result<Answer<wire::Message>, Error> {
+        let edit = wire::MessageEdit { body: body.clone() };
+        self.write("PATCH", &format!("/conversations/{conversation}/messages/{message}"), Some(&edit)).await
+    }
+
+    pub async fn recall(&self, conversation: Uuid, message: Uuid) -> Result<Answer<()>, Error> {
+        self.exchange("DELETE", &format!("/conversations/{conversation}/messages/{message}"), None).await
+    }
+
+    pub async fn react(&self, conversation: Uuid, message: Uuid, emoji: &str) -> Result<Answer<()>, Error> {
+        self.exchange("PUT", &reaction(conversation, message, emoji), None).await
+    }
+
+    pub async fn unreact(&self, conversation: Uuid, message: Uuid, emoji: &str) -> Result<Answer<()>, Error> {
+        self.exchange("DELETE", &reaction(conversation, message, emoji), None).await
+    }
+
+    pub async fn pin(&self, conversation: Uuid, message: Uuid) -> Result<Answer<()>, Error> {
+        self.exchange("PUT", &format!("/conversations/{conversation}/messages/{message}/pin"), None).await
+    }
+
+    pub async fn unpin(&self, conversation: Uuid, message: Uuid) -> Result<Answer<()>, Error> {
+        self.exchange("DELETE", &format!("/conversations/{conversation}/messages/{message}/pin"), None).await
+    }
+
+    /// Moves the read cursor forward; answers where it is now.
+    pub async fn read_up_to(&self, conversation: Uuid, seq: u64) -> Result<Answer<wire::ReadUpTo>, Error> {
+        self.write("PUT", &format!("/conversations/{conversation}/read"), Some(&wire::Read { seq })).await
+    }
+}
+
+fn reaction(conversation: Uuid, message: Uuid, emoji: &str) -> String {
+    let encoded: String = emoji.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    format!("/conversations/{conversation}/messages/{message}/reactions/{encoded}")
+}
