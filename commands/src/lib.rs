@@ -65,7 +65,7 @@ use dispatch::Dispatch;
 use lane::Owner;
 use lockout::Lockout;
 use message::Births;
-use natter_domain::{AccountId, SessionId, account::Policy};
+use natter_domain::{AccountId, HandleId, SessionId, Username, account::Policy};
 use natter_outbox::Outbox;
 pub use natter_outbox::{Locale, Purpose};
 use natter_streams::{
@@ -79,7 +79,7 @@ use passing::Passing;
 use password::Passwords;
 use road::Roads;
 use seal::Seals;
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
 
@@ -101,6 +101,8 @@ pub struct Settings {
     pub password_cost: Cost,
     /// How many sessions a person may have.
     pub session_policy: Policy,
+    /// User names that nobody new gets.
+    pub reserved_names: Vec<Username>,
     /// How long somebody who wants their account closed has to think of it again.
     pub closing_grace: Duration,
     /// Whether this process takes lanes. Without, all of its commands go to nodes that do.
@@ -123,6 +125,7 @@ pub struct Commands {
     desk: Desk,
     lockout: Lockout,
     session_policy: Policy,
+    reserved: Arc<BTreeSet<HandleId>>,
     closing_grace: Duration,
     passing: Passing,
 }
@@ -157,6 +160,7 @@ impl Commands {
         tasks.close();
         let (passwords, session_policy) = (Passwords::new(settings.password_cost), settings.session_policy);
         let (closing_grace, seals) = (settings.closing_grace, Seals::new(keys.clone()));
+        let reserved = account::reserved(&keyring, &settings.reserved_names);
         let commands = Self {
             dispatch,
             births,
@@ -167,6 +171,7 @@ impl Commands {
             desk,
             lockout,
             session_policy,
+            reserved: Arc::new(reserved),
             closing_grace,
             passing,
         };

@@ -47,8 +47,7 @@ impl Edge {
 
     /// What serving stands on.
     pub fn ground(&self) -> Ground {
-        let (keeper, tls) = (Some(self.door.clone()), self.settings.tls.clone());
-        Ground { bounds: self.settings.door.bounds, keeper, tls }
+        Ground { bounds: self.settings.door.bounds, keeper: self.door.clone(), tls: self.settings.tls.clone() }
     }
 
     /// How serving ends.

@@ -105,13 +105,8 @@ pub fn access_token(keyring: &Keyring, caller: natter_commands::Caller) -> Strin
 /// Serves until `stop`, then lets go in order: no new connections, what was asked is answered, WebSockets are closed
 /// with 1012. Neither lanes nor projections need run in this process.
 pub async fn serve(listener: TcpListener, doors: Doors, stop: CancellationToken) -> Result<(), Error> {
-    metrics::recorder();
-    let auth = Arc::new(Auth::new(&doors.keyring));
-    let mut edge = Edge::new(auth.clone(), doors.lanes, doors.settings.clone(), stop.clone());
-    let signatures = door::Signatures::new(&doors.bus, doors.keyring.clone());
-    edge.share(door::Shared::new(&doors.bus, doors.keyring.clone()), signatures);
-    tokio::spawn(stop.clone().run_until_cancelled_owned(edge.door.clone().upkeep()));
-    let inside = enter(&doors, auth, &edge.sockets, &stop);
+    let mut edge = build(&doors.bus, &doors.keyring, doors.lanes, doors.settings.clone(), &stop);
+    let inside = enter(&doors, edge.auth.clone(), &edge.sockets, &stop);
     auth::ended::fill(&inside).await;
     account::mutes::fill(&inside).await;
     tokio::spawn(auth::ended::watch(inside.clone(), stop.clone()));
@@ -122,18 +117,31 @@ pub async fn serve(listener: TcpListener, doors: Doors, stop: CancellationToken)
     server::run(listener, http::router::router(&edge), edge.ground(), edge.end()).await
 }
 
-/// Serves `/healthz`, `/readyz` and `/metrics` until `stop`, and nothing else: for a process without doors.
-pub async fn serve_health(
-    listener: TcpListener,
-    readiness: Readiness,
-    settings: &Settings,
-    stop: CancellationToken,
-) -> Result<(), Error> {
+/// What a process needs that only says how it is.
+pub struct Health {
+    pub bus: Bus,
+    pub keyring: Arc<Keyring>,
+    pub lanes: Lanes,
+    pub settings: Settings,
+    pub readiness: Readiness,
+}
+
+/// Serves `/healthz`, `/readyz` and `/metrics` until `stop`, and nothing else: for a process without the role `edge`. Who
+/// is let in, and what has to be signed, is as everywhere.
+pub async fn serve_health(listener: TcpListener, health: Health, stop: CancellationToken) -> Result<(), Error> {
+    let mut edge = build(&health.bus, &health.keyring, health.lanes, health.settings, &stop);
+    edge.readiness = ends(health.readiness, stop);
+    let edge = Arc::new(edge);
+    server::run(listener, http::router::health(&edge), edge.ground(), edge.end()).await
+}
+
+/// The door, and nothing behind it yet.
+fn build(bus: &Bus, keyring: &Arc<Keyring>, lanes: Lanes, settings: Settings, stop: &CancellationToken) -> Edge {
     metrics::recorder();
-    let readiness = ends(readiness, stop.clone());
-    let end = server::End { stop, sockets: TaskTracker::new(), drain: settings.drain };
-    let ground = server::Ground { bounds: settings.door.bounds, keeper: None, tls: settings.tls.clone() };
-    server::run(listener, http::router::health(readiness), ground, end).await
+    let mut edge = Edge::new(Arc::new(Auth::new(keyring)), lanes, settings, stop.clone());
+    edge.share(door::Shared::new(bus, keyring.clone()), door::Signatures::new(bus, keyring.clone()));
+    tokio::spawn(stop.clone().run_until_cancelled_owned(edge.door.clone().upkeep()));
+    edge
 }
 
 fn readiness(doors: &Doors, stop: CancellationToken) -> Readiness {

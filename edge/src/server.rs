@@ -36,8 +36,7 @@ const HEADER_BYTES_MAX: usize = 32 * 1024;
 /// What it stands on.
 pub struct Ground {
     pub bounds: Bounds,
-    /// `None` where there are no doors.
-    pub keeper: Option<Arc<Keeper>>,
+    pub keeper: Arc<Keeper>,
     pub tls: Option<Tls>,
 }
 
@@ -118,7 +117,7 @@ struct House {
 impl House {
     async fn welcome(self: Arc<Self>, stream: TcpStream, peer: Connected) {
         let _open = metrics::Connection::opened();
-        let placed = self.ground.keeper.as_ref().map(|keeper| keeper.connection(peer.0)).transpose();
+        let placed = self.ground.keeper.connection(peer.0);
         // Who has too many is told nothing: telling costs what the bound is to save.
         let Ok(_place) = placed else { return };
         let heads = Heads::default();

@@ -12,10 +12,10 @@ pub use letters::LetterArgs;
 pub use master::{MasterArgs, make_newest};
 pub use oidc::OidcArgs;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use clap::{Args, ValueEnum};
 use natter_commands::Cost;
-use natter_domain::account::Policy;
+use natter_domain::{Username, account::Policy};
 use natter_streams::{lease, sealing::Masters};
 use std::{
     fs::OpenOptions,
@@ -63,6 +63,9 @@ pub struct Settings {
     /// Sessions of one person: `many`, `max:N`, or one per `platform`. The newest wins; the older one is revoked.
     #[arg(long, env = "NATTER_SESSIONS", default_value = "many", value_parser = session_policy)]
     pub sessions: Policy,
+    /// User names that nobody new gets, separated by commas; who has one keeps it. Compared as user names are.
+    #[arg(long, env = "NATTER_RESERVED_NAMES", default_value = RESERVED_NAMES, value_parser = names)]
+    pub reserved_names: Names,
     /// Days that somebody who wants their account closed has to think of it again, 0 to 365.
     #[arg(long, env = "NATTER_CLOSING_GRACE_DAYS", default_value = "14", value_parser = days)]
     pub closing_grace: Duration,
@@ -82,6 +85,14 @@ pub struct Settings {
     #[command(flatten)]
     pub door: DoorArgs,
 }
+
+/// Names that look like somebody who may do more.
+const RESERVED_NAMES: &str =
+    "abuse,admin,administrator,help,moderator,natter,official,operator,postmaster,root,security,staff,support,system";
+
+/// User names of a setting.
+#[derive(Clone, Default, Debug)]
+pub struct Names(pub Vec<Username>);
 
 /// A part of Natter that can run by itself.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
@@ -116,6 +127,12 @@ fn cost(text: &str) -> Result<Cost> {
         "cheap" => Ok(Cost::Cheap),
         _ => bail!("`standard` or `cheap`"),
     }
+}
+
+fn names(text: &str) -> Result<Names> {
+    let parse = |name: &str| Username::parse(name.trim()).map_err(|wrong| anyhow!("{}: {wrong}", name.trim()));
+    let named = text.split(',').filter(|name| !name.trim().is_empty());
+    Ok(Names(named.map(parse).collect::<Result<_>>()?))
 }
 
 fn session_policy(text: &str) -> Result<Policy> {
@@ -191,6 +208,7 @@ impl Settings {
             lane_stores: String::new(),
             argon2: Cost::Standard,
             sessions: Policy::Many,
+            reserved_names: Names::default(),
             closing_grace: natter_domain::limit::CLOSING_GRACE,
             heartbeat: Duration::from_secs(25),
             limits: "standard".to_owned(),

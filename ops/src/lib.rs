@@ -15,4 +15,5 @@ pub mod signals;
 pub mod streams;
 mod tally;
 pub mod tracing;
+mod until;
 pub mod with_servers;

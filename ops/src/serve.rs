@@ -4,7 +4,7 @@
 use crate::config::{History, Role, Settings};
 use anyhow::{Context, Result, bail};
 use natter_commands::Commands;
-use natter_edge::{Doors, Readiness};
+use natter_edge::{Doors, Health, Readiness};
 use natter_outbox::Outbox;
 use natter_projections::Projections;
 use natter_streams::{
@@ -117,6 +117,7 @@ impl Process {
         let command_settings = natter_commands::Settings {
             password_cost: settings.argon2,
             session_policy: settings.sessions,
+            reserved_names: settings.reserved_names.0.clone(),
             closing_grace: settings.closing_grace,
             owns_lanes,
             relays: true,
@@ -182,24 +183,22 @@ impl Process {
         listener: TcpListener,
         stop: CancellationToken,
     ) -> Result<()> {
-        let doors = self.commands.clone().zip(self.projections.clone()).filter(|_| settings.has(Role::Edge));
-        let Some((commands, projections)) = doors else {
-            let served = natter_edge::serve_health(listener, self.readiness.clone(), &edge, stop);
-            return served.await.context("serve");
-        };
         let (pool, bus) = (self.leases.log.pool().clone(), self.leases.bus.clone());
-        let followed = crate::door::follow(pool, bus, stop.clone()).await?;
+        let followed = crate::door::follow(pool, bus.clone(), stop.clone()).await?;
         (edge.door.lists, edge.door.signed.keys) = (followed.lists, followed.keys);
-        let doors = Doors {
-            commands,
-            projections,
-            bus: self.leases.bus.clone(),
-            keyring: self.keys.ring().clone(),
-            lanes: self.leases.log.lanes(),
-            settings: edge,
-            readiness: self.readiness.clone(),
+        let (keyring, lanes, readiness) = (self.keys.ring().clone(), self.leases.log.lanes(), self.readiness.clone());
+        let inside = self.commands.clone().zip(self.projections.clone()).filter(|_| settings.has(Role::Edge));
+        let served = match inside {
+            Some((commands, projections)) => {
+                let doors = Doors { commands, projections, bus, keyring, lanes, settings: edge, readiness };
+                natter_edge::serve(listener, doors, stop).await
+            }
+            None => {
+                let health = Health { bus, keyring, lanes, settings: edge, readiness };
+                natter_edge::serve_health(listener, health, stop).await
+            }
         };
-        natter_edge::serve(listener, doors, stop).await.context("serve")
+        served.context("serve")
     }
 }
 
@@ -226,9 +225,9 @@ pub async fn migrate(database_url: &str) -> Result<()> {
 /// What `natter serve` is told: servers that somebody else runs.
 #[derive(clap::Args, Clone, Debug)]
 pub struct ServeArgs {
-    #[arg(long, env = "NATTER_DATABASE_URL")]
+    #[arg(long, env = "NATTER_DATABASE_URL", hide_env_values = true)]
     pub database_url: String,
-    #[arg(long, env = "NATTER_NATS_URL")]
+    #[arg(long, env = "NATTER_NATS_URL", hide_env_values = true)]
     pub nats_url: String,
     #[command(flatten)]
     pub settings: Settings,

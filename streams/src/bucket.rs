@@ -7,7 +7,7 @@ use async_nats::{
     jetstream::{
         Context,
         context::PublishErrorKind,
-        stream::{self, LastRawMessageErrorKind, StorageType, Stream},
+        stream::{self, DiscardPolicy, LastRawMessageErrorKind, StorageType, Stream},
     },
 };
 use std::time::Duration;
@@ -35,18 +35,39 @@ struct Kind {
     all: &'static str,
     key: fn(&str) -> String,
     storage: StorageType,
+    /// What becomes of more than [`MOST`]. Strangers write here, so there is an end to it.
+    beyond: DiscardPolicy,
 }
 
-/// The codes that were sent.
-static CODES: Kind =
-    Kind { stream: subject::CODES, all: subject::CODES_ALL, key: subject::code, storage: StorageType::File };
-/// How often somebody has asked. Counting begins anew where it is lost, so it need not wait for a disk.
-static LIMITS: Kind =
-    Kind { stream: subject::LIMITS, all: subject::LIMITS_ALL, key: subject::limit, storage: StorageType::Memory };
+/// Values of one bucket; a few hundred bytes each.
+const MOST: i64 = 500_000;
 
-/// What may be believed once. Whoever loses it could be told twice: it waits for the disk.
-static NONCES: Kind =
-    Kind { stream: subject::NONCES, all: subject::NONCES_ALL, key: subject::nonce, storage: StorageType::File };
+/// The codes that were sent.
+static CODES: Kind = Kind {
+    stream: subject::CODES,
+    all: subject::CODES_ALL,
+    key: subject::code,
+    storage: StorageType::File,
+    beyond: DiscardPolicy::Old,
+};
+/// How often somebody has asked. Counting begins anew where it is lost, so it need not wait for a disk.
+static LIMITS: Kind = Kind {
+    stream: subject::LIMITS,
+    all: subject::LIMITS_ALL,
+    key: subject::limit,
+    storage: StorageType::Memory,
+    beyond: DiscardPolicy::Old,
+};
+
+/// What may be believed once. Whoever loses it could be told twice: it waits for the disk, and nothing is believed where
+/// there is no room to remember it.
+static NONCES: Kind = Kind {
+    stream: subject::NONCES,
+    all: subject::NONCES_ALL,
+    key: subject::nonce,
+    storage: StorageType::File,
+    beyond: DiscardPolicy::New,
+};
 
 /// What a key holds; nothing has the version 0.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -101,13 +122,15 @@ impl Bucket {
         }
     }
 
-    /// Asked for each time: they are few, and somebody may delete it.
+    /// Asked for each time: they are few, and somebody may delete it. One of a release that knew no bound gets it.
     async fn stream(&self) -> Result<Stream, Error> {
         let config = stream::Config {
             name: self.kind.stream.to_owned(),
             subjects: vec![self.kind.all.to_owned()],
             storage: self.kind.storage,
+            max_messages: MOST,
             max_messages_per_subject: 1,
+            discard: self.kind.beyond,
             max_age: LONGEST,
             allow_direct: true,
             allow_rollup: true,
@@ -115,6 +138,11 @@ impl Bucket {
             allow_message_ttl: true,
             ..Default::default()
         };
-        self.context.get_or_create_stream(config).await.map_err(Error::bus("open a bucket"))
+        let failed = || Error::bus("open a bucket");
+        let stream = self.context.get_or_create_stream(config.clone()).await.map_err(failed())?;
+        if stream.cached_info().config.max_messages != MOST {
+            self.context.update_stream(config).await.map_err(failed())?;
+        }
+        Ok(stream)
     }
 }

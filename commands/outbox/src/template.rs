@@ -33,6 +33,12 @@ pub enum Notice {
     PhoneChanged,
     /// Somebody set a new password by a code, or by way of a provider.
     PasswordReset,
+    /// Its owner, who knew the old password, set another one.
+    PasswordChanged,
+    /// Signing in asks for a code of an app from now on.
+    SecondFactorOn,
+    /// It asks for none any more.
+    SecondFactorOff,
     /// The account can be signed in to by way of one more provider.
     IdentityLinked,
     /// One such way is gone.
@@ -78,6 +84,7 @@ type Texts = (&'static str, &'static str, &'static str);
 fn english(notice: &Notice) -> Texts {
     let secret =
         "It works for 5 minutes and once. Nobody of us will ever ask you for it. If you did not want it, do nothing.";
+    let theft = "If it was not you, somebody else uses your account: tell those who run this server.";
     match notice {
         Notice::Code { purpose, .. } => match purpose {
             Purpose::Register => ("Your code for Natter", "Your code to register with Natter:", secret),
@@ -100,33 +107,45 @@ fn english(notice: &Notice) -> Texts {
         Notice::PasswordReset => (
             "Your password was set anew",
             "Somebody set a new password for your account at Natter. All its sessions were ended.",
-            "If it was not you, somebody else uses your account: tell those who run this server.",
+            theft,
         ),
-        Notice::EmailChanged => (
-            "Your address was changed",
-            "The e-mail address of your account at Natter is changed.",
-            "If it was not you, somebody else uses your account: tell those who run this server.",
+        Notice::PasswordChanged => (
+            "Your password was changed",
+            "The password of your account at Natter is changed. All its other sessions were ended.",
+            theft,
         ),
-        Notice::PhoneChanged => (
-            "Your number was changed",
-            "The phone number of your account at Natter is changed.",
-            "If it was not you, somebody else uses your account: tell those who run this server.",
+        Notice::SecondFactorOn => (
+            "A second factor to sign in",
+            "Signing in to your account at Natter asks for a code of your app from now on.",
+            theft,
         ),
+        Notice::SecondFactorOff => (
+            "No second factor any more",
+            "Signing in to your account at Natter asks for no code of an app any more.",
+            theft,
+        ),
+        Notice::EmailChanged => {
+            ("Your address was changed", "The e-mail address of your account at Natter is changed.", theft)
+        }
+        Notice::PhoneChanged => {
+            ("Your number was changed", "The phone number of your account at Natter is changed.", theft)
+        }
         Notice::IdentityLinked => (
             "Another way to sign in",
             "Your account at Natter can be signed in to with an account at another provider from now on.",
-            "If it was not you, somebody else uses your account: tell those who run this server.",
+            theft,
         ),
         Notice::IdentityUnlinked => (
             "One way less to sign in",
             "An account at another provider was unlinked from your account at Natter: it signs you in no more.",
-            "If it was not you, somebody else uses your account: tell those who run this server.",
+            theft,
         ),
     }
 }
 
 fn chinese(notice: &Notice) -> Texts {
     let secret = "验证码 5 分钟内有效，仅可使用一次。我们不会向您索要验证码。如非本人操作，请忽略。";
+    let theft = "如非本人操作，说明他人正在使用您的账号，请联系服务管理员。";
     match notice {
         Notice::Code { purpose, .. } => match purpose {
             Purpose::Register => ("您的 Natter 验证码", "您的 Natter 注册验证码：", secret),
@@ -140,31 +159,16 @@ fn chinese(notice: &Notice) -> Texts {
             "有人试图使用此地址注册 Natter，但该地址已有账号。",
             "如为本人操作，请直接登录或重置密码；否则请忽略。",
         ),
-        Notice::PasswordReset => (
-            "您的密码已重置",
-            "有人重置了您的 Natter 账号密码，所有登录会话均已结束。",
-            "如非本人操作，说明他人正在使用您的账号，请联系服务管理员。",
-        ),
-        Notice::EmailChanged => (
-            "您的邮箱已变更",
-            "您的 Natter 账号的邮箱发生了变更。",
-            "如非本人操作，说明他人正在使用您的账号，请联系服务管理员。",
-        ),
-        Notice::PhoneChanged => (
-            "您的手机号已变更",
-            "您的 Natter 账号的手机号发生了变更。",
-            "如非本人操作，说明他人正在使用您的账号，请联系服务管理员。",
-        ),
-        Notice::IdentityLinked => (
-            "新增登录方式",
-            "您的 Natter 账号已关联第三方账号，今后可用其登录。",
-            "如非本人操作，说明他人正在使用您的账号，请联系服务管理员。",
-        ),
-        Notice::IdentityUnlinked => (
-            "登录方式已解除",
-            "您的 Natter 账号已与一个第三方账号解除关联，不能再用其登录。",
-            "如非本人操作，说明他人正在使用您的账号，请联系服务管理员。",
-        ),
+        Notice::PasswordReset => ("您的密码已重置", "有人重置了您的 Natter 账号密码，所有登录会话均已结束。", theft),
+        Notice::PasswordChanged => ("您的密码已修改", "您的 Natter 账号密码已修改，其他登录会话均已结束。", theft),
+        Notice::SecondFactorOn => ("两步验证已开启", "今后登录您的 Natter 账号需要输入验证器应用中的验证码。", theft),
+        Notice::SecondFactorOff => ("两步验证已关闭", "今后登录您的 Natter 账号不再需要验证器应用中的验证码。", theft),
+        Notice::EmailChanged => ("您的邮箱已变更", "您的 Natter 账号的邮箱发生了变更。", theft),
+        Notice::PhoneChanged => ("您的手机号已变更", "您的 Natter 账号的手机号发生了变更。", theft),
+        Notice::IdentityLinked => ("新增登录方式", "您的 Natter 账号已关联第三方账号，今后可用其登录。", theft),
+        Notice::IdentityUnlinked => {
+            ("登录方式已解除", "您的 Natter 账号已与一个第三方账号解除关联，不能再用其登录。", theft)
+        }
     }
 }
 

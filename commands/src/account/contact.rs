@@ -1,6 +1,6 @@
 //! Another e-mail address or phone number: proven by codes, claimed, and then it counts.
 
-use super::{claim, contact, decide_as, holder, password, require, taken, targets, way};
+use super::{claim, contact, decide_as, holder, password, require, taken, tell, way};
 use crate::{Caller, Commands, Keyed, code::Target, error::Error, friendship::account_key};
 use natter_domain::{
     AccountId, Code, Email, HandleId, Phone,
@@ -98,10 +98,7 @@ impl Contacts<'_> {
             Way::Email => Notice::EmailChanged,
             Way::Phone => Notice::PhoneChanged,
         };
-        for target in targets(self.0, account_id, person).await? {
-            self.0.desk.tell(&target, &notice, change.locale).await?;
-        }
-        Ok(())
+        tell(self.0, account_id, person, &notice, change.locale).await
     }
 }
 

@@ -113,7 +113,7 @@ async fn register(commands: &Commands, comer: &Comer<'_>, wanted: &Wanted) -> Re
         None => free_name(commands, comer.suggested).await?,
     };
     let name = commands.keyring.handle(super::USERNAME, &username.normalised());
-    super::refuse_taken(commands, name, || Error::code(Code::NameTaken, "this user name is taken")).await?;
+    super::refuse_name(commands, name).await?;
     let theirs = comer.name.and_then(|name| Nickname::parse(name.trim()).ok());
     let nickname = wanted.nickname.as_ref().or(theirs.as_ref()).map_or(username.as_str(), Nickname::as_str);
     let sealing = commands.keys.of_account(account).await?;
@@ -138,8 +138,10 @@ async fn free_name(commands: &Commands, suggested: Option<&str>) -> Result<Usern
     for attempt in 0..NAMES {
         let Some(name) = proposal(suggested.unwrap_or_default(), (attempt > 0).then(random)) else { break };
         let handle = commands.keyring.handle(super::USERNAME, &name.normalised());
-        if commands.dispatch.inspect::<Handle>(handle::address(handle)).await?.holder.is_none() {
-            return Ok(name);
+        match super::refuse_name(commands, handle).await {
+            Ok(()) => return Ok(name),
+            Err(refused) if refused.is(Code::NameTaken) => {}
+            Err(error) => return Err(error),
         }
     }
     Ok(any_name(random()))
@@ -157,7 +159,7 @@ fn proposal(suggested: &str, number: Option<u64>) -> Option<Username> {
         Some(number) => format!("{kept}-{:04}", number % 10_000),
         None => kept,
     };
-    Username::parse(&name).ok()
+    Username::choose(&name).ok()
 }
 
 fn any_name(number: u64) -> Username {
@@ -206,7 +208,7 @@ pub(crate) async fn link(
         }
     }
     // Before it counts: better a word too many than none.
-    tell(commands, caller.account, &person, &Notice::IdentityLinked, locale).await?;
+    super::tell(commands, caller.account, &person, &Notice::IdentityLinked, locale).await?;
     fault::reach("account.after_identity_claim").await;
     let complete = account::Command::CompleteIdentityLink { handle };
     Ok(decide_as(commands, caller, complete).await?.positions)
@@ -223,23 +225,9 @@ pub(crate) async fn unlink(
     let command = account::Command::UnlinkIdentity { handle };
     let Outcome { positions, events, .. } = decide_as(commands, caller, command).await?;
     if !events.is_empty() {
-        tell(commands, caller.account, &person, &Notice::IdentityUnlinked, locale).await?;
+        super::tell(commands, caller.account, &person, &Notice::IdentityUnlinked, locale).await?;
     }
     Ok(positions)
-}
-
-/// Wherever the owner is reached.
-async fn tell(
-    commands: &Commands,
-    account: AccountId,
-    person: &Person,
-    notice: &Notice,
-    locale: Locale,
-) -> Result<(), Error> {
-    for target in super::targets(commands, account, person).await? {
-        commands.desk.tell(&target, notice, locale).await?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -259,6 +247,7 @@ mod tests {
             ("a", None),
             ("", None),
             ("\u{202e}ada", Some("ada")),
+            ("\u{430}lice", None),
         ] {
             assert_eq!(made(suggested).as_deref(), name, "{suggested:?}");
         }

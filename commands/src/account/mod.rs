@@ -26,9 +26,10 @@ use natter_domain::{
     handle::{self, Handle},
     limit,
 };
-use natter_outbox::Purpose;
-use natter_streams::{Positions, fault, id, sealing::Sealing};
+use natter_outbox::{Locale, Notice, Purpose};
+use natter_streams::{Positions, fault, id, keyring::Keyring, sealing::Sealing};
 use password::Found;
+use std::collections::BTreeSet;
 
 /// The kind of the handle that a user name is.
 pub(crate) const USERNAME: &str = "username";
@@ -50,7 +51,7 @@ pub(crate) async fn register(commands: &Commands, newcomer: Newcomer) -> Result<
     let Newcomer { username, nickname, password, contact: reached } = newcomer;
     let handle = commands.keyring.handle(USERNAME, &username.normalised());
     // Before the code: whoever has to choose another name needs it again.
-    refuse_taken(commands, handle, || Error::code(Code::NameTaken, "this user name is taken")).await?;
+    refuse_name(commands, handle).await?;
     let target = match reached {
         Some((target, code)) => {
             commands.desk.spend(&target, Purpose::Register, &code).await?;
@@ -154,6 +155,20 @@ pub(crate) async fn holder(commands: &Commands, target: &Target) -> Result<Optio
 }
 
 /// A glance before the work: the claim itself decides.
+/// The handles of names that nobody new gets.
+pub(crate) fn reserved(keyring: &Keyring, names: &[Username]) -> BTreeSet<HandleId> {
+    names.iter().map(|name| keyring.handle(USERNAME, &name.normalised())).collect()
+}
+
+/// Who asks is not told whether it is somebody's or reserved.
+async fn refuse_name(commands: &Commands, name: HandleId) -> Result<(), Error> {
+    let taken = || Error::code(Code::NameTaken, "this user name is taken");
+    if commands.reserved.contains(&name) {
+        return Err(taken());
+    }
+    refuse_taken(commands, name, taken).await
+}
+
 async fn refuse_taken(commands: &Commands, handle: HandleId, taken: impl FnOnce() -> Error) -> Result<(), Error> {
     let state = commands.dispatch.inspect::<Handle>(handle::address(handle)).await?;
     match state.holder {
@@ -227,6 +242,20 @@ async fn targets(commands: &Commands, account_id: AccountId, person: &Person) ->
         }
     }
     Ok(targets)
+}
+
+/// Tells the owner wherever they are reached.
+pub(crate) async fn tell(
+    commands: &Commands,
+    account_id: AccountId,
+    person: &Person,
+    notice: &Notice,
+    locale: Locale,
+) -> Result<(), Error> {
+    for target in targets(commands, account_id, person).await? {
+        commands.desk.tell(&target, notice, locale).await?;
+    }
+    Ok(())
 }
 
 async fn known_as(commands: &Commands, login: &Login) -> Result<Option<(AccountId, Person)>, Error> {

@@ -59,8 +59,10 @@ pub(crate) async fn change(
     caller: Caller,
     old: &str,
     new: &Password,
+    locale: Locale,
 ) -> Result<Outcome<Account>, Error> {
     let Found { credentials, .. } = prove(commands, caller, old).await?;
+    tell(commands, caller.account, &Notice::PasswordChanged, locale).await?;
     let command = account::Command::ChangePassword {
         checked: credentials,
         password_hash: commands.passwords.hash(new.as_str().to_owned()).await?,
@@ -70,17 +72,20 @@ pub(crate) async fn change(
 }
 
 /// By whoever has proven by a code, or by an identity, that the account is theirs.
-pub(crate) async fn reset(commands: &Commands, proven: &Found, new: &Password) -> Result<Outcome<Account>, Error> {
+pub(crate) async fn reset(
+    commands: &Commands,
+    proven: &Found,
+    new: &Password,
+    locale: Locale,
+) -> Result<Outcome<Account>, Error> {
+    tell(commands, proven.account_id, &Notice::PasswordReset, locale).await?;
     let password_hash = commands.passwords.hash(new.as_str().to_owned()).await?;
     let command = account::Command::ChangePassword { checked: proven.credentials, password_hash, kept: None };
     super::decide(commands, proven.account_id, command).await
 }
 
-/// Wherever the owner is reached, before it counts.
-pub(crate) async fn tell(commands: &Commands, account_id: AccountId, locale: Locale) -> Result<(), Error> {
+/// Before it counts: better a word too many than none.
+async fn tell(commands: &Commands, account_id: AccountId, notice: &Notice, locale: Locale) -> Result<(), Error> {
     let person = super::require(commands, account_id).await?;
-    for target in super::targets(commands, account_id, &person).await? {
-        commands.desk.tell(&target, &Notice::PasswordReset, locale).await?;
-    }
-    Ok(())
+    super::tell(commands, account_id, &person, notice, locale).await
 }

@@ -121,22 +121,29 @@ impl Oidc<'_> {
         wanted: &Wanted,
         origin: Origin,
     ) -> Result<(SignedIn, bool), Error> {
-        let entered = match identity::enter(self.0, &self.comer(said), wanted).await {
-            Err(error) if error.is(Code::NameTaken) || matches!(error, Error::Unavailable) => {
-                self.resume(attempt, Some(said)).await?;
-                return Err(error);
-            }
-            entered => entered?,
+        let entered = async {
+            let entered = identity::enter(self.0, &self.comer(said), wanted).await?;
+            let opening = Opening { account_id: entered.account, checked: Some(entered.checked), origin };
+            let mut signed_in = Sessions(self.0).open(opening).await?;
+            signed_in.positions.merge(&entered.positions);
+            Ok((signed_in, entered.is_new))
         };
-        let opening = Opening { account_id: entered.account, checked: Some(entered.checked), origin };
-        let mut signed_in = Sessions(self.0).open(opening).await?;
-        signed_in.positions.merge(&entered.positions);
-        Ok((signed_in, entered.is_new))
+        self.or_resumed(attempt, said, entered.await).await
     }
 
-    /// Whether an account is let in by it: then nothing else is asked about who that is.
-    pub async fn is_known(&self, said: &Said) -> Result<bool, Error> {
-        Ok(identity::find(self.0, self.comer(said).handle).await?.is_some())
+    /// The sign-in goes on where what it needs is away, or a name was taken: what the provider said, it says once.
+    async fn or_resumed<T>(&self, attempt: Attempt, said: &Said, came: Result<T, Error>) -> Result<T, Error> {
+        let goes_on = |error: &Error| error.is(Code::NameTaken) || matches!(error, Error::Unavailable);
+        if came.as_ref().is_err_and(goes_on) {
+            self.resume(attempt, Some(said)).await?;
+        }
+        came
+    }
+
+    /// Whether an account is let in by it: then nothing else is asked about who that is. `true` where that cannot be told:
+    /// nothing comes of the sign-in for now, and it goes on with what was said.
+    pub async fn is_known(&self, said: &Said) -> bool {
+        !identity::find(self.0, self.comer(said).handle).await.is_ok_and(|found| found.is_none())
     }
 
     /// What the caller's password proves, for [`Self::link`].
@@ -145,8 +152,16 @@ impl Oidc<'_> {
     }
 
     /// One more identity of the caller's.
-    pub async fn link(&self, caller: Caller, checked: u32, said: &Said, locale: Locale) -> Result<Positions, Error> {
-        identity::link(self.0, caller, checked, &self.comer(said), locale).await
+    pub async fn link(
+        &self,
+        attempt: Attempt,
+        caller: Caller,
+        checked: u32,
+        said: &Said,
+        locale: Locale,
+    ) -> Result<Positions, Error> {
+        let linked = identity::link(self.0, caller, checked, &self.comer(said), locale).await;
+        self.or_resumed(attempt, said, linked).await
     }
 
     pub async fn unlink(&self, caller: Caller, identity: HandleId, locale: Locale) -> Result<Positions, Error> {
@@ -154,10 +169,19 @@ impl Oidc<'_> {
     }
 
     /// A new password, or a first one, for who comes with an identity of the account. All its sessions end.
-    pub async fn set_password(&self, said: &Said, password: &Password, locale: Locale) -> Result<Ended, Error> {
-        let found = identity::find(self.0, self.comer(said).handle).await?;
-        let proven = found.ok_or_else(|| Error::code(Code::NotFound, "no account is linked to this identity"))?;
-        Sessions(self.0).set_password(&proven, password, locale).await
+    pub async fn set_password(
+        &self,
+        attempt: Attempt,
+        said: &Said,
+        password: &Password,
+        locale: Locale,
+    ) -> Result<Ended, Error> {
+        let set = async {
+            let found = identity::find(self.0, self.comer(said).handle).await?;
+            let proven = found.ok_or_else(|| Error::code(Code::NotFound, "no account is linked to this identity"))?;
+            Sessions(self.0).set_password(&proven, password, locale).await
+        };
+        self.or_resumed(attempt, said, set.await).await
     }
 
     fn comer<'a>(&self, said: &'a Said) -> Comer<'a> {

@@ -14,6 +14,7 @@ mod totp;
 use crate::{
     Caller, Commands,
     account::{self, password::Found},
+    dispatch::Outcome,
     error::Error,
 };
 use guesses::Guesses;
@@ -21,6 +22,7 @@ use natter_domain::{
     AccountId, Code, Sealed, Timestamp,
     account::{Account, Command, Factor, Person, Proof},
 };
+use natter_outbox::{Locale, Notice};
 use natter_streams::{Positions, clock};
 
 const GUESSES: &str = "second factor guesses";
@@ -68,24 +70,37 @@ impl Seconds<'_> {
     }
 
     /// Turns it on.
-    pub async fn confirm(&self, caller: Caller, code: &str) -> Result<RecoveryCodes, Error> {
+    pub async fn confirm(&self, caller: Caller, code: &str, locale: Locale) -> Result<RecoveryCodes, Error> {
         let person = account::require(self.0, caller.account).await?;
         let nothing = || Error::code(Code::Conflict, "there is no second factor to be confirmed");
-        let offered = person.second.offered.ok_or_else(nothing)?;
+        let offered = person.second.offered.clone().ok_or_else(nothing)?;
         let digits = totp::parse(code).ok_or_else(wrong)?;
         let secret = self.opened(caller.account, &offered).await?.ok_or_else(nothing)?;
         let step = self.guessed(caller.account, |now| totp::step_of(&secret, &digits, now)).await?;
+        account::tell(self.0, caller.account, &person, &Notice::SecondFactorOn, locale).await?;
         let codes = recovery::new_codes();
         let recovery = recovery::hashes(&self.0.keyring, caller.account, &codes);
         let command = Command::TurnOnSecondFactor { secret: offered, step, recovery };
-        Ok(RecoveryCodes { codes, positions: self.decide(caller, command).await? })
+        let Outcome { positions, events, .. } = self.decided(caller, command).await?;
+        // Somebody was faster with the same code: theirs are the recovery codes that count.
+        if events.is_empty() {
+            return Err(nothing());
+        }
+        Ok(RecoveryCodes { codes, positions })
     }
 
     /// Nothing is asked and nothing written where it is off already.
-    pub async fn turn_off(&self, caller: Caller, password: &str, code: &str) -> Result<Positions, Error> {
+    pub async fn turn_off(
+        &self,
+        caller: Caller,
+        password: &str,
+        code: &str,
+        locale: Locale,
+    ) -> Result<Positions, Error> {
         let (person, checked) = self.proven(caller, password).await?;
-        let Some(factor) = person.second.factor else { return Ok(Positions::default()) };
-        let proof = self.prove(caller.account, &factor, code).await?;
+        let Some(factor) = &person.second.factor else { return Ok(Positions::default()) };
+        let proof = self.prove(caller.account, factor, code).await?;
+        account::tell(self.0, caller.account, &person, &Notice::SecondFactorOff, locale).await?;
         self.decide(caller, Command::TurnOffSecondFactor { checked, proof }).await
     }
 
@@ -142,9 +157,12 @@ impl Seconds<'_> {
     }
 
     async fn decide(&self, caller: Caller, command: Command) -> Result<Positions, Error> {
+        Ok(self.decided(caller, command).await?.positions)
+    }
+
+    async fn decided(&self, caller: Caller, command: Command) -> Result<Outcome<Account>, Error> {
         let address = natter_domain::account::address(caller.account);
-        let outcome = self.0.dispatch.execute::<Account>(address, Some(caller), None, command).await?;
-        Ok(outcome.positions)
+        self.0.dispatch.execute::<Account>(address, Some(caller), None, command).await
     }
 }
 

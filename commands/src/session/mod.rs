@@ -118,8 +118,7 @@ impl Sessions<'_> {
         password: &Password,
         locale: Locale,
     ) -> Result<Ended, Error> {
-        account::password::tell(self.0, proven.account_id, locale).await?;
-        let changed = account::password::reset(self.0, proven, password).await?;
+        let changed = account::password::reset(self.0, proven, password, locale).await?;
         self.revoke(proven.account_id, changed).await
     }
 
@@ -149,8 +148,14 @@ impl Sessions<'_> {
     }
 
     /// Another password for the caller's account; every other session ends.
-    pub async fn change_password(&self, caller: Caller, old: &str, new: &Password) -> Result<Ended, Error> {
-        let changed = account::password::change(self.0, caller, old, new).await?;
+    pub async fn change_password(
+        &self,
+        caller: Caller,
+        old: &str,
+        new: &Password,
+        locale: Locale,
+    ) -> Result<Ended, Error> {
+        let changed = account::password::change(self.0, caller, old, new, locale).await?;
         self.revoke(caller.account, changed).await
     }
 }

@@ -81,6 +81,7 @@ impl Node {
         let settings = Settings {
             password_cost: Cost::Cheap,
             session_policy: Policy::Many,
+            reserved_names: vec![],
             closing_grace: limit::CLOSING_GRACE,
             owns_lanes,
             relays: true,

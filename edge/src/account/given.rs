@@ -45,7 +45,7 @@ fn text(
     parse: impl Fn(&str) -> Result<String, &'static str>,
 ) -> Result<Change<String>, Problem> {
     let Some(Some(text)) = given else { return Ok(change(given)) };
-    parse(&text).map(Change::Set).map_err(|wrong| Problem::invalid(pointer, wrong))
+    parse(&text).map(Change::Set).map_err(Problem::at(pointer))
 }
 
 /// As one JSON object.

@@ -14,7 +14,7 @@ use crate::{
         answer::Written,
         json::{self, few},
         path::Ids,
-        position::{self, Seen},
+        position::Seen,
         problem::Problem,
         query::{Listed, Params},
         router::Routes,
@@ -57,9 +57,7 @@ async fn change(
     let change = given::profile(given, clock::now())?;
     let inside = door.open()?;
     let positions = inside.commands.account().change_profile(by, change).await?;
-    position::wait(&inside, &positions, SHOWN_BY).await?;
-    let account = inside.projections.account().own(by.caller.account).await?.ok_or_else(Problem::not_found)?;
-    Ok(Written::ok(positions, account))
+    super::own_after(&inside, by.caller, positions).await
 }
 
 /// Asks for the caller's account to be closed. Every session ends, this one too; signing in before `closes_at` cancels it.
@@ -77,11 +75,8 @@ async fn close(
 ) -> Result<Written<wire::AccountClosing>, Problem> {
     let inside = door.open()?;
     let closing = inside.commands.session().close_account(by, &given.password).await?;
-    for session in closing.ended.sessions {
-        ended::end(&inside, session);
-    }
     let thing = wire::AccountClosing { closes_at: closing.closes_at.to_string() };
-    Ok(Written::ok(closing.ended.positions, thing))
+    Ok(Written::ok(ended::all(&inside, closing.ended), thing))
 }
 
 /// What the caller may see of an account.

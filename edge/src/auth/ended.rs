@@ -7,7 +7,7 @@ use crate::edge::Inside;
 use futures::StreamExt;
 use natter_domain::{SessionId, Timestamp};
 use natter_projections::Projection;
-use natter_streams::{clock, subject};
+use natter_streams::{Positions, clock, subject};
 use std::{
     collections::HashMap,
     sync::{PoisonError, RwLock},
@@ -106,6 +106,14 @@ pub fn end(inside: &Inside, session: SessionId) {
         sleep(GRACE).await;
         hub.end(session, "ended");
     });
+}
+
+/// They are refused here at once, and elsewhere as soon as it is heard of.
+pub fn all(inside: &Inside, ended: natter_commands::Ended) -> Positions {
+    for session in ended.sessions {
+        end(inside, session);
+    }
+    ended.positions
 }
 
 #[cfg(test)]

@@ -2,10 +2,10 @@
 
 use super::{Speaks, email, phone};
 use crate::{
-    account::SHOWN_BY,
+    account::own_after,
     auth::gate::Writer,
     edge::{Door, Inside},
-    http::{answer::Written, json::Json, position, problem::Problem, router::Routes},
+    http::{answer::Written, json::Json, problem::Problem, router::Routes},
 };
 use axum::http::StatusCode;
 use natter_client::wire;
@@ -92,7 +92,5 @@ async fn change_phone(
 
 async fn change(inside: &Inside, by: Keyed, change: ContactChange) -> Result<Written<wire::Account>, Problem> {
     let positions = inside.commands.contact().change(by, change).await?;
-    position::wait(inside, &positions, SHOWN_BY).await?;
-    let account = inside.projections.account().own(by.caller.account).await?.ok_or_else(Problem::not_found)?;
-    Ok(Written::ok(positions, account))
+    own_after(inside, by.caller, positions).await
 }

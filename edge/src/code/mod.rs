@@ -12,11 +12,11 @@ use natter_domain::{Email, Phone};
 use std::convert::Infallible;
 
 pub fn email(text: &str, pointer: &str) -> Result<Target, Problem> {
-    Email::parse(text).map(Target::Email).map_err(|wrong| Problem::invalid(pointer, wrong))
+    Email::parse(text).map(Target::Email).map_err(Problem::at(pointer))
 }
 
 pub fn phone(text: &str, pointer: &str) -> Result<Target, Problem> {
-    Phone::parse(text).map(Target::Phone).map_err(|wrong| Problem::invalid(pointer, wrong))
+    Phone::parse(text).map(Target::Phone).map_err(Problem::at(pointer))
 }
 
 /// In which language who asks wants to be written to.

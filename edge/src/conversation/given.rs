@@ -34,7 +34,7 @@ impl TryFrom<ConversationNew> for New {
 }
 
 pub fn group_name(text: &str) -> Result<GroupName, Problem> {
-    GroupName::parse(text).map_err(|wrong| Problem::invalid("/name", wrong))
+    GroupName::parse(text).map_err(Problem::at("/name"))
 }
 
 /// Those of one call.

@@ -56,8 +56,9 @@ impl Forwarded {
             Self::Forwarded => header::FORWARDED,
         };
         let lines = headers.get_all(name).iter();
-        let hops = lines.flat_map(|line| line.to_str().unwrap_or("unreadable").split(','));
-        hops.map(|hop| if self == Self::Forwarded { for_of(hop) } else { hop.trim().to_owned() }).collect()
+        // Hop by hop: what a stranger wrote may be no text, and stands in one line with what our proxy wrote.
+        let hops = lines.flat_map(|line| line.as_bytes().split(|&byte| byte == b',')).map(String::from_utf8_lossy);
+        hops.map(|hop| if self == Self::Forwarded { for_of(&hop) } else { hop.trim().to_owned() }).collect()
     }
 }
 
@@ -99,6 +100,18 @@ mod tests {
             headers.append(*name, HeaderValue::from_static(value));
         }
         trust.client(peer.parse().unwrap(), &headers).to_string()
+    }
+
+    #[test]
+    fn what_is_no_text_hides_nothing_behind_it() {
+        for (header, name, line) in [
+            (Forwarded::XForwardedFor, "x-forwarded-for", &b"\xff, 192.0.2.1"[..]),
+            (Forwarded::Forwarded, "forwarded", &b"for=\xe9;proto=http, for=192.0.2.1"[..]),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.append(name, HeaderValue::from_bytes(line).unwrap());
+            assert_eq!(trust(header).client("10.0.0.1".parse().unwrap(), &headers).to_string(), "192.0.2.1", "{name}");
+        }
     }
 
     #[test]

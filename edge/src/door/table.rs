@@ -75,7 +75,8 @@ pub const LIMITS: &[Limit] = &[
     ] },
     Limit { name: "password", by: Account, quota: 10, window: 3_600, shared: true, covers: &[
         "POST /api/v1/auth/password/change", "POST /api/v1/accounts/me/email/change", "POST /api/v1/accounts/me/phone/change",
-        "POST /api/v1/auth/oidc/link", "DELETE /api/v1/auth/identities/{id}",
+        "POST /api/v1/auth/oidc/link", "DELETE /api/v1/auth/identities/{id}", "POST /api/v1/auth/second",
+        "DELETE /api/v1/auth/second", "POST /api/v1/auth/second/recovery", "DELETE /api/v1/accounts/me",
     ] },
 ];
 
@@ -100,8 +101,10 @@ impl By {
     }
 }
 
-/// The limits that count a request, those of one address (`by`) or one caller. `route`: its pattern.
+/// The limits that count a request, those of one address (`by`) or one caller. `route`: its pattern. `HEAD` costs what
+/// `GET` costs, and tells as much by its length.
 pub fn of_request(method: &str, route: Option<&str>, by: &[By]) -> Vec<&'static Limit> {
+    let method = if method == "HEAD" { "GET" } else { method };
     let is_route =
         |covered: &&str| covered.split_once(' ').is_some_and(|(theirs, path)| theirs == method && Some(path) == route);
     let covers = |limit: &&Limit| limit.covers.iter().any(|covered| *covered == REQUESTS || is_route(covered));
@@ -147,6 +150,21 @@ mod tests {
     }
 
     #[test]
+    fn a_head_is_counted_as_what_it_is_the_head_of() {
+        let gets = LIMITS.iter().flat_map(|limit| limit.covers).filter_map(|covered| covered.strip_prefix("GET "));
+        let mut routes = 0;
+        for route in gets {
+            let names = |method| {
+                let limits = of_request(method, Some(route), &[By::Address, By::Account, By::Session]);
+                limits.iter().map(|limit| limit.name).collect::<Vec<_>>()
+            };
+            assert_eq!(names("HEAD"), names("GET"), "{route}");
+            routes += 1;
+        }
+        assert!(routes > 1);
+    }
+
+    #[test]
     fn the_page_and_the_table_are_the_same() {
         assert_eq!(page(), LIMITS.iter().map(row).collect::<Vec<_>>());
     }
@@ -176,8 +194,9 @@ mod tests {
 
     #[test]
     fn what_the_gate_lets_nobody_into_is_counted_by_address_alone() {
+        let gated = ["/change", "/link", "/auth/second", "/auth/second/recovery"];
         let before =
-            |line: &str| line.starts_with("POST /api/v1/auth/") && !line.ends_with("change") && !line.ends_with("link");
+            |line: &str| line.starts_with("POST /api/v1/auth/") && !gated.iter().any(|end| line.ends_with(end));
         for limit in LIMITS.iter().filter(|limit| limit.covers.iter().any(|line| before(line))) {
             assert_eq!(limit.by, Address, "{}: nobody is known there", limit.name);
         }

@@ -52,7 +52,7 @@ async fn request(
     json::Json(given): json::Json<wire::FriendRequestNew>,
 ) -> Result<Written<wire::FriendRequest>, Problem> {
     let message = given.message.as_deref().map(RequestMessage::parse).transpose();
-    let message = message.map_err(|wrong| Problem::invalid("/message", wrong))?.flatten();
+    let message = message.map_err(Problem::at("/message"))?.flatten();
     let message = message.map(|message| message.as_str().to_owned());
     let inside = door.open()?;
     let me = by.caller.account;

@@ -86,6 +86,11 @@ impl Problem {
         Self { errors: vec![error], ..Self::new(Code::InvalidInput, "a field is not as it must be") }
     }
 
+    /// The same, for what a value says of itself.
+    pub fn at(pointer: &str) -> impl Fn(&'static str) -> Self {
+        move |wrong| Self::invalid(pointer, wrong)
+    }
+
     /// One of the accounts in a list does not exist.
     pub fn unknown_account(list: &str, index: usize) -> Self {
         Self::invalid(format!("{list}/{index}"), "there is no such account")

@@ -4,7 +4,7 @@
 use super::{layers, openapi, problem::Problem};
 use crate::{
     account, auth::gate, code, conversation, door::layer::attend, edge::Edge, friendship, inbox, message, oidc, qr,
-    second, session, socket, sync, system, system::Readiness,
+    second, session, socket, sync, system,
 };
 use axum::{Router, extract::DefaultBodyLimit, middleware};
 use natter_domain::{Code, limit};
@@ -23,14 +23,13 @@ pub fn router(edge: &Arc<Edge>) -> Router {
     let docs = SwaggerUi::new("/docs").config(Config::from("/openapi.json"));
     let description = Arc::new(openapi::complete(open_api, gated_api));
     let routes = open.merge(gated.route_layer(gate)).with_state(edge.clone());
-    let routes = answered(routes.merge(openapi::route(&description)).merge(Router::from(docs)));
-    surrounded(routes.layer(middleware::from_fn_with_state(edge.clone(), attend)))
+    surrounded(edge, answered(routes.merge(openapi::route(&description)).merge(Router::from(docs))))
 }
 
-/// What is served by a process that has no doors.
-pub fn health(readiness: Readiness) -> Router {
-    let (routes, _) = system::http::health::<Readiness>().split_for_parts();
-    surrounded(answered(routes.with_state(readiness)))
+/// What is served by a process without the role `edge`.
+pub fn health(edge: &Arc<Edge>) -> Router {
+    let (routes, _) = system::http::health().split_for_parts();
+    surrounded(edge, answered(routes.with_state(edge.clone())))
 }
 
 /// Whatever is asked has an answer.
@@ -42,8 +41,9 @@ fn answered(routes: Router) -> Router {
 }
 
 /// What is common to all routes.
-fn surrounded(routes: Router) -> Router {
-    routes.layer(middleware::from_fn(layers::around))
+fn surrounded(edge: &Arc<Edge>, routes: Router) -> Router {
+    let attended = routes.layer(middleware::from_fn_with_state(edge.clone(), attend));
+    attended.layer(middleware::from_fn(layers::around))
 }
 
 /// The description of the API, of the very routes that are served.

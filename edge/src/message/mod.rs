@@ -24,7 +24,7 @@ impl Checked {
         let Body::Text { text } = body else {
             return Err(Problem::invalid("/body/kind", "only the server writes messages of this kind"));
         };
-        let text = GivenText::parse(text).map_err(|wrong| Problem::invalid("/body/text", wrong))?;
+        let text = GivenText::parse(text).map_err(Problem::at("/body/text"))?;
         let json = serde_json::to_string(body).map_err(Problem::internal)?;
         Ok(Self { json, size: text.as_str().len() as u32 })
     }
@@ -32,7 +32,7 @@ impl Checked {
 
 /// What a person reacts with.
 pub fn emoji(text: &str) -> Result<Emoji, Problem> {
-    Emoji::parse(text).map_err(|wrong| Problem::invalid("/emoji", wrong))
+    Emoji::parse(text).map_err(Problem::at("/emoji"))
 }
 
 /// Queues a message behind what was queued before; the answer comes once it is durable.

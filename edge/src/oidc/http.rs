@@ -2,7 +2,7 @@
 
 use super::provider::{Failure, Vouched};
 use crate::{
-    auth::gate::Viewer,
+    auth::{ended, gate::Viewer},
     code::Speaks,
     edge::{Door, Edge, Inside},
     http::{
@@ -15,7 +15,7 @@ use crate::{
         router::Routes,
     },
     metrics,
-    session::{SHOWN_BY, device, http::welcome, own},
+    session::{SHOWN_BY, device, http::welcome},
 };
 use axum::{extract::State, http::StatusCode};
 use natter_client::wire;
@@ -83,10 +83,9 @@ async fn finish(
     Peer(address): Peer,
     Json(given): Json<wire::OidcFinish>,
 ) -> Result<Written<wire::SignedIn>, Problem> {
-    let wrong = |pointer: &'static str| move |wrong: &'static str| Problem::invalid(pointer, wrong);
     let wanted = Wanted {
-        username: given.username.as_deref().map(Username::parse).transpose().map_err(wrong("/username"))?,
-        nickname: given.nickname.as_deref().map(Nickname::parse).transpose().map_err(wrong("/nickname"))?,
+        username: given.username.as_deref().map(Username::choose).transpose().map_err(Problem::at("/username"))?,
+        nickname: given.nickname.as_deref().map(Nickname::parse).transpose().map_err(Problem::at("/nickname"))?,
     };
     let (device, inside) = (device(given.device)?, door.open()?);
     let shown = Shown { state: &given.state, code: &given.code, iss: given.iss.as_deref(), secret: &given.secret };
@@ -95,8 +94,7 @@ async fn finish(
     let (signed_in, is_new) = inside.commands.oidc().enter(attempt, &said, &wanted, origin).await?;
     metrics::signed_in_elsewhere(&name, is_new);
     let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
-    let known = wire::Account::named(signed_in.account_id.0, None, None);
-    Ok(welcome(&edge, &inside, status, signed_in, known).await)
+    Ok(welcome(&edge, &inside, status, signed_in, None).await)
 }
 
 /// A new password, or a first one, for the account of whom the provider has signed in. All its sessions end.
@@ -113,11 +111,12 @@ async fn set_password(
     Speaks(locale): Speaks,
     Json(given): Json<wire::OidcPassword>,
 ) -> Result<Done, Problem> {
-    let password = Password::parse(&given.new_password).map_err(|wrong| Problem::invalid("/new_password", wrong))?;
+    let password = Password::parse(&given.new_password).map_err(Problem::at("/new_password"))?;
     let inside = door.open()?;
     let shown = Shown { state: &given.state, code: &given.code, iss: given.iss.as_deref(), secret: &given.secret };
-    let (_, said) = said(&edge, &inside, &shown, false).await?;
-    Ok(own::done(&inside, inside.commands.oidc().set_password(&said, &password, locale).await?))
+    let (attempt, said) = said(&edge, &inside, &shown, false).await?;
+    let ended = inside.commands.oidc().set_password(attempt, &said, &password, locale).await?;
+    Ok(Done(ended::all(&inside, ended)))
 }
 
 /// Links whom the provider has signed in to the caller's account: they sign in to it from now on.
@@ -142,11 +141,7 @@ async fn link(
     let checked = inside.commands.oidc().prove(caller, &given.password).await?;
     let shown = Shown { state: &given.state, code: &given.code, iss: given.iss.as_deref(), secret: &given.secret };
     let (attempt, said) = said(&edge, &inside, &shown, true).await?;
-    let linked = inside.commands.oidc().link(caller, checked, &said, locale).await;
-    if matches!(linked, Err(natter_commands::Error::Unavailable)) {
-        inside.commands.oidc().resume(attempt, Some(&said)).await?;
-    }
-    Ok(Done(linked?))
+    Ok(Done(inside.commands.oidc().link(attempt, caller, checked, &said, locale).await?))
 }
 
 /// Who the caller is elsewhere, the oldest link first.
@@ -215,7 +210,7 @@ async fn said(edge: &Edge, inside: &Inside, shown: &Shown<'_>, named: bool) -> R
         Said { issuer: issuer.clone(), subject, username, name }
     };
     let is_nameless = vouched.username.is_none() && vouched.name.is_none();
-    if named && is_nameless && !oidc.is_known(&told(&vouched)).await? {
+    if named && is_nameless && !oidc.is_known(&told(&vouched)).await {
         provider.name(&mut vouched).await;
     }
     let said = told(&vouched);

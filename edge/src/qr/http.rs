@@ -59,8 +59,7 @@ async fn poll(
             wire::QrState { by: Some(wire::QrBy { nickname }), ..state("scanned") }
         }
         Poll::Approved(signed_in) => {
-            let known = wire::Account::named(signed_in.account_id.0, None, None);
-            let account = Some(card(&inside, &signed_in, known).await);
+            let account = Some(card(&inside, &signed_in, None).await);
             wire::QrState { account, tokens: Some(edge.auth.tokens(&signed_in)), ..state("approved") }
         }
         Poll::Refused => state("refused"),

@@ -2,6 +2,7 @@
 
 use crate::{
     auth::gate::Viewer,
+    code::Speaks,
     edge::{Door, Edge},
     http::{
         answer::{Done, Written},
@@ -42,8 +43,7 @@ async fn login(
 ) -> Result<Written<wire::SignedIn>, Problem> {
     let inside = door.open()?;
     let signed_in = inside.commands.session().login_second(&given.challenge, &given.code, address).await?;
-    let known = wire::Account::named(signed_in.account_id.0, None, None);
-    Ok(welcome(&edge, &inside, StatusCode::OK, signed_in, known).await)
+    Ok(welcome(&edge, &inside, StatusCode::OK, signed_in, None).await)
 }
 
 /// Whether it is on.
@@ -82,9 +82,10 @@ async fn offer(
 async fn confirm(
     Viewer(caller): Viewer,
     door: Door,
+    Speaks(locale): Speaks,
     Json(given): Json<wire::SecondFactorCode>,
 ) -> Result<Written<wire::RecoveryCodes>, Problem> {
-    let made = door.open()?.commands.second().confirm(caller, &given.code).await?;
+    let made = door.open()?.commands.second().confirm(caller, &given.code, locale).await?;
     Ok(Written::ok(made.positions, wire::RecoveryCodes { recovery_codes: made.codes }))
 }
 
@@ -99,9 +100,10 @@ async fn confirm(
 async fn turn_off(
     Viewer(caller): Viewer,
     door: Door,
+    Speaks(locale): Speaks,
     Json(given): Json<wire::SecondFactorProof>,
 ) -> Result<Done, Problem> {
-    Ok(Done(door.open()?.commands.second().turn_off(caller, &given.password, &given.code).await?))
+    Ok(Done(door.open()?.commands.second().turn_off(caller, &given.password, &given.code, locale).await?))
 }
 
 /// New recovery codes; the ones before work no more.

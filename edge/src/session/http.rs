@@ -1,6 +1,6 @@
 //! `/auth/*`.
 
-use super::{card, device, own};
+use super::{card, device};
 use crate::{
     auth::{ended, gate::Viewer},
     code::{self, Speaks},
@@ -51,15 +51,14 @@ async fn register(
     let signed_in = inside.commands.session().register(registration).await?;
     let nickname = Some(nickname.unwrap_or_else(|| username.clone()));
     let known = wire::Account::named(signed_in.account_id.0, Some(username), nickname);
-    Ok(welcome(&edge, &inside, StatusCode::CREATED, signed_in, known).await)
+    Ok(welcome(&edge, &inside, StatusCode::CREATED, signed_in, Some(known)).await)
 }
 
 fn registration(given: wire::Register, address: Option<IpAddr>) -> Result<Registration, Problem> {
-    let wrong = |pointer: &'static str| move |wrong: &'static str| Problem::invalid(pointer, wrong);
     Ok(Registration {
-        username: Username::choose(&given.username).map_err(wrong("/username"))?,
-        password: Password::parse(&given.password).map_err(wrong("/password"))?,
-        nickname: given.nickname.as_deref().map(Nickname::parse).transpose().map_err(wrong("/nickname"))?,
+        username: Username::choose(&given.username).map_err(Problem::at("/username"))?,
+        password: Password::parse(&given.password).map_err(Problem::at("/password"))?,
+        nickname: given.nickname.as_deref().map(Nickname::parse).transpose().map_err(Problem::at("/nickname"))?,
         contact: contact(given.email, given.phone, given.code)?,
         origin: Origin { device: device(given.device)?, address },
     })
@@ -96,10 +95,11 @@ async fn reset_password(
     Speaks(locale): Speaks,
     Json(given): Json<wire::PasswordReset>,
 ) -> Result<Done, Problem> {
-    let password = Password::parse(&given.new_password).map_err(|wrong| Problem::invalid("/new_password", wrong))?;
+    let password = Password::parse(&given.new_password).map_err(Problem::at("/new_password"))?;
     let inside = door.open()?;
     let sessions = inside.commands.session();
-    Ok(own::done(&inside, sessions.reset_password(&given.login, &given.code, &password, locale).await?))
+    let ended = sessions.reset_password(&given.login, &given.code, &password, locale).await?;
+    Ok(Done(ended::all(&inside, ended)))
 }
 
 /// A new session of an account.
@@ -124,8 +124,7 @@ async fn login(
         (None, Some(code)) => sessions.login_by_code(&given.login, &code, origin).await?,
         _ => return Err(Problem::invalid("/password", "either a password or a code is needed")),
     };
-    let known = wire::Account::named(signed_in.account_id.0, None, None);
-    Ok(welcome(&edge, &inside, StatusCode::OK, signed_in, known).await)
+    Ok(welcome(&edge, &inside, StatusCode::OK, signed_in, None).await)
 }
 
 /// Somebody is signed in.
@@ -134,7 +133,7 @@ pub async fn welcome(
     inside: &Inside,
     status: StatusCode,
     signed_in: SignedIn,
-    known: wire::Account,
+    known: Option<wire::Account>,
 ) -> Written<wire::SignedIn> {
     let account = card(inside, &signed_in, known).await;
     let tokens = edge.auth.tokens(&signed_in);

@@ -24,12 +24,13 @@ pub fn device(given: Option<wire::Device>) -> Result<Option<Device>, Problem> {
     Ok(Some(Device { name, platform }))
 }
 
-/// The account that has just signed in, as it is shown. `known` where the projection does not show it yet: the tokens
-/// must not be lost for that.
-pub async fn card(inside: &Inside, signed_in: &SignedIn, known: wire::Account) -> wire::Account {
+/// The account that has just signed in, as it is shown. What is `known`, or its id alone, where the projection does not
+/// show it yet: the tokens must not be lost for that.
+pub async fn card(inside: &Inside, signed_in: &SignedIn, known: Option<wire::Account>) -> wire::Account {
     let waited = inside.projections.wait(&signed_in.positions, SHOWN_BY).await;
     if waited.is_err() {
         tracing::warn!(account = %signed_in.account_id, "signed in before the projection shows it");
     }
-    inside.projections.account().own(signed_in.account_id).await.ok().flatten().unwrap_or(known)
+    let shown = inside.projections.account().own(signed_in.account_id).await.ok().flatten();
+    shown.or(known).unwrap_or_else(|| wire::Account::named(signed_in.account_id.0, None, None))
 }

@@ -3,11 +3,11 @@
 use super::SHOWN_BY;
 use crate::{
     auth::{ended, gate::Viewer},
-    edge::{Door, Inside},
+    code::Speaks,
+    edge::Door,
     http::{answer::Done, json::Json, path::Ids, position::Seen, problem::Problem, router::Routes},
 };
 use natter_client::wire;
-use natter_commands::Ended;
 use natter_domain::{Password, SessionId};
 use utoipa_axum::routes;
 use uuid::Uuid;
@@ -49,7 +49,7 @@ async fn end_one(Viewer(caller): Viewer, door: Door, Ids(id): Ids<Uuid>) -> Resu
 async fn end_others(Viewer(caller): Viewer, door: Door) -> Result<Done, Problem> {
     let inside = door.open()?;
     let ended = inside.commands.session().end_others(caller).await?;
-    Ok(done(&inside, ended))
+    Ok(Done(ended::all(&inside, ended)))
 }
 
 /// Another password. All of the caller's sessions but this one end.
@@ -63,18 +63,11 @@ async fn end_others(Viewer(caller): Viewer, door: Door) -> Result<Done, Problem>
 async fn change_password(
     Viewer(caller): Viewer,
     door: Door,
+    Speaks(locale): Speaks,
     Json(given): Json<wire::PasswordChange>,
 ) -> Result<Done, Problem> {
-    let new = Password::parse(&given.new_password).map_err(|wrong| Problem::invalid("/new_password", wrong))?;
+    let new = Password::parse(&given.new_password).map_err(Problem::at("/new_password"))?;
     let inside = door.open()?;
-    let ended = inside.commands.session().change_password(caller, &given.old_password, &new).await?;
-    Ok(done(&inside, ended))
-}
-
-/// They are refused here at once, and elsewhere as soon as it is heard of.
-pub(crate) fn done(inside: &Inside, ended: Ended) -> Done {
-    for session in ended.sessions {
-        ended::end(inside, session);
-    }
-    Done(ended.positions)
+    let ended = inside.commands.session().change_password(caller, &given.old_password, &new, locale).await?;
+    Ok(Done(ended::all(&inside, ended)))
 }

@@ -170,7 +170,8 @@ fn list(entries: &[(&str, Verdict)]) -> Arc<Lists> {
 #[tokio::test]
 async fn from_where_it_is_denied_nothing_is_asked_and_who_is_allowed_is_not_counted() {
     let (sender, settings) = listed();
-    let router = router(&edge_with(settings));
+    let edge = edge_with(settings);
+    let (router, without_doors) = (router(&edge), crate::http::router::health(&edge));
     let keys = "GET /.well-known/jwks.json";
     assert_eq!(call(&router, from("192.0.2.1", keys, None)).await.status, 200);
     sender.send_replace(list(&[("192.0.2.0/24", Verdict::Deny), ("192.0.2.7/32", Verdict::Allow)]));
@@ -178,6 +179,8 @@ async fn from_where_it_is_denied_nothing_is_asked_and_who_is_allowed_is_not_coun
         let answer = call(&router, from("192.0.2.1", line, None)).await;
         assert_eq!((answer.status.as_u16(), answer.code().as_str()), (403, "forbidden"), "{line}");
     }
+    assert_eq!(call(&without_doors, from("192.0.2.1", "GET /metrics", None)).await.status, 403);
+    assert_eq!(call(&without_doors, from("192.0.3.1", "GET /metrics", None)).await.status, 200);
     assert_eq!(call(&router, from("192.0.3.1", keys, None)).await.status, 200);
     for _ in 0..100 {
         assert_eq!(call(&router, from("192.0.2.7", LOGIN, None)).await.status, 415);

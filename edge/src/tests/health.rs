@@ -1,7 +1,12 @@
 //! A process without doors says how it is, and nothing else.
 
 use super::*;
-use crate::{Readiness, http::router::health};
+use crate::{Readiness, http::router};
+
+/// At the door of [`edge`].
+fn health(readiness: Readiness) -> Router {
+    router::health(&Arc::new(Edge { readiness, ..Arc::into_inner(edge()).unwrap() }))
+}
 
 #[tokio::test]
 async fn a_process_without_doors_answers_how_it_is_and_opens_none() {

@@ -5,19 +5,20 @@ mod export;
 use crate::{
     config::{HistoryArgs, MasterArgs},
     streams::Stores,
+    until::Until,
 };
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use natter_commands::{Grounds, Operators};
 use natter_domain::{AccountId, Timestamp};
 use natter_streams::{
-    Log, Node, clock,
+    Log, Node,
     feed::Feeds,
     keyring::Keyring,
     lease::{self, Directory},
     sealing::{Keys, Masters},
 };
-use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
+use std::{path::PathBuf, process::ExitCode, sync::Arc};
 use tokio_util::sync::CancellationToken;
 
 #[derive(Args, Clone, Debug)]
@@ -78,38 +79,13 @@ struct WhomArgs {
 #[derive(Args, Clone, Debug)]
 struct UntilArgs {
     /// A moment (`2030-12-31T00:00:00Z`), or how long: `30m`, `12h`, `7d` [default: until restored]
-    #[arg(long, value_parser = until)]
+    #[arg(long, value_parser = Until::parse)]
     until: Option<Until>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Until {
-    Moment(Timestamp),
-    For(Duration),
 }
 
 impl UntilArgs {
     fn moment(&self) -> Option<Timestamp> {
-        self.until.map(|until| match until {
-            Until::Moment(moment) => moment,
-            Until::For(long) => clock::now() + long,
-        })
-    }
-}
-
-fn until(text: &str) -> Result<Until> {
-    if let Some(moment) = Timestamp::parse(text) {
-        return Ok(Until::Moment(moment));
-    }
-    let seconds = match text.chars().last() {
-        Some('m') => 60,
-        Some('h') => 60 * 60,
-        Some('d') => 24 * 60 * 60,
-        _ => bail!("a moment like 2030-12-31T00:00:00Z, or how long: 30m, 12h, 7d"),
-    };
-    match text[..text.len() - 1].parse::<u32>() {
-        Ok(count @ 1..=1_000_000) => Ok(Until::For(Duration::from_secs(u64::from(count) * seconds))),
-        _ => bail!("a whole number of minutes (m), hours (h) or days (d), 1 to 1000000"),
+        self.until.map(Until::moment)
     }
 }
 
@@ -174,24 +150,5 @@ async fn reached(
     match ask(&operators).await {
         Err(natter_commands::Error::Unavailable) => bail!("no answer in time: are nodes that decide commands running?"),
         asked => asked.context("ask the account"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn until_when_is_a_moment_or_how_long() {
-        let seconds = |text: &str| match until(text) {
-            Ok(Until::For(long)) => long.as_secs(),
-            other => panic!("{text}: {other:?}"),
-        };
-        assert_eq!((seconds("30m"), seconds("12h"), seconds("7d")), (1_800, 43_200, 604_800));
-        let moment = Timestamp::parse("2030-12-31T00:00:00Z").unwrap();
-        assert_eq!(until("2030-12-31T00:00:00Z").unwrap(), Until::Moment(moment));
-        for bad in ["", "7", "d", "-1d", "0d", "1w", "1.5h", "2030-12-31", "7\u{e9}"] {
-            assert!(until(bad).is_err(), "{bad}");
-        }
     }
 }

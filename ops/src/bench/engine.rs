@@ -58,6 +58,7 @@ impl Engine {
         let settings = Settings {
             password_cost: Cost::Cheap,
             session_policy: Policy::Many,
+            reserved_names: vec![],
             closing_grace: limit::CLOSING_GRACE,
             owns_lanes: true,
             relays,

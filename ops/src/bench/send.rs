@@ -51,6 +51,7 @@ const PACED_WARM_UP: u64 = 1;
 const PACED_SECONDS: u64 = 10;
 /// Projections that are behind for longer have a fault.
 const DRAIN: Duration = Duration::from_secs(60);
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 pub async fn run(args: &BenchArgs) -> Result<Report> {
     match &args.url {
@@ -68,7 +69,8 @@ async fn elsewhere(args: &BenchArgs, url: &str) -> Result<Report> {
     let dir = std::env::temp_dir();
     println!("people       registering {} pairs", args.pairs);
     let plans = share(people::register(url, args.pairs).await?);
-    let live = talk(args, &dir, url, &Whose::default(), plans).await?;
+    let server = Server { url, log: Log::connect(&database_url, None).await? };
+    let live = talk(args, &dir, &server, &Whose::default(), plans).await?;
     println!("raw limit    insert, publish and history insert at the same time");
     let raw = raw::measure(&database_url, &nats_url, TEXT).await?;
     let commit = one_commit(&database_url, &live).await?;
@@ -96,7 +98,8 @@ async fn measure(args: &BenchArgs, dir: &Path, servers: &Servers) -> Result<Repo
     let site = Site::of(servers, dir)?;
     let mut server = Node::start(&site, "all").await?;
     let whose = Whose::on(servers, Vec::from_iter(server.pid()));
-    let live = talk(args, dir, &server.url(), &whose, share(plans)).await;
+    let measured = Server { url: &server.url(), log: Log::connect(database_url, None).await? };
+    let live = talk(args, dir, &measured, &whose, share(plans)).await;
     server.stop().await?;
     let live = live?;
     println!("raw limit    insert, publish and history insert at the same time");
@@ -160,13 +163,21 @@ struct Paced {
     drain: Duration,
 }
 
-async fn talk(args: &BenchArgs, dir: &Path, url: &str, whose: &Whose, plans: Vec<Vec<PlannedPair>>) -> Result<Live> {
-    let mut loads = Vec::new();
-    for (number, pairs) in plans.into_iter().enumerate() {
-        let plan =
-            LoadPlan { url: url.to_owned(), window: args.window.unwrap_or(WINDOW), text: TEXT.to_owned(), pairs };
-        loads.push(Load::start(dir.join(format!("load-{}-{number}.json", std::process::id())), &plan).await?);
-    }
+/// What is measured.
+struct Server<'a> {
+    url: &'a str,
+    log: Log,
+}
+
+async fn talk(
+    args: &BenchArgs,
+    dir: &Path,
+    server: &Server<'_>,
+    whose: &Whose,
+    plans: Vec<Vec<PlannedPair>>,
+) -> Result<Live> {
+    let url = server.url;
+    let mut loads = loads(args, dir, url, plans).await?;
     let idle = Counters::read(url).await?;
     for load in &mut loads {
         load.order(&format!("full {WARM_UP} {}", args.seconds)).await?;
@@ -184,12 +195,12 @@ async fn talk(args: &BenchArgs, dir: &Path, url: &str, whose: &Whose, plans: Vec
     let (cpu_after, after) = (cpu::by_part(whose), Counters::read(url).await?);
     progress.finish_and_clear();
     let full = finish(&mut loads).await?;
-    let drain = drained(url, &idle).await?;
+    let drain = drained(server, &idle).await?;
     ensure!(full.measured > 0, "nothing was acknowledged; see the server's log in {}", dir.display());
     let cpu = cpu::per_operation(&cpu_before, &cpu_after, done.max(1));
     let rate = full.measured as f64 / args.seconds as f64;
     let events_per_commit = after.events_per_commit_since(&before);
-    let paced = pace(url, &mut loads, rate * args.pace, &idle).await?;
+    let paced = pace(server, &mut loads, rate * args.pace, &idle).await?;
     for load in loads {
         load.end().await?;
     }
@@ -208,7 +219,8 @@ pub(super) async fn loads(args: &BenchArgs, dir: &Path, url: &str, plans: Vec<Ve
 }
 
 /// The same people at so many messages a second, acknowledged or not.
-async fn pace(url: &str, loads: &mut [Load], rate: f64, idle: &Counters) -> Result<Paced> {
+async fn pace(server: &Server<'_>, loads: &mut [Load], rate: f64, idle: &Counters) -> Result<Paced> {
+    let url = server.url;
     println!("paced        {rate:.0} messages/s");
     let pairs: usize = loads.iter().map(|load| load.pairs).sum();
     for load in loads.iter_mut() {
@@ -227,7 +239,7 @@ async fn pace(url: &str, loads: &mut [Load], rate: f64, idle: &Counters) -> Resu
         progress.inc(1);
     }
     tokio::time::sleep_until(end.into()).await;
-    let drain = drained(url, idle).await?;
+    let drain = drained(server, idle).await?;
     progress.finish_and_clear();
     let seen = finish(loads).await?;
     Ok(Paced {
@@ -240,19 +252,18 @@ async fn pace(url: &str, loads: &mut [Load], rate: f64, idle: &Counters) -> Resu
     })
 }
 
-/// Until every projection has seen everything: how long that took.
-async fn drained(url: &str, idle: &Counters) -> Result<Duration> {
+/// Until every projection has applied everything: how long that took. By the checkpoints: what a projector counts of
+/// itself is short of a batch that was committed when its lease had just ended.
+async fn drained(server: &Server<'_>, idle: &Counters) -> Result<Duration> {
     let begin = Instant::now();
-    loop {
-        let now = Counters::read(url).await?;
-        if now.lag_since(idle) <= 0.0 {
-            return Ok(begin.elapsed());
-        }
+    while natter_projections::generation::lag(&server.log).await? > 0 {
         if begin.elapsed() > DRAIN {
+            let now = Counters::read(server.url).await?;
             bail!("behind {} s after the last message: {}", DRAIN.as_secs(), now.projections_since(idle));
         }
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        tokio::time::sleep(LOOK_EVERY).await;
     }
+    Ok(begin.elapsed())
 }
 
 /// Every load process' result of the phase.

@@ -87,11 +87,16 @@ fn given(path: Option<&PathBuf>) -> Option<&Path> {
     path.map(PathBuf::as_path).filter(|path| !path.as_os_str().is_empty())
 }
 
-/// `192.0.2.0/24`, or one address. Bits behind the prefix are dropped.
+/// `192.0.2.0/24`, or one address. Bits behind the prefix are dropped. Addresses of IPv4 are compared as such, so networks
+/// of them that are written as IPv6 are read as what they mean.
 pub fn network(text: &str) -> Result<IpNet> {
     let one = || text.parse::<IpAddr>().ok().map(IpNet::from);
     let network = text.parse::<IpNet>().ok().or_else(one);
-    network.map(|network| network.trunc()).with_context(|| format!("{text:?} is neither an address nor a network"))
+    let network = network.with_context(|| format!("{text:?} is neither an address nor a network"))?.trunc();
+    match (network.addr().to_canonical(), network.prefix_len().checked_sub(96)) {
+        (IpAddr::V4(address), Some(length)) if network.addr().is_ipv6() => Ok(IpNet::new(IpAddr::V4(address), length)?),
+        _ => Ok(network),
+    }
 }
 
 #[cfg(test)]
@@ -105,6 +110,9 @@ mod tests {
             ("192.0.2.7/24", "192.0.2.0/24"),
             ("2001:db8::1", "2001:db8::1/128"),
             ("2001:db8::1/32", "2001:db8::/32"),
+            ("::ffff:192.0.2.7", "192.0.2.7/32"),
+            ("::ffff:192.0.2.7/120", "192.0.2.0/24"),
+            ("::/0", "::/0"),
         ] {
             assert_eq!(network(text).unwrap().to_string(), expected);
         }

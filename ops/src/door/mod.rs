@@ -5,13 +5,12 @@ mod watch;
 
 pub use watch::follow;
 
-use crate::{config::network, streams::Stores};
+use crate::{config::network, streams::Stores, until::Until};
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
-use natter_domain::Timestamp;
 use natter_edge::door::{IpNet, Verdict};
 use natter_streams::{bus::Bus, clock, subject};
-use std::{process::ExitCode, time::Duration};
+use std::process::ExitCode;
 use table::{Change, Table};
 
 #[derive(Args, Clone, Debug)]
@@ -55,8 +54,8 @@ struct ChangeArgs {
     #[arg(value_parser = network)]
     network: IpNet,
     /// A time as `2026-12-01T00:00:00Z`, or from now on: `90s`, `15m`, `2h`, `7d`. Without it: until it is changed
-    #[arg(long, value_parser = until)]
-    until: Option<Timestamp>,
+    #[arg(long, value_parser = Until::parse)]
+    until: Option<Until>,
     #[arg(long, default_value = "")]
     reason: String,
     #[command(flatten)]
@@ -98,6 +97,10 @@ pub async fn door(args: DoorArgs) -> Result<ExitCode> {
 
 async fn put(stores: &Stores, table: &Table, verdict: Verdict, change: ChangeArgs) -> Result<ExitCode> {
     let ChangeArgs { network, until, reason, asking } = change;
+    let until = until.map(Until::moment);
+    if until.is_some_and(|until| until <= clock::now()) {
+        bail!("that moment lies in the past");
+    }
     table.put(&Change { network, verdict, until, reason: &reason, by: &asking.by }).await?;
     tell(stores).await;
     let long = until.map_or_else(|| "until it is changed".to_owned(), |until| format!("until {until}"));
@@ -116,42 +119,4 @@ async fn told(stores: &Stores) -> Result<()> {
     let bus: Bus = stores.bus().await?;
     bus.live().publish(subject::DOOR, Vec::new().into()).await.context("publish")?;
     bus.live().flush().await.context("publish")
-}
-
-fn until(text: &str) -> Result<Timestamp> {
-    let now = clock::now();
-    let time = Timestamp::parse(text).or_else(|| lasting(text).map(|long| now + long));
-    let time = time.with_context(|| format!("{text:?} is neither a time nor `90s`, `15m`, `2h`, `7d`"))?;
-    if time <= now {
-        bail!("{text} is over");
-    }
-    Ok(time)
-}
-
-fn lasting(text: &str) -> Option<Duration> {
-    let unit = match text.chars().last()? {
-        's' => 1,
-        'm' => 60,
-        'h' => 3_600,
-        'd' => 86_400,
-        _ => return None,
-    };
-    let number: u64 = text[..text.len() - 1].parse().ok()?;
-    number.checked_mul(unit).filter(|seconds| *seconds <= 100 * 365 * 86_400).map(Duration::from_secs)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_time_to_come_is_read_in_either_way() {
-        assert_eq!(lasting("15m"), Some(Duration::from_secs(900)));
-        assert_eq!(lasting("7d"), Some(Duration::from_secs(604_800)));
-        assert_eq!(until("2999-01-01T00:00:00Z").unwrap().to_string(), "2999-01-01T00:00:00.000Z");
-        assert!(until("2h").unwrap() > clock::now());
-        for bad in ["", "h", "-1h", "2 h", "1w", "0s", "2001-01-01T00:00:00Z", "99999999999999d", "\u{e9}"] {
-            assert!(until(bad).is_err(), "{bad}");
-        }
-    }
 }

@@ -3,6 +3,7 @@
 mod change;
 mod limits;
 mod sign_in;
+mod told;
 
 use natter_testkit::{BOUND, Letters, Node, Options, Raw, Reply, Stack, eventually};
 use serde_json::{Value, json};
@@ -24,8 +25,12 @@ impl Site {
     /// With further variables of the environment.
     async fn with(more: impl FnOnce(&Stack) -> Vec<(&'static str, String)>) -> Self {
         let stack = Stack::new().await;
+        let more = more(&stack);
+        Self::on(stack, more).await
+    }
+
+    async fn on(stack: Stack, mut more: Vec<(&'static str, String)>) -> Self {
         let letters = Letters::new(stack.dir());
-        let mut more = more(&stack);
         more.push(letters.variable());
         let node = stack.node_with(Options { more, ..Options::default() }).await;
         Self { stack, node, letters }

@@ -46,8 +46,12 @@ async fn is_believed(node: &Node, signing: &Signing) {
 async fn a_signed_request_is_believed_once_on_whichever_node() {
     let stack = Stack::new().await;
     let (one, two) = (node(&stack).await, node(&stack).await);
+    let more = vec![("NATTER_SIGNED", METRICS.to_owned()), ("NATTER_ROLES", "projections".to_owned())];
+    let without_doors = stack.node_with(Options { more, ..Options::default() }).await;
     let key = made(&one, "prometheus").await;
     is_believed(&one, &key).await;
+    is_believed(&without_doors, &key).await;
+    without_doors.raw().get(METRICS).await.refused(401, "unauthenticated");
     is_believed(&two, &key).await;
     one.raw().get(METRICS).await.refused(401, "unauthenticated");
     one.raw().post(VERIFY, json!({"token": "x"}).to_string()).await.refused(401, "unauthenticated");

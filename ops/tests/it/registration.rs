@@ -122,3 +122,33 @@ async fn one_that_only_slept_hears_that_it_was_abandoned() {
     woken.refused(409, "conflict");
     name_becomes_free(&node).await;
 }
+
+/// Names that look like somebody who may do more: nobody new gets them, however they are written; who has one keeps it.
+#[tokio::test]
+async fn reserved_names_are_nobodys() {
+    let stack = Stack::new().await;
+    let mut node = stack.node_with(reserving("")).await;
+    let named = async |node: &Node, name: &str| {
+        let body = json!({"username": name, "password": "eight characters"}).to_string();
+        node.raw().post("/api/v1/auth/register", body).await
+    };
+    named(&node, "admin").await.ok(201);
+    node.stop().await;
+    node.restart_with(Options::default()).await;
+    for name in ["admin", "Root", "ｓｙｓｔｅｍ", "SUPPORT"] {
+        named(&node, name).await.refused(409, "name_taken");
+    }
+    named(&node, "roots").await.ok(201);
+    let login = json!({"login": "admin", "password": "eight characters"}).to_string();
+    node.raw().post("/api/v1/auth/login", login).await.ok(200);
+    node.stop().await;
+    node.restart_with(reserving("Chef, sous-chef")).await;
+    for name in ["chef", "Sous-Chef"] {
+        named(&node, name).await.refused(409, "name_taken");
+    }
+    named(&node, "root").await.ok(201);
+}
+
+fn reserving(names: &str) -> Options {
+    Options { more: vec![("NATTER_RESERVED_NAMES", names.to_owned())], ..Options::default() }
+}

@@ -44,9 +44,10 @@ impl Query<'_> {
     pub async fn find(&self, viewer: AccountId, sought: Sought, page: &Page) -> Result<Paged<wire::Account>, Error> {
         let after =
             page.cursor.as_deref().map(|text| text.parse::<Uuid>().map_err(|_| Error::BadCursor)).transpose()?;
-        let first = match sought.exact().filter(|_| after.is_none()) {
-            Some(account) => self.wants_to_be_found(account, sought).await?,
-            None => None,
+        // Asked also of nobody: who is not to be found takes as long as who is not there.
+        let first = match after {
+            None => self.wants_to_be_found(sought.exact().unwrap_or(AccountId(Uuid::nil())), sought).await?,
+            Some(_) => None,
         };
         let mut ids = match sought {
             Sought::Name { prefix, exact } => self.behind(prefix, exact, after, page.rows()).await?,

@@ -24,7 +24,7 @@ use build::Builder;
 pub use build::{Meter, Pace};
 pub use compare::{Compared, Difference, LaneCount, What};
 pub use home::Store;
-pub use operate::{Operator, Outcome, Standing, status};
+pub use operate::{Operator, Outcome, Standing, lag, status};
 pub use retry::{Failure, Retried, failures};
 pub use table::{Entry, State, list};
 pub(crate) use table::{begin_in, schema};

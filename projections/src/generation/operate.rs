@@ -365,7 +365,7 @@ impl Operator {
                 return Error::database("keep others from the same work")(error);
             }
             // Who cannot tell goes slowly.
-            pace.live_lags(live_lag(&self.log).await.is_none_or(|lag| lag > LAG));
+            pace.live_lags(!lag(&self.log).await.is_ok_and(|lag| lag <= LAG));
         }
     }
 }
@@ -395,15 +395,18 @@ fn behind(places: &Targets, heads: &Targets) -> u64 {
     heads.iter().map(|(lane, head)| head.saturating_sub(places.get(lane).copied().unwrap_or_default())).sum()
 }
 
-/// How far the live projection that is furthest behind is from the heads.
-async fn live_lag(log: &Log) -> Option<u64> {
-    let heads = build::heads(log).await.ok()?;
-    let mut most = 0;
+/// How many events the live projection that is furthest behind has not applied, as the log and the checkpoints say.
+pub async fn lag(log: &Log) -> Result<u64, Error> {
+    let heads = build::heads(log).await?;
+    let mut readers = vec![Projection::Delivery.as_str()];
     for projection in super::live::WITH_ROWS {
-        let live = table::live(log.pool(), projection).await.ok()?;
-        most = most.max(behind(&build::places(log, live.reader()).await.ok()?, &heads));
+        readers.push(table::live(log.pool(), projection).await?.reader());
     }
-    Some(most)
+    let mut most = 0;
+    for reader in readers {
+        most = most.max(behind(&build::places(log, reader).await?, &heads));
+    }
+    Ok(most)
 }
 
 /// A generation and how it stands.

@@ -1,7 +1,8 @@
 //! How often codes are sent, and how often they may be wrong.
 
-use super::{Site, other};
+use super::{PASSWORD, Site, other};
 use futures::future::join_all;
+use natter_testkit::{BOUND, Proxy, Stack, eventually};
 use serde_json::json;
 
 #[tokio::test]
@@ -44,7 +45,7 @@ async fn a_code_has_its_time() {
     let code = site.code("alice@example.org", "login").await;
     std::fs::write(&clock, "301").expect("set the clock");
     // The node looks at it twenty times a second, and each look at the code costs it none of its tries.
-    natter_testkit::eventually("the clock is read", natter_testkit::BOUND, async || {
+    eventually("the clock is read", BOUND, async || {
         let position = site.register_plain().await;
         let ahead = site.stack.event_count().await;
         if site.is_ahead().await { Ok(()) } else { Err(format!("{position} {ahead}")) }
@@ -57,7 +58,7 @@ impl Site {
     /// Writes something, so that the log has a time.
     async fn register_plain(&self) -> u16 {
         let name = format!("p{}", natter_testkit::client::new_id().simple());
-        self.post("/auth/register", json!({"username": name, "password": super::PASSWORD})).await.status
+        self.post("/auth/register", json!({"username": name, "password": PASSWORD})).await.status
     }
 
     /// The newest event was written by a clock that is ahead of the database's.
@@ -99,4 +100,28 @@ async fn what_cannot_be_a_target_is_refused() {
         let problem = answer.refused(422, "invalid_input");
         assert_eq!(problem["errors"][0]["pointer"], pointer, "{problem}");
     }
+}
+
+/// Codes are kept in NATS. Who cannot reach it says so, and has neither taken a try nor forgotten the code.
+#[tokio::test]
+async fn without_nats_codes_wait_and_passwords_do_not() {
+    let stack = Stack::new().await;
+    let proxy = Proxy::before(stack.nats_url()).await;
+    let more = vec![("NATTER_NATS_URL", proxy.url.clone())];
+    let site = Site::on(stack, more).await;
+    site.register("alice", "alice@example.org").await;
+    let code = site.code("alice@example.org", "login").await;
+    proxy.gone();
+    for _ in 0..6 {
+        site.login_by_code("alice@example.org", &code).await.refused(503, "unavailable");
+    }
+    site.ask("alice@example.org", "login").await.refused(503, "unavailable");
+    site.login("alice@example.org", PASSWORD).await.ok(200);
+    proxy.heal();
+    eventually("the code signs in", BOUND, async || {
+        let answer = site.login_by_code("alice@example.org", &code).await;
+        if answer.status == 200 { Ok(()) } else { Err(answer.text()) }
+    })
+    .await;
+    site.login_by_code("alice@example.org", &code).await.refused(422, "code_wrong");
 }

@@ -1,10 +1,11 @@
 //! Providers that do not answer: nobody but those who come by them notices.
 
-use super::{SignIn, node, signs_in, start};
+use super::{PASSWORD_PATH, SignIn, node, options, signs_in, start};
 use natter_testkit::{
-    BOUND, Node, Stack, eventually,
+    BOUND, Node, PASSWORD, Proxy, Stack, eventually,
     oidc::{Conduct, Forger},
 };
+use serde_json::json;
 
 /// A metric's value.
 async fn metric(node: &Node, name: &str) -> Option<String> {
@@ -83,4 +84,35 @@ async fn one_that_was_never_there_hinders_no_start() {
     let node = node(&stack, &[settings]).await;
     node.register("alice").await;
     start(&node.raw(), "gone").await.refused(503, "unavailable");
+}
+
+/// What a provider has said it says once. It is not lost because something of ours was away just then.
+#[tokio::test]
+async fn whoever_came_back_while_we_could_not_write_shows_the_same_again() {
+    let (stack, forger) = (Stack::new().await, Forger::start().await);
+    let database = Proxy::before(stack.database_url()).await;
+    let mut options = options(&[forger.settings()]);
+    options.more.push(("NATTER_DATABASE_URL", database.url.clone()));
+    let node = stack.node_with(options).await;
+    signs_in(&node, "ada").await.ok(201);
+    let (entering, forgetful) = (SignIn::of(&node, "ada").await, SignIn::of(&node, "ada").await);
+    let set_password =
+        async || node.raw().post(PASSWORD_PATH, forgetful.shown(&json!({"new_password": PASSWORD}))).await;
+    database.silent();
+    let (entered, set) = tokio::join!(entering.finish(&node), set_password());
+    entered.refused(503, "unavailable");
+    set.refused(503, "unavailable");
+    let asked = forger.asked("/token");
+    database.heal();
+    let signed_in = eventually("it signs in", BOUND, async || {
+        let reply = entering.finish(&node).await;
+        if reply.status == 503 { Err(reply.text()) } else { Ok(reply) }
+    });
+    signed_in.await.ok(200);
+    let set = eventually("it sets a password", BOUND, async || {
+        let reply = set_password().await;
+        if reply.status == 503 { Err(reply.text()) } else { Ok(reply) }
+    });
+    assert_eq!(set.await.status, 204);
+    assert_eq!(forger.asked("/token"), asked, "the provider is not asked again");
 }

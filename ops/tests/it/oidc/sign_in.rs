@@ -44,6 +44,14 @@ async fn the_first_sign_in_makes_the_account_and_the_next_finds_it() {
 }
 
 #[tokio::test]
+async fn a_provider_that_wants_the_secret_in_the_body_gets_it_there() {
+    let (stack, provider) = (Stack::new().await, Provider::start_with("client_secret_post").await);
+    let node = node(&stack, &[provider.settings("corp", CLIENT_ID)]).await;
+    let first = signs_in(&node, "ada").await.ok(201);
+    assert_eq!(account(&signs_in(&node, "ada").await.ok(200)), account(&first));
+}
+
+#[tokio::test]
 async fn however_the_provider_signs_and_whoever_we_are_to_it() {
     let (stack, provider) = (Stack::new().await, Provider::start().await);
     let node = node(
@@ -125,7 +133,9 @@ async fn a_name_is_proposed_or_made_of_what_the_provider_says() {
     for taken in ["ADA", "ａｄａ"] {
         sign_in.finish_with(&node, &json!({"username": taken})).await.refused(409, "name_taken");
     }
-    sign_in.finish_with(&node, &json!({"username": "a b"})).await.invalid("/username");
+    for no_name in ["a b", "\u{430}da"] {
+        sign_in.finish_with(&node, &json!({"username": no_name})).await.invalid("/username");
+    }
     sign_in.finish_with(&node, &json!({"nickname": ""})).await.invalid("/nickname");
     let wanted = json!({"username": "countess", "nickname": "The Countess"});
     let signed_in = sign_in.finish_with(&node, &wanted).await.ok(201);
@@ -136,10 +146,12 @@ async fn a_name_is_proposed_or_made_of_what_the_provider_says() {
     assert_eq!(again["account"]["username"], "countess");
 
     node.register("grace").await;
-    let suggested = signs_in(&node, "grace").await.ok(201);
-    let username = suggested["account"]["username"].as_str().expect("a name");
-    let digits = username.strip_prefix("grace-").unwrap_or_else(|| panic!("{username}"));
-    assert!(digits.len() == 4 && digits.bytes().all(|byte| byte.is_ascii_digit()), "{username}");
+    for not_to_be_had in ["grace", "support"] {
+        let suggested = signs_in(&node, not_to_be_had).await.ok(201);
+        let username = suggested["account"]["username"].as_str().expect("a name");
+        let digits = username.strip_prefix(not_to_be_had).and_then(|rest| rest.strip_prefix('-'));
+        assert!(digits.is_some_and(|it| it.len() == 4 && it.parse::<u16>().is_ok()), "{username}");
+    }
     let number = signs_in(&node, "47").await.ok(201);
     assert!(number["account"]["username"].as_str().is_some_and(|name| name.starts_with("user-")), "{number}");
 }

@@ -1,6 +1,6 @@
 //! Somebody with an app.
 
-use natter_testkit::{Authenticator, Clock, Node, PASSWORD, Person, Reply};
+use natter_testkit::{Authenticator, Clock, Node, PASSWORD, Person, Raw, Reply};
 use serde_json::{Value, json};
 
 pub const SECOND: &str = "/api/v1/auth/second";
@@ -80,6 +80,10 @@ pub async fn answer(node: &Node, challenge: &str, code: &str) -> Reply {
 }
 
 pub async fn turn_off(person: &Person, password: &str, code: &str) -> Reply {
-    let body = json!({"password": password, "code": code}).to_string().into_bytes();
-    person.raw().await.with("content-type", "application/json").call("DELETE", SECOND, Some(body)).await
+    delete(&person.raw().await, json!({"password": password, "code": code})).await
+}
+
+pub async fn delete(caller: &Raw, proof: Value) -> Reply {
+    let body = proof.to_string().into_bytes();
+    caller.with("content-type", "application/json").call("DELETE", SECOND, Some(body)).await
 }

@@ -1,6 +1,7 @@
 //! What its owner does with it.
 
 use super::app::{App, SECOND, answer, challenge, confirm, login, offer, recovery_codes, turn_off, turn_on};
+use futures::future::join_all;
 use natter_testkit::{Clock, PASSWORD, Person, Reply, Stack};
 use serde_json::json;
 
@@ -81,4 +82,20 @@ async fn the_newest_offer_counts() {
     confirm(&alice, &first.code()).await.refused(422, "code_wrong");
     confirm(&alice, &second.code()).await.ok(200);
     confirm(&alice, &second.code()).await.refused(409, "conflict");
+}
+
+#[tokio::test]
+async fn the_recovery_codes_that_are_shown_are_those_that_count() {
+    let stack = Stack::new().await;
+    let node = stack.node().await;
+    let alice = node.register("alice").await;
+    let mut app = App::scan(&offer(&alice, PASSWORD).await.ok(200));
+    let code = app.code();
+    let made = join_all((0..8).map(|_| confirm(&alice, &code))).await;
+    let (won, lost): (Vec<_>, Vec<_>) = made.iter().partition(|reply| reply.status == 200);
+    assert!(won.len() == 1 && lost.iter().all(|reply| [409, 422].contains(&reply.status)), "{made:?}");
+    for code in recovery_codes(&won[0].json()) {
+        let made = challenge(&node, "alice").await;
+        answer(&node, &made, &code).await.ok(200);
+    }
 }
