@@ -1,6 +1,6 @@
 // An OpenID provider for the tests: a certified one, with people who are signed in by their name alone (`login_hint`)
 // and agree to everything, but for one who never does. Where it listens it says on its output; it ends with its input.
-// Its packages are where the first argument says; the second is how clients prove who they are, if they have a secret.
+// Its packages are where the first argument says.
 import { createRequire } from 'node:module';
 import { createServer } from 'node:http';
 import { generateKeyPairSync } from 'node:crypto';
@@ -9,7 +9,6 @@ import { pathToFileURL } from 'node:url';
 const packages = createRequire(pathToFileURL(`${process.argv[2]}/package.json`));
 const { default: Provider } = await import(pathToFileURL(packages.resolve('oidc-provider')));
 
-const authMethod = process.argv[3];
 const REFUSES = 'nobody';
 const key = (type, options) => ({ ...generateKeyPairSync(type, options).privateKey.export({ format: 'jwk' }), use: 'sig' });
 const client = (client_id, id_token_signed_response_alg, token_endpoint_auth_method) => ({
@@ -28,11 +27,10 @@ const issuer = `http://127.0.0.1:${server.address().port}`;
 
 const provider = new Provider(issuer, {
   clients: [
-    client('natter', 'RS256', authMethod),
-    client('natter-es', 'ES256', authMethod),
+    client('natter', 'RS256', 'client_secret_basic'),
+    client('natter-es', 'ES256', 'client_secret_basic'),
     client('natter-ed', 'EdDSA', 'none'),
   ],
-  clientAuthMethods: [authMethod, 'none'],
   jwks: {
     keys: [key('rsa', { modulusLength: 2048 }), key('ec', { namedCurve: 'P-256' }), key('ed25519', {})],
   },

@@ -42,6 +42,8 @@ pub enum Conduct {
     OpenWay,
     /// Does not know our client.
     NotAClient,
+    /// Knows our client by a secret in the form alone: `client_secret_post`.
+    WantsPost,
     /// Signs with keys that it has published since.
     NewKeys,
     /// Signs with keys that it never publishes.
@@ -240,6 +242,7 @@ impl State {
         let at = |path: &str| format!("{}{path}", self.issuer);
         let jwks_uri = if conduct == Conduct::OpenWay { "http://192.0.2.1/jwks".to_owned() } else { at("/jwks") };
         let issuer = if conduct == Conduct::OtherName { at("/other") } else { self.issuer.clone() };
+        let wants_post = conduct == Conduct::WantsPost;
         json!({
             "issuer": issuer,
             "authorization_endpoint": at("/authorize"),
@@ -248,7 +251,7 @@ impl State {
             "response_types_supported": ["code"],
             "subject_types_supported": ["public"],
             "id_token_signing_alg_values_supported": ["EdDSA"],
-            "token_endpoint_auth_methods_supported": ["client_secret_basic"],
+            "token_endpoint_auth_methods_supported": [if wants_post { "client_secret_post" } else { "client_secret_basic" }],
             "code_challenge_methods_supported": ["S256"],
         })
     }
@@ -272,7 +275,12 @@ impl State {
 
     fn token(&self, conduct: Conduct, request: &Request) -> Answer {
         let get = |name: &str| request.form.get(name).map(String::as_str).unwrap_or_default();
-        if conduct == Conduct::NotAClient || !is_client(&request.authorization) {
+        let is_client = match conduct {
+            Conduct::NotAClient => false,
+            Conduct::WantsPost => (get("client_id"), get("client_secret")) == (CLIENT_ID, CLIENT_SECRET),
+            _ => is_client(&request.authorization),
+        };
+        if !is_client {
             return error(401, "invalid_client");
         }
         // Once.

@@ -33,20 +33,9 @@ pub struct Provider {
 
 impl Provider {
     pub async fn start() -> Self {
-        Self::start_with("client_secret_basic").await
-    }
-
-    /// To which clients prove in this way who they are, and in no other.
-    pub async fn start_with(auth_method: &str) -> Self {
         let program = concat!(env!("CARGO_MANIFEST_DIR"), "/oidc/provider.mjs");
         let mut command = Command::new("node");
-        command
-            .arg(program)
-            .arg(packages())
-            .arg(auth_method)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .kill_on_drop(true);
+        command.arg(program).arg(packages()).stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().expect("start node: run ./ops/test, which gets it");
         let output = child.stdout.take().expect("its output is ours");
         let mut lines = BufReader::new(output).lines();

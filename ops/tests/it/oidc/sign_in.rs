@@ -3,7 +3,7 @@
 use super::{FINISH, PASSWORD_PATH, START, SignIn, account, as_signed_in, identities, node, options, signs_in, start};
 use natter_testkit::{
     Clock, Letters, PASSWORD, Stack,
-    oidc::{CLIENT_ID, CLIENT_SECRET, Provider, REDIRECT, browse, variables},
+    oidc::{CLIENT_ID, CLIENT_SECRET, Conduct, Forger, Provider, REDIRECT, browse, variables},
 };
 use serde_json::{Value, json};
 
@@ -44,9 +44,10 @@ async fn the_first_sign_in_makes_the_account_and_the_next_finds_it() {
 }
 
 #[tokio::test]
-async fn a_provider_that_wants_the_secret_in_the_body_gets_it_there() {
-    let (stack, provider) = (Stack::new().await, Provider::start_with("client_secret_post").await);
-    let node = node(&stack, &[provider.settings("corp", CLIENT_ID)]).await;
+async fn a_provider_that_wants_the_secret_in_the_form_gets_it_there() {
+    let (stack, forger) = (Stack::new().await, Forger::start().await);
+    forger.behaves(Conduct::WantsPost);
+    let node = node(&stack, &[forger.settings()]).await;
     let first = signs_in(&node, "ada").await.ok(201);
     assert_eq!(account(&signs_in(&node, "ada").await.ok(200)), account(&first));
 }
