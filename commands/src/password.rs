@@ -1,5 +1,5 @@
 //! Passwords: argon2id, away from the async workers and never more at once than there are cores, since each takes
-//! tens of milliseconds and megabytes.
+//! tens of milliseconds and megabytes. One that nobody waits for any more counts until it has ended, too.
 
 use crate::error::Error;
 use argon2::{
@@ -63,8 +63,13 @@ impl Passwords {
     }
 
     async fn away<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
-        let _permit = self.at_once.clone().acquire_owned().await.map_err(Error::failed("wait for a core"))?;
-        tokio::task::spawn_blocking(work).await.map_err(Error::failed("hash a password"))
+        let permit = self.at_once.clone().acquire_owned().await.map_err(Error::failed("wait for a core"))?;
+        let held = move || {
+            // Given back by the work and not by who waits for it: they may hang up, and it goes on.
+            let _permit = permit;
+            work()
+        };
+        tokio::task::spawn_blocking(held).await.map_err(Error::failed("hash a password"))
     }
 }
 
@@ -112,6 +117,11 @@ fn unreadable(error: &impl ToString) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use futures::FutureExt;
+    use std::sync::{
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    };
 
     #[tokio::test]
     async fn a_hash_is_current_for_the_cost_that_made_it() {
@@ -121,6 +131,28 @@ mod tests {
         assert!(!standard.is_current(&hash));
         assert!(!cheap.is_current("no hash"));
         assert!(standard.matches("correct horse".into(), Some(hash)).await.unwrap(), "it is compared as it was made");
+    }
+
+    #[tokio::test]
+    async fn who_hangs_up_holds_their_core_until_the_work_has_ended() {
+        let passwords = Passwords { at_once: Arc::new(Semaphore::new(1)), ..Passwords::new(Cost::Cheap) };
+        let (end, told) = mpsc::channel::<()>();
+        let ended = Arc::new(AtomicBool::new(false));
+        let work = {
+            let ended = ended.clone();
+            move || {
+                let _ = told.recv();
+                ended.store(true, Ordering::SeqCst);
+            }
+        };
+        {
+            let mut asked = Box::pin(passwords.away(work));
+            assert!(asked.as_mut().now_or_never().is_none(), "it has begun");
+        }
+        assert_eq!(passwords.at_once.available_permits(), 0, "the work goes on");
+        drop(end);
+        passwords.away(|| ()).await.unwrap();
+        assert!(ended.load(Ordering::SeqCst), "the next one has waited for it");
     }
 
     #[test]
