@@ -159,7 +159,7 @@ impl Commands {
         }
         tasks.close();
         let (passwords, session_policy) = (Passwords::new(settings.password_cost), settings.session_policy);
-        let (closing_grace, seals) = (settings.closing_grace, Seals::new(keys.clone()));
+        let (closing_grace, seals) = (settings.closing_grace, Seals::new(keys.clone(), dispatch.clone()));
         let reserved = account::reserved(&keyring, &settings.reserved_names);
         let commands = Self {
             dispatch,

@@ -1,8 +1,15 @@
 //! Sealing what is said in the order in which it was said: the key of a conversation is in memory, but for the first message
 //! of a month. Who has to wait for it is overtaken by nobody who speaks in the same conversation behind them.
+//!
+//! A key is for ever, so none is made for who was never in the conversation, or for one that does not exist: where it is
+//! not in memory the conversation is looked at first. Who was in and is out goes on to be told so, or to get the first
+//! answer to what they repeat.
 
-use crate::{error::Error, message::turn::Turns};
-use natter_domain::ConversationId;
+use crate::{Caller, dispatch::Dispatch, error::Error, message::turn::Turns};
+use natter_domain::{
+    ConversationId,
+    conversation::{self, Conversation, Refusal, State},
+};
 use natter_streams::sealing::{Keys, Sealing};
 use std::sync::Arc;
 use tokio::sync::Semaphore;
@@ -14,13 +21,14 @@ const WAITING: usize = 1_024;
 #[derive(Clone)]
 pub(crate) struct Seals {
     keys: Keys,
+    dispatch: Dispatch,
     waiting: Turns,
     room: Arc<Semaphore>,
 }
 
 impl Seals {
-    pub fn new(keys: Keys) -> Self {
-        Self { keys, waiting: Turns::default(), room: Arc::new(Semaphore::new(WAITING)) }
+    pub fn new(keys: Keys, dispatch: Dispatch) -> Self {
+        Self { keys, dispatch, waiting: Turns::default(), room: Arc::new(Semaphore::new(WAITING)) }
     }
 
     /// `None`: it is to be waited for, or somebody who came before waits for it still.
@@ -28,10 +36,21 @@ impl Seals {
         if self.waiting.has(conversation.0) { None } else { self.keys.of_conversation_at_hand(conversation) }
     }
 
+    /// For what this person says there, behind nobody. `not_found` where they never were in.
+    pub async fn of(&self, caller: Caller, conversation: ConversationId) -> Result<Sealing, Error> {
+        if let Some(sealing) = self.keys.of_conversation_at_hand(conversation) {
+            return Ok(sealing);
+        }
+        let state = self.dispatch.inspect::<Conversation>(conversation::address(conversation)).await?;
+        knows(&state, caller)?;
+        Ok(self.keys.of_conversation(conversation).await?)
+    }
+
     /// Queues once the key is there, behind all who have waited for it before. Goes on whether or not anybody waits for the
     /// answer.
     pub fn queue<T, A, Q>(
         &self,
+        caller: Caller,
         conversation: ConversationId,
         queue: Q,
     ) -> impl Future<Output = Result<T, Error>> + Send + use<T, A, Q>
@@ -40,15 +59,20 @@ impl Seals {
         Q: FnOnce(&Sealing) -> A + Send + 'static,
         A: Future<Output = Result<T, Error>> + Send + 'static,
     {
-        let (keys, mut turn) = (self.keys.clone(), self.waiting.take(conversation.0));
+        let (seals, mut turn) = (self.clone(), self.waiting.take(conversation.0));
         let room = self.room.clone().try_acquire_owned();
         let queued = tokio::spawn(async move {
             let room = room.map_err(|_| Error::Unavailable)?;
-            let sealing = turn.come_with(keys.of_conversation(conversation)).await?;
+            let sealing = turn.come_with(seals.of(caller, conversation)).await?;
             let answer = queue(&sealing);
             drop((turn, room));
             answer.await
         });
         async move { queued.await.unwrap_or(Err(Error::Unavailable)) }
     }
+}
+
+/// As the conversation itself would refuse them.
+pub(crate) fn knows(state: &State, caller: Caller) -> Result<(), Error> {
+    if state.knows(caller.account) { Ok(()) } else { Err(Error::refused(&Refusal::NotFound)) }
 }

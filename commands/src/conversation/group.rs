@@ -4,12 +4,12 @@
 //! So a repeat, which is recognised by its key and not decided, gets its first answer whatever has changed since.
 
 use super::Conversations;
-use crate::{Keyed, dispatch::Outcome, error::Error, friendship::account_key, keys::Key};
+use crate::{Keyed, dispatch::Outcome, error::Error, friendship::account_key, keys::Key, seal::knows};
 use futures::{StreamExt, TryStreamExt};
 use natter_domain::{
     AccountId, Code, ConversationId, FriendshipId, GroupName, Sealed, Timestamp,
     account::{self, Account},
-    conversation::{self, Command, Conversation, Event, State, SystemMessage},
+    conversation::{self, Command, Conversation, Event, Refusal, State, SystemMessage},
     friendship::{self, Friendship},
     id::derived,
 };
@@ -58,6 +58,10 @@ impl Conversations<'_> {
         };
         let conversation_id = ConversationId(id);
         let asked = self.ask(me, members, &|account| account == me).await?;
+        // What cannot begin gets no key, which would be for ever. A repeat is answered as it was, whoever is a friend now.
+        if asked.are_not_all_friends() && self.look(conversation_id).await?.kind.is_none() {
+            return Err(asked.explain(Error::refused(&Refusal::NotFriends)));
+        }
         let command = Command::StartGroup {
             name: self.seal(conversation_id, name).await?,
             members: members.to_vec(),
@@ -96,7 +100,9 @@ impl Conversations<'_> {
 
     pub async fn rename(&self, by: Keyed, id: ConversationId, name: &GroupName) -> Result<Positions, Error> {
         // Sealing the same name gives something else each time: the name that it has already is given as it stands.
-        let has = self.look(id).await?.card.name.clone();
+        let state = self.look(id).await?;
+        knows(&state, by.caller)?;
+        let has = state.card.name.clone();
         let opener = self.0.keys.opener(has.iter().map(|sealed| (id.0, sealed.key)).collect::<Vec<_>>()).await?;
         let same = has.filter(|it| opener.open_text(id.0, it).as_deref() == Some(name.as_str()));
         let name_sealed = match same {
@@ -171,6 +177,10 @@ struct Asked(Vec<(usize, AccountId, Relation)>);
 impl Asked {
     fn friends(&self) -> Vec<AccountId> {
         self.0.iter().filter(|(.., it)| *it == Relation::Friend).map(|(_, account, _)| *account).collect()
+    }
+
+    fn are_not_all_friends(&self) -> bool {
+        self.0.iter().any(|(.., it)| *it != Relation::Friend)
     }
 
     /// Who does not exist is no friend either, but that is said in other words.

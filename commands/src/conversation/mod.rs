@@ -93,7 +93,7 @@ impl Conversations<'_> {
             }
             None => {
                 let body = body.to_owned();
-                let queued = self.0.seals.queue(conversation_id, move |sealing| queue(sealing, &body));
+                let queued = self.0.seals.queue(caller, conversation_id, move |sealing| queue(sealing, &body));
                 Pending::new(async move { sent(&queued.await?) })
             }
         }

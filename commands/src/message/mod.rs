@@ -42,8 +42,12 @@ impl Messages<'_> {
     pub fn edit(&self, by: Keyed, of: Named, body: &str, size: u32) -> Pending<Positions> {
         let content = format!("edit {} {} {body}", of.conversation, of.message);
         let fingerprint = Uuid::from_bytes(fingerprint(&self.0.keyring, by.caller.account, body));
-        let (keys, size_in_memory, body) = (self.0.keys.clone(), body.len(), body.to_owned());
-        let sealed = async move { Ok(keys.of_conversation(of.conversation).await?.seal(body.as_bytes())) };
+        let (seals, size_in_memory, body) = (self.0.seals.clone(), body.len(), body.to_owned());
+        let sealed = async move {
+            let sealing = seals.of(by.caller, of.conversation).await;
+            let sealing = sealing.map_err(|error| if error.is(Code::NotFound) { no_such_message() } else { error })?;
+            Ok(sealing.seal(body.as_bytes()))
+        };
         let muted = self.1;
         self.ask(by, of, &content, size_in_memory, sealed, move |Birth { place, sent }, body| Command::Edit {
             message: place,
@@ -106,12 +110,17 @@ impl Messages<'_> {
         Pending::new(async move {
             let found = async { tokio::try_join!(births.find(of.conversation, of.message), more) };
             let (birth, more) = turn.come_with(found).await?;
-            let birth = birth.ok_or_else(|| Error::code(Code::NotFound, "there is no such message"))?;
+            let birth = birth.ok_or_else(no_such_message)?;
             let answer = dispatch.queue::<Message>(address, Some(by.caller), key, Some(command(birth, more)), size);
             drop(turn);
             Ok(answer.await?.positions)
         })
     }
+}
+
+/// In the same words whatever it is that is not there.
+fn no_such_message() -> Error {
+    Error::code(Code::NotFound, "there is no such message")
 }
 
 /// Of who says it and what: a message's send and its edits are compared by it.

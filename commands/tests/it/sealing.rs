@@ -1,12 +1,12 @@
 //! Sealing keeps the order in which people speak, and seals nothing more for who was erased.
 
-use crate::support::{LANES, Node, body, caller, code, eventually, keyless, message_id};
+use crate::support::{LANES, Node, body, caller, code, eventually, keyed, keyless, message_id};
 use natter_commands::{Erasures, Named};
 use natter_domain::{
-    AccountId, Code, ConversationId,
+    AccountId, Code, ConversationId, GroupName,
     account::{Change, ProfileChange},
 };
-use natter_streams::{Node as LeaseNode, lease, sealing};
+use natter_streams::{Node as LeaseNode, id, lease, sealing};
 use natter_testkit::{BOUND, Stack, within};
 use sqlx::{Connection, Executor, PgConnection};
 
@@ -127,4 +127,59 @@ async fn nothing_is_sealed_for_who_was_erased_and_their_key_is_destroyed() {
     node.sent(bob, talk, "are you there?").await;
     assert!(!sealing::is_destroyed(&node.log, bob.account).await.unwrap());
     node.stop().await;
+}
+
+async fn keys_there_are(stack: &Stack) -> i64 {
+    sqlx::query_scalar("SELECT count(*) FROM sealing_key").fetch_one(stack.pool()).await.expect("count the keys")
+}
+
+#[tokio::test]
+async fn no_key_is_made_for_what_is_not_there_or_is_not_theirs() {
+    let stack = Stack::new().await;
+    let node = Node::start(&stack).await;
+    let (alice, bob, talk) = node.friends().await;
+    let carol = node.person("carol").await;
+    let (us, conversations) = (GroupName::parse("us").expect("a name"), node.commands.conversation());
+    let group = conversations.start_group(keyless(alice), &us, &[bob.account]).await.expect("start").conversation_id;
+    let sent = node.sent(alice, group, "hello").await;
+    let elsewhere = Node::edge(&stack, LANES).await;
+    let before = keys_there_are(&stack).await;
+    for (there, message) in [(ConversationId(id::new()), message_id()), (talk, message_id()), (group, sent.message_id)]
+    {
+        for node in [&node, &elsewhere] {
+            let (commands, of) = (&node.commands, Named { conversation: there, message });
+            assert_eq!(code(node.send(carol, there, message_id(), "hello").await), Code::NotFound);
+            assert_eq!(code(commands.message().edit(keyless(carol), of, &body("two"), 3).await), Code::NotFound);
+            assert_eq!(code(commands.conversation().rename(keyless(carol), there, &us).await), Code::NotFound);
+        }
+    }
+    for key in [None, Some(id::new())] {
+        let by = key.map_or(keyless(carol), |key| keyed(carol, key));
+        assert_eq!(code(conversations.start_group(by, &us, &[alice.account]).await), Code::NotFriends);
+    }
+    assert_eq!(keys_there_are(&stack).await, before);
+    node.sent(bob, talk, "hello").await;
+    assert_eq!(keys_there_are(&stack).await, before + 1, "who is in makes one");
+    elsewhere.stop().await;
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn who_is_out_gets_the_first_answer_again_where_the_key_is_not_at_hand() {
+    let stack = Stack::new().await;
+    let node = Node::start(&stack).await;
+    let (alice, bob, _) = node.friends().await;
+    let (us, conversations) = (GroupName::parse("us").expect("a name"), node.commands.conversation());
+    let group = conversations.start_group(keyless(alice), &us, &[bob.account]).await.expect("start").conversation_id;
+    let message = message_id();
+    let first = node.send(bob, group, message, "bye").await.expect("he is in");
+    conversations.remove_member(keyless(bob), group, bob.account).await.expect("he leaves");
+    let elsewhere = Node::edge(&stack, LANES).await;
+    let again = elsewhere.send(bob, group, message, "bye").await.expect("it was said");
+    assert_eq!((again.seq, again.repeated), (first.seq, true));
+    let later = Node::edge(&stack, LANES).await;
+    assert_eq!(code(later.send(bob, group, message_id(), "and").await), Code::NotAMember);
+    for node in [later, elsewhere, node] {
+        node.stop().await;
+    }
 }

@@ -64,6 +64,11 @@ impl State {
         !self.members.contains_key(&account) && self.past.contains_key(&account)
     }
 
+    /// Is in, or was. To everybody else it does not exist (CNV-2).
+    pub fn knows(&self, account: AccountId) -> bool {
+        self.members.contains_key(&account) || self.past.contains_key(&account)
+    }
+
     /// Whether the account may see the message of this number, now or by a stay before.
     pub fn sees(&self, account: AccountId, seq: u64) -> bool {
         let mut past = self.past.get(&account).into_iter().flatten();
