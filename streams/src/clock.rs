@@ -52,28 +52,31 @@ mod shifted {
     use natter_domain::Timestamp;
     use std::{
         path::{Path, PathBuf},
-        sync::{LazyLock, Mutex, PoisonError},
-        time::{Duration, Instant},
+        sync::{
+            LazyLock,
+            atomic::{AtomicI64, Ordering},
+        },
     };
 
-    const READ_EVERY: Duration = Duration::from_millis(50);
-
     static FILE: LazyLock<Option<PathBuf>> = LazyLock::new(|| std::env::var_os("NATTER_CLOCK").map(PathBuf::from));
-    /// When the file was last read, and the milliseconds it held.
-    static LAST: Mutex<(Option<Instant>, i64)> = Mutex::new((None, 0));
+    /// The seconds that the file held when it was last read.
+    static LAST: AtomicI64 = AtomicI64::new(0);
 
     pub fn now() -> Timestamp {
         let now = super::wall();
-        FILE.as_ref().map_or(now, |file| Timestamp::from_millis(now.as_millis() + offset(file)))
+        FILE.as_ref().map_or(now, |file| Timestamp::from_millis(now.as_millis() + offset(file) * 1_000))
     }
 
-    /// A file that is being written keeps the last one.
+    /// Read each time: what a test does after it has moved the clock happens after that. A file that cannot be read
+    /// keeps the last one.
     fn offset(file: &Path) -> i64 {
-        let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
-        if last.0.is_none_or(|at| at.elapsed() >= READ_EVERY) {
-            let seconds = std::fs::read_to_string(file).ok().and_then(|text| text.trim().parse::<i64>().ok());
-            *last = (Some(Instant::now()), seconds.map_or(last.1, |seconds| seconds * 1_000));
+        let seconds = std::fs::read_to_string(file).ok().and_then(|text| text.trim().parse().ok());
+        match seconds {
+            Some(seconds) => {
+                LAST.store(seconds, Ordering::Relaxed);
+                seconds
+            }
+            None => LAST.load(Ordering::Relaxed),
         }
-        last.1
     }
 }

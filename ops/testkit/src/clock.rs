@@ -16,7 +16,7 @@ impl Clock {
         Options { more, ..Options::default() }
     }
 
-    /// They notice a moment later.
+    /// At once.
     pub fn ahead_by(&self, seconds: u64) {
         let whole = self.0.with_extension("new");
         std::fs::write(&whole, seconds.to_string()).expect("write the clock");
