@@ -92,7 +92,8 @@ impl Qrs<'_> {
 
     async fn open(&self, id: Uuid, by: By, about: &Sealed, address: Option<IpAddr>) -> Result<Poll, Error> {
         let device = self.about(id, about).device;
-        let opening = Opening { account_id: by.account, checked: None, origin: Origin { device, address } };
+        let opening =
+            Opening { account_id: by.account, checked: None, origin: Origin { device, address, ..Origin::default() } };
         let proof = Proof::Session { session_id: by.session };
         match Sessions(self.0).open_with(opening, Some(proof)).await {
             Ok(signed_in) => Ok(Poll::Approved(signed_in)),

@@ -44,6 +44,8 @@ pub struct Device {
 pub struct Origin {
     pub device: Option<Device>,
     pub address: Option<IpAddr>,
+    /// An operator lets that address in: what is tried from there is not counted together.
+    pub is_allowed: bool,
 }
 
 pub struct Registration {
@@ -79,7 +81,7 @@ impl Sessions<'_> {
 
     /// `wrong_credentials` whether the name is unknown or the password wrong, after the same work.
     pub async fn login(&self, login: &str, password: &str, origin: Origin) -> Result<SignedIn, Error> {
-        let guess = Guess::of_login(account::compared(login), origin.address);
+        let guess = Guess::of_login(account::compared(login), &origin);
         let check = async {
             let found = account::find(self.0, login).await?;
             account::password::check(self.0, found, password).await

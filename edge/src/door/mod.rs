@@ -104,9 +104,14 @@ pub struct Visitor {
 }
 
 impl Visitor {
+    /// An operator has said that limits of addresses do not count it.
+    pub fn is_allowed(&self) -> bool {
+        self.verdict == Some(Verdict::Allow)
+    }
+
     /// Whom limits of addresses count.
     fn counted(&self) -> Option<u128> {
-        self.address.filter(|_| self.verdict != Some(Verdict::Allow)).map(counted)
+        self.address.filter(|_| !self.is_allowed()).map(counted)
     }
 }
 

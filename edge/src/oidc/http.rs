@@ -90,7 +90,7 @@ async fn finish(
     let (device, inside) = (device(given.device)?, door.open()?);
     let shown = Shown { state: &given.state, code: &given.code, iss: given.iss.as_deref(), secret: &given.secret };
     let (attempt, said) = said(&edge, &inside, &shown, wanted.username.is_none()).await?;
-    let (name, origin) = (attempt.provider().to_owned(), Origin { device, address });
+    let (name, origin) = (attempt.provider().to_owned(), Origin { device, address, ..Origin::default() });
     let (signed_in, is_new) = inside.commands.oidc().enter(attempt, &said, &wanted, origin).await?;
     metrics::signed_in_elsewhere(&name, is_new);
     let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };

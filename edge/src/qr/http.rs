@@ -31,7 +31,7 @@ async fn show(
     Peer(address): Peer,
     Json(given): Json<wire::QrNew>,
 ) -> Result<(StatusCode, axum::Json<wire::QrShown>), Problem> {
-    let origin = Origin { device: device(given.device)?, address };
+    let origin = Origin { device: device(given.device)?, address, ..Origin::default() };
     let shown = door.open()?.commands.qr().show(origin).await?;
     let code = format!("natter:qr:{}", shown.id);
     let answer = wire::QrShown { id: shown.id, secret: shown.secret, code, expires_in: shown.lifetime.as_secs() };

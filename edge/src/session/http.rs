@@ -8,7 +8,7 @@ use crate::{
     http::{
         answer::{Done, Written},
         json::Json,
-        peer::Peer,
+        peer::{Guest, Peer},
         problem::Problem,
         router::Routes,
     },
@@ -60,7 +60,7 @@ fn registration(given: wire::Register, address: Option<IpAddr>) -> Result<Regist
         password: Password::parse(&given.password).map_err(Problem::at("/password"))?,
         nickname: given.nickname.as_deref().map(Nickname::parse).transpose().map_err(Problem::at("/nickname"))?,
         contact: contact(given.email, given.phone, given.code)?,
-        origin: Origin { device: device(given.device)?, address },
+        origin: Origin { device: device(given.device)?, address, ..Origin::default() },
     })
 }
 
@@ -114,11 +114,12 @@ async fn reset_password(
 async fn login(
     State(edge): State<Arc<Edge>>,
     door: Door,
-    Peer(address): Peer,
+    Guest(visitor): Guest,
     Json(given): Json<wire::Login>,
 ) -> Result<Written<wire::SignedIn>, Problem> {
     let (device, inside) = (device(given.device)?, door.open()?);
-    let (origin, sessions) = (Origin { device, address }, inside.commands.session());
+    let origin = Origin { device, address: visitor.address, is_allowed: visitor.is_allowed() };
+    let sessions = inside.commands.session();
     let signed_in = match (given.password, given.code) {
         (Some(password), None) => sessions.login(&given.login, &password, origin).await?,
         (None, Some(code)) => sessions.login_by_code(&given.login, &code, origin).await?,
