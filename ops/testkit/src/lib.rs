@@ -14,6 +14,7 @@ pub mod letters;
 pub mod mail;
 mod node;
 pub mod oidc;
+mod parts;
 mod person;
 mod proxy;
 mod raw;

@@ -78,6 +78,16 @@ impl Node {
         format!("{scheme}://127.0.0.1:{}", self.port)
     }
 
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Nodes have every role unless they are told which.
+    pub(crate) fn owns_lanes(&self) -> bool {
+        let mut roles = self.options.more.iter().filter(|(name, _)| *name == "NATTER_ROLES").map(|(_, roles)| roles);
+        roles.next().is_none_or(|roles| roles.split(',').any(|role| role == "commands"))
+    }
+
     /// Believes the certificate that the node is given now, where it has one.
     pub fn client(&self) -> Client {
         let url = self.base_url();

@@ -2,6 +2,7 @@
 
 use crate::{
     node::{Node, Options},
+    parts,
     person::Person,
     servers::{self, Servers},
 };
@@ -130,9 +131,13 @@ impl Stack {
         self.node_with(Options::default()).await
     }
 
+    /// Where others run already it has its part of the lanes when this returns, if it wants one.
     pub async fn node_with(&self, options: Options) -> Node {
         let node = Node::start(self.site.clone(), options).await;
-        *self.newest.lock().unwrap_or_else(PoisonError::into_inner) = Some(node.client());
+        let before = self.newest.lock().unwrap_or_else(PoisonError::into_inner).replace(node.client());
+        if before.is_some() && node.owns_lanes() {
+            parts::are_fair(self, node.port()).await;
+        }
         node
     }
 
