@@ -4,6 +4,7 @@ use axum::http::{Method, StatusCode};
 use metrics::{counter, gauge, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use std::{sync::OnceLock, time::Duration};
+use tokio::runtime::Handle;
 
 /// Seconds, from a cached answer to one that came just before its deadline.
 const SECONDS: [f64; 12] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
@@ -53,9 +54,10 @@ impl Drop for Connection {
     }
 }
 
-/// Of the whole process.
-pub fn tasks(count: usize) {
-    gauge!("natter_edge_tasks").set(count as f64);
+/// All of it as Prometheus reads it, with what is only counted when somebody asks: the tasks of the whole process.
+pub fn rendered() -> String {
+    gauge!("natter_edge_tasks").set(Handle::current().metrics().num_alive_tasks() as f64);
+    recorder().render()
 }
 
 pub fn socket_opened() {

@@ -23,7 +23,6 @@ use std::{convert::Infallible, io, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
-    runtime::Handle,
     time::{interval, sleep, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -210,12 +209,11 @@ async fn drain(connections: &TaskTracker, end: &End, cut: &CancellationToken) {
     cut.cancel();
 }
 
-/// Histograms are gathered now and then, whether somebody asks for them or not, and tasks are counted.
+/// Histograms are gathered now and then, whether somebody asks for them or not.
 async fn upkeep() {
     let mut ticks = interval(Duration::from_secs(5));
     loop {
         ticks.tick().await;
-        metrics::tasks(Handle::current().metrics().num_alive_tasks());
-        crate::metrics::recorder().run_upkeep();
+        metrics::recorder().run_upkeep();
     }
 }

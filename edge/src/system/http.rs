@@ -57,7 +57,7 @@ async fn ready(State(readiness): State<Readiness>) -> Result<Json<Value>, Proble
 #[utoipa::path(get, path = "/metrics", operation_id = "system_metrics", tag = "system",
     responses((status = 200, content_type = "text/plain", body = String)))]
 async fn counted() -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], metrics::recorder().render())
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], metrics::rendered())
 }
 
 /// The public keys of the access tokens (RFC 7517).

@@ -99,7 +99,7 @@ impl Held {
         self.connections <= before.connections
             && self.requests <= before.requests
             && self.sockets <= before.sockets
-            && self.tasks <= before.tasks + 20.0
+            && self.tasks <= before.tasks + 8.0
     }
 }
 
