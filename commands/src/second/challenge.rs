@@ -101,3 +101,51 @@ impl Challenge {
 fn gone() -> Error {
     Error::code(Code::Unauthenticated, "the challenge is unknown, used or too old: sign in again")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
+    const MOMENT: Duration = Duration::from_millis(1);
+
+    fn challenge() -> Challenge {
+        let account = AccountId(uuid::Uuid::from_u128(1));
+        let expires_at = NOW + limit::CHALLENGE_LIFETIME;
+        Challenge { account, credentials: 2, device: None, tries_left: limit::CHALLENGE_TRIES, expires_at }
+    }
+
+    fn is_gone<T>(next: Result<Next<Challenge, T>, Error>) -> bool {
+        next.is_err_and(|error| error.is(Code::Unauthenticated))
+    }
+
+    #[test]
+    fn it_has_its_time() {
+        let (end, last) = (NOW + limit::CHALLENGE_LIFETIME, NOW + (limit::CHALLENGE_LIFETIME - MOMENT));
+        let tried = Challenge::tried(Some(challenge()), last).unwrap();
+        assert_eq!((tried.told, tried.lifetime), (challenge(), MOMENT));
+        let taken = Challenge::taken(Some(challenge()), last).unwrap();
+        assert_eq!((taken.kept, taken.lifetime), (None, MOMENT));
+        assert!(is_gone(Challenge::tried(Some(challenge()), end)));
+        assert!(is_gone(Challenge::taken(Some(challenge()), end)));
+    }
+
+    #[test]
+    fn each_try_takes_one_and_who_used_the_last_may_still_be_right() {
+        let mut open = challenge();
+        for left in (0..limit::CHALLENGE_TRIES).rev() {
+            open = Challenge::tried(Some(open), NOW).unwrap().kept.unwrap();
+            assert_eq!(open, Challenge { tries_left: left, ..challenge() }, "nothing else of it changes");
+        }
+        assert!(is_gone(Challenge::tried(Some(open.clone()), NOW)));
+        assert!(Challenge::taken(Some(open), NOW).is_ok());
+    }
+
+    #[test]
+    fn what_was_taken_is_nobodys() {
+        let taken = Challenge::taken(Some(challenge()), NOW).unwrap().kept;
+        assert!(is_gone(Challenge::tried(taken.clone(), NOW)));
+        assert!(is_gone(Challenge::taken(taken, NOW)));
+    }
+}

@@ -5,18 +5,19 @@ mod everywhere;
 mod master;
 mod told;
 
+use crate::oidc::signs_in;
 use everywhere::{Everywhere, found};
-use natter_testkit::{BOUND, Cql, Letters, Node, Options, PASSWORD, Stack, cql, eventually, law};
+use natter_testkit::{BOUND, Cql, Letters, Node, Options, PASSWORD, Stack, cql, eventually, law, oidc::Forger};
 use serde_json::{Value, json};
 use std::os::unix::process::ExitStatusExt;
-use told::{BODY, EMAIL, TOLD, Told, USERNAME, lettered, login, nothing_of, said, tell};
+use told::{BODY, ELSEWHERE, EMAIL, TOLD, Told, USERNAME, equipped, login, nothing_of, said, tell};
 
 const KILLED: i32 = 9;
 
 #[tokio::test]
 async fn nothing_that_an_erased_person_told_is_anywhere_and_what_they_said_stays() {
-    let stack = Stack::new().await;
-    let node = stack.node_with(lettered(&stack)).await;
+    let (stack, provider) = (Stack::new().await, Forger::start().await);
+    let node = stack.node_with(equipped(&stack, &provider)).await;
     let told = tell(&stack, &node).await;
     let card = told.seen(&told.card()).await;
     assert_eq!((&card["username"], &card["nickname"]), (&json!(USERNAME), &json!(TOLD[1])));
@@ -50,7 +51,7 @@ async fn nothing_that_an_erased_person_told_is_anywhere_and_what_they_said_stays
     let again = json!({"username": USERNAME, "password": PASSWORD}).to_string();
     node.raw().post("/api/v1/auth/register", again).await.refused(409, "name_taken");
 
-    nowhere(&stack, &node, None).await;
+    nowhere(&stack, &[&node], None).await;
     let everywhere = Everywhere::look(&stack, &[&node], None).await;
     assert_eq!(found(&everywhere, &told.secret), Vec::<String>::new(), "the secret of the second factor");
     nothing_is_sealed_with_a_key_that_stays(&stack).await;
@@ -59,7 +60,12 @@ async fn nothing_that_an_erased_person_told_is_anywhere_and_what_they_said_stays
     let verified = node.run(&["streams", "verify"]).await;
     assert!(verified.status.success(), "{}", said(&verified));
 
-    // The address may be somebody else's now.
+    // The address may be somebody else's now, and who they are elsewhere.
+    eventually("the identity is free", BOUND, async || {
+        let reply = signs_in(&node, ELSEWHERE).await;
+        if reply.status == 201 { Ok(()) } else { Err(reply.text()) }
+    })
+    .await;
     let letters = Letters::new(stack.dir());
     eventually("the address is free", BOUND, async || {
         let code = letters.code(&node.raw(), EMAIL, "register").await;
@@ -71,9 +77,9 @@ async fn nothing_that_an_erased_person_told_is_anywhere_and_what_they_said_stays
 }
 
 /// Neither in PostgreSQL, nor in JetStream, nor in the cluster, nor in what nodes have written.
-async fn nowhere(stack: &Stack, node: &Node, cluster: Option<&Cql>) {
+async fn nowhere(stack: &Stack, nodes: &[&Node], cluster: Option<&Cql>) {
     law::log_is_stream(stack).await;
-    let everywhere = Everywhere::look(stack, &[node], cluster).await;
+    let everywhere = Everywhere::look(stack, nodes, cluster).await;
     // Where nothing is looked at, nothing is found.
     everywhere.holds_control(stack).await;
     for secret in TOLD {
@@ -110,6 +116,11 @@ async fn rows_are_empty(stack: &Stack, told: &Told) {
             sqlx::query_as(&rows).bind(told.person.id()).fetch_one(stack.pool()).await.expect("read the rows");
         assert!(rows > 0 && values == 0, "{schema}.{table}: {values} values in {rows} rows");
     }
+    // Who they are elsewhere is no row of somebody who is nobody.
+    let identities = format!(r#"SELECT count(*) FROM "{schema}".account_identity WHERE account_id = $1"#);
+    let left: i64 =
+        sqlx::query_scalar(&identities).bind(told.person.id()).fetch_one(stack.pool()).await.expect("count the rows");
+    assert_eq!(left, 0, "{schema}.account_identity");
 }
 
 /// To whoever asks what is held on them still.
@@ -126,8 +137,8 @@ async fn what_is_left_is_given_out(node: &Node, told: &Told) {
 
 #[tokio::test]
 async fn built_anew_it_is_the_same() {
-    let stack = Stack::new().await;
-    let node = stack.node_with(lettered(&stack)).await;
+    let (stack, provider) = (Stack::new().await, Forger::start().await);
+    let node = stack.node_with(equipped(&stack, &provider)).await;
     let told = tell(&stack, &node).await;
     told.erase(&node).await;
     told.is_forgotten().await;
@@ -138,13 +149,13 @@ async fn built_anew_it_is_the_same() {
     told.is_forgotten().await;
     rows_are_empty(&stack, &told).await;
     nothing_of(&told.seen("/api/v1/conversations").await);
-    nowhere(&stack, &node, None).await;
+    nowhere(&stack, &[&node], None).await;
 }
 
 #[tokio::test]
 async fn every_node_forgets() {
-    let stack = Stack::new().await;
-    let (near, far) = (stack.node_with(lettered(&stack)).await, stack.node().await);
+    let (stack, provider) = (Stack::new().await, Forger::start().await);
+    let (near, far) = (stack.node_with(equipped(&stack, &provider)).await, stack.node().await);
     let told = tell(&stack, &near).await;
     let elsewhere =
         far.raw().with("authorization", &format!("Bearer {}", told.friend.client().tokens().await.access_token));
@@ -159,13 +170,13 @@ async fn every_node_forgets() {
     .await;
     nothing_of(&seen().await);
     near.register("arthur").await;
-    nowhere(&stack, &far, None).await;
+    nowhere(&stack, &[&near, &far], None).await;
 }
 
 /// Whoever destroys the key dies there.
 async fn outlives_a_death(point: &str) {
-    let stack = Stack::new().await;
-    let mut node = stack.node_with(lettered(&stack)).await;
+    let (stack, provider) = (Stack::new().await, Forger::start().await);
+    let mut node = stack.node_with(equipped(&stack, &provider)).await;
     let told = tell(&stack, &node).await;
     node.stop().await;
     node.restart_with(Options::faults(format!("{point}=kill@1"))).await;
@@ -189,7 +200,7 @@ async fn outlives_a_death(point: &str) {
         if listed.contains(&id) { Ok(()) } else { Err(listed) }
     })
     .await;
-    nowhere(&stack, &node, None).await;
+    nowhere(&stack, &[&node], None).await;
 }
 
 #[tokio::test]
@@ -205,8 +216,8 @@ async fn it_is_done_though_who_does_it_dies_after() {
 /// The keys alone, as somebody would who keeps them apart.
 #[tokio::test]
 async fn a_restored_backup_does_not_bring_the_key_back() {
-    let stack = Stack::new().await;
-    let mut node = stack.node_with(lettered(&stack)).await;
+    let (stack, provider) = (Stack::new().await, Forger::start().await);
+    let mut node = stack.node_with(equipped(&stack, &provider)).await;
     let told = tell(&stack, &node).await;
     let execute = async |sql: &str| {
         sqlx::query(sql).execute(stack.pool()).await.expect("it is SQL");
@@ -229,20 +240,20 @@ async fn a_restored_backup_does_not_bring_the_key_back() {
 
 #[tokio::test]
 async fn a_history_in_a_cluster_tells_nothing_either() {
-    let (stack, cluster) = (Stack::new().await, cql());
+    let (stack, provider, cluster) = (Stack::new().await, Forger::start().await, cql());
     let of_cluster = [
         ("NATTER_HISTORY", "scylla"),
         ("NATTER_CQL_NODES", &cluster.address),
         ("NATTER_CQL_KEYSPACE", &cluster.keyspace),
     ];
     let mut more = of_cluster.map(|(name, value)| (name, value.to_owned())).to_vec();
-    more.extend(lettered(&stack).more);
+    more.extend(equipped(&stack, &provider).more);
     let node = stack.node_with(Options { more, ..Options::default() }).await;
     let told = tell(&stack, &node).await;
     told.friend.sees(BODY).await;
     told.erase(&node).await;
     told.is_forgotten().await;
-    nowhere(&stack, &node, Some(&cluster)).await;
+    nowhere(&stack, &[&node], Some(&cluster)).await;
     cluster.drop_keyspace().await;
 }
 
@@ -260,9 +271,9 @@ const GRACE_SECONDS: u32 = 14 * 24 * 60 * 60 + 60;
 
 #[tokio::test]
 async fn who_closes_their_account_is_erased_when_the_grace_is_over() {
-    let stack = Stack::new().await;
+    let (stack, provider) = (Stack::new().await, Forger::start().await);
     let clock = stack.dir().join("clock");
-    let mut options = lettered(&stack);
+    let mut options = equipped(&stack, &provider);
     options.more.push(("NATTER_CLOCK", clock.display().to_string()));
     let node = stack.node_with(options).await;
     let told = tell(&stack, &node).await;
@@ -275,6 +286,6 @@ async fn who_closes_their_account_is_erased_when_the_grace_is_over() {
         if listed.contains(&told.person.id().to_string()) { Ok(()) } else { Err(listed) }
     })
     .await;
-    law::projections_are_at_the_head(&stack).await;
-    nowhere(&stack, &node, None).await;
+    rows_are_empty(&stack, &told).await;
+    nowhere(&stack, &[&node], None).await;
 }

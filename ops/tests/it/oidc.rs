@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 const START: &str = "/api/v1/auth/oidc/start";
 const FINISH: &str = "/api/v1/auth/oidc/finish";
-const LINK: &str = "/api/v1/auth/oidc/link";
+pub const LINK: &str = "/api/v1/auth/oidc/link";
 const PASSWORD_PATH: &str = "/api/v1/auth/oidc/password";
 const IDENTITIES: &str = "/api/v1/auth/identities";
 
@@ -30,14 +30,14 @@ async fn node(stack: &Stack, providers: &[Value]) -> Node {
 
 /// A sign-in that began, and what the browser has brought of it.
 #[derive(Clone)]
-struct SignIn {
+pub struct SignIn {
     secret: String,
     brought: Brought,
 }
 
 impl SignIn {
     /// By this person, as the provider knows them, at the first provider that there is.
-    async fn of(node: &Node, person: &str) -> Self {
+    pub async fn of(node: &Node, person: &str) -> Self {
         let listed = node.raw().get("/api/v1/auth/oidc").await.ok(200);
         Self::at(node, listed["items"][0]["name"].as_str().expect("there is a provider"), person).await
     }
@@ -51,7 +51,7 @@ impl SignIn {
     }
 
     /// What an app shows, and more.
-    fn shown(&self, more: &Value) -> String {
+    pub fn shown(&self, more: &Value) -> String {
         let mut shown =
             json!({"state": self.brought.get("state"), "code": self.brought.get("code"), "secret": self.secret});
         if let Some(iss) = self.brought.0.get("iss") {
@@ -77,7 +77,7 @@ async fn start(raw: &Raw, provider: &str) -> Reply {
 }
 
 /// From the beginning to the end.
-async fn signs_in(node: &Node, person: &str) -> Reply {
+pub async fn signs_in(node: &Node, person: &str) -> Reply {
     SignIn::of(node, person).await.finish(node).await
 }
 
@@ -91,7 +91,7 @@ fn account(signed_in: &Value) -> String {
     signed_in["account"]["id"].as_str().expect("an id").to_owned()
 }
 
-async fn identities(raw: &Raw) -> Vec<Value> {
+pub async fn identities(raw: &Raw) -> Vec<Value> {
     raw.get(IDENTITIES).await.ok(200)["items"].as_array().expect("a list").clone()
 }
 

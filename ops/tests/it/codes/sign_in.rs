@@ -176,6 +176,17 @@ async fn nothing_keeps_an_address_or_a_code_in_readable_form() {
     assert!(!output.contains("findme") && !output.contains(&code), "{output}");
 }
 
+/// While it is good, whoever reads the bucket learns neither the code nor whose it is.
+#[tokio::test]
+async fn a_code_that_waits_is_kept_as_a_hash() {
+    let site = Site::new().await;
+    let code = site.code("findme@example.org", "register").await;
+    let kept = site.stack.kept_for_minutes().await;
+    assert!(kept.contains("tries_left") && !kept.contains("findme"), "{kept}");
+    // As a word: digits of a time or of a hash may happen to be the same.
+    assert!(kept.split(|c: char| !c.is_ascii_alphanumeric()).all(|word| word != code), "{code} is in {kept}");
+}
+
 #[tokio::test]
 async fn letters_are_in_the_language_that_was_asked_for() {
     let site = Site::new().await;

@@ -1,8 +1,15 @@
 //! Somebody who has told all that one can, and what is seen of them.
 
-use crate::profile::patch;
+use crate::{
+    oidc::{LINK, SignIn, identities},
+    profile::patch,
+};
 use natter_testkit::{
-    Authenticator, BOUND, Letters, Node, Options, PASSWORD, Person, Reply, Stack, client::Signed, eventually, wire,
+    Authenticator, BOUND, Letters, Node, Options, PASSWORD, Person, Reply, Stack,
+    client::Signed,
+    eventually,
+    oidc::{Forger, variables},
+    wire,
 };
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -13,10 +20,12 @@ const REQUEST: &str = "froods-meet-here";
 pub const EMAIL: &str = "zaphod.b@galaxy.example";
 const PHONE: &str = "+4930424242";
 const REASON: &str = "towel-thief";
+/// At the provider.
+pub const ELSEWHERE: &str = "slartibartfast";
 pub const BODY: &str = "so long and thanks";
 
 /// Told of themselves in one way or another, or said of them; none of it is part of another word.
-pub const TOLD: [&str; 12] = [
+pub const TOLD: [&str; 13] = [
     USERNAME,
     "Beeblebroxian",
     "two-heads-better",
@@ -29,6 +38,7 @@ pub const TOLD: [&str; 12] = [
     EMAIL,
     PHONE,
     REASON,
+    ELSEWHERE,
 ];
 
 /// Has told all that one can, and talked with a friend.
@@ -42,9 +52,11 @@ pub struct Told {
     pub secret: String,
 }
 
-/// Mails and text messages are files.
-pub fn lettered(stack: &Stack) -> Options {
-    Options { more: vec![Letters::new(stack.dir()).variable()], ..Options::default() }
+/// Mails and text messages are files, and there is a provider.
+pub fn equipped(stack: &Stack, provider: &Forger) -> Options {
+    let mut more = variables(&[provider.settings()]);
+    more.push(Letters::new(stack.dir()).variable());
+    Options { more, ..Options::default() }
 }
 
 /// Says how they are reached, and proves it.
@@ -55,6 +67,16 @@ async fn reached(stack: &Stack, node: &Node, person: &Person) {
         let body = json!({way: address, "code": code, "password": PASSWORD}).to_string();
         person.raw().await.post(&format!("/api/v1/accounts/me/{way}/change"), body).await.ok(200);
     }
+}
+
+/// Signs in by the provider too, from now on.
+async fn is_known_elsewhere(node: &Node, person: &Person) {
+    let raw = person.raw().await;
+    let shown = SignIn::of(node, ELSEWHERE).await.shown(&json!({"password": PASSWORD}));
+    let linked = raw.post(LINK, shown).await;
+    assert_eq!(linked.status, 204, "{}", linked.text());
+    let known = identities(&raw.with("natter-position", &linked.position())).await;
+    assert_eq!(known[0]["name"], ELSEWHERE, "{known:?}");
 }
 
 /// The secret of their second factor.
@@ -84,6 +106,7 @@ pub async fn tell(stack: &Stack, node: &Node) -> Told {
     });
     patch(&person.raw().await, "/api/v1/accounts/me", &told).await.ok(200);
     reached(stack, node, &person).await;
+    is_known_elsewhere(node, &person).await;
     let login = wire::Login {
         login: USERNAME.to_owned(),
         password: Some(PASSWORD.to_owned()),

@@ -33,19 +33,30 @@ async fn whoever_came_back_while_it_was_away_shows_the_same_again() {
 
 #[tokio::test]
 async fn a_slow_one_is_waited_for_a_while_and_holds_up_nobody_else() {
-    let (stack, forger) = (Stack::new().await, Forger::start().await);
-    let node = node(&stack, &[forger.settings()]).await;
+    let (stack, forger, another) = (Stack::new().await, Forger::start().await, Forger::start().await);
+    let mut settings = another.settings();
+    settings["name"] = "another".into();
+    let node = node(&stack, &[forger.settings(), settings]).await;
+    let (alice, raw) = (node.register("alice").await, node.raw());
     let sign_in = SignIn::of(&node, "ada").await;
     forger.behaves(Conduct::Hangs);
-    let raw = node.raw();
-    let slow = async { sign_in.finish(&node).await.refused(503, "unavailable") };
+    let mut slow = Box::pin(sign_in.finish(&node));
     let others = async {
-        for name in ["alice", "bob"] {
-            node.register(name).await;
-        }
-        raw.get("/healthz").await.ok(200);
+        eventually("it is asked", BOUND, async || match forger.asked("/token") {
+            1 => Ok(()),
+            asked => Err(format!("{asked} times")),
+        })
+        .await;
+        let started = async || start(&raw, "another").await.ok(200);
+        let read = async || alice.client().me().await.expect("it is hers");
+        tokio::join!(started(), read(), async { raw.get("/healthz").await.ok(200) });
     };
-    tokio::join!(slow, others);
+    tokio::select! {
+        biased;
+        () = others => {}
+        early = &mut slow => panic!("others waited for the slow one, which was answered first: {early:?}"),
+    }
+    slow.await.refused(503, "unavailable");
     assert_eq!(forger.asked("/token"), 1);
     forger.behaves(Conduct::Answers);
     sign_in.finish(&node).await.ok(201);

@@ -39,7 +39,7 @@ impl Elsewhere {
             let shown = SignIn::of(node, &format!("owner.{role}")).await.shown(&json!({"password": PASSWORD}));
             let linked = owner.post(LINK, shown).await;
             assert_eq!(linked.status, 204, "{}", linked.text());
-            text = text.replace("{identity}", &id_of(&owner).await);
+            text = text.replace("{identity}", &id_of(&owner.with("natter-position", &linked.position())).await);
         }
         text
     }

@@ -30,7 +30,9 @@ async fn of_two_that_show_the_same_at_once_one_is_signed_in() {
         let mut statuses = [both.0.status, both.1.status];
         statuses.sort_unstable();
         assert_eq!(statuses, [201, 422], "{} {}", both.0.text(), both.1.text());
+        sign_in.finish(&far).await.refused(422, "code_wrong");
     }
+    assert_eq!(forger.asked("/token"), 3, "for who comes too late the provider is not even asked");
 }
 
 #[tokio::test]

@@ -1,8 +1,10 @@
 //! Signing in with a second factor.
 
 use super::app::{App, SECOND, answer, challenge, confirm, login, offer, turn_on};
-use natter_testkit::{BOUND, Clock, Letters, Options, PASSWORD, Stack, eventually, wire};
-use serde_json::json;
+use natter_testkit::{BOUND, Clock, Letters, Node, Options, PASSWORD, Stack, eventually, wire};
+use serde_json::{Value, json};
+
+const QR: &str = "/api/v1/auth/qr";
 
 #[tokio::test]
 async fn a_code_of_the_app_is_asked_for_once_the_app_has_shown_one() {
@@ -124,14 +126,43 @@ async fn a_challenge_ends_with_its_time_and_with_its_password() {
     answer(&node, &old, &codes[0]).await.refused(401, "unauthenticated");
     let refused = login(&node, "alice", "another password").await.refused(403, "second_factor_required");
     let late = refused["challenge"].as_str().expect("it is on as before").to_owned();
+    let shown = node.raw().post(QR, "{}").await.ok(201);
     clock.ahead_by(5 * 60 + 1);
-    eventually("the challenge has ended", BOUND, async || {
-        // No try that could be right.
-        let reply = answer(&node, &late, "").await;
-        if reply.status == 401 { Ok(()) } else { Err(reply.text()) }
+    // Its time is shorter, and who looks at it takes no try from the challenge.
+    has_expired(&node, &shown).await;
+    answer(&node, &late, &codes[0]).await.refused(401, "unauthenticated");
+}
+
+/// Waits until the node knows that this QR code is over.
+async fn has_expired(node: &Node, shown: &Value) {
+    let path = format!("{QR}/{}", shown["id"].as_str().expect("an id"));
+    let secret = json!({"secret": shown["secret"]}).to_string();
+    eventually("the node sees that its clock was moved", BOUND, async || {
+        let state = node.raw().post(&path, secret.clone()).await.ok(200);
+        if state["state"] == "expired" { Ok(()) } else { Err(state.to_string()) }
     })
     .await;
-    answer(&node, &late, &codes[0]).await.refused(401, "unauthenticated");
+}
+
+/// Whoever has the password of one and the app of another has neither's account.
+#[tokio::test]
+async fn a_challenge_is_answered_by_codes_of_its_own_account_alone() {
+    let stack = Stack::new().await;
+    let clock = Clock::of(&stack);
+    let node = stack.node_with(clock.options()).await;
+    let (alice, bob) = (node.register("alice").await, node.register("bob").await);
+    let ((_, hers), (mut his_app, his)) = (turn_on(&alice).await, turn_on(&bob).await);
+    let of_alice = challenge(&node, "alice").await;
+    let code = his_app.next_code(&clock);
+    for foreign in [&code, &his[0]] {
+        answer(&node, &of_alice, foreign).await.refused(422, "code_wrong");
+    }
+    let signed_in = answer(&node, &of_alice, &hers[0]).await.ok(200);
+    assert_eq!(signed_in["account"]["username"], "alice");
+    // Nothing of his was spent by it.
+    let of_bob = challenge(&node, "bob").await;
+    assert_eq!(answer(&node, &of_bob, &code).await.ok(200)["account"]["username"], "bob");
+    answer(&node, &challenge(&node, "bob").await, &his[0]).await.ok(200);
 }
 
 #[tokio::test]
