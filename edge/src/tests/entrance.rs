@@ -297,6 +297,15 @@ async fn who_says_nothing_at_all_is_let_go() {
     assert!(rest(house.connect(HEALTH).await).await.starts_with("HTTP/1.1 200"), "and who says nothing more");
 }
 
+/// It asks on and on, and reads nothing: what we have to say fills every buffer on the way, and then waits.
+#[tokio::test]
+async fn who_takes_nothing_of_what_we_say_is_cut_off() {
+    let house = house(bounds(Bounds { stall: SHORT, ..Bounds::default() })).await;
+    let mut stream = house.connect("").await;
+    let asking = async { while stream.write_all(b"GET /openapi.json HTTP/1.1\r\nhost: x\r\n\r\n").await.is_ok() {} };
+    timeout(SOON * 2, asking).await.expect("it is cut off");
+}
+
 fn post(path: &str, length: usize) -> String {
     format!("POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{{")
 }

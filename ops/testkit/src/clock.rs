@@ -18,8 +18,16 @@ impl Clock {
 
     /// At once.
     pub fn ahead_by(&self, seconds: u64) {
+        self.set(&seconds.to_string());
+    }
+
+    pub fn behind_by(&self, seconds: u64) {
+        self.set(&format!("-{seconds}"));
+    }
+
+    fn set(&self, seconds: &str) {
         let whole = self.0.with_extension("new");
-        std::fs::write(&whole, seconds.to_string()).expect("write the clock");
+        std::fs::write(&whole, seconds).expect("write the clock");
         std::fs::rename(whole, &self.0).expect("set the clock");
     }
 }

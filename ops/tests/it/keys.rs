@@ -77,6 +77,7 @@ async fn whatever_is_not_what_was_signed_is_refused() {
     is_believed(&node, &key).await;
     let other = made(&node, "grafana").await;
     let fresh = anew(&key);
+    let at = |at: i64| format!("at=\"{at}\"");
     for (what, header) in [
         ("another method", anew(&key).header("POST", METRICS, b"")),
         ("another path", anew(&key).header("GET", "/metrics?x=1", b"")),
@@ -86,6 +87,7 @@ async fn whatever_is_not_what_was_signed_is_refused() {
         ("long ago", Signing { at: key.at - 400, ..anew(&key) }.header("GET", METRICS, b"")),
         ("to come", Signing { at: key.at + 400, ..anew(&key) }.header("GET", METRICS, b"")),
         ("another nonce", fresh.header("GET", METRICS, b"").replace(&fresh.nonce, &new_id().simple().to_string())),
+        ("another time", fresh.header("GET", METRICS, b"").replace(&at(fresh.at), &at(fresh.at + 1))),
         ("no signature", "Natter-HMAC ".to_owned()),
     ] {
         let answer = asks(&node, &header).await;

@@ -1,7 +1,7 @@
 //! Mails and text messages: handed to a real server, again when it was away, and given up when it says no.
 
 use natter_testkit::{
-    BOUND, Node, Options, Stack, eventually,
+    BOUND, Clock, Node, Options, Stack, eventually,
     mail::{Gateway, MailServer, Mood},
 };
 use serde_json::json;
@@ -113,6 +113,47 @@ async fn a_mail_that_is_put_off_comes_and_one_that_is_refused_is_given_up() {
     server.mail_to("carol@example.org").await;
     let to: Vec<Vec<String>> = server.mails().into_iter().map(|mail| mail.to).collect();
     assert_eq!(to, [["alice@example.org"], ["carol@example.org"]]);
+}
+
+/// By a clock that is behind nobody wants it from the beginning.
+#[tokio::test]
+async fn what_nobody_wants_any_more_is_given_up_and_not_sent() {
+    let (stack, server) = (Stack::new().await, MailServer::start().await);
+    let clock = Clock::of(&stack);
+    let mut options = by_smtp(server.address);
+    options.more.extend(clock.options().more);
+    clock.behind_by(60 * 60);
+    let node = stack.node_with(options).await;
+    ask(&node, "email", "alice@example.org").await;
+    eventually("it is given up", BOUND, async || match dead(&stack).await {
+        dead if dead == ["expired"] => Ok(()),
+        dead => Err(format!("{dead:?}")),
+    })
+    .await;
+    assert!(server.mails().is_empty() && server.refused() == 0);
+    let metrics = node.raw().get("/metrics").await.text();
+    assert!(metrics.contains("natter_outbox_dead_total{channel=\"email\"} 1"), "{metrics}");
+}
+
+/// One that was tried says why it was not taken.
+#[tokio::test]
+async fn what_was_tried_until_nobody_wanted_it_keeps_its_reason() {
+    let (stack, nowhere) = (Stack::new().await, MailServer::nowhere().await);
+    let node = stack.node_with(by_smtp(nowhere)).await;
+    ask(&node, "email", "alice@example.org").await;
+    eventually("it was tried", BOUND, async || {
+        let over = "UPDATE outbox SET expires_at = now() WHERE tries > 0 AND why = 'no_answer'";
+        match sqlx::query(over).execute(stack.pool()).await.expect("end its time").rows_affected() {
+            0 => Err("not yet".to_owned()),
+            _ => Ok(()),
+        }
+    })
+    .await;
+    eventually("it is given up", BOUND, async || match dead(&stack).await {
+        dead if dead == ["no_answer"] => Ok(()),
+        dead => Err(format!("{dead:?}")),
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -272,7 +272,8 @@ async fn a_building_is_stopped_between_two_batches_and_goes_on() {
     // The rest after a batch is long enough to be stopped in.
     let (pace, meter, stop) = (Pace::new(1), Meter::default(), CancellationToken::new());
     let stopping = async {
-        eventually("the first batch is done", async || meter.read().0 >= 1_000).await;
+        // Of the lane that is long: all others together have less.
+        eventually("the first batch is done", async || meter.read().0 >= 250).await;
         stop.cancel();
     };
     let (ended, ()) = tokio::join!(operator.catch_up(&entry, &pace, &meter, &stop), stopping);
@@ -290,6 +291,30 @@ async fn a_building_is_stopped_between_two_batches_and_goes_on() {
     assert!(compare(&operator, &again).await.is_same());
     assert!(last >= 3_500);
     running.stop().await;
+}
+
+/// So that who sends meanwhile waits for one at the worst.
+#[tokio::test]
+async fn a_building_has_one_batch_in_hand() {
+    let world = World::new().await;
+    world.live_a_little().await;
+    let operator = operator(&world, "relations").await;
+    let entry = operator.shadow(Store::Postgres).await.unwrap();
+    let count = async |sql: &str| sqlx::query_scalar::<_, i64>(sql).fetch_one(&world.pool).await.unwrap();
+    let waiting =
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    assert!(count("SELECT count(DISTINCT lane) FROM events").await > 1, "there is work for several lanes");
+    let mut held = world.pool.begin().await.unwrap();
+    sqlx::query("LOCK TABLE checkpoints IN EXCLUSIVE MODE").execute(&mut *held).await.unwrap();
+    let looking = async {
+        eventually("a batch waits", async || count(waiting).await > 0).await;
+        // Long enough for another one to come.
+        for _ in 0..200 {
+            assert_eq!(count(waiting).await, 1, "batches in hand");
+        }
+        held.rollback().await.unwrap();
+    };
+    tokio::join!(catch_up(&operator, &entry), looking);
 }
 
 #[tokio::test]

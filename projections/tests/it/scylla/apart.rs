@@ -163,8 +163,6 @@ async fn rows_of_a_shadow_in_a_cluster_that_were_altered_by_hand_are_named() {
     running.stop().await;
 }
 
-/// Both in the cluster. The message that differs stands still; others of its conversation are sent and change, and never
-/// are a difference.
 /// Who talks without a pause on a slow machine may be told to come again later.
 async fn compared_at_last(operator: &Operator, entry: &Entry) -> Compared {
     eventually("it is compared", 6 * BOUND, async || {
@@ -179,6 +177,8 @@ async fn compared_at_last(operator: &Operator, entry: &Entry) -> Compared {
     .await
 }
 
+/// Both in the cluster. The message that differs stands still; others of its conversation are sent and change, and never
+/// are a difference.
 #[tokio::test]
 async fn what_differs_is_told_from_what_only_moves() {
     let keyspace = Keyspace::new();
