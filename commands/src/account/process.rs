@@ -1,12 +1,16 @@
 //! An abandoned registration gives its handles back, those that it had claimed and those that it had not; so does an
 //! abandoned change of an address or number, and one that counts gives back the one before; an identity is given back when
 //! it is unlinked, or its link abandoned. A closed account gives back all of these, not its name.
+//!
+//! What an event gives back is what was claimed before it: a release that is held up finds perhaps a claim that its account
+//! has begun since.
 
 use crate::process::{Orders, Process};
 use natter_domain::{
     AccountId, Noun,
     account::Event,
     handle::{self, Handle},
+    limit,
 };
 use natter_streams::Record;
 
@@ -38,8 +42,11 @@ impl Process for ReleasesHandles {
             _ => vec![],
         };
         let by = AccountId(event.aggregate_id);
+        // Both by the clock of the account's lane: whatever was begun before the event may be claimed until then, and what is
+        // begun after it until later.
+        let until = event.time + limit::CLAIM_WINDOW;
         for handle in handles {
-            orders.give::<Handle>(handle::address(handle), handle::Command::Release { by });
+            orders.give::<Handle>(handle::address(handle), handle::Command::Release { by, until });
         }
         Ok(())
     }

@@ -3,17 +3,18 @@
 use crate::support::{AFTER_A_LOSS, Elsewhere, Holder, LANES, Node, checkpoint, draft, eventually, wrote_and_died};
 use natter_commands::Reaction;
 use natter_domain::{
-    AccountId, ConversationId, FriendshipId, HandleId, RequestId, account, conversation, friendship, handle,
+    AccountId, ConversationId, FriendshipId, HandleId, RequestId, Timestamp, account, conversation, friendship, handle,
 };
-use natter_streams::{Draft, Lane, Lanes, Record, id};
+use natter_streams::{Draft, Lane, Lanes, Record, clock, id};
 use natter_testkit::{BOUND, Stack, within};
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 const OPENS: Reaction = Reaction::OpensConversation;
 const RELEASES: Reaction = Reaction::ReleasesHandles;
+const MINUTE: Duration = Duration::from_secs(60);
 
 /// An acceptance whose conversation nobody has opened.
 struct Accepted {
@@ -44,6 +45,10 @@ impl Accepted {
 
 fn lanes() -> Lanes {
     Lanes::new(LANES).expect("a number of lanes")
+}
+
+fn ago(duration: Duration) -> Timestamp {
+    Timestamp::from_millis(clock::now().as_millis() - duration.as_millis() as i64)
 }
 
 fn first() -> Lane {
@@ -249,6 +254,38 @@ async fn an_event_that_cannot_be_understood_holds_back_what_follows_and_not_what
     assert_eq!(started(&node, acceptances[2].conversation_id).await, None);
 }
 
+/// What an account has begun to claim since is not given back by what it had given up before.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_release_that_was_held_up_frees_nothing_that_was_claimed_since() {
+    let stack = Stack::new().await;
+    let (person, given_up) = (AccountId(id::new()), ago(20 * MINUTE));
+    let [old, older, new] = [7, 8, 9].map(|number| HandleId(Uuid::from_u128(number)));
+    let claimed = |handle, until| {
+        let claimed = handle::Event::Claimed { by: person, until };
+        draft(handle::address(handle), 1, &claimed)
+    };
+    let abandoned = |sequence, handle| {
+        let abandoned = account::Event::IdentityLinkAbandoned { handle };
+        Draft { time: given_up, ..draft(account::address(person), sequence, &abandoned) }
+    };
+    let unnamed = format!(r#"{{"claimed": {{"by": "{}"}}}}"#, person.0);
+    let unnamed = Draft { version: 1, payload: unnamed.into(), ..claimed(older, Timestamp::default()) };
+    let abandonments = [new, old, older].into_iter().zip(1..).map(|(handle, sequence)| abandoned(sequence, handle));
+    let claims = [claimed(old, given_up), unnamed, claimed(new, clock::now() + 5 * MINUTE)];
+    wrote_and_died(&stack, abandonments.chain(claims).collect()).await;
+    let node = Node::quiet(&stack, LANES).await;
+    let lane = lanes().of(person.0);
+    let before = node.events(lane).await.iter().rev().find(|event| event.aggregate_id == person.0).unwrap().position;
+    let runner = Runner::start(&node, RELEASES, lane);
+    passed(&stack, RELEASES, lane, before).await;
+    runner.stop().await;
+    let mut events = [node.events(first()).await, node.events(second()).await].concat();
+    events.retain(|event| event.event_type == "released");
+    let mut released: Vec<Uuid> = events.iter().map(|event| event.aggregate_id).collect();
+    released.sort_unstable();
+    assert_eq!(released, [old.0, older.0]);
+}
+
 /// A name that was given back and taken by somebody else is not given back again, however often its order is.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_name_is_released_once() {
@@ -256,7 +293,7 @@ async fn a_name_is_released_once() {
     let [gone, new] = [AccountId(id::new()), AccountId(id::new())];
     let handle = HandleId(Uuid::from_u128(7));
     let abandoned = account::Event::RegistrationAbandoned { handles: vec![handle] };
-    let claimed = handle::Event::Claimed { by: gone };
+    let claimed = handle::Event::Claimed { by: gone, until: clock::now() };
     let drafts = vec![draft(account::address(gone), 1, &abandoned), draft(handle::address(handle), 1, &claimed)];
     wrote_and_died(&stack, drafts).await;
     let node = Node::quiet(&stack, LANES).await;
@@ -277,7 +314,7 @@ async fn a_name_is_released_once() {
     node.stop().await;
 
     crate::support::sql(&stack, "DELETE FROM checkpoints").await;
-    let taken = handle::Event::Claimed { by: new };
+    let taken = handle::Event::Claimed { by: new, until: clock::now() };
     wrote_and_died(&stack, vec![draft(handle::address(handle), 3, &taken)]).await;
     let node = Node::quiet(&stack, LANES).await;
     let runner = Runner::start(&node, RELEASES, lane);

@@ -107,7 +107,7 @@ impl Unfinished {
             identity: None,
             prefixes: vec![],
         };
-        let claimed = handle::Event::Claimed { by: self.account };
+        let claimed = handle::Event::Claimed { by: self.account, until: self.expires_at };
         vec![draft(account::address(self.account), 1, &started), draft(handle::address(self.handle), 1, &claimed)]
     }
 
@@ -362,7 +362,7 @@ async fn a_registration_that_was_too_late_for_its_name_releases_nothing() {
     let mut of_the_name = node.events(lanes().of(late.handle.0)).await;
     of_the_name.retain(|event| event.aggregate_id == late.handle.0);
     let of_the_name: Vec<handle::Event> = of_the_name.iter().map(|event| event.decode().unwrap()).collect();
-    assert_eq!(of_the_name, [handle::Event::Claimed { by: winner.account }]);
+    assert_eq!(of_the_name, [handle::Event::Claimed { by: winner.account, until: winner.expires_at }]);
     assert_eq!(code(node.register("alice").await), Code::NameTaken);
 }
 

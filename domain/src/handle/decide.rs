@@ -23,23 +23,23 @@ impl crate::Refusal for Refusal {
 pub fn decide(state: &State, context: &Context, command: &Command) -> Result<Vec<Event>, Refusal> {
     match command {
         Command::Claim { by, until } => claim(state, context, *by, *until),
-        Command::Release { by } => Ok(release(state, *by)),
+        Command::Release { by, until } => Ok(release(state, *by, *until)),
     }
 }
 
 fn claim(state: &State, context: &Context, by: AccountId, until: Timestamp) -> Result<Vec<Event>, Refusal> {
     match state.holder {
-        Some(holder) if holder == by => Ok(vec![]),           // HDL-2
-        Some(_) => Err(Refusal::Taken),                       // HDL-1
-        None if until < context.now => Err(Refusal::TooLate), // HDL-4
-        None => Ok(vec![Event::Claimed { by }]),
+        Some(holder) if holder != by => Err(Refusal::Taken), // HDL-1
+        Some(_) if until <= state.until => Ok(vec![]),       // HDL-2
+        _ if until < context.now => Err(Refusal::TooLate),   // HDL-4
+        _ => Ok(vec![Event::Claimed { by, until }]),
     }
 }
 
 /// HDL-3.
-fn release(state: &State, by: AccountId) -> Vec<Event> {
+fn release(state: &State, by: AccountId, until: Timestamp) -> Vec<Event> {
     match state.holder {
-        Some(holder) if holder == by => vec![Event::Released { by }],
+        Some(holder) if holder == by && state.until <= until => vec![Event::Released { by }],
         _ => vec![],
     }
 }

@@ -1,6 +1,6 @@
 //! What may have happened to a handle. A storage contract: see `domain/tests/golden/handle/`.
 
-use crate::AccountId;
+use crate::{AccountId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -8,11 +8,12 @@ use serde::{Deserialize, Serialize};
 pub enum Event {
     Claimed {
         by: AccountId,
+        /// Of the claim. Version 1 had none: every release is about it.
+        #[serde(default)]
+        until: Timestamp,
     },
     /// Anybody may claim it again.
-    Released {
-        by: AccountId,
-    },
+    Released { by: AccountId },
 }
 
 impl crate::Event for Event {
@@ -20,6 +21,13 @@ impl crate::Event for Event {
         match self {
             Self::Claimed { .. } => "claimed",
             Self::Released { .. } => "released",
+        }
+    }
+
+    fn version(&self) -> u32 {
+        match self {
+            Self::Claimed { .. } => 2,
+            Self::Released { .. } => 1,
         }
     }
 }

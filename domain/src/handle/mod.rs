@@ -3,8 +3,9 @@
 //! lane decides who was first. Nothing else makes names unique: no index, no lock.
 //!
 //! - HDL-1: a handle has one holder at most; who claims first has it.
-//! - HDL-2: the holder may claim again, silently.
-//! - HDL-3: only the holder's own release frees it; any other is silent.
+//! - HDL-2: the holder may claim again: silently what is the same claim, and anew what was begun later.
+//! - HDL-3: only the holder's own release frees it, and only one that follows on its claim; any other is silent. One that
+//!   was held up must not free what its account has claimed again since.
 //! - HDL-4: a claim has its time: one that was held up for longer must not come after its account's release.
 
 mod command;
@@ -27,7 +28,7 @@ pub fn address(id: HandleId) -> Address {
 
 impl Decider for Handle {
     const NOUN: Noun = Noun::Handle;
-    const STATE_VERSION: u32 = 1;
+    const STATE_VERSION: u32 = 2;
     type Host = Self;
     type State = State;
     type Command = Command;

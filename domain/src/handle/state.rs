@@ -1,19 +1,22 @@
 //! What we remember of a handle.
 
 use super::Event;
-use crate::AccountId;
+use crate::{AccountId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct State {
     pub holder: Option<AccountId>,
+    /// Of the holder's claim.
+    pub until: Timestamp,
 }
 
 impl State {
     pub(super) fn evolve(&mut self, event: &Event) {
         match event {
-            Event::Claimed { by } => self.holder = Some(*by),
-            Event::Released { by } => self.holder = self.holder.filter(|holder| holder != by),
+            Event::Claimed { by, until } => *self = Self { holder: Some(*by), until: *until },
+            Event::Released { by } if self.holder == Some(*by) => *self = Self::default(),
+            Event::Released { .. } => {}
         }
     }
 }

@@ -153,7 +153,11 @@ pub fn settings() -> account::Settings {
 
 #[test]
 fn handle_events_keep_their_shape() {
-    keep_their_shape(Noun::Handle, &examples!(handle: Claimed { by: ALICE }, Released { by: ALICE }), &[]);
+    keep_their_shape(
+        Noun::Handle,
+        &examples!(handle: Claimed { by: ALICE, until: min(5) }, Released { by: ALICE }),
+        &[("claimed.v1.json", handle::Event::Claimed { by: ALICE, until: Timestamp::default() })],
+    );
 }
 
 #[test]

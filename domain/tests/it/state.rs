@@ -113,7 +113,7 @@ fn with_a_second_factor() -> Vec<account::Event> {
 
 #[test]
 fn a_handle_keeps_its_shape() {
-    keeps_its_shape::<handle::Handle>(&[vec![], vec![handle::Event::Claimed { by: ALICE }]]);
+    keeps_its_shape::<handle::Handle>(&[vec![], vec![handle::Event::Claimed { by: ALICE, until: min(5) }]]);
 }
 
 #[test]

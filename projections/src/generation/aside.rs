@@ -378,6 +378,7 @@ const VERSIONS: &[(&str, u32)] = &[
     ("account.registration_started", 5),
     ("account.registration_abandoned", 2),
     ("conversation.started", 2),
+    ("handle.claimed", 2),
     ("session.opened", 2),
     ("session.refreshed", 2),
 ];

@@ -182,7 +182,7 @@ impl Told for Account {
 
 impl Told for Handle {
     fn event() -> BoxedStrategy<handle::Event> {
-        let claimed = ids().prop_map(|by| handle::Event::Claimed { by });
+        let claimed = (ids(), moments()).prop_map(|(by, until)| handle::Event::Claimed { by, until });
         let released = ids().prop_map(|by| handle::Event::Released { by });
         prop_oneof![claimed, released].boxed()
     }
