@@ -1,7 +1,7 @@
 //! Signing in with a phone: a new device shows a QR code, somebody who is signed in scans it, sees what asks and from
 //! where, and approves. How it stands is kept for two minutes, for all nodes; each step is made on what was read, so of
-//! two that ask for the session at once one gets it. The phone's session vouches: the account lets the new one in only if
-//! that is still in, and asks for no second factor.
+//! two that ask for the session at once one gets it; where it cannot be opened just then, it can be asked for again. The
+//! phone's session vouches: the account lets the new one in only if that is still in, and asks for no second factor.
 //!
 //! Who knows what the QR code says can scan it, no more: the session is given to who knows the device's secret.
 
@@ -99,6 +99,11 @@ impl Qrs<'_> {
             Ok(signed_in) => Ok(Poll::Approved(signed_in)),
             // The session that has approved it has ended meanwhile.
             Err(refused) if refused.is(Code::Forbidden) => Ok(Poll::Refused),
+            // A lane that changes its owner, say: better a session that nobody has a token for than an approval for nothing.
+            Err(Error::Unavailable) => {
+                self.step(id, Waiting::give_back).await?;
+                Err(Error::Unavailable)
+            }
             Err(error) => Err(error),
         }
     }

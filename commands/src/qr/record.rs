@@ -30,7 +30,7 @@ enum Stage {
     Scanned(By),
     Approved(By),
     Refused(By),
-    /// Its session was given.
+    /// Its session was given, or is being opened.
     Taken(By),
 }
 
@@ -81,6 +81,15 @@ impl Waiting {
             Stage::Scanned(by) => this.next(now, Told::Scanned(by.account)),
             Stage::Approved(by) => this.at(Stage::Taken(by)).next(now, Told::Take(by, about)),
         })
+    }
+
+    /// Its session could not be opened, by nobody's fault: for the rest of its time it can be asked for again.
+    pub fn give_back(kept: Option<Self>, now: Timestamp) -> Step<()> {
+        let this = kept.ok_or_else(none)?;
+        match this.stage {
+            Stage::Taken(by) => Ok(this.at(Stage::Approved(by)).next(now, ())),
+            _ => Ok(this.next(now, ())),
+        }
     }
 
     /// Whether the device's question would change anything.
@@ -202,6 +211,17 @@ mod tests {
         assert_eq!(told(taken.clone(), NOW), Told::Expired);
         refused(Waiting::refuse(taken.clone(), NOW, PHONE), Code::Conflict);
         assert_eq!(kept(Waiting::approve(taken.clone(), NOW, PHONE)), taken, "approving again gives nothing more");
+    }
+
+    #[test]
+    fn what_could_not_be_opened_can_be_asked_for_again_in_its_time() {
+        let taken = || kept(Waiting::poll(approved(), NOW, "secret"));
+        assert_eq!(kept(Waiting::give_back(taken(), NOW)), approved());
+        assert_eq!(told(kept(Waiting::give_back(taken(), NOW)), NOW + limit::QR_LIFETIME), Told::Expired);
+        for waiting in [shown(), scanned(), approved(), kept(Waiting::refuse(approved(), NOW, PHONE))] {
+            assert_eq!(kept(Waiting::give_back(waiting.clone(), NOW)), waiting, "it was not taken");
+        }
+        refused(Waiting::give_back(None, NOW), Code::NotFound);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Signing in a new device with a phone that is signed in.
 
 use crate::second::app::{challenge, turn_on};
-use natter_testkit::{BOUND, Clock, Node, Person, Reply, Stack, eventually};
+use natter_testkit::{BOUND, Clock, Node, Options, Person, Reply, Stack, eventually};
 use serde_json::{Value, json};
 
 const QR: &str = "/api/v1/auth/qr";
@@ -85,6 +85,29 @@ async fn of_two_that_ask_at_once_one_gets_the_session() {
     let given = states.iter().filter(|state| state.as_deref() == Some("approved")).count();
     let too_late = states.iter().filter(|state| state.as_deref() == Some("expired")).count();
     assert_eq!((given, too_late), (1, 3), "{states:?}");
+    assert_eq!(alice.client().sessions().await.expect("they are hers").len(), 2);
+}
+
+#[tokio::test]
+async fn an_approval_whose_session_cannot_be_opened_is_not_used_up() {
+    let stack = Stack::new().await;
+    let full = stack.dir().join("disk-is-full");
+    let node = stack.node_with(Options::faults(format!("log.append=fail:{}", full.display()))).await;
+    let alice = node.register("alice").await;
+    let laptop = Laptop::shows(&node).await;
+    laptop.approved_by(&alice).await;
+    std::fs::write(&full, "").expect("fill the disk");
+    for _ in 0..2 {
+        laptop.asks_with(&node, &laptop.secret).await.refused(503, "unavailable");
+    }
+    std::fs::remove_file(&full).expect("make room");
+    let state = eventually("there is room", BOUND, async || match laptop.asks_with(&node, &laptop.secret).await {
+        reply if reply.status == 503 => Err(reply.text()),
+        reply => Ok(reply.ok(200)["state"].clone()),
+    })
+    .await;
+    assert_eq!(state, "approved");
+    assert_eq!(laptop.asks(&node).await, json!({"state": "expired"}));
     assert_eq!(alice.client().sessions().await.expect("they are hers").len(), 2);
 }
 
