@@ -222,11 +222,13 @@ pub(crate) async fn unlink(
     locale: Locale,
 ) -> Result<Positions, Error> {
     let person = require(commands, caller.account).await?;
-    let command = account::Command::UnlinkIdentity { handle };
-    let Outcome { positions, events, .. } = decide_as(commands, caller, command).await?;
-    if !events.is_empty() {
+    if person.identities.has(handle) {
+        // Before it is so, as with a link: who asks again is told of nothing any more.
         super::tell(commands, caller.account, &person, &Notice::IdentityUnlinked, locale).await?;
     }
+    fault::reach("account.before_identity_unlink").await;
+    let command = account::Command::UnlinkIdentity { handle };
+    let Outcome { positions, .. } = decide_as(commands, caller, command).await?;
     Ok(positions)
 }
 

@@ -1,8 +1,8 @@
 //! Nodes that die half-way through a first sign-in or a link: nothing is anybody's that is not wholly theirs.
 
-use super::{FINISH, LINK, SignIn, account, identities, signs_in};
+use super::{FINISH, IDENTITIES, LINK, SignIn, account, id_of, identities, signs_in};
 use natter_testkit::{
-    BOUND, Clock, Options, PASSWORD, Stack, eventually,
+    BOUND, Clock, Letters, Options, PASSWORD, Stack, eventually,
     oidc::{Forger, variables},
 };
 use serde_json::json;
@@ -71,4 +71,40 @@ async fn a_link_that_died_is_taken_up_again_or_given_back() {
     })
     .await;
     assert_ne!(account(&other), alice.id().to_string());
+}
+
+/// The owner is told first: who asks again is not told again.
+#[tokio::test]
+async fn an_unlinking_is_told_whatever_dies_half_way() {
+    let (stack, forger) = (Stack::new().await, Forger::start().await);
+    let (clock, letters) = (Clock::of(&stack), Letters::new(stack.dir()));
+    let with = |faults| {
+        let mut options = options(&forger, &clock, faults);
+        options.more.push(letters.variable());
+        options
+    };
+    let mut node = stack.node_with(with(Some("account.before_identity_unlink=kill@1"))).await;
+    let email = "alice@example.org";
+    let code = letters.code(&node.raw(), email, "register").await;
+    let body = json!({"username": "alice", "password": PASSWORD, "email": email, "code": code});
+    node.raw().post("/api/v1/auth/register", body.to_string()).await.ok(201);
+    let alice = node.sign_in("alice").await;
+    let me = alice.raw().await;
+    let link = SignIn::of(&node, "ada").await.shown(&json!({"password": PASSWORD}));
+    assert_eq!(me.post(LINK, link).await.status, 204);
+    let one = format!("{IDENTITIES}/{}", id_of(&me).await);
+    letters.letter(email, 2).await;
+    assert!(me.try_call("DELETE", &one, None).await.is_err(), "nobody answers");
+    node.exited().await;
+    node.restart_with(with(None)).await;
+    let told = letters.letter(email, 3).await;
+    assert_eq!(told["subject"], "One way less to sign in", "{told}");
+
+    let me = alice.raw().await;
+    assert_eq!(identities(&me).await.len(), 1, "it was not done");
+    assert_eq!(me.call("DELETE", &one, None).await.status, 204);
+    letters.letter(email, 4).await;
+    assert_eq!(me.call("DELETE", &one, None).await.status, 204);
+    assert_eq!(identities(&me).await.len(), 0);
+    assert_eq!(letters.to(email).len(), 4, "what is done is told no more");
 }
