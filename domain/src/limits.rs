@@ -102,5 +102,7 @@ pub const REQUEST_EXPIRY: Duration = DAY.saturating_mul(7);
 pub const REQUEST_REPEAT_WINDOW: Duration = HOUR.saturating_mul(24);
 /// How long an owner who wants their account closed has to think of it again, where the settings say nothing else.
 pub const CLOSING_GRACE: Duration = DAY.saturating_mul(14);
+/// How long they have at least for it after a suspension that came in between.
+pub const CLOSING_RESPITE: Duration = DAY.saturating_mul(7);
 /// How long a refresh token works; each exchange starts it anew.
 pub const REFRESH_TOKEN_LIFETIME: Duration = DAY.saturating_mul(30);

@@ -185,6 +185,7 @@ fn claimed_until(started: &Outcome<Account>) -> Result<Timestamp, Error> {
 }
 
 async fn claim(commands: &Commands, by: AccountId, handle: HandleId, until: Timestamp) -> Result<(), Error> {
+    fault::reach("account.before_claim").await;
     let claim = handle::Command::Claim { by, until };
     commands.dispatch.execute::<Handle>(handle::address(handle), None, None, claim).await.map(drop)
 }
@@ -306,12 +307,12 @@ pub(crate) async fn known(commands: &Commands, account: AccountId) -> Result<Opt
     let state = commands.dispatch.inspect::<Account>(account::address(account)).await?;
     match &*state {
         account::State::Registered(person) => Ok(Some(person.clone())),
-        account::State::Closed | account::State::Erased => Ok(None),
+        account::State::Closed { .. } | account::State::Erased { .. } => Ok(None),
         _ => Err(Error::code(Code::NotFound, "there is no such account")),
     }
 }
 
 pub(crate) async fn is_closed(commands: &Commands, account: AccountId) -> Result<bool, Error> {
     let state = commands.dispatch.inspect::<Account>(account::address(account)).await?;
-    Ok(matches!(*state, account::State::Closed | account::State::Erased))
+    Ok(matches!(*state, account::State::Closed { .. } | account::State::Erased { .. }))
 }

@@ -1,5 +1,6 @@
 //! A registration's time: it begins with the registration and ends with it, however it ends. So does that of a change of
-//! an address or number, and of the link to an identity. And the grace of an account that is to be closed.
+//! an address or number, and of the link to an identity. And the grace of an account that is to be closed. The end of an
+//! account ends none of the former: what was being claimed for it is given back when their time is over.
 
 use crate::timer::{Change, Due};
 use natter_domain::{AccountId, Timestamp, account::Event};
@@ -47,6 +48,12 @@ pub(crate) fn change(event: &Record) -> Result<Option<Change>, natter_streams::E
         },
         "closing_requested" => match event.decode()? {
             Event::ClosingRequested { closes_at, .. } => {
+                Ok(Some(Change::begin(event, Due::CloseAccount { account, closes_at }, closes_at)))
+            }
+            _ => Ok(None),
+        },
+        "closing_postponed" => match event.decode()? {
+            Event::ClosingPostponed { closes_at } => {
                 Ok(Some(Change::begin(event, Due::CloseAccount { account, closes_at }, closes_at)))
             }
             _ => Ok(None),

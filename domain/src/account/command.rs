@@ -71,7 +71,7 @@ pub enum Command {
     AbandonContactChange {
         handle: HandleId,
     },
-    /// Its time is over, whoever was to complete it.
+    /// Its time is over, whoever was to complete it, and whether there is still somebody.
     ExpireContactChange {
         handle: HandleId,
     },
@@ -132,7 +132,7 @@ pub enum Command {
     AbandonIdentityLink {
         handle: HandleId,
     },
-    /// Its time is over, whoever was to complete it.
+    /// As `ExpireContactChange`.
     ExpireIdentityLink {
         handle: HandleId,
     },

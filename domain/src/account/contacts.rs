@@ -53,10 +53,9 @@ impl Contacts {
         }
     }
 
-    /// All that are claimed, or may be.
-    pub(super) fn handles(&self) -> Vec<HandleId> {
-        let changing = self.changing.iter().map(|changing| changing.contact.handle);
-        [&self.email, &self.phone].into_iter().flatten().map(|contact| contact.handle).chain(changing).collect()
+    /// Those that count.
+    pub(super) fn handles(&self) -> impl Iterator<Item = HandleId> {
+        [&self.email, &self.phone].into_iter().flatten().map(|contact| contact.handle)
     }
 
     pub(super) fn has_any(&self) -> bool {

@@ -1,8 +1,8 @@
 //! What an account answers.
 
 use super::{
-    Command, Contacts, Event, Identity, Person, State, contacts, erasure, identities, profile, second, settings,
-    standing, status,
+    Command, Contacts, Event, Identity, Person, State, claiming, contacts, erasure, identities, profile, second,
+    settings, standing, status,
 };
 use crate::{Code, Context, Sealed, Timestamp, limit};
 
@@ -97,10 +97,13 @@ pub fn decide(state: &State, context: &Context, command: &Command) -> Result<Vec
         Command::StartContactChange { way, contact } => contacts::start(registered(state)?, context, *way, contact),
         Command::CompleteContactChange { handle } => contacts::complete(registered(state)?, *handle),
         Command::AbandonContactChange { handle } => Ok(contacts::abandon(registered(state)?, *handle)),
-        Command::ExpireContactChange { handle } => contacts::expire(registered(state)?, context, *handle),
+        Command::ExpireContactChange { handle } => match state {
+            State::Closed { claiming } | State::Erased { claiming } => claiming::expire(claiming, context, *handle),
+            _ => contacts::expire(registered(state)?, context, *handle),
+        },
         Command::Mute(hold) => status::mute(registered(state)?, context, hold),
         Command::Suspend(hold) => status::suspend(registered(state)?, context, hold),
-        Command::Restore { reason, by } => status::restore(registered(state)?, reason.as_ref(), by),
+        Command::Restore { reason, by } => status::restore(registered(state)?, context, reason.as_ref(), by),
         Command::RequestClosing { checked, grace } => {
             status::request_closing(registered(state)?, context, *checked, *grace)
         }
@@ -119,7 +122,10 @@ pub fn decide(state: &State, context: &Context, command: &Command) -> Result<Vec
         }
         Command::CompleteIdentityLink { handle } => identities::complete(registered(state)?, *handle),
         Command::AbandonIdentityLink { handle } => Ok(identities::abandon(registered(state)?, *handle)),
-        Command::ExpireIdentityLink { handle } => identities::expire(registered(state)?, context, *handle),
+        Command::ExpireIdentityLink { handle } => match state {
+            State::Closed { claiming } | State::Erased { claiming } => claiming::expire(claiming, context, *handle),
+            _ => identities::expire(registered(state)?, context, *handle),
+        },
         Command::UnlinkIdentity { handle } => identities::unlink(registered(state)?, *handle),
     }
 }
@@ -157,8 +163,8 @@ fn start(state: &State, context: &Context, command: &Command) -> Result<Vec<Even
             }]);
         }
         State::Abandoned => return Err(Refusal::Abandoned),
-        State::Closed => return Err(Refusal::StartedOtherwise),
-        State::Erased => return Err(Refusal::Erased),
+        State::Closed { .. } => return Err(Refusal::StartedOtherwise),
+        State::Erased { .. } => return Err(Refusal::Erased),
         State::Registering { username, nickname, password_hash, handles: h, contacts, identity, .. } => {
             h == handles && is_same_person(username, nickname, password_hash, contacts, identity.as_ref())
         }
@@ -172,10 +178,10 @@ fn start(state: &State, context: &Context, command: &Command) -> Result<Vec<Even
 
 fn complete(state: &State) -> Result<Vec<Event>, Refusal> {
     match state {
-        State::Registered(_) | State::Closed => Ok(vec![]),
-        State::Erased => Err(Refusal::Erased),       // ACC-23
-        State::Unknown => Err(Refusal::NotFound),    // ACC-3
-        State::Abandoned => Err(Refusal::Abandoned), // ACC-2
+        State::Registered(_) | State::Closed { .. } => Ok(vec![]),
+        State::Erased { .. } => Err(Refusal::Erased), // ACC-23
+        State::Unknown => Err(Refusal::NotFound),     // ACC-3
+        State::Abandoned => Err(Refusal::Abandoned),  // ACC-2
         State::Registering { .. } => Ok(vec![Event::Registered {}]),
     }
 }
@@ -183,9 +189,9 @@ fn complete(state: &State) -> Result<Vec<Event>, Refusal> {
 fn abandon(state: &State) -> Result<Vec<Event>, Refusal> {
     match state {
         State::Abandoned => Ok(vec![]),
-        State::Erased => Err(Refusal::Erased),    // ACC-23
-        State::Unknown => Err(Refusal::NotFound), // ACC-3
-        State::Registered(_) | State::Closed => Err(Refusal::AlreadyRegistered), // ACC-2
+        State::Erased { .. } => Err(Refusal::Erased), // ACC-23
+        State::Unknown => Err(Refusal::NotFound),     // ACC-3
+        State::Registered(_) | State::Closed { .. } => Err(Refusal::AlreadyRegistered), // ACC-2
         // ACC-4
         State::Registering { handles, .. } => Ok(vec![Event::RegistrationAbandoned { handles: handles.clone() }]),
     }

@@ -116,11 +116,15 @@ pub enum Event {
         /// To be revoked.
         ended: Vec<SessionId>,
     },
+    /// They are suspended, or were until now: they have had no time to think of it again.
+    ClosingPostponed {
+        closes_at: Timestamp,
+    },
     /// They have signed in again.
     ClosingCancelled {},
     /// There is nobody any more.
     Closed {},
-    /// Of an account that was closed.
+    /// Of an account that was closed or erased.
     HandlesReleased {
         /// To be given back.
         handles: Vec<HandleId>,
@@ -197,6 +201,7 @@ impl crate::Event for Event {
             Self::Suspended { .. } => "suspended",
             Self::Restored { .. } => "restored",
             Self::ClosingRequested { .. } => "closing_requested",
+            Self::ClosingPostponed { .. } => "closing_postponed",
             Self::ClosingCancelled {} => "closing_cancelled",
             Self::Closed {} => "closed",
             Self::HandlesReleased { .. } => "handles_released",

@@ -58,10 +58,9 @@ impl Identities {
         self.linked.iter().any(|identity| identity.handle == handle)
     }
 
-    /// All that are claimed, or may be.
+    /// Those that count.
     pub(super) fn handles(&self) -> impl Iterator<Item = HandleId> {
-        let linking = self.linking.iter().map(|linking| linking.identity.handle);
-        self.linked.iter().map(|identity| identity.handle).chain(linking)
+        self.linked.iter().map(|identity| identity.handle)
     }
 
     fn linking_to(&self, handle: HandleId) -> Option<&Linking> {

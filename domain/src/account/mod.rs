@@ -17,11 +17,13 @@
 //! - ACC-10: who was proven to be the owner was so by the password and the codes that count now, or is refused.
 //! - ACC-11: another password ends every session but the one in which it was changed; who sets it anew by a code ends all.
 //! - ACC-12: an e-mail address or a phone number is claimed before it counts, one at a time, and has its time for it; the
-//!   one before is named when another counts, and so is one that never will: that is the order to give it back.
+//!   one before is named when another counts, and so is one that never will: that is the order to give it back. What
+//!   somebody who is gone had begun to claim is named when its time is over (`claiming.rs`), an identity likewise.
 //!
 //! That every handle is claimed before `CompleteRegistration` is the promise of who sends it. Sealing is random, so
 //! "the same" means the same sealed bytes: a client's retry is recognised before, by its command key.
 
+mod claiming;
 mod command;
 mod contacts;
 mod decide;
@@ -36,6 +38,7 @@ mod standing;
 mod state;
 mod status;
 
+pub use claiming::Claiming;
 pub use command::Command;
 pub use contacts::{Changing, Contact, Contacts, Way};
 pub use decide::{Refusal, decide};
@@ -59,7 +62,7 @@ pub fn address(id: AccountId) -> Address {
 
 impl Decider for Account {
     const NOUN: Noun = Noun::Account;
-    const STATE_VERSION: u32 = 8;
+    const STATE_VERSION: u32 = 9;
     type Host = Self;
     type State = State;
     type Command = Command;

@@ -1,7 +1,7 @@
 //! What we remember of somebody who is registered.
 
 use super::{Contacts, Event, Held, Identities, Profile, Second, Settings, Standing, Status};
-use crate::Sealed;
+use crate::{HandleId, Sealed};
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -40,6 +40,11 @@ impl Person {
             second: Second::default(),
             identities,
         }
+    }
+
+    /// Addresses, numbers and identities that are theirs.
+    pub(super) fn handles(&self) -> Vec<HandleId> {
+        self.contacts.handles().chain(self.identities.handles()).collect()
     }
 
     pub fn has_password(&self) -> bool {
@@ -91,6 +96,7 @@ impl Person {
                 self.status.closes_at = Some(*closes_at);
                 self.standing.end(ended);
             }
+            Event::ClosingPostponed { closes_at } => self.status.closes_at = Some(*closes_at),
             Event::ClosingCancelled {} => self.status.closes_at = None,
             Event::SecondFactorOffered { secret } => self.second.offer(secret),
             Event::SecondFactorTurnedOn { secret, step, recovery } => self.second.turn_on(secret, *step, recovery),

@@ -1,6 +1,6 @@
 //! What we remember of an account.
 
-use super::{Contacts, Event, Identities, Identity, Person};
+use super::{Claiming, Contacts, Event, Identities, Identity, Person, claiming};
 use crate::{HandleId, Sealed, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::mem;
@@ -23,11 +23,15 @@ pub enum State {
     },
     Registered(Person),
     /// Was registered, and never will be again.
-    Closed,
+    Closed {
+        claiming: Vec<Claiming>,
+    },
     /// Never came to be, never will.
     Abandoned,
     /// Was somebody; nothing of them is remembered.
-    Erased,
+    Erased {
+        claiming: Vec<Claiming>,
+    },
 }
 
 impl State {
@@ -61,8 +65,19 @@ impl State {
                 Self::Registered(Person::new(username, nickname, password_hash, contacts, identities))
             }
             (Self::Unknown | Self::Registering { .. }, Event::RegistrationAbandoned { .. }) => Self::Abandoned,
-            (Self::Registered(_), Event::Closed {}) => Self::Closed,
-            (Self::Registered(_) | Self::Closed, Event::Erased { .. }) => Self::Erased,
+            (Self::Registered(person), Event::Closed {}) => Self::Closed { claiming: claiming::of(&person) },
+            (Self::Registered(person), Event::Erased { released, .. }) => {
+                Self::Erased { claiming: claiming::without(claiming::of(&person), released) }
+            }
+            (Self::Closed { claiming }, Event::Erased { released, .. }) => {
+                Self::Erased { claiming: claiming::without(claiming, released) }
+            }
+            (Self::Closed { claiming }, Event::HandlesReleased { handles }) => {
+                Self::Closed { claiming: claiming::without(claiming, handles) }
+            }
+            (Self::Erased { claiming }, Event::HandlesReleased { handles }) => {
+                Self::Erased { claiming: claiming::without(claiming, handles) }
+            }
             (Self::Registered(mut person), event) => {
                 person.evolve(event);
                 Self::Registered(person)

@@ -5,10 +5,11 @@
 //! - ACC-15: who wants an account closed has its password. That ends every session and begins its grace.
 //! - ACC-16: who is let in within the grace has cancelled the closing; after it nobody is let in.
 //! - ACC-17: an account closes when its grace is over, not before, and for ever. Nothing is remembered of who it was.
-//!   Its address and number, and who it was elsewhere, are named to be given back; its user name stays taken.
+//!   Its address and number, and who it was elsewhere, are named to be given back; its user name stays taken. Whoever is
+//!   suspended cannot come back, so it does not close meanwhile: they have a while for it when the suspension is over.
 
 use super::{Event, Person, Refusal, State};
-use crate::{Context, Sealed, Timestamp, value};
+use crate::{Context, Sealed, Timestamp, limit, value};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -55,11 +56,15 @@ fn holds(until: Option<Timestamp>, now: Timestamp) -> bool {
 }
 
 impl Status {
+    /// The one that holds.
+    fn suspension(&self, now: Timestamp) -> Option<&Held> {
+        self.suspended.as_ref().filter(|held| holds(held.until, now))
+    }
+
     /// Of who is let in: whether that cancels a closing.
     pub(super) fn lets_in(&self, now: Timestamp) -> Result<Option<Event>, Refusal> {
-        match &self.suspended {
-            Some(held) if holds(held.until, now) => return Err(Refusal::Suspended { until: held.until }), // ACC-14
-            _ => {}
+        if let Some(held) = self.suspension(now) {
+            return Err(Refusal::Suspended { until: held.until }); // ACC-14
         }
         match self.closes_at {
             None => Ok(None),
@@ -99,17 +104,32 @@ pub(super) fn suspend(person: &Person, context: &Context, hold: &Hold) -> Result
     }
     hold.check(context)?;
     let Hold { until, reason, by } = hold.clone();
-    Ok(vec![Event::Suspended { until, reason, by, ended: person.standing.all_but(None) }])
+    let suspended = Event::Suspended { until, reason, by, ended: person.standing.all_but(None) };
+    let postponed = postponed(person, until.unwrap_or(context.now));
+    Ok([suspended].into_iter().chain(postponed).collect())
 }
 
-pub(super) fn restore(person: &Person, reason: Option<&Sealed>, by: &str) -> Result<Vec<Event>, Refusal> {
+pub(super) fn restore(
+    person: &Person,
+    context: &Context,
+    reason: Option<&Sealed>,
+    by: &str,
+) -> Result<Vec<Event>, Refusal> {
     if person.status.muted.is_none() && person.status.suspended.is_none() {
         return Ok(vec![]);
     }
     if !value::is_operator(by) {
         return Err(Refusal::Nameless); // ACC-13
     }
-    Ok(vec![Event::Restored { reason: reason.cloned(), by: by.to_owned() }])
+    let restored = Event::Restored { reason: reason.cloned(), by: by.to_owned() };
+    let postponed = person.status.suspension(context.now).and_then(|_| postponed(person, context.now));
+    Ok([restored].into_iter().chain(postponed).collect())
+}
+
+/// ACC-17. `back`: from when on the owner can sign in again, or that is looked at again.
+fn postponed(person: &Person, back: Timestamp) -> Option<Event> {
+    let closes_at = back + limit::CLOSING_RESPITE;
+    person.status.closes_at.filter(|planned| *planned < closes_at).map(|_| Event::ClosingPostponed { closes_at })
 }
 
 /// ACC-15.
@@ -132,14 +152,19 @@ pub(super) fn request_closing(
 /// ACC-17. What was asked for at another time has been cancelled since.
 pub(super) fn close(state: &State, context: &Context, closes_at: Timestamp) -> Result<Vec<Event>, Refusal> {
     match state {
-        State::Closed | State::Erased => Ok(vec![]),
+        State::Closed { .. } | State::Erased { .. } => Ok(vec![]),
         State::Registered(person) if person.status.closes_at != Some(closes_at) => Ok(vec![]),
         State::Registered(_) if context.now < closes_at => Err(Refusal::NotDue),
-        State::Registered(person) => {
-            let handles: Vec<_> = person.contacts.handles().into_iter().chain(person.identities.handles()).collect();
-            let released = (!handles.is_empty()).then_some(Event::HandlesReleased { handles });
-            Ok([Event::Closed {}].into_iter().chain(released).collect())
-        }
+        State::Registered(person) => match person.status.suspension(context.now) {
+            Some(held) => Ok(postponed(person, held.until.unwrap_or(context.now)).into_iter().collect()),
+            None => Ok(closed(person)),
+        },
         State::Unknown | State::Registering { .. } | State::Abandoned => Err(Refusal::NotFound),
     }
+}
+
+fn closed(person: &Person) -> Vec<Event> {
+    let handles = person.handles();
+    let released = (!handles.is_empty()).then_some(Event::HandlesReleased { handles });
+    [Event::Closed {}].into_iter().chain(released).collect()
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     laws::words,
-    scenario::{self, min, sealed},
+    scenario::{self, just_before, min, sealed},
 };
 use natter_domain::{
     HandleId, SessionId,
@@ -49,7 +49,8 @@ fn who_was_registered_is_erased_once() {
     given([erased()]).when(erase(Some("carol"))).silent();
 }
 
-/// Address, number and identities, also those that are about to be theirs; the user name is nobody else's ever.
+/// Address, number and identities; the user name is nobody else's ever. What was about to be theirs is perhaps not claimed
+/// yet: it is given back when it cannot be any more.
 #[test]
 fn how_they_were_reached_is_given_back() {
     let contact = |number| Contact { value: sealed("x"), handle: HandleId(Uuid::from_u128(number)) };
@@ -58,10 +59,26 @@ fn how_they_were_reached_is_given_back() {
     let identity = |number| Identity { handle: HandleId(Uuid::from_u128(number)), about: sealed("about") };
     let linked = Event::IdentityLinked { identity: identity(5) };
     let linking = Event::IdentityLinkStarted { identity: identity(6), expires_at: min(10) };
-    let released = [2, 3, 4, 5, 6].map(|number| HandleId(Uuid::from_u128(number))).to_vec();
-    given([changed(Way::Email, 2), changed(Way::Phone, 3), begun, linked, linking])
-        .when(erase(None))
-        .then([Event::Erased { by: None, released }]);
+    let handle = |number| HandleId(Uuid::from_u128(number));
+    let erased = Event::Erased { by: None, released: [2, 3, 5].map(handle).to_vec() };
+    let history = [changed(Way::Email, 2), changed(Way::Phone, 3), begun, linked, linking];
+    given(history.clone()).when(erase(None)).then([erased.clone()]);
+    let at_once = vec![erased.clone()];
+    let after_closing = vec![Event::Closed {}, Event::HandlesReleased { handles: vec![handle(2)] }, erased];
+    for end in [at_once, after_closing] {
+        let gone = |more: &[Event]| given(history.iter().chain(&end).chain(more).cloned());
+        for (expire, number) in [
+            (Command::ExpireContactChange { handle: handle(4) }, 4),
+            (Command::ExpireIdentityLink { handle: handle(6) }, 6),
+        ] {
+            let released = Event::HandlesReleased { handles: vec![handle(number)] };
+            gone(&[]).when(expire.clone()).at(just_before(min(10))).refused(Refusal::NotDue);
+            gone(&[]).when(expire.clone()).at(min(10)).then([released.clone()]);
+            gone(&[released]).when(expire).at(min(10)).silent();
+        }
+        let other = Command::ExpireContactChange { handle: handle(7) };
+        gone(&[]).when(other).at(min(10)).silent();
+    }
 }
 
 #[test]

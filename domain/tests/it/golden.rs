@@ -80,6 +80,7 @@ fn account_events_keep_their_shape() {
             },
             Restored { reason: Some(sealed(b"reason")), by: "root".into() },
             ClosingRequested { closes_at: days(14), ended: vec![SESSION] },
+            ClosingPostponed { closes_at: days(37) },
             ClosingCancelled {},
             Closed {},
             HandlesReleased { handles: vec![HANDLE] },

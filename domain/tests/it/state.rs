@@ -51,19 +51,33 @@ fn an_account_keeps_its_shape() {
     let settings = account::Event::SettingsChanged { settings: settings() };
     let (way, contact) = (account::Way::Phone, contact(2));
     let changing = account::Event::ContactChangeStarted { way, contact, expires_at: min(10) };
+    let begun = account::Event::IdentityLinkStarted { identity: identity(4), expires_at: min(20) };
     let states = keeps_its_shape::<account::Account>(&[
         vec![],
         vec![started.clone()],
         vec![started.clone(), account::Event::Registered {}],
         vec![started.clone(), account::Event::Registered {}, profile, settings],
-        vec![started.clone(), account::Event::Registered {}, changing],
+        vec![started.clone(), account::Event::Registered {}, changing.clone()],
         vec![started.clone(), account::Event::RegistrationAbandoned { handles: vec![] }],
         [vec![started.clone(), account::Event::Registered {}], signed_in()].concat(),
         [vec![started.clone(), account::Event::Registered {}], in_its_way()].concat(),
         [vec![started.clone(), account::Event::Registered {}], with_a_second_factor()].concat(),
         [vec![started.clone(), account::Event::Registered {}], who_they_are_elsewhere()].concat(),
         vec![started.clone(), account::Event::Registered {}, account::Event::Closed {}],
-        vec![started, account::Event::Registered {}, account::Event::Erased { by: None, released: vec![] }],
+        vec![
+            started.clone(),
+            account::Event::Registered {},
+            changing.clone(),
+            begun.clone(),
+            account::Event::Closed {},
+        ],
+        vec![
+            started,
+            account::Event::Registered {},
+            changing,
+            begun,
+            account::Event::Erased { by: None, released: vec![] },
+        ],
     ]);
     reach_every_variant!(account: Unknown, Registering, Registered, Closed, Abandoned, Erased; states);
 }

@@ -87,6 +87,7 @@ impl Changes {
             | Event::Suspended { .. }
             | Event::Restored { .. }
             | Event::ClosingRequested { .. }
+            | Event::ClosingPostponed { .. }
             | Event::ClosingCancelled {}) => self.status.note(record, event),
             Event::Erased { .. } => {
                 self.identities.gone(account);

@@ -35,7 +35,9 @@ impl Changed {
                     held(connection, sql, account, at, *until, reason.as_ref()).await?;
                 }
                 Event::Restored { .. } => restored(connection, account, at).await?,
-                Event::ClosingRequested { closes_at, .. } => closes(connection, account, Some(*closes_at)).await?,
+                Event::ClosingRequested { closes_at, .. } | Event::ClosingPostponed { closes_at } => {
+                    closes(connection, account, Some(*closes_at)).await?;
+                }
                 Event::ClosingCancelled {} => closes(connection, account, None).await?,
                 Event::Closed {} => closed(connection, account, at, *position).await?,
                 _ => {}

@@ -3,7 +3,7 @@
 use super::{PASSWORD, Site, other};
 use natter_testkit::{BOUND, Node, Options, Raw, Reply, eventually, letters::digits};
 use serde_json::{Value, json};
-use std::os::unix::process::ExitStatusExt;
+use std::{os::unix::process::ExitStatusExt, path::PathBuf};
 
 const KILLED: i32 = 9;
 /// Seconds: more than the time that a change has.
@@ -110,7 +110,7 @@ async fn an_address_belongs_to_one_account() {
 
 #[tokio::test]
 async fn what_stops_between_claim_and_change_gives_the_address_back_after_its_time() {
-    let mut clock = std::path::PathBuf::new();
+    let mut clock = PathBuf::new();
     let mut site = Site::with(|stack| {
         clock = stack.dir().join("clock");
         let kill = "account.after_contact_claim=kill@1".to_owned();
@@ -135,6 +135,48 @@ async fn what_stops_between_claim_and_change_gives_the_address_back_after_its_ti
     assert_eq!(site.letters.letter("new@example.org", 2).await["subject"], "You have an account");
     std::fs::write(&clock, LATER.to_string()).expect("set the clock");
     becomes_free(&site, &site.node).await;
+}
+
+/// Its claim was on its way meanwhile: what is given back before it comes is not free.
+#[tokio::test]
+async fn what_is_claimed_for_somebody_who_was_erased_is_free_after_its_time() {
+    let (mut clock, mut held) = (PathBuf::new(), PathBuf::new());
+    let site = Site::with(|stack| {
+        (clock, held) = (stack.dir().join("clock"), stack.dir().join("held"));
+        let hold = format!("account.before_claim=hold:{}", held.display());
+        vec![("NATTER_CLOCK", clock.display().to_string()), ("NATTER_FAULTS", hold)]
+    })
+    .await;
+    let (account, alice) = site.register("alice", "old@example.org").await;
+    let old = site.code("old@example.org", "change_email").await;
+    let new = site.code("new@example.org", "change_email").await;
+    let body = json!({"email": "new@example.org", "code": new, "old_code": old});
+    std::fs::write(&held, "").expect("hold the claim");
+    let asked = tokio::spawn(async move { change(&alice, body).await });
+    are_written(&site, "contact_change_started", 1).await;
+    let id = account["id"].as_str().expect("an id");
+    let erased = site.node.run(&["sealing", "erase", id, "--by", "root"]).await;
+    assert!(erased.status.success(), "{}", String::from_utf8_lossy(&erased.stderr));
+    are_written(&site, "released", 1).await;
+
+    std::fs::remove_file(&held).expect("let the claim go on");
+    let refused = asked.await.expect("it does not panic");
+    assert!(refused.status >= 400, "{}", refused.text());
+    // Her name, the old address, and now the new one.
+    are_written(&site, "claimed", 3).await;
+    assert_eq!(site.ask("new@example.org", "register").await.status, 202);
+    assert_eq!(site.letters.letter("new@example.org", 2).await["subject"], "You have an account");
+    std::fs::write(&clock, LATER.to_string()).expect("set the clock");
+    becomes_free(&site, &site.node).await;
+}
+
+async fn are_written(site: &Site, event_type: &str, count: i64) {
+    eventually(&format!("{event_type} is written"), BOUND, async || {
+        let sql = sqlx::query_scalar("SELECT count(*) FROM events WHERE event_type = $1").bind(event_type);
+        let written: i64 = sql.fetch_one(site.stack.pool()).await.expect("read the log");
+        if written == count { Ok(()) } else { Err(format!("{written} of {count}")) }
+    })
+    .await;
 }
 
 async fn becomes_free(site: &Site, node: &Node) {

@@ -164,6 +164,58 @@ async fn an_address_is_free_again_once_its_account_is_closed() {
     assert_eq!(kept, [None]);
 }
 
+#[tokio::test]
+async fn who_is_suspended_meanwhile_is_not_closed_and_may_come_back() {
+    let stack = Stack::new().await;
+    let (node, clock) = clocked(&stack, &[]).await;
+    let (alice, bob) = (node.register("alice").await, node.register("bob").await);
+    for person in [&alice, &bob] {
+        close(&person.raw().await, PASSWORD).await.ok(200);
+    }
+    super::well(&node, &["suspend", &alice.id().to_string(), "--until", "30d", "--by", "root"]).await;
+    super::well(&node, &["suspend", &bob.id().to_string(), "--by", "root"]).await;
+    are_put_off(&stack, 1).await;
+    clock.is_ahead(15 * DAY);
+    // Alice's closing was put off to a week after her suspension. Nobody knows when Bob's ends: his is put off now.
+    are_put_off(&stack, 2).await;
+    for name in ["alice", "bob"] {
+        login(&node.raw(), name, PASSWORD).await.refused(403, "account_suspended");
+    }
+    clock.is_ahead(36 * DAY);
+    are_put_off(&stack, 3).await;
+    login(&node.raw(), "alice", PASSWORD).await.ok(200);
+    super::well(&node, &["restore", &bob.id().to_string(), "--by", "root"]).await;
+    login(&node.raw(), "bob", PASSWORD).await.ok(200);
+    no_timer_is_set(&stack).await;
+    assert_eq!((events(&stack, "closing_cancelled").await.len(), events(&stack, "closed").await.len()), (2, 0));
+}
+
+async fn are_put_off(stack: &Stack, count: usize) {
+    eventually("closings are put off", BOUND, async || {
+        let postponed = events(stack, "closing_postponed").await;
+        if postponed.len() == count { Ok(()) } else { Err(format!("{postponed:?}")) }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn who_does_not_come_back_after_a_suspension_is_closed_a_week_later() {
+    let stack = Stack::new().await;
+    let (node, clock) = clocked(&stack, &[]).await;
+    let (alice, _bob) = (node.register("alice").await, node.register("bob").await);
+    close(&alice.raw().await, PASSWORD).await.ok(200);
+    super::well(&node, &["suspend", &alice.id().to_string(), "--until", "30d", "--by", "root"]).await;
+    are_put_off(&stack, 1).await;
+    clock.is_ahead(37 * DAY + 60);
+    eventually("her account is closed", BOUND, async || {
+        let closed = events(&stack, "closed").await.len();
+        if closed == 1 { Ok(()) } else { Err(format!("{closed} are")) }
+    })
+    .await;
+    // Signed in only now: a token from before the node saw its clock would be over.
+    is_closed(&back(&node, "bob").await, &alice).await;
+}
+
 /// The node that has the timers dies; another one closes the account.
 #[tokio::test]
 async fn an_account_closes_though_nodes_come_and_go() {
