@@ -73,7 +73,7 @@ pub const LIMITS: &[Limit] = &[
     Limit { name: "gather", by: Account, quota: 120, window: 600, shared: false, covers: &[
         "POST /api/v1/conversations", "POST /api/v1/conversations/{id}/members",
     ] },
-    Limit { name: "password", by: Account, quota: 10, window: 3_600, shared: true, covers: &[
+    Limit { name: "password", by: Session, quota: 30, window: 3_600, shared: true, covers: &[
         "POST /api/v1/auth/password/change", "POST /api/v1/accounts/me/email/change", "POST /api/v1/accounts/me/phone/change",
         "POST /api/v1/auth/oidc/link", "DELETE /api/v1/auth/identities/{id}", "POST /api/v1/auth/second",
         "DELETE /api/v1/auth/second", "POST /api/v1/auth/second/recovery", "DELETE /api/v1/accounts/me",
