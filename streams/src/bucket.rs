@@ -139,9 +139,11 @@ impl Bucket {
             ..Default::default()
         };
         let failed = || Error::bus("open a bucket");
-        let stream = self.context.get_or_create_stream(config.clone()).await.map_err(failed())?;
-        if stream.cached_info().config.max_messages != MOST {
-            self.context.update_stream(config).await.map_err(failed())?;
+        let stream = self.context.get_or_create_stream(config).await.map_err(failed())?;
+        let has = &stream.cached_info().config;
+        if has.max_messages <= 0 {
+            let bounded = stream::Config { max_messages: MOST, discard: self.kind.beyond, ..has.clone() };
+            self.context.update_stream(bounded).await.map_err(failed())?;
         }
         Ok(stream)
     }

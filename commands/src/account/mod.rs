@@ -154,7 +154,6 @@ pub(crate) async fn holder(commands: &Commands, target: &Target) -> Result<Optio
     Ok(commands.dispatch.inspect::<Handle>(handle::address(handle)).await?.holder)
 }
 
-/// A glance before the work: the claim itself decides.
 /// The handles of names that nobody new gets.
 pub(crate) fn reserved(keyring: &Keyring, names: &[Username]) -> BTreeSet<HandleId> {
     names.iter().map(|name| keyring.handle(USERNAME, &name.normalised())).collect()
@@ -169,6 +168,7 @@ async fn refuse_name(commands: &Commands, name: HandleId) -> Result<(), Error> {
     refuse_taken(commands, name, taken).await
 }
 
+/// A glance before the work: the claim itself decides.
 async fn refuse_taken(commands: &Commands, handle: HandleId, taken: impl FnOnce() -> Error) -> Result<(), Error> {
     let state = commands.dispatch.inspect::<Handle>(handle::address(handle)).await?;
     match state.holder {

@@ -25,8 +25,9 @@ impl Budget {
     /// With one less; or how long until there is one.
     pub fn take(self, now: Timestamp) -> Result<Self, Duration> {
         let latest = now + FULL_AFTER;
-        // What lies beyond was written by a clock that is ahead of ours.
-        let full_at = self.full_at.clamp(now, latest) + EACH;
+        // What lies far beyond was written by a clock that is ahead of ours: it says nothing, and one is there.
+        let is_ahead = self.full_at > latest + EACH;
+        let full_at = if is_ahead { latest } else { self.full_at.clamp(now, latest) + EACH };
         let wait = u64::try_from(full_at.as_millis() - latest.as_millis()).unwrap_or_default();
         if wait > 0 { Err(Duration::from_millis(wait)) } else { Ok(Self { full_at }) }
     }
@@ -96,6 +97,8 @@ mod tests {
     #[test]
     fn a_clock_that_was_ahead_bars_nobody_for_longer_than_a_minute() {
         let ahead = taken(Budget::default(), AT_ONCE, NOW + Duration::from_secs(1_000_000));
-        assert_eq!(ahead.take(NOW), Err(EACH));
+        let mended = taken(ahead, 1, NOW);
+        assert_eq!(mended.take(NOW), Err(EACH));
+        taken(mended, 1, NOW + EACH);
     }
 }

@@ -140,10 +140,9 @@ impl Oidc<'_> {
         came
     }
 
-    /// Whether an account is let in by it: then nothing else is asked about who that is. `true` where that cannot be told:
-    /// nothing comes of the sign-in for now, and it goes on with what was said.
+    /// Whether an account is let in by it, as far as can be told: then nothing else is asked about who that is.
     pub async fn is_known(&self, said: &Said) -> bool {
-        !identity::find(self.0, self.comer(said).handle).await.is_ok_and(|found| found.is_none())
+        identity::find(self.0, self.comer(said).handle).await.is_ok_and(|found| found.is_some())
     }
 
     /// What the caller's password proves, for [`Self::link`].

@@ -34,9 +34,10 @@ impl Sessions<'_> {
     pub(crate) async fn open_with(&self, opening: Opening, proof: Option<Proof>) -> Result<SignedIn, Error> {
         let Opening { account_id, checked, origin } = opening;
         let token = RefreshToken::first(account_id, SessionId(id::new()), &self.0.keyring);
+        // What may fail comes first: who is admitted may take the place of another session.
+        let sealing = self.0.keys.of_account(account_id).await?;
         self.admit(&token, checked, origin.device.as_ref(), proof).await?;
         fault::reach("session.after_admission").await;
-        let sealing = self.0.keys.of_account(account_id).await?;
         let command = session::Command::Open {
             account_id,
             device: origin.device.map(|device| kept(&sealing, device)),

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct State {
     pub holder: Option<AccountId>,
-    /// Of the holder's claim.
+    /// Of the holder's claim. A node of the release before, which is asked while it has the lane, says nothing of it.
+    #[serde(default)]
     pub until: Timestamp,
 }
 

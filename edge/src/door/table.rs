@@ -78,6 +78,12 @@ pub const LIMITS: &[Limit] = &[
         "POST /api/v1/auth/oidc/link", "DELETE /api/v1/auth/identities/{id}", "POST /api/v1/auth/second",
         "DELETE /api/v1/auth/second", "POST /api/v1/auth/second/recovery", "DELETE /api/v1/accounts/me",
     ] },
+    // A stolen session makes others by QR codes. Wide enough that it hardly holds up its owner's.
+    Limit { name: "passwords", by: Account, quota: 120, window: 3_600, shared: true, covers: &[
+        "POST /api/v1/auth/password/change", "POST /api/v1/accounts/me/email/change", "POST /api/v1/accounts/me/phone/change",
+        "POST /api/v1/auth/oidc/link", "DELETE /api/v1/auth/identities/{id}", "POST /api/v1/auth/second",
+        "DELETE /api/v1/auth/second", "POST /api/v1/auth/second/recovery", "DELETE /api/v1/accounts/me",
+    ] },
 ];
 
 impl Limit {

@@ -83,9 +83,9 @@ pub async fn measure(args: &BenchArgs, site: &Site, dir: &Path) -> Result<Report
         Ok::<_, anyhow::Error>((writes, reads))
     }
     .await;
+    let missing = view::missing(&log).await;
     view.stop().await?;
-    let (writes, reads) = measured?;
-    let missing = view::missing(&log).await?;
+    let ((writes, reads), missing) = (measured?, missing?);
     Ok(report(&writes, &reads, missing, dir, begin.elapsed()))
 }
 

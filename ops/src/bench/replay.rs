@@ -92,9 +92,9 @@ pub async fn measure(args: &BenchArgs, site: &Site, dir: &Path) -> Result<Report
         view.catch_up(projection, crowd.events).await?;
     }
     let measured = rounds(args, site, &view, &log, &crowd).await;
+    let missing = view::missing(&log).await;
     view.stop().await?;
-    let (read, quiet, built) = measured?;
-    let missing = view::missing(&log).await?;
+    let ((read, quiet, built), missing) = (measured?, missing?);
     let aim = AIM * f64::from(args.crowd.share) / 100.0;
     Ok(report((read, aim), &quiet, &built, missing, dir, begin.elapsed()))
 }

@@ -22,6 +22,7 @@ use crate::{
 use anyhow::{Context, Result, bail, ensure};
 use hdrhistogram::Histogram;
 use indicatif::{ProgressBar, ProgressStyle};
+use natter_projections::generation;
 use natter_streams::{Log, keyring::Keyring};
 use std::{
     collections::BTreeMap,
@@ -52,6 +53,8 @@ const PACED_SECONDS: u64 = 10;
 /// Projections that are behind for longer have a fault.
 const DRAIN: Duration = Duration::from_secs(60);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// At who is behind, before anything is measured.
+const LOOKS: usize = 20;
 
 pub async fn run(args: &BenchArgs) -> Result<Report> {
     match &args.url {
@@ -69,7 +72,7 @@ async fn elsewhere(args: &BenchArgs, url: &str) -> Result<Report> {
     let dir = std::env::temp_dir();
     println!("people       registering {} pairs", args.pairs);
     let plans = share(people::register(url, args.pairs).await?);
-    let server = Server { url, log: Log::connect(&database_url, None).await? };
+    let server = Server::new(url, &database_url).await?;
     let live = talk(args, &dir, &server, &Whose::default(), plans).await?;
     println!("raw limit    insert, publish and history insert at the same time");
     let raw = raw::measure(&database_url, &nats_url, TEXT).await?;
@@ -98,7 +101,8 @@ async fn measure(args: &BenchArgs, dir: &Path, servers: &Servers) -> Result<Repo
     let site = Site::of(servers, dir)?;
     let mut server = Node::start(&site, "all").await?;
     let whose = Whose::on(servers, Vec::from_iter(server.pid()));
-    let measured = Server { url: &server.url(), log: Log::connect(database_url, None).await? };
+    let url = server.url();
+    let measured = Server::new(&url, database_url).await?;
     let live = talk(args, dir, &measured, &whose, share(plans)).await;
     server.stop().await?;
     let live = live?;
@@ -167,6 +171,20 @@ struct Paced {
 struct Server<'a> {
     url: &'a str,
     log: Log,
+    /// Of the projection that was furthest behind before anything was sent, and stays so.
+    lag: u64,
+}
+
+impl<'a> Server<'a> {
+    async fn new(url: &'a str, database_url: &str) -> Result<Self> {
+        let log = Log::connect(database_url, None).await?;
+        let mut lag = u64::MAX;
+        for _ in 0..LOOKS {
+            lag = lag.min(generation::lag(&log).await?);
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        Ok(Self { url, log, lag })
+    }
 }
 
 async fn talk(
@@ -256,7 +274,7 @@ async fn pace(server: &Server<'_>, loads: &mut [Load], rate: f64, idle: &Counter
 /// itself is short of a batch that was committed when its lease had just ended.
 async fn drained(server: &Server<'_>, idle: &Counters) -> Result<Duration> {
     let begin = Instant::now();
-    while natter_projections::generation::lag(&server.log).await? > 0 {
+    while generation::lag(&server.log).await? > server.lag {
         if begin.elapsed() > DRAIN {
             let now = Counters::read(server.url).await?;
             bail!("behind {} s after the last message: {}", DRAIN.as_secs(), now.projections_since(idle));

@@ -84,8 +84,19 @@ impl View {
     }
 }
 
-/// Events that live projections have not seen or have set aside.
+/// Events that live projections, which run, do not see or have set aside: what came last has its time.
 pub async fn missing(log: &Log) -> Result<u64> {
+    let begin = Instant::now();
+    loop {
+        let missing = missing_now(log).await?;
+        if missing == 0 || begin.elapsed() > LAST_WORDS {
+            return Ok(missing);
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+async fn missing_now(log: &Log) -> Result<u64> {
     let mut missing = 0;
     for standing in generation::status(log).await? {
         let behind = |&(_, place, head): &(_, u64, u64)| head.saturating_sub(place);

@@ -365,7 +365,7 @@ impl Operator {
                 return Error::database("keep others from the same work")(error);
             }
             // Who cannot tell goes slowly.
-            pace.live_lags(!lag(&self.log).await.is_ok_and(|lag| lag <= LAG));
+            pace.live_lags(!live_lag(&self.log).await.is_ok_and(|lag| lag <= LAG));
         }
     }
 }
@@ -395,16 +395,20 @@ fn behind(places: &Targets, heads: &Targets) -> u64 {
     heads.iter().map(|(lane, head)| head.saturating_sub(places.get(lane).copied().unwrap_or_default())).sum()
 }
 
-/// How many events the live projection that is furthest behind has not applied, as the log and the checkpoints say.
+/// How many events the projection that is furthest behind has not applied, as the log and the checkpoints say: of those
+/// that are read, and of delivery.
 pub async fn lag(log: &Log) -> Result<u64, Error> {
+    let delivery = behind(&build::places(log, Projection::Delivery.as_str()).await?, &build::heads(log).await?);
+    Ok(live_lag(log).await?.max(delivery))
+}
+
+/// Of those that are read.
+async fn live_lag(log: &Log) -> Result<u64, Error> {
     let heads = build::heads(log).await?;
-    let mut readers = vec![Projection::Delivery.as_str()];
-    for projection in super::live::WITH_ROWS {
-        readers.push(table::live(log.pool(), projection).await?.reader());
-    }
     let mut most = 0;
-    for reader in readers {
-        most = most.max(behind(&build::places(log, reader).await?, &heads));
+    for projection in super::live::WITH_ROWS {
+        let live = table::live(log.pool(), projection).await?;
+        most = most.max(behind(&build::places(log, live.reader()).await?, &heads));
     }
     Ok(most)
 }

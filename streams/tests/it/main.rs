@@ -1,6 +1,7 @@
 //! The log on real servers: what the crate promises, each promise seen broken once.
 
 mod append;
+mod bucket;
 mod chain;
 mod committer;
 mod event;
