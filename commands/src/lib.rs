@@ -46,7 +46,9 @@ mod worker;
 
 pub use account::{Accounts, ContactChange, Contacts, Erasures, Grounds, Operators};
 pub use code::{Codes, Target};
-pub use conversation::{Conversations, Joined, Opened, Sent, Started};
+pub use conversation::{
+    Behind, Came, CardChange, Conversations, Joined, Made, Opened, PermissionsChange, Sent, Started, Token,
+};
 pub use dispatch::Pending;
 pub use error::Error;
 pub use friendship::{Accepted, Friendships, Requested, Through};
@@ -65,7 +67,7 @@ use dispatch::Dispatch;
 use lane::Owner;
 use lockout::Lockout;
 use message::Births;
-use natter_domain::{AccountId, HandleId, SessionId, Username, account::Policy};
+use natter_domain::{AccountId, HandleId, SessionId, Username, account::Policy, limit};
 use natter_outbox::Outbox;
 pub use natter_outbox::{Locale, Purpose};
 use natter_streams::{
@@ -105,12 +107,34 @@ pub struct Settings {
     pub reserved_names: Vec<Username>,
     /// How long somebody who wants their account closed has to think of it again.
     pub closing_grace: Duration,
+    pub groups: Groups,
     /// Whether this process takes lanes. Without, all of its commands go to nodes that do.
     pub owns_lanes: bool,
     /// Whether its lanes' streams are filled. Without, nobody elsewhere reads what is committed: for measuring only.
     pub relays: bool,
     /// Whether it counts how often codes are sent to one address or number, and how often passwords are tried.
     pub rates: bool,
+}
+
+/// What an installation allows groups.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Groups {
+    /// People in one at one time.
+    pub members_max: usize,
+    /// Groups that one person owns.
+    pub own_max: usize,
+    /// How long a dissolved one can be read.
+    pub kept_for: Duration,
+}
+
+impl Default for Groups {
+    fn default() -> Self {
+        Self {
+            members_max: limit::GROUP_MEMBERS_DEFAULT,
+            own_max: limit::OWN_GROUPS_DEFAULT,
+            kept_for: limit::DISSOLVED_FOR,
+        }
+    }
 }
 
 /// The write side as this process reaches it: the lanes it owns, and a road to those of others.
@@ -127,6 +151,7 @@ pub struct Commands {
     session_policy: Policy,
     reserved: Arc<BTreeSet<HandleId>>,
     closing_grace: Duration,
+    groups: Groups,
     passing: Passing,
 }
 
@@ -173,6 +198,7 @@ impl Commands {
             session_policy,
             reserved: Arc::new(reserved),
             closing_grace,
+            groups: settings.groups,
             passing,
         };
         (commands, tasks)

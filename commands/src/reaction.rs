@@ -4,6 +4,7 @@
 use crate::{
     Commands,
     account::{erasure::DestroysKeys, process::ReleasesHandles},
+    conversation::process::LeavesGroups,
     friendship::process::OpensConversation,
     process::{self, Around, Process},
     session::process::KeepsSessions,
@@ -30,11 +31,19 @@ pub enum Reaction {
     Timers,
     /// Of who was erased nothing can be read any more.
     DestroysKeys,
+    /// A group that is somebody's no more takes no place among theirs.
+    LeavesGroups,
 }
 
 impl Reaction {
-    pub const ALL: [Self; 5] =
-        [Self::OpensConversation, Self::ReleasesHandles, Self::KeepsSessions, Self::Timers, Self::DestroysKeys];
+    pub const ALL: [Self; 6] = [
+        Self::OpensConversation,
+        Self::ReleasesHandles,
+        Self::KeepsSessions,
+        Self::Timers,
+        Self::DestroysKeys,
+        Self::LeavesGroups,
+    ];
 
     /// The name in checkpoints, leases and metrics.
     pub const fn as_str(self) -> &'static str {
@@ -44,6 +53,7 @@ impl Reaction {
             Self::KeepsSessions => KeepsSessions::NAME,
             Self::Timers => timer::NAME,
             Self::DestroysKeys => DestroysKeys::NAME,
+            Self::LeavesGroups => LeavesGroups::NAME,
         }
     }
 }
@@ -78,6 +88,7 @@ impl Reactions {
             Reaction::ReleasesHandles => process::run::<ReleasesHandles>(self.around, lane, stop).await,
             Reaction::KeepsSessions => process::run::<KeepsSessions>(self.around, lane, stop).await,
             Reaction::DestroysKeys => process::run::<DestroysKeys>(self.around, lane, stop).await,
+            Reaction::LeavesGroups => process::run::<LeavesGroups>(self.around, lane, stop).await,
             Reaction::Timers => timer::run(self.around, self.clock, lane, stop).await,
         }
     }

@@ -31,7 +31,10 @@ pub use decider::{Context, Decider, Event, Refusal};
 pub use id::{AccountId, ConversationId, EventId, FriendshipId, HandleId, MessageId, RequestId, SessionId};
 pub use sealed::{KeyId, Sealed};
 pub use timestamp::Timestamp;
-pub use value::{Email, Emoji, GivenText, GroupName, Nickname, Password, Phone, RequestMessage, Username, profile};
+pub use value::{
+    Announcement, Description, Email, Emoji, GivenText, GroupName, Nickname, Password, Phone, RequestMessage, Username,
+    profile,
+};
 
 pub mod limit {
     //! Every length and count that the rules bound; see `limits.rs`.

@@ -42,8 +42,28 @@ pub const SESSIONS_MAX: usize = 100;
 
 /// Cursors in one inbox event, so that it stays well below the largest event a lane takes (512 KiB).
 pub const CURSORS_PER_EVENT: usize = 1_000;
-/// People in a group at one time.
-pub const GROUP_MEMBERS_MAX: usize = 500;
+/// People in a group at one time, where the settings say nothing else, and at the most.
+pub const GROUP_MEMBERS_DEFAULT: usize = 500;
+pub const GROUP_MEMBERS_MAX: usize = 100_000;
+/// Groups that one person owns, where the settings say nothing else.
+pub const OWN_GROUPS_DEFAULT: usize = 200;
+pub const OWN_GROUPS_MAX: usize = 10_000;
+/// Admins of a group beside its owner.
+pub const ADMINS_MAX: usize = 100;
+/// Links of a group that are good at one time.
+pub const LINKS_MAX: usize = 50;
+/// People who may come by one link.
+pub const LINK_USES_MAX: u32 = 100_000;
+/// People that a group has invited and who have not come.
+pub const INVITED_MAX: usize = 10_000;
+/// People who ask to come at one time.
+pub const ASKING_MAX: usize = 1_000;
+/// People who are banned from one group.
+pub const BANNED_MAX: usize = 10_000;
+pub const DESCRIPTION_MAX: usize = 1_000;
+pub const ANNOUNCEMENT_MAX: usize = 4_000;
+/// Seconds between two messages of a member in slow mode.
+pub const SLOW_MODE_MAX: u32 = 86_400;
 /// Ids of members in one call.
 pub const MEMBERS_PER_CALL_MAX: usize = 1_000;
 /// Ids in one lookup.
@@ -100,6 +120,10 @@ pub const RECALL_WINDOW: Duration = MINUTE.saturating_mul(2);
 pub const REQUEST_EXPIRY: Duration = DAY.saturating_mul(7);
 /// How long after a person's last request their next one to the same person is refused.
 pub const REQUEST_REPEAT_WINDOW: Duration = HOUR.saturating_mul(24);
+/// How long somebody who is invited to a group, or asks to come, may wait for an answer.
+pub const INVITATION_EXPIRY: Duration = DAY.saturating_mul(7);
+/// How long a dissolved group can be read, where the settings say nothing else.
+pub const DISSOLVED_FOR: Duration = DAY.saturating_mul(30);
 /// How long an owner who wants their account closed has to think of it again, where the settings say nothing else.
 pub const CLOSING_GRACE: Duration = DAY.saturating_mul(14);
 /// How long they have at least for it after a suspension that came in between.

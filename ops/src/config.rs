@@ -1,12 +1,14 @@
 //! Every setting of a running Natter: from `NATTER_*` variables, each with its default.
 
 mod door;
+mod group;
 mod history;
 mod letters;
 mod master;
 mod oidc;
 
 pub use door::{DoorArgs, network};
+pub use group::GroupArgs;
 pub use history::{History, HistoryArgs, Store};
 pub use letters::LetterArgs;
 pub use master::{MasterArgs, make_newest};
@@ -69,6 +71,8 @@ pub struct Settings {
     /// Days that somebody who wants their account closed has to think of it again, 0 to 365.
     #[arg(long, env = "NATTER_CLOSING_GRACE_DAYS", default_value = "14", value_parser = days)]
     pub closing_grace: Duration,
+    #[command(flatten)]
+    pub groups: GroupArgs,
     /// Milliseconds between the pings of a WebSocket.
     #[arg(long, env = "NATTER_HEARTBEAT_MS", default_value = "25000", value_parser = millis)]
     pub heartbeat: Duration,
@@ -210,6 +214,7 @@ impl Settings {
             sessions: Policy::Many,
             reserved_names: Names::default(),
             closing_grace: natter_domain::limit::CLOSING_GRACE,
+            groups: GroupArgs::default(),
             heartbeat: Duration::from_secs(25),
             limits: "standard".to_owned(),
             history: HistoryArgs::default(),

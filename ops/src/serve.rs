@@ -119,6 +119,7 @@ impl Process {
             session_policy: settings.sessions,
             reserved_names: settings.reserved_names.0.clone(),
             closing_grace: settings.closing_grace,
+            groups: settings.groups.settings(),
             owns_lanes,
             relays: true,
             rates: settings.limits != "off",

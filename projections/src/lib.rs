@@ -334,6 +334,11 @@ impl Projections {
         conversation::Query(&self.0)
     }
 
+    /// Who waits at the doors of groups, and what groups remember for their admins.
+    pub fn door(&self) -> conversation::Doors<'_> {
+        conversation::Doors(&self.0)
+    }
+
     pub fn delivery(&self) -> delivery::Query<'_> {
         delivery::Query(&self.0)
     }

@@ -1,23 +1,20 @@
-//! Groups: beginning one, who comes and who goes, and the name.
+//! Groups: beginning one, who comes and who goes, who is what, and the card.
 //!
-//! Whether those who are added are friends is asked of the friendships' lanes before the command is queued, and rides in it.
+//! What those who are added are to whoever adds them is asked before the command is queued, and rides in it ([`super::asked`]).
 //! So a repeat, which is recognised by its key and not decided, gets its first answer whatever has changed since.
 
-use super::Conversations;
+use super::{Conversations, asked};
 use crate::{Keyed, dispatch::Outcome, error::Error, friendship::account_key, keys::Key, seal::knows};
-use futures::{StreamExt, TryStreamExt};
 use natter_domain::{
-    AccountId, Code, ConversationId, FriendshipId, GroupName, Sealed, Timestamp,
-    account::{self, Account},
-    conversation::{self, Command, Conversation, Event, Refusal, State, SystemMessage},
-    friendship::{self, Friendship},
+    AccountId, Announcement, ConversationId, Description, GroupName, Nickname, Sealed, Timestamp,
+    conversation::{
+        self, Change, Command, Conversation, Event, JoinPolicy, Permissions, Power, Refusal, Role, State, SystemMessage,
+    },
     id::derived,
 };
 use natter_streams::{Positions, id};
-use std::{collections::BTreeSet, sync::Arc};
-
-/// Accounts that one call asks about at the same time. Each question may read an aggregate from the log.
-const ASKED_AT_ONCE: usize = 32;
+use std::sync::Arc;
+use uuid::Uuid;
 
 /// Bytes of an id in a command, roughly.
 const ID_BYTES: usize = 40;
@@ -36,19 +33,60 @@ pub struct Started {
 pub struct Joined {
     /// Those who were not in before.
     pub account_ids: Vec<AccountId>,
+    /// Those who are asked now whether they want to come, as far as whoever adds them is to know.
+    pub invited: Vec<AccountId>,
     pub positions: Positions,
 }
 
-/// What somebody is to the one who adds them.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Relation {
-    Friend,
-    Stranger,
-    Unknown,
+/// What is to be so of a group; what is `None` stays as it is.
+#[derive(Clone, Default, Debug)]
+pub struct CardChange {
+    pub name: Option<GroupName>,
+    pub avatar: Option<Option<Uuid>>,
+    pub description: Option<Option<Description>>,
+    pub join_policy: Option<JoinPolicy>,
+    pub shares_history: Option<bool>,
+    pub is_muted: Option<bool>,
+    pub slow_mode: Option<u32>,
+    pub permissions: Option<PermissionsChange>,
+}
+
+/// The least roles that are to be others.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct PermissionsChange {
+    pub invite: Option<Role>,
+    pub post: Option<Role>,
+    pub pin: Option<Role>,
+    pub mention_all: Option<Role>,
+    pub edit_card: Option<Role>,
+}
+
+impl PermissionsChange {
+    fn of(&self, now: &Permissions) -> Permissions {
+        Permissions {
+            invite: self.invite.unwrap_or(now.invite),
+            post: self.post.unwrap_or(now.post),
+            pin: self.pin.unwrap_or(now.pin),
+            mention_all: self.mention_all.unwrap_or(now.mention_all),
+            edit_card: self.edit_card.unwrap_or(now.edit_card),
+        }
+    }
+}
+
+impl CardChange {
+    /// What tells it from another one.
+    fn content(&self) -> String {
+        let Self { name, avatar, description, join_policy, shares_history, is_muted, slow_mode, permissions } = self;
+        let name = name.as_ref().map(GroupName::as_str);
+        let description = description.as_ref().map(|it| it.as_ref().map(Description::as_str));
+        format!(
+            "{name:?} {avatar:?} {description:?} {join_policy:?} {shares_history:?} {is_muted:?} {slow_mode:?} {permissions:?}"
+        )
+    }
 }
 
 impl Conversations<'_> {
-    /// Begins a group of the caller and these friends of theirs.
+    /// Begins a group of the caller and those of these people who let themselves be added; the others are invited.
     pub async fn start_group(&self, by: Keyed, name: &GroupName, members: &[AccountId]) -> Result<Started, Error> {
         let me = by.caller.account;
         // A repeat must lead to the same lane, where its key is known.
@@ -57,39 +95,42 @@ impl Conversations<'_> {
             None => id::new(),
         };
         let conversation_id = ConversationId(id);
-        let asked = self.ask(me, members, &|account| account == me).await?;
-        // What cannot begin gets no key, which would be for ever. A repeat is answered as it was, whoever is a friend now.
-        if asked.are_not_all_friends() && self.look(conversation_id).await?.kind.is_none() {
-            return Err(asked.explain(Error::refused(&Refusal::NotFriends)));
+        let asked = asked::about(self.0, me, members, &|account| account == me).await?;
+        // What cannot begin gets no key, which would be for ever. A repeat is answered as it was, whatever has become of them.
+        if self.look(conversation_id).await?.kind.is_none() {
+            if let Some(index) = asked::first_unknown(&asked, members) {
+                return Err(Error::UnknownAccount { index });
+            }
+            self.own(me, conversation_id).await?;
         }
         let command = Command::StartGroup {
-            name: self.seal(conversation_id, name).await?,
+            name: self.seal(conversation_id, name.as_str()).await?,
             members: members.to_vec(),
-            friends: asked.friends(),
+            asked: asked.clone(),
         };
         let content = format!("start group {:?} {members:?}", name.as_str());
         let outcome = self.decide(by, conversation_id, command, &content, members.len()).await;
-        let outcome = outcome.map_err(|refused| asked.explain(refused))?;
-        started(conversation_id, outcome)
+        started(conversation_id, outcome.map_err(|refused| asked::explain(&asked, refused, members))?)
     }
 
-    /// Adds friends of the caller's; who is in stays as they are.
+    /// Adds people, or invites those who have to be asked; who is in stays as they are.
     pub async fn add_members(&self, by: Keyed, id: ConversationId, accounts: &[AccountId]) -> Result<Joined, Error> {
         let me = by.caller.account;
         let state = self.look(id).await?;
         // Who may not add is refused without a question about others.
-        let asked = match state.members.contains_key(&me) {
-            true => self.ask(me, accounts, &|account| state.members.contains_key(&account)).await?,
-            false => Asked::default(),
+        let asked = match state.may(me, Power::Invite) {
+            true => asked::about(self.0, me, accounts, &|account| state.members.contains_key(&account)).await?,
+            false => conversation::Asked::default(),
         };
-        let command = Command::AddMembers { accounts: accounts.to_vec(), friends: asked.friends() };
+        let command = Command::AddMembers { accounts: accounts.to_vec(), asked: asked.clone() };
         let outcome = self.decide(by, id, command, &format!("add to {id} {accounts:?}"), accounts.len()).await;
-        let outcome = outcome.map_err(|refused| asked.explain(refused))?;
-        let account_ids = match outcome.events.into_iter().next() {
-            Some((Event::MembersJoined { account_ids, .. }, _)) => account_ids,
-            _ => Vec::new(),
+        let outcome = outcome.map_err(|refused| asked::explain(&asked, refused, accounts))?;
+        let (account_ids, invited) = match outcome.events.into_iter().next() {
+            Some((Event::MembersJoined { account_ids, .. }, _)) => (account_ids, Vec::new()),
+            Some((Event::MembersInvited { account_ids, joined, .. }, _)) => (joined, account_ids),
+            _ => Default::default(),
         };
-        Ok(Joined { account_ids, positions: outcome.positions })
+        Ok(Joined { account_ids, invited, positions: outcome.positions })
     }
 
     /// The caller leaves, or removes somebody.
@@ -98,30 +139,148 @@ impl Conversations<'_> {
         Ok(self.decide(by, id, command, &format!("remove from {id} {account}"), 1).await?.positions)
     }
 
-    pub async fn rename(&self, by: Keyed, id: ConversationId, name: &GroupName) -> Result<Positions, Error> {
-        // Sealing the same name gives something else each time: the name that it has already is given as it stands.
+    pub async fn change(&self, by: Keyed, id: ConversationId, change: &CardChange) -> Result<Positions, Error> {
         let state = self.look(id).await?;
         knows(&state, by.caller)?;
-        let has = state.card.name.clone();
-        let opener = self.0.keys.opener(has.iter().map(|sealed| (id.0, sealed.key)).collect::<Vec<_>>()).await?;
-        let same = has.filter(|it| opener.open_text(id.0, it).as_deref() == Some(name.as_str()));
-        let name_sealed = match same {
-            Some(same) => same,
-            None => self.seal(id, name).await?,
+        let name = match &change.name {
+            Some(name) => Some(self.seal_anew(id, state.card.name.as_ref(), name.as_str()).await?),
+            None => None,
         };
-        let command = Command::Rename { name: name_sealed };
-        Ok(self.decide(by, id, command, &format!("rename {id} {:?}", name.as_str()), 1).await?.positions)
+        let description = match &change.description {
+            Some(Some(text)) => Some(Some(self.seal_anew(id, state.card.description.as_ref(), text.as_str()).await?)),
+            Some(None) => Some(None),
+            None => None,
+        };
+        let changes = [
+            change.avatar.map(Change::Avatar),
+            description.map(Change::Description),
+            change.join_policy.map(Change::JoinPolicy),
+            change.shares_history.map(Change::SharesHistory),
+            change.is_muted.map(Change::Muted),
+            change.slow_mode.map(Change::SlowMode),
+            change.permissions.map(|change| Change::Permissions(change.of(&state.card.permissions))),
+        ];
+        let command = Command::Change { name, changes: changes.into_iter().flatten().collect() };
+        Ok(self.decide(by, id, command, &format!("change {id} {}", change.content()), 1).await?.positions)
     }
 
-    async fn seal(&self, id: ConversationId, name: &GroupName) -> Result<Sealed, Error> {
-        Ok(self.0.keys.of_conversation(id).await?.seal(name.as_str().as_bytes()))
+    /// What admins say to all; `None` takes it back.
+    pub async fn announce(
+        &self,
+        by: Keyed,
+        id: ConversationId,
+        text: Option<&Announcement>,
+    ) -> Result<Positions, Error> {
+        let state = self.look(id).await?;
+        knows(&state, by.caller)?;
+        let sealed = match text {
+            Some(text) => Some(self.seal_anew(id, state.card.announcement.as_ref(), text.as_str()).await?),
+            None => None,
+        };
+        let content = format!("announce {id} {:?}", text.map(Announcement::as_str));
+        Ok(self.decide(by, id, Command::Announce { text: sealed }, &content, 1).await?.positions)
     }
 
-    async fn look(&self, id: ConversationId) -> Result<Arc<State>, Error> {
+    /// Makes them an admin or a member, or hands the group over.
+    pub async fn set_role(
+        &self,
+        by: Keyed,
+        id: ConversationId,
+        account: AccountId,
+        role: Role,
+    ) -> Result<Positions, Error> {
+        if role == Role::Owner {
+            let state = self.look(id).await?;
+            let is_to_be = state.card.owner == Some(by.caller.account) && state.members.contains_key(&account);
+            if is_to_be && account != by.caller.account {
+                self.own(account, id).await?;
+            }
+        }
+        let content = format!("role {id} {account} {}", role.as_str());
+        Ok(self.decide(by, id, Command::SetRole { account, role }, &content, 1).await?.positions)
+    }
+
+    /// What somebody is called in the group; `None`: as everywhere.
+    pub async fn set_nickname(
+        &self,
+        by: Keyed,
+        id: ConversationId,
+        account: AccountId,
+        nickname: Option<&Nickname>,
+    ) -> Result<Positions, Error> {
+        let state = self.look(id).await?;
+        knows(&state, by.caller)?;
+        if !state.members.contains_key(&account) {
+            return Err(Error::refused(&Refusal::NobodyOfThisId));
+        }
+        // Theirs: it is forgotten with them.
+        let sealed = match nickname {
+            Some(name) => Some(self.seal_nickname(account, state.nicknames.get(&account), name.as_str()).await?),
+            None => None,
+        };
+        let content = format!("nickname {id} {account} {:?}", nickname.map(Nickname::as_str));
+        let command = Command::SetNickname { account, nickname: sealed };
+        Ok(self.decide(by, id, command, &content, 1).await?.positions)
+    }
+
+    /// They write nothing until then; `None`: they may again.
+    pub async fn mute_member(
+        &self,
+        by: Keyed,
+        id: ConversationId,
+        account: AccountId,
+        until: Option<Timestamp>,
+    ) -> Result<Positions, Error> {
+        let command = Command::Mute { account, until };
+        Ok(self.decide(by, id, command, &format!("mute {id} {account} {until:?}"), 1).await?.positions)
+    }
+
+    /// They go, and do not come back.
+    pub async fn ban(&self, by: Keyed, id: ConversationId, account: AccountId) -> Result<Positions, Error> {
+        Ok(self.decide(by, id, Command::Ban { account }, &format!("ban {id} {account}"), 1).await?.positions)
+    }
+
+    pub async fn unban(&self, by: Keyed, id: ConversationId, account: AccountId) -> Result<Positions, Error> {
+        Ok(self.decide(by, id, Command::Unban { account }, &format!("unban {id} {account}"), 1).await?.positions)
+    }
+
+    /// It is over; what was said can be read for a while.
+    pub async fn dissolve(&self, by: Keyed, id: ConversationId) -> Result<Positions, Error> {
+        let command = Command::Dissolve { kept_for: self.0.groups.kept_for };
+        Ok(self.decide(by, id, command, &format!("dissolve {id}"), 1).await?.positions)
+    }
+
+    async fn seal(&self, id: ConversationId, text: &str) -> Result<Sealed, Error> {
+        Ok(self.0.keys.of_conversation(id).await?.seal(text.as_bytes()))
+    }
+
+    /// Sealing the same text gives something else each time: what is there already is given as it stands, so that nothing
+    /// happens.
+    async fn seal_anew(&self, id: ConversationId, has: Option<&Sealed>, text: &str) -> Result<Sealed, Error> {
+        match self.same(id.0, has, text).await? {
+            Some(same) => Ok(same),
+            None => self.seal(id, text).await,
+        }
+    }
+
+    async fn seal_nickname(&self, of: AccountId, has: Option<&Sealed>, text: &str) -> Result<Sealed, Error> {
+        match self.same(of.0, has, text).await? {
+            Some(same) => Ok(same),
+            None => Ok(self.0.keys.of_account(of).await?.seal(text.as_bytes())),
+        }
+    }
+
+    /// What is there, where it says this.
+    async fn same(&self, owner: Uuid, has: Option<&Sealed>, text: &str) -> Result<Option<Sealed>, Error> {
+        let opener = self.0.keys.opener(has.map(|sealed| (owner, sealed.key)).into_iter().collect::<Vec<_>>()).await?;
+        Ok(has.filter(|it| opener.open_text(owner, it).as_deref() == Some(text)).cloned())
+    }
+
+    pub(super) async fn look(&self, id: ConversationId) -> Result<Arc<State>, Error> {
         self.0.dispatch.inspect::<Conversation>(conversation::address(id)).await
     }
 
-    async fn decide(
+    pub(super) async fn decide(
         &self,
         by: Keyed,
         id: ConversationId,
@@ -132,64 +291,6 @@ impl Conversations<'_> {
         let key: Option<Key> = by.key.map(|key| account_key(self.0, by, key, content));
         let (address, size) = (conversation::address(id), 1_024 + ids * ID_BYTES);
         self.0.dispatch.queue::<Conversation>(address, Some(by.caller), key, Some(command), size).await
-    }
-
-    /// Asks about those that are not `settled`, each once.
-    async fn ask(
-        &self,
-        me: AccountId,
-        accounts: &[AccountId],
-        settled: &(dyn Fn(AccountId) -> bool + Sync),
-    ) -> Result<Asked, Error> {
-        let mut seen = BTreeSet::from([me]);
-        let questions: Vec<(usize, AccountId)> = accounts
-            .iter()
-            .copied()
-            .enumerate()
-            .filter(|&(_, account)| seen.insert(account) && !settled(account))
-            .collect();
-        let asks = questions
-            .into_iter()
-            .map(|(index, account)| async move { Ok::<_, Error>((index, account, self.relation(me, account).await?)) });
-        // In order: of several unknown ones the first is named.
-        let asks: Vec<_> = asks.collect();
-        Ok(Asked(futures::stream::iter(asks).buffered(ASKED_AT_ONCE).try_collect().await?))
-    }
-
-    async fn relation(&self, me: AccountId, other: AccountId) -> Result<Relation, Error> {
-        let dispatch = &self.0.dispatch;
-        let friendship = dispatch.inspect::<Friendship>(friendship::address(FriendshipId::of(me, other)));
-        let account = dispatch.inspect::<Account>(account::address(other));
-        let (friendship, account) = tokio::try_join!(friendship, account)?;
-        Ok(match &*account {
-            account::State::Registered(_) if friendship.friends => Relation::Friend,
-            account::State::Registered(_) => Relation::Stranger,
-            // A friend's that was closed too.
-            _ => Relation::Unknown,
-        })
-    }
-}
-
-/// Who was asked about: their place in the list, and what came of it.
-#[derive(Default)]
-struct Asked(Vec<(usize, AccountId, Relation)>);
-
-impl Asked {
-    fn friends(&self) -> Vec<AccountId> {
-        self.0.iter().filter(|(.., it)| *it == Relation::Friend).map(|(_, account, _)| *account).collect()
-    }
-
-    fn are_not_all_friends(&self) -> bool {
-        self.0.iter().any(|(.., it)| *it != Relation::Friend)
-    }
-
-    /// Who does not exist is no friend either, but that is said in other words.
-    fn explain(&self, error: Error) -> Error {
-        let unknown = self.0.iter().find(|(.., it)| *it == Relation::Unknown);
-        match (error, unknown) {
-            (Error::Refused { code: Code::NotFriends, .. }, Some(&(index, ..))) => Error::UnknownAccount { index },
-            (error, _) => error,
-        }
     }
 }
 

@@ -1,6 +1,12 @@
-//! Talking: opening the direct conversation of two friends, and sending. Groups: [`group`].
+//! Talking: opening the direct conversation of two friends, and sending. Groups: [`group`], coming to one: [`join`].
 
+mod asked;
 mod group;
+mod join;
+mod link;
+mod owned;
+pub(crate) mod process;
+pub(crate) mod timer;
 
 use crate::{
     Caller, Commands, Keyed, Pending, account,
@@ -17,7 +23,9 @@ use natter_domain::{
 };
 use natter_streams::{Positions, event::CommandKey, sealing::Sealing};
 
-pub use group::{Joined, Started};
+pub use group::{CardChange, Joined, PermissionsChange, Started};
+pub use join::{Behind, Came, Made};
+pub use link::Token;
 
 pub struct Opened {
     pub conversation_id: ConversationId,

@@ -14,12 +14,13 @@ mod table;
 pub(crate) use run::run;
 
 use crate::{
-    account as accounts,
+    account as accounts, conversation as conversations,
     process::{self, Order},
 };
 use natter_domain::{
-    AccountId, HandleId, Noun, Timestamp,
+    AccountId, ConversationId, HandleId, Noun, Timestamp,
     account::{self, Account},
+    conversation::{self, Conversation},
     id::derived,
 };
 use natter_streams::Record;
@@ -37,6 +38,7 @@ pub(crate) enum Due {
     ExpireContactChange { account: AccountId, handle: HandleId },
     CloseAccount { account: AccountId, closes_at: Timestamp },
     ExpireIdentityLink { account: AccountId, handle: HandleId },
+    EndConversation { conversation: ConversationId },
 }
 
 /// Of one kind there is one timer about one thing.
@@ -57,6 +59,7 @@ impl Due {
             Self::CloseAccount { account, .. } => Subject { kind: "account.close", id: account.0 },
             // One at a time.
             Self::ExpireIdentityLink { account, .. } => Subject { kind: "account.expire_identity_link", id: account.0 },
+            Self::EndConversation { conversation } => Subject { kind: "conversation.end", id: conversation.0 },
         }
     }
 
@@ -77,6 +80,9 @@ impl Due {
             Self::ExpireIdentityLink { account, handle } => {
                 let command = account::Command::ExpireIdentityLink { handle: *handle };
                 Order::new::<Account>(account::address(*account), key, command)
+            }
+            Self::EndConversation { conversation } => {
+                Order::new::<Conversation>(conversation::address(*conversation), key, conversation::Command::End)
             }
         }
     }
@@ -115,12 +121,7 @@ impl Change {
 fn change(event: &Record) -> Result<Option<Change>, natter_streams::Error> {
     match event.noun {
         Noun::Account => accounts::timer::change(event),
-        Noun::Handle
-        | Noun::Session
-        | Noun::Friendship
-        | Noun::Conversation
-        | Noun::Inbox
-        | Noun::Message
-        | Noun::Projection => Ok(None),
+        Noun::Conversation => conversations::timer::change(event),
+        Noun::Handle | Noun::Session | Noun::Friendship | Noun::Inbox | Noun::Message | Noun::Projection => Ok(None),
     }
 }

@@ -1,14 +1,14 @@
 //! Groups: who may be added, what a key gives again, and what happens at once.
 
 use crate::support::{Node, body, code, draft, keyed, keyless, message_id, wrote_and_died};
-use natter_commands::{Caller, Error, Keyed};
+use natter_commands::{Caller, CardChange, Error, Keyed};
 use natter_domain::{
     AccountId, Code, ConversationId, FriendshipId, GroupName, KeyId, RequestId, Sealed, SessionId, account,
-    conversation::{self, Event, Kind, system_message_id},
+    conversation::{self, Event, Kind, Role, system_message_id},
     friendship, limit,
 };
 use natter_streams::{Draft, Record, clock, id};
-use natter_testkit::Stack;
+use natter_testkit::{BOUND, Stack, eventually};
 use std::sync::Arc;
 
 fn named(name: &str) -> GroupName {
@@ -34,26 +34,29 @@ async fn events(node: &Node, group: ConversationId) -> Vec<Event> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn only_friends_are_added_and_one_who_is_none_keeps_all_out() {
+async fn friends_are_added_others_invited_and_one_who_is_nobody_keeps_all_out() {
     let node = Node::start(&Stack::new().await).await;
     let (alice, bob, carol) = three(&node).await;
     let nobody = AccountId(id::new());
     let conversations = node.commands.conversation();
-    let with_carol = conversations.start_group(keyless(bob), &named("us"), &[alice.account, carol.account]).await;
-    assert_eq!(code(with_carol), Code::NotFriends);
-    let group = started(&node, keyless(alice), &[bob.account]).await;
-    assert_eq!(code(conversations.add_members(keyless(bob), group, &[carol.account]).await), Code::NotFriends);
+    let group = started(&node, keyless(bob), &[alice.account, carol.account]).await;
+    let [Event::Started { members, .. }, Event::MembersInvited { account_ids, .. }] = &events(&node, group).await[..]
+    else {
+        panic!("a beginning and an invitation")
+    };
+    assert_eq!((&members[..], &account_ids[..]), (&[bob.account, alice.account][..], &[carol.account][..]));
     let list = [alice.account, carol.account, nobody, AccountId(id::new())];
     let unknown = conversations.add_members(keyless(alice), group, &list).await;
     assert!(matches!(unknown, Err(Error::UnknownAccount { index: 2 })), "the first one is named");
     let unknown = conversations.start_group(keyless(alice), &named("us"), &[nobody]).await;
     assert!(matches!(unknown, Err(Error::UnknownAccount { index: 0 })));
-    assert_eq!(events(&node, group).await.len(), 1, "nobody was added");
+    assert_eq!(events(&node, group).await.len(), 2, "nobody was added");
+    // She is alice's friend, and is invited already.
     let joined = conversations.add_members(keyless(alice), group, &[carol.account, bob.account]).await.unwrap();
-    assert_eq!(joined.account_ids, [carol.account]);
+    assert_eq!((&joined.account_ids[..], &joined.invited[..]), (&[carol.account][..], &[][..]));
     // Now bob may name carol: she is in already.
     let joined = conversations.add_members(keyless(bob), group, &[carol.account]).await.unwrap();
-    assert!(joined.account_ids.is_empty());
+    assert!(joined.account_ids.is_empty() && joined.invited.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -101,7 +104,8 @@ async fn the_name_that_it_has_already_is_no_news() {
     let group = started(&node, keyless(alice), &[bob.account]).await;
     let conversations = node.commands.conversation();
     for name in ["us", "them", "them"] {
-        conversations.rename(keyless(bob), group, &named(name)).await.unwrap();
+        let change = CardChange { name: Some(named(name)), ..CardChange::default() };
+        conversations.change(keyless(bob), group, &change).await.unwrap();
     }
     assert_eq!(events(&node, group).await.len(), 2, "one name is new");
 }
@@ -151,6 +155,82 @@ async fn a_send_and_a_removal_at_once_have_an_order() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn of_many_groups_begun_at_once_so_many_begin_as_one_may_own() {
+    let node = Node::start(&Stack::new().await).await;
+    let (alice, bob, _) = three(&node).await;
+    let conversations = node.commands.conversation();
+    let (us, him) = (named("us"), [bob.account]);
+    let begin = |_| conversations.start_group(keyless(alice), &us, &him);
+    let begun = futures::future::join_all((0..10).map(begin)).await;
+    let (begun, refused): (Vec<_>, Vec<_>) = begun.into_iter().partition(Result::is_ok);
+    assert_eq!(begun.len(), 6, "as this installation has it");
+    assert!(refused.into_iter().all(|it| code(it) == Code::TooManyGroups));
+    // What goes to bob, or ends, makes room.
+    let mut groups = begun.into_iter().map(|it| it.expect("it began").conversation_id);
+    let (given, ended) = (groups.next().expect("one"), groups.next().expect("another"));
+    conversations.set_role(keyless(alice), given, bob.account, Role::Owner).await.unwrap();
+    conversations.dissolve(keyless(alice), ended).await.unwrap();
+    for _ in 0..2 {
+        eventually("there is room", BOUND, async || {
+            conversations.start_group(keyless(alice), &us, &[]).await.map(drop).map_err(|error| error.to_string())
+        })
+        .await;
+    }
+    assert_eq!(code(conversations.start_group(keyless(alice), &us, &[]).await), Code::TooManyGroups);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_owns_as_many_as_they_may_is_handed_none() {
+    let node = Node::start(&Stack::new().await).await;
+    let (alice, bob, _) = three(&node).await;
+    let conversations = node.commands.conversation();
+    let group = started(&node, keyless(alice), &[bob.account]).await;
+    for _ in 0..6 {
+        started(&node, keyless(bob), &[]).await;
+    }
+    let handed = conversations.set_role(keyless(alice), group, bob.account, Role::Owner).await;
+    assert_eq!(code(handed), Code::TooManyGroups);
+    conversations.set_role(keyless(alice), group, bob.account, Role::Admin).await.unwrap();
+    // Nobody takes a place in the name of others.
+    assert_eq!(code(conversations.set_role(keyless(bob), group, bob.account, Role::Owner).await), Code::NotAllowed);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_for_one_lets_in_one_of_many_at_once() {
+    let node = Node::start(&Stack::new().await).await;
+    let (alice, ..) = three(&node).await;
+    let conversations = node.commands.conversation();
+    let group = started(&node, keyless(alice), &[]).await;
+    let made = conversations.make_link(keyless(alice), group, None, Some(1)).await.unwrap();
+    let mut people = Vec::new();
+    for number in 0..8 {
+        people.push(node.person(&format!("stranger{number}")).await);
+    }
+    let came = people.iter().map(|person| conversations.join_by(keyless(*person), &made.token));
+    let came = futures::future::join_all(came).await;
+    assert_eq!(came.iter().filter(|it| it.is_ok()).count(), 1);
+    assert!(came.into_iter().all(|it| it.is_ok() || code(it) == Code::Gone));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_that_is_dissolved_while_people_write_ends_with_that() {
+    let node = Node::start(&Stack::new().await).await;
+    let (alice, bob, _) = three(&node).await;
+    let group = started(&node, keyless(alice), &[bob.account]).await;
+    let conversations = node.commands.conversation();
+    let send = |number: usize| conversations.send(bob, group, message_id(), &body(&number.to_string()), 1);
+    let sends: Vec<_> = (0..20).map(send).collect();
+    let (sends, dissolved) =
+        futures::join!(futures::future::join_all(sends), conversations.dissolve(keyless(alice), group));
+    dissolved.unwrap();
+    let refused = sends.into_iter().filter_map(Result::err).map(|error| code::<()>(Err(error)));
+    assert!(refused.into_iter().all(|code| code == Code::ConversationClosed));
+    assert_eq!(code(send(20).await), Code::ConversationClosed);
+    let events = events(&node, group).await;
+    assert!(matches!(events.last(), Some(Event::Dissolved { .. })), "nothing comes behind");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn nobody_sends_under_the_id_of_a_system_message() {
     let node = Node::start(&Stack::new().await).await;
     let (alice, bob, _) = three(&node).await;
@@ -166,7 +246,7 @@ async fn nobody_sends_under_the_id_of_a_system_message() {
 async fn the_501st_is_refused_until_somebody_has_left() {
     let stack = Stack::new().await;
     let group = ConversationId(id::new());
-    let everybody: Vec<AccountId> = (0..limit::GROUP_MEMBERS_MAX).map(|_| AccountId(id::new())).collect();
+    let everybody: Vec<AccountId> = (0..limit::GROUP_MEMBERS_DEFAULT).map(|_| AccountId(id::new())).collect();
     let (owner, newcomer) = (everybody[0], AccountId(id::new()));
     let name = Some(Sealed { key: KeyId::Installation, bytes: vec![1] });
     let begun = Event::Started { kind: Kind::Group, members: everybody.clone(), name, owner: Some(owner) };

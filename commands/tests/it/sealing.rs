@@ -1,7 +1,7 @@
 //! Sealing keeps the order in which people speak, and seals nothing more for who was erased.
 
 use crate::support::{LANES, Node, body, caller, code, eventually, keyed, keyless, message_id};
-use natter_commands::{Erasures, Named};
+use natter_commands::{CardChange, Erasures, Error, Named};
 use natter_domain::{
     AccountId, Code, ConversationId, GroupName,
     account::{Change, ProfileChange},
@@ -144,18 +144,21 @@ async fn no_key_is_made_for_what_is_not_there_or_is_not_theirs() {
     let sent = node.sent(alice, group, "hello").await;
     let elsewhere = Node::edge(&stack, LANES).await;
     let before = keys_there_are(&stack).await;
+    let named = CardChange { name: Some(us.clone()), ..CardChange::default() };
     for (there, message) in [(ConversationId(id::new()), message_id()), (talk, message_id()), (group, sent.message_id)]
     {
         for node in [&node, &elsewhere] {
             let (commands, of) = (&node.commands, Named { conversation: there, message });
             assert_eq!(code(node.send(carol, there, message_id(), "hello").await), Code::NotFound);
             assert_eq!(code(commands.message().edit(keyless(carol), of, &body("two"), 3).await), Code::NotFound);
-            assert_eq!(code(commands.conversation().rename(keyless(carol), there, &us).await), Code::NotFound);
+            assert_eq!(code(commands.conversation().change(keyless(carol), there, &named).await), Code::NotFound);
         }
     }
     for key in [None, Some(id::new())] {
         let by = key.map_or(keyless(carol), |key| keyed(carol, key));
-        assert_eq!(code(conversations.start_group(by, &us, &[alice.account]).await), Code::NotFriends);
+        let nobody = [AccountId(id::new())];
+        let refused = conversations.start_group(by, &us, &nobody).await;
+        assert!(matches!(refused, Err(Error::UnknownAccount { index: 0 })));
     }
     assert_eq!(keys_there_are(&stack).await, before);
     node.sent(bob, talk, "hello").await;

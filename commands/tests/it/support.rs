@@ -83,6 +83,7 @@ impl Node {
             session_policy: Policy::Many,
             reserved_names: vec![],
             closing_grace: limit::CLOSING_GRACE,
+            groups: natter_commands::Groups { own_max: 6, ..natter_commands::Groups::default() },
             owns_lanes,
             relays: true,
             rates: true,

@@ -1,7 +1,7 @@
 //! What may be asked of an account. Its serde shape is for nodes of one version that ask each other; nothing stores it.
 
 use super::{Contact, Hold, Identity, Policy, ProfileChange, Proof, SettingsChange, Way};
-use crate::{HandleId, Sealed, SessionId, Timestamp, session::Reason};
+use crate::{ConversationId, HandleId, Sealed, SessionId, Timestamp, session::Reason};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -138,5 +138,15 @@ pub enum Command {
     },
     UnlinkIdentity {
         handle: HandleId,
+    },
+    /// Before the group begins, or is theirs.
+    TakeGroup {
+        conversation_id: ConversationId,
+        /// Groups that one person may own.
+        max: usize,
+    },
+    /// Those of them that are theirs no more, or never came to be.
+    LeaveGroups {
+        conversation_ids: Vec<ConversationId>,
     },
 }

@@ -1,7 +1,7 @@
 //! What an account answers.
 
 use super::{
-    Command, Contacts, Event, Identity, Person, State, claiming, contacts, erasure, identities, profile, second,
+    Command, Contacts, Event, Identity, Person, State, claiming, contacts, erasure, identities, owned, profile, second,
     settings, standing, status,
 };
 use crate::{Code, Context, Sealed, Timestamp, limit};
@@ -42,6 +42,8 @@ pub enum Refusal {
     Erased,
     #[error("so many identities are linked already")]
     TooManyIdentities,
+    #[error("they own as many groups as one may")]
+    TooManyGroups,
     #[error("this is the last way in: set a password first")]
     LastWayIn,
 }
@@ -58,6 +60,7 @@ impl crate::Refusal for Refusal {
             Self::SecondFactorRequired => Code::SecondFactorRequired,
             Self::CodeWrong => Code::CodeWrong,
             Self::VouchesNot => Code::Forbidden,
+            Self::TooManyGroups => Code::TooManyGroups,
             Self::StartedOtherwise
             | Self::Abandoned
             | Self::AlreadyRegistered
@@ -127,6 +130,8 @@ pub fn decide(state: &State, context: &Context, command: &Command) -> Result<Vec
             _ => identities::expire(registered(state)?, context, *handle),
         },
         Command::UnlinkIdentity { handle } => identities::unlink(registered(state)?, *handle),
+        Command::TakeGroup { conversation_id, max } => owned::take(registered(state)?, context, *conversation_id, *max),
+        Command::LeaveGroups { conversation_ids } => Ok(owned::leave(registered(state)?, conversation_ids)),
     }
 }
 

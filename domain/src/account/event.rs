@@ -1,7 +1,7 @@
 //! What may have happened to an account. A storage contract: see `domain/tests/golden/account/`.
 
 use super::{Contact, Identity, Profile, Settings, Way};
-use crate::{HandleId, Sealed, SessionId, Timestamp, session::Reason};
+use crate::{ConversationId, HandleId, Sealed, SessionId, Timestamp, session::Reason};
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -179,6 +179,15 @@ pub enum Event {
         /// To be given back.
         handle: HandleId,
     },
+    /// A group that they are about to own.
+    GroupOwned {
+        conversation_id: ConversationId,
+        at: Timestamp,
+    },
+    /// Groups that are theirs no more.
+    GroupsLeft {
+        conversation_ids: Vec<ConversationId>,
+    },
 }
 
 impl crate::Event for Event {
@@ -216,6 +225,8 @@ impl crate::Event for Event {
             Self::IdentityLinked { .. } => "identity_linked",
             Self::IdentityLinkAbandoned { .. } => "identity_link_abandoned",
             Self::IdentityUnlinked { .. } => "identity_unlinked",
+            Self::GroupOwned { .. } => "group_owned",
+            Self::GroupsLeft { .. } => "groups_left",
         }
     }
 

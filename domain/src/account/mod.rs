@@ -11,7 +11,8 @@
 //!
 //! What a registered person tells of themselves is in `profile.rs` (ACC-6, ACC-7), what they allow in `settings.rs` (ACC-8),
 //! what stands in their way in `status.rs` (ACC-13 to ACC-17), their second factor in `second.rs` (ACC-18 to ACC-21),
-//! how they are forgotten in `erasure.rs` (ACC-22, ACC-23), who they are elsewhere in `identities.rs` (ACC-24 to ACC-27).
+//! how they are forgotten in `erasure.rs` (ACC-22, ACC-23), who they are elsewhere in `identities.rs` (ACC-24 to ACC-27),
+//! which groups they own in `owned.rs` (ACC-28).
 //!
 //! - ACC-9: a session is let in once, before it opens; where one more is one too many, the event names those that go.
 //! - ACC-10: who was proven to be the owner was so by the password and the codes that count now, or is refused.
@@ -30,6 +31,7 @@ mod decide;
 mod erasure;
 mod event;
 mod identities;
+mod owned;
 mod person;
 mod profile;
 mod second;
@@ -62,7 +64,7 @@ pub fn address(id: AccountId) -> Address {
 
 impl Decider for Account {
     const NOUN: Noun = Noun::Account;
-    const STATE_VERSION: u32 = 9;
+    const STATE_VERSION: u32 = 10;
     type Host = Self;
     type State = State;
     type Command = Command;

@@ -1,8 +1,9 @@
 //! What we remember of somebody who is registered.
 
 use super::{Contacts, Event, Held, Identities, Profile, Second, Settings, Standing, Status};
-use crate::{HandleId, Sealed};
+use crate::{ConversationId, HandleId, Sealed, Timestamp};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Person {
@@ -17,6 +18,8 @@ pub struct Person {
     pub status: Status,
     pub second: Second,
     pub identities: Identities,
+    /// They own, or are about to; since when.
+    pub groups: BTreeMap<ConversationId, Timestamp>,
 }
 
 impl Person {
@@ -39,6 +42,7 @@ impl Person {
             status: Status::default(),
             second: Second::default(),
             identities,
+            groups: BTreeMap::new(),
         }
     }
 
@@ -111,6 +115,8 @@ impl Person {
                 self.identities.unlink(*handle);
                 self.standing.credentials = self.standing.credentials.saturating_add(1);
             }
+            Event::GroupOwned { conversation_id, at } => _ = self.groups.insert(*conversation_id, *at),
+            Event::GroupsLeft { conversation_ids } => self.groups.retain(|it, _| !conversation_ids.contains(it)),
             Event::RegistrationStarted { .. }
             | Event::Registered {}
             | Event::RegistrationAbandoned { .. }

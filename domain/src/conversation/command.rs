@@ -1,8 +1,10 @@
 //! What may be asked of a conversation. Its serde shape is for nodes of one version that ask each other; nothing stores it.
 
-use super::event::BodyKind;
-use crate::{AccountId, MessageId, Sealed, account::Mute};
+use super::{Change, Refusal, Role, event::BodyKind};
+use crate::{AccountId, MessageId, Sealed, Timestamp, account::Mute};
 use serde::{Deserialize, Serialize};
+use std::{collections::BTreeSet, time::Duration};
+use uuid::Uuid;
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub enum Command {
@@ -10,36 +12,117 @@ pub enum Command {
     StartDirect {
         members: [AccountId; 2],
     },
-    /// The actor begins a group with friends of theirs, and owns it.
+    /// The actor begins a group and owns it.
     StartGroup {
         name: Sealed,
         members: Vec<AccountId>,
-        /// Those of the members who are friends of the actor, as was asked of the friendships just before. They ride in the
-        /// command so that a repeat, which is not decided, is not refused for what has changed since. Who was not asked
-        /// about is no friend: what was looked at before may have changed by the decision.
-        friends: Vec<AccountId>,
+        asked: Asked,
     },
-    /// The actor adds friends of theirs.
+    /// The actor adds people, or invites them.
     AddMembers {
         accounts: Vec<AccountId>,
-        /// As in [`Self::StartGroup`].
-        friends: Vec<AccountId>,
+        asked: Asked,
     },
-    /// The actor leaves, or the owner removes somebody.
+    /// The actor leaves, or somebody above them removes them.
     RemoveMember {
         account: AccountId,
     },
-    Rename {
-        name: Sealed,
+    Change {
+        name: Option<Sealed>,
+        changes: Vec<Change>,
     },
+    Announce {
+        text: Option<Sealed>,
+    },
+    /// With [`Role::Owner`] the actor hands the group over.
+    SetRole {
+        account: AccountId,
+        role: Role,
+    },
+    SetNickname {
+        account: AccountId,
+        nickname: Option<Sealed>,
+    },
+    Mute {
+        account: AccountId,
+        until: Option<Timestamp>,
+    },
+    Ban {
+        account: AccountId,
+    },
+    Unban {
+        account: AccountId,
+    },
+    /// The actor comes, or asks to.
+    Join {
+        link: Option<Uuid>,
+        message: Option<Sealed>,
+        members_max: usize,
+    },
+    Approve {
+        account: AccountId,
+        members_max: usize,
+    },
+    /// Also by who asked.
+    Decline {
+        account: AccountId,
+    },
+    /// Also by who is invited.
+    Uninvite {
+        account: AccountId,
+    },
+    MakeLink {
+        link_id: Uuid,
+        /// What a person shows to come by it.
+        secret: Sealed,
+        expires_at: Option<Timestamp>,
+        uses: Option<u32>,
+    },
+    RevokeLink {
+        link_id: Uuid,
+    },
+    /// It can be read for a while still.
+    Dissolve {
+        kept_for: Duration,
+    },
+    /// Natter itself, when that while is over.
+    End,
     /// The actor of the context sends.
     Send {
         message_id: MessageId,
         body: Sealed,
         body_kind: BodyKind,
         size: u32,
-        /// What was known of the sender just before. It rides in the command as `friends` do in [`Self::StartGroup`]: what
-        /// was sent before they were muted is answered again.
+        /// What was known of the sender just before. It rides in the command as [`Asked`] does:
+        /// what was sent before they were muted is answered again.
         muted: Option<Mute>,
     },
+}
+
+/// What those who are added are to whoever adds them, as was asked of their lanes just before. It rides in the command so that
+/// a repeat, which is not decided, is not refused for what has changed since. Who was not asked about does not come:
+/// what was looked at before may have changed by the decision.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Asked {
+    /// Those who join at once; the others are invited.
+    pub coming: BTreeSet<AccountId>,
+    /// Those who are not to know that they are invited: there is a block between the two.
+    pub untold: BTreeSet<AccountId>,
+    /// Those of whom there is no account, or none any more.
+    pub unknown: BTreeSet<AccountId>,
+    /// People that may be in at one time.
+    pub members_max: usize,
+}
+
+impl Asked {
+    pub(super) fn comes(&self, account: AccountId) -> bool {
+        self.coming.contains(&account)
+    }
+
+    pub(super) fn know(&self, accounts: &[AccountId]) -> Result<(), Refusal> {
+        match accounts.iter().find(|it| self.unknown.contains(it)) {
+            Some(&account) => Err(Refusal::UnknownAccount { account }),
+            None => Ok(()),
+        }
+    }
 }

@@ -1,7 +1,9 @@
 //! What may have happened in a conversation. A storage contract: see `domain/tests/golden/conversation/`.
 
-use crate::{AccountId, MessageId, Sealed};
+use super::{Change, Role};
+use crate::{AccountId, MessageId, Sealed, Timestamp};
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -33,7 +35,14 @@ pub enum Event {
         seq: u64,
         /// Nobody twice, nobody who was in.
         account_ids: Vec<AccountId>,
+        /// Who let them in; themselves: they came.
         by: AccountId,
+        /// Version 1 knew of no other than the first.
+        #[serde(default, skip_serializing_if = "Way::is_added")]
+        way: Way,
+        /// The `joined_seq` of each, in their order, where it is another than that.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        begins: Vec<u64>,
     },
     MemberLeft {
         /// Of the system message that this is: the last one that they see.
@@ -47,9 +56,138 @@ pub enum Event {
     Renamed {
         name: Sealed,
         by: AccountId,
-        /// The newest message's number at that moment: this is no message.
+        /// The newest message's number at that moment; its own, where it is one.
+        last_seq: u64,
+        /// Version 1 was none.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        is_message: bool,
+    },
+    Changed {
+        change: Change,
+        by: AccountId,
+        /// The newest message's number at that moment; its own, where it is one: [`Change::is_told`].
         last_seq: u64,
     },
+    Announced {
+        /// Of the system message that this is.
+        seq: u64,
+        /// `None`: what was said is taken back.
+        text: Option<Sealed>,
+        by: AccountId,
+    },
+    OwnerChanged {
+        /// Of the system message that this is.
+        seq: u64,
+        account_id: AccountId,
+        /// Who owned it until now, and is an admin from now on.
+        by: AccountId,
+    },
+    RoleChanged {
+        /// Of the system message that this is.
+        seq: u64,
+        account_id: AccountId,
+        /// Admin or member.
+        role: Role,
+        by: AccountId,
+    },
+    NicknameChanged {
+        account_id: AccountId,
+        /// Under the key of whose it is.
+        nickname: Option<Sealed>,
+        by: AccountId,
+        last_seq: u64,
+    },
+    MemberMuted {
+        account_id: AccountId,
+        /// `None`: they may write again.
+        until: Option<Timestamp>,
+        by: AccountId,
+        last_seq: u64,
+    },
+    /// In slow mode: who has just written waits.
+    Paused {
+        account_id: AccountId,
+        at: Timestamp,
+        until: Timestamp,
+    },
+    Banned {
+        account_id: AccountId,
+        by: AccountId,
+    },
+    Unbanned {
+        account_id: AccountId,
+        by: AccountId,
+    },
+    MembersInvited {
+        account_ids: Vec<AccountId>,
+        /// Those of them who are not to know.
+        untold: Vec<AccountId>,
+        /// Who joined at once by the same command: its first event answers for all of it.
+        joined: Vec<AccountId>,
+        by: AccountId,
+        expires_at: Timestamp,
+    },
+    InvitationEnded {
+        account_id: AccountId,
+        /// Themselves: they do not come. Somebody else: it was taken back.
+        by: AccountId,
+    },
+    JoinRequested {
+        account_id: AccountId,
+        /// Under their own key.
+        message: Option<Sealed>,
+        at: Timestamp,
+        expires_at: Timestamp,
+    },
+    JoinDeclined {
+        account_id: AccountId,
+        /// Themselves: they thought better of it.
+        by: AccountId,
+    },
+    LinkMade {
+        /// Follows from the secret.
+        link_id: Uuid,
+        secret: Sealed,
+        by: AccountId,
+        at: Timestamp,
+        /// `None`: it does not.
+        expires_at: Option<Timestamp>,
+        /// People that may come by it; `None`: any number.
+        uses: Option<u32>,
+    },
+    LinkRevoked {
+        link_id: Uuid,
+        by: AccountId,
+    },
+    Dissolved {
+        /// Of the system message that this is, the last one.
+        seq: u64,
+        by: AccountId,
+        /// Until when it can be read.
+        ends_at: Timestamp,
+    },
+    /// It cannot be read any more.
+    Ended {},
+}
+
+/// How somebody came.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Way {
+    /// By a member.
+    #[default]
+    Added,
+    Invited,
+    /// They asked, and were let in.
+    Asked,
+    Open,
+    Link(Uuid),
+}
+
+impl Way {
+    fn is_added(&self) -> bool {
+        *self == Self::Added
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -83,6 +221,11 @@ pub enum BodyKind {
 }
 
 impl Event {
+    /// A member adds others, who see what comes from then on.
+    pub fn added(seq: u64, account_ids: Vec<AccountId>, by: AccountId) -> Self {
+        Self::MembersJoined { seq, account_ids, by, way: Way::Added, begins: Vec::new() }
+    }
+
     /// Two people begin to talk.
     pub fn started_direct(members: [AccountId; 2]) -> Self {
         Self::Started { kind: Kind::Direct, members: members.to_vec(), name: None, owner: None }
@@ -97,13 +240,30 @@ impl crate::Event for Event {
             Self::MembersJoined { .. } => "members_joined",
             Self::MemberLeft { .. } => "member_left",
             Self::Renamed { .. } => "renamed",
+            Self::Changed { .. } => "changed",
+            Self::Announced { .. } => "announced",
+            Self::OwnerChanged { .. } => "owner_changed",
+            Self::RoleChanged { .. } => "role_changed",
+            Self::NicknameChanged { .. } => "nickname_changed",
+            Self::MemberMuted { .. } => "member_muted",
+            Self::Paused { .. } => "paused",
+            Self::Banned { .. } => "banned",
+            Self::Unbanned { .. } => "unbanned",
+            Self::MembersInvited { .. } => "members_invited",
+            Self::InvitationEnded { .. } => "invitation_ended",
+            Self::JoinRequested { .. } => "join_requested",
+            Self::JoinDeclined { .. } => "join_declined",
+            Self::LinkMade { .. } => "link_made",
+            Self::LinkRevoked { .. } => "link_revoked",
+            Self::Dissolved { .. } => "dissolved",
+            Self::Ended { .. } => "ended",
         }
     }
 
     fn version(&self) -> u32 {
         match self {
-            Self::Started { .. } => 2,
-            Self::MessageSent { .. } | Self::MembersJoined { .. } | Self::MemberLeft { .. } | Self::Renamed { .. } => 1,
+            Self::Started { .. } | Self::MembersJoined { .. } | Self::Renamed { .. } => 2,
+            _ => 1,
         }
     }
 }

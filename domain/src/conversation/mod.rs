@@ -6,29 +6,54 @@
 //! - CNV-1: a direct conversation begins once, between two different people, and they are its members for ever.
 //! - CNV-2: only members act. Who was in and is not learns that they are out; to everybody else the conversation does not
 //!   exist.
-//! - CNV-3: messages are numbered 1, 2, 3... without gaps. A group's beginning, a joining and a leaving are messages.
-//! - CNV-4: a group begins once; who begins it owns it, for as long as they are in.
-//! - CNV-5: a member adds friends of theirs, all of those named or nobody; those who are in stay as they are. At most 500
-//!   are in at one time. A newcomer sees what comes from their joining on, and that itself.
-//! - CNV-6: everybody leaves when they want, but the owner stays while others are in. Only the owner removes. Who is out sees
-//!   what there was up to their leaving, and that itself. Who comes back has a further stay.
-//! - CNV-7: members rename a group. That is no message.
+//! - CNV-3: messages are numbered 1, 2, 3... without gaps. A group's beginning, a joining, a leaving and what else members
+//!   are told of it are messages.
+//! - CNV-4: a group begins once; who begins it owns it, until they hand it over.
+//! - CNV-5: whoever may invite adds people: those who let themselves be added join, the others are invited; where one has no
+//!   account, nobody is. Those who are in stay as they are. As many are in at one time as the installation allows. A newcomer sees what comes
+//!   from their joining on, and that itself; where the group shares its history, all that they have not seen.
+//! - CNV-6: everybody leaves when they want, but the owner stays while others are in. Admins remove members, the owner
+//!   everybody. Who is out sees what there was up to their leaving, and that itself. Who comes back has a further stay.
+//! - CNV-7: whoever may edit the card renames the group and changes its picture and description. Asked for what is so
+//!   already, nothing happens.
 //! - CNV-8: nobody sends under the id of a system message, past or to come.
-//! - CNV-9: who is muted sends nothing until that is over.
+//! - CNV-9: who is muted by an operator sends nothing until that is over.
+//! - CNV-10: what members may is the group's to say; what nobody may say otherwise: admins are over members, the owner over
+//!   all (`rank.rs`).
+//! - CNV-11: admins set how people come, whether history is shared, who is silent, and announce; the owner sets permissions.
+//! - CNV-12: the owner makes admins and members, and hands the group over to one who is in; nobody changes what they are
+//!   themselves, but an admin may step down.
+//! - CNV-13: people come by an invitation, a link that is good, by asking where an admin answers, or through an open door
+//!   (`join.rs`). An invitation and a request wait for 7 days. Who is banned does not come.
+//! - CNV-14: a muted member sends nothing until that is over, and in slow mode everybody waits between two messages; admins
+//!   are exempt (`curb.rs`).
+//! - CNV-15: a dissolved group takes nothing but leaving; it can be read for its time, then it is gone.
 //!
-//! That a message id is used once is kept outside, by the command key; CNV-8 there too. Who is muted is
+//! That a message id is used once is kept outside, by the command key; CNV-8 there too. Who is muted by an operator is
 //! known outside too, and comes with the command.
 
+mod card;
 mod command;
+mod curb;
 mod decide;
 mod event;
+mod group;
+mod join;
+mod rank;
+mod refusal;
 mod state;
 mod system;
 
-pub use command::Command;
-pub use decide::{Refusal, decide};
-pub use event::{BodyKind, Event, Kind};
-pub use state::{Card, Membership, State, Stay};
+pub use card::{Card, Change, JoinPolicy};
+pub use command::{Asked, Command};
+pub use curb::Curbs;
+pub(crate) use curb::silence;
+pub use decide::decide;
+pub use event::{BodyKind, Event, Kind, Way};
+pub use join::{Doors, Invitation, Link};
+pub use rank::{Permissions, Power, Role};
+pub use refusal::Refusal;
+pub use state::{Membership, State, Stay};
 pub use system::{SystemMessage, system_message_id, system_message_seq};
 
 use crate::{Address, Context, ConversationId, Decider, Noun};
@@ -39,9 +64,14 @@ pub fn address(id: ConversationId) -> Address {
     Address { noun: Noun::Conversation, id: id.0, route: id.0 }
 }
 
+/// CNV-3.
+fn next_seq(state: &State) -> u64 {
+    state.last_seq.saturating_add(1)
+}
+
 impl Decider for Conversation {
     const NOUN: Noun = Noun::Conversation;
-    const STATE_VERSION: u32 = 3;
+    const STATE_VERSION: u32 = 4;
     type Host = Self;
     type State = State;
     type Command = Command;

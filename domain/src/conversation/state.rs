@@ -1,24 +1,34 @@
 //! What we remember of a conversation: who is in, who was and when, and the newest number. Cheap to clone: a send changes
 //! the counter only, everything else is shared.
 
-use super::{Event, Kind};
-use crate::{AccountId, Sealed, serial};
+use super::{Card, Curbs, Doors, Event, Invitation, Kind, Link, Role, Way};
+use crate::{AccountId, Sealed, Timestamp, serial};
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct State {
     /// `None` until it has begun.
     pub kind: Option<Kind>,
-    /// Who is in.
-    #[serde(with = "serial::shared")]
-    pub members: Arc<BTreeMap<AccountId, Membership>>,
+    /// Who is in. A hundred thousand may be: a map that shares its parts, written down in a few bytes each.
+    #[serde(with = "packed")]
+    pub members: imbl::OrdMap<AccountId, Membership>,
     /// The stays that have ended, by whose they were, in their order; theirs too who have come back. Unlike the members they
     /// are not bounded: hence a map that shares its parts.
     #[serde(with = "serial::sorted")]
     pub past: imbl::HashMap<AccountId, Vec<Stay>>,
     #[serde(with = "serial::shared")]
     pub card: Arc<Card>,
+    #[serde(with = "serial::shared")]
+    pub doors: Arc<Doors>,
+    #[serde(with = "serial::shared")]
+    pub curbs: Arc<Curbs>,
+    /// What those who chose one are called here.
+    #[serde(with = "serial::sorted")]
+    pub nicknames: imbl::HashMap<AccountId, Sealed>,
+    /// Dissolved; until when it can be read.
+    pub ends_at: Option<Timestamp>,
+    pub has_ended: bool,
     /// The newest message's number; 0 before the first.
     pub last_seq: u64,
 }
@@ -36,27 +46,102 @@ pub struct Stay {
     pub left_seq: u64,
 }
 
-/// What a group says of itself; empty for a direct conversation.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-pub struct Card {
-    pub name: Option<Sealed>,
-    pub owner: Option<AccountId>,
-}
-
 impl State {
     pub(super) fn evolve(&mut self, event: &Event) {
         match event {
             Event::Started { kind, members, name, owner } => {
                 self.kind = Some(*kind);
-                self.members = Arc::new(members.iter().map(|member| (*member, Membership { joined_seq: 0 })).collect());
-                self.card = Arc::new(Card { name: name.clone(), owner: *owner });
+                self.members = members.iter().map(|member| (*member, Membership { joined_seq: 0 })).collect();
+                self.card = Arc::new(Card { name: name.clone(), owner: *owner, ..Card::default() });
                 self.last_seq = kind.first_seq();
             }
             Event::MessageSent { seq, .. } => self.last_seq = *seq,
-            Event::MembersJoined { seq, account_ids, .. } => self.join(account_ids, *seq),
+            Event::MembersJoined { seq, account_ids, way, begins, .. } => self.join(account_ids, begins, *way, *seq),
             Event::MemberLeft { seq, account_id, joined_seq, .. } => self.leave(*account_id, *joined_seq, *seq),
-            Event::Renamed { name, .. } => Arc::make_mut(&mut self.card).name = Some(name.clone()),
+            Event::OwnerChanged { seq, account_id, by } => {
+                self.last_seq = *seq;
+                self.hand_over(*by, *account_id);
+            }
+            Event::RoleChanged { seq, account_id, role, .. } => {
+                self.last_seq = *seq;
+                self.set_role(*account_id, *role);
+            }
+            Event::NicknameChanged { account_id, nickname, .. } => match nickname {
+                Some(nickname) => _ = self.nicknames.insert(*account_id, nickname.clone()),
+                None => _ = self.nicknames.remove(account_id),
+            },
+            Event::Dissolved { seq, ends_at, .. } => {
+                self.last_seq = *seq;
+                self.ends_at = Some(*ends_at);
+            }
+            Event::Ended {} => self.end(),
+            Event::Renamed { .. } | Event::Changed { .. } | Event::Announced { .. } => self.evolve_card(event),
+            Event::MemberMuted { .. } | Event::Paused { .. } => self.evolve_curbs(event),
+            _ => self.evolve_doors(event),
         }
+    }
+
+    fn evolve_card(&mut self, event: &Event) {
+        let card = Arc::make_mut(&mut self.card);
+        match event {
+            Event::Renamed { name, last_seq, .. } => {
+                card.name = Some(name.clone());
+                self.last_seq = self.last_seq.max(*last_seq);
+            }
+            Event::Changed { change, last_seq, .. } => {
+                card.apply(change);
+                self.last_seq = self.last_seq.max(*last_seq);
+            }
+            Event::Announced { seq, text, .. } => {
+                card.announcement.clone_from(text);
+                self.last_seq = *seq;
+            }
+            _ => {}
+        }
+    }
+
+    fn evolve_curbs(&mut self, event: &Event) {
+        let curbs = Arc::make_mut(&mut self.curbs);
+        match event {
+            Event::MemberMuted { account_id, until: Some(until), .. } => _ = curbs.muted.insert(*account_id, *until),
+            Event::MemberMuted { account_id, until: None, .. } => _ = curbs.muted.remove(account_id),
+            Event::Paused { account_id, at, until } => curbs.pause(*account_id, *at, *until),
+            _ => {}
+        }
+    }
+
+    fn evolve_doors(&mut self, event: &Event) {
+        let doors = Arc::make_mut(&mut self.doors);
+        match event {
+            Event::MembersInvited { account_ids, untold, by, expires_at, .. } => {
+                doors.invited.extend(account_ids.iter().map(|account| {
+                    let is_told = !untold.contains(account);
+                    (*account, Invitation { by: *by, expires_at: *expires_at, is_told })
+                }));
+            }
+            Event::InvitationEnded { account_id, .. } => _ = doors.invited.remove(account_id),
+            Event::JoinRequested { account_id, at, expires_at, .. } => {
+                doors.asking.retain(|_, expires_at| *at < *expires_at);
+                doors.asking.insert(*account_id, *expires_at);
+            }
+            Event::JoinDeclined { account_id, .. } => _ = doors.asking.remove(account_id),
+            Event::LinkMade { link_id, by, at, expires_at, uses, .. } => {
+                doors.links.retain(|_, link| link.is_good(*at));
+                doors.links.insert(*link_id, Link { by: *by, expires_at: *expires_at, left: *uses });
+            }
+            Event::LinkRevoked { link_id, .. } => _ = doors.links.remove(link_id),
+            Event::Banned { account_id, .. } => {
+                doors.forget(*account_id);
+                doors.banned.insert(*account_id, ());
+            }
+            Event::Unbanned { account_id, .. } => _ = doors.banned.remove(account_id),
+            _ => {}
+        }
+    }
+
+    /// The owner has said that it is over, whether or not it can be read still.
+    pub fn is_dissolved(&self) -> bool {
+        self.ends_at.is_some()
     }
 
     /// Was in, and is not.
@@ -76,21 +161,120 @@ impl State {
             || past.any(|stay| stay.joined_seq < seq && seq <= stay.left_seq)
     }
 
-    fn join(&mut self, accounts: &[AccountId], seq: u64) {
-        let members = Arc::make_mut(&mut self.members);
-        for account in accounts {
-            members.insert(*account, Membership { joined_seq: seq.saturating_sub(1) });
+    /// Where their last stay ended; 0 for who never was in.
+    pub(super) fn left_seq(&self, account: AccountId) -> u64 {
+        self.past.get(&account).and_then(|stays| stays.last()).map_or(0, |stay| stay.left_seq)
+    }
+
+    fn join(&mut self, accounts: &[AccountId], begins: &[u64], way: Way, seq: u64) {
+        for (index, account) in accounts.iter().enumerate() {
+            let joined_seq = begins.get(index).copied().unwrap_or(seq.saturating_sub(1));
+            self.members.insert(*account, Membership { joined_seq });
         }
         self.last_seq = seq;
+        let doors = Arc::make_mut(&mut self.doors);
+        accounts.iter().for_each(|account| doors.forget(*account));
+        if let Way::Link(id) = way
+            && let Some(Link { left: Some(left), .. }) = doors.links.get_mut(&id)
+        {
+            *left = left.saturating_sub(1);
+        }
     }
 
     fn leave(&mut self, account: AccountId, joined_seq: u64, left_seq: u64) {
-        Arc::make_mut(&mut self.members).remove(&account);
+        self.members.remove(&account);
+        self.nicknames.remove(&account);
+        if self.card.admins.contains(&account) {
+            Arc::make_mut(&mut self.card).admins.remove(&account);
+        }
         let stays = self.past.entry(account).or_default();
         match stays.last_mut() {
             Some(last) if last.left_seq == joined_seq => last.left_seq = left_seq,
             _ => stays.push(Stay { joined_seq, left_seq }),
         }
         self.last_seq = left_seq;
+    }
+
+    fn set_role(&mut self, account: AccountId, role: Role) {
+        let admins = &mut Arc::make_mut(&mut self.card).admins;
+        match role {
+            Role::Admin => _ = admins.insert(account),
+            Role::Member | Role::Owner => _ = admins.remove(&account),
+        }
+    }
+
+    /// Who owned it goes on as an admin.
+    fn hand_over(&mut self, from: AccountId, to: AccountId) {
+        let card = Arc::make_mut(&mut self.card);
+        card.owner = Some(to);
+        card.admins.remove(&to);
+        card.admins.insert(from);
+    }
+
+    /// Nothing is left but that it was.
+    fn end(&mut self) {
+        *self = Self {
+            kind: self.kind,
+            ends_at: self.ends_at,
+            has_ended: true,
+            last_seq: self.last_seq,
+            ..Self::default()
+        };
+    }
+}
+
+/// Members as base64url: of each the 16 bytes of the id and the number in as many groups of seven bits as it takes.
+mod packed {
+    use super::Membership;
+    use crate::AccountId;
+    use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+    use imbl::OrdMap;
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+    use uuid::Uuid;
+
+    const ID: usize = 16;
+
+    pub fn serialize<S: Serializer>(members: &OrdMap<AccountId, Membership>, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut bytes = Vec::with_capacity(members.len() * (ID + 3));
+        for (account, member) in members {
+            bytes.extend_from_slice(account.0.as_bytes());
+            put(&mut bytes, member.joined_seq);
+        }
+        serializer.serialize_str(&URL_SAFE_NO_PAD.encode(bytes))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<OrdMap<AccountId, Membership>, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let bytes = URL_SAFE_NO_PAD.decode(text).map_err(D::Error::custom)?;
+        read(&bytes).ok_or_else(|| D::Error::custom("members that break off"))
+    }
+
+    fn read(mut bytes: &[u8]) -> Option<OrdMap<AccountId, Membership>> {
+        let mut members = OrdMap::new();
+        while let Some((id, rest)) = bytes.split_first_chunk::<ID>() {
+            let (joined_seq, rest) = take(rest)?;
+            members.insert(AccountId(Uuid::from_bytes(*id)), Membership { joined_seq });
+            bytes = rest;
+        }
+        bytes.is_empty().then_some(members)
+    }
+
+    fn put(bytes: &mut Vec<u8>, mut number: u64) {
+        while number >= 0x80 {
+            bytes.push(number as u8 | 0x80);
+            number >>= 7;
+        }
+        bytes.push(number as u8);
+    }
+
+    fn take(bytes: &[u8]) -> Option<(u64, &[u8])> {
+        let mut number = 0;
+        for (index, byte) in bytes.iter().enumerate() {
+            number |= u64::from(byte & 0x7f).checked_shl(7 * index as u32)?;
+            if byte & 0x80 == 0 {
+                return Some((number, &bytes[index + 1..]));
+            }
+        }
+        None
     }
 }

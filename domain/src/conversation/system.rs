@@ -1,7 +1,7 @@
 //! System messages: what happened to a conversation, told among its messages. They take a number, have no sender, and are
 //! the events themselves: nothing is stored of them beside.
 
-use super::Event;
+use super::{Change, Event, Role};
 use crate::{AccountId, ConversationId, MessageId, id::derived};
 use uuid::Builder;
 
@@ -21,20 +21,56 @@ impl SystemMessage {
     /// The one that the event is.
     pub fn of(event: &Event) -> Option<Self> {
         let told = |seq, code, text: String, account_ids, by| Some(Self { seq, code, text, account_ids, by });
+        let of_all = |seq, code, text: &str, by| told(seq, code, text.to_owned(), vec![], by);
         match event {
             Event::Started { kind, owner, .. } => {
                 let by = (*owner)?;
                 told(kind.first_seq(), "group.created", "the group was created".to_owned(), vec![by], by)
             }
-            Event::MembersJoined { seq, account_ids, by } => {
+            Event::MembersJoined { seq, account_ids, by, .. } => {
                 told(*seq, "member.joined", people(account_ids.len(), "joined"), account_ids.clone(), *by)
             }
             Event::MemberLeft { seq, account_id, by, .. } => {
                 let how = if account_id == by { "left" } else { "was removed" };
                 told(*seq, "member.left", people(1, how), vec![*account_id], *by)
             }
-            Event::MessageSent { .. } | Event::Renamed { .. } => None,
+            Event::Renamed { last_seq, by, is_message: true, .. } => {
+                of_all(*last_seq, "group.renamed", "the group has another name", *by)
+            }
+            Event::Changed { change, by, last_seq } if change.is_told() => {
+                let (code, text) = of_change(change);
+                of_all(*last_seq, code, text, *by)
+            }
+            Event::Announced { seq, text: Some(_), by } => {
+                of_all(*seq, "group.announced", "there is an announcement", *by)
+            }
+            Event::Announced { seq, text: None, by } => {
+                of_all(*seq, "group.announcement_removed", "the announcement was taken back", *by)
+            }
+            Event::OwnerChanged { seq, account_id, by } => {
+                told(*seq, "group.owner_changed", "the group has another owner".to_owned(), vec![*account_id], *by)
+            }
+            Event::RoleChanged { seq, account_id, role, by } => {
+                let text = if *role == Role::Admin { "1 member became an admin" } else { "1 admin became a member" };
+                told(*seq, "member.role_changed", text.to_owned(), vec![*account_id], *by)
+            }
+            Event::Dissolved { seq, by, .. } => of_all(*seq, "group.dissolved", "the group was dissolved", *by),
+            _ => None,
         }
+    }
+}
+
+fn of_change(change: &Change) -> (&'static str, &'static str) {
+    match change {
+        Change::Avatar(_) => ("group.avatar_changed", "the group has another picture"),
+        Change::Description(_) => ("group.description_changed", "the group has another description"),
+        Change::SharesHistory(true) => ("group.history_shared", "newcomers see what was said before them"),
+        Change::SharesHistory(false) => ("group.history_hidden", "newcomers do not see what was said before them"),
+        Change::Muted(true) => ("group.muted", "only admins write"),
+        Change::Muted(false) => ("group.unmuted", "members write again"),
+        Change::SlowMode(0) => ("group.slow_mode", "slow mode is off"),
+        Change::SlowMode(_) => ("group.slow_mode", "slow mode is on"),
+        Change::JoinPolicy(_) | Change::Permissions(_) => ("group.changed", "the group was set up otherwise"),
     }
 }
 

@@ -1,7 +1,11 @@
 //! What a message answers.
 
 use super::{Command, Event, Place, State};
-use crate::{AccountId, Code, Context, Timestamp, conversation, limit};
+use crate::{
+    AccountId, Code, Context, Timestamp,
+    conversation::{self, Power},
+    limit,
+};
 use std::time::Duration;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
@@ -20,6 +24,10 @@ pub enum Refusal {
     TooManyKinds,
     #[error("you are muted")]
     Muted { until: Option<Timestamp> },
+    #[error("your role does not allow this")]
+    NotAllowed,
+    #[error("the conversation is closed")]
+    Closed,
 }
 
 impl crate::Refusal for Refusal {
@@ -32,6 +40,8 @@ impl crate::Refusal for Refusal {
             Self::Recalled => Code::Recalled,
             Self::TooManyKinds => Code::TooManyReactions,
             Self::Muted { .. } => Code::Muted,
+            Self::NotAllowed => Code::NotAllowed,
+            Self::Closed => Code::ConversationClosed,
         }
     }
 
@@ -48,6 +58,9 @@ pub fn decide(
 ) -> Result<Vec<Event>, Refusal> {
     let message = *command.message();
     let by = member(host, context, &message)?;
+    if host.is_dissolved() {
+        return Err(Refusal::Closed); // MSG-8
+    }
     match command {
         Command::Edit { fingerprint, sent, muted, .. } => {
             let newest = state.edited.or(*sent);
@@ -60,6 +73,9 @@ pub fn decide(
             if let Some(mute) = muted.filter(|mute| mute.holds(context.now)) {
                 return Err(Refusal::Muted { until: mute.until }); // MSG-7
             }
+            if let Err(conversation::Refusal::Muted { until }) = conversation::silence(host, by, context.now) {
+                return Err(Refusal::Muted { until }); // MSG-7
+            }
             Ok(edited(command).into_iter().collect())
         }
         Command::Recall { .. } => {
@@ -71,8 +87,8 @@ pub fn decide(
         }
         Command::React { emoji, .. } => react(state, message, by, emoji),
         Command::Unreact { emoji, .. } => unreact(state, message, by, emoji),
-        Command::Pin { .. } => pin(state, true, Event::Pinned { message, by }),
-        Command::Unpin { .. } => pin(state, false, Event::Unpinned { message, by }),
+        Command::Pin { .. } => pin(state, host, true, Event::Pinned { message, by }),
+        Command::Unpin { .. } => pin(state, host, false, Event::Unpinned { message, by }),
     }
 }
 
@@ -126,7 +142,14 @@ fn unreact(state: &State, message: Place, account_id: AccountId, emoji: &str) ->
 }
 
 /// MSG-6.
-fn pin(state: &State, pinned: bool, event: Event) -> Result<Vec<Event>, Refusal> {
+fn pin(state: &State, host: &conversation::State, pinned: bool, event: Event) -> Result<Vec<Event>, Refusal> {
     untouched(state)?;
-    Ok(if state.pinned == pinned { vec![] } else { vec![event] })
+    if state.pinned == pinned {
+        return Ok(vec![]);
+    }
+    let (Event::Pinned { by, .. } | Event::Unpinned { by, .. }) = &event else { return Ok(vec![]) };
+    if !host.may(*by, Power::Pin) {
+        return Err(Refusal::NotAllowed);
+    }
+    Ok(vec![event])
 }

@@ -9,8 +9,9 @@
 //! - MSG-3: the sender recalls, within 2 minutes of sending, and nobody else. Then nothing more happens to the message.
 //! - MSG-4: what no person has sent is neither edited nor recalled.
 //! - MSG-5: a person has each emoji on a message once. There are at most 50 kinds on one, by whomever.
-//! - MSG-6: any member pins and unpins.
-//! - MSG-7: who is muted edits nothing.
+//! - MSG-6: members pin and unpin, where their group lets them.
+//! - MSG-7: who is muted edits nothing, be it by an operator or by their group.
+//! - MSG-8: in a conversation that is over nothing becomes of messages.
 
 mod command;
 mod decide;

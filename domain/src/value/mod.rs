@@ -17,7 +17,7 @@ pub use name::{GroupName, Nickname};
 pub(crate) use operator::is_operator;
 pub use password::Password;
 pub use phone::Phone;
-pub use text::{GivenText, RequestMessage};
+pub use text::{Announcement, Description, GivenText, RequestMessage};
 pub use username::Username;
 
 /// Whether the text holds from `min` to `max` Unicode scalar values.

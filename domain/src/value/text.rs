@@ -22,7 +22,7 @@ impl GivenText {
     }
 }
 
-/// The words that go with a friend request: at most 200 characters.
+/// The words that go with a friend request, or with asking to come to a group: at most 200 characters.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RequestMessage(String);
 
@@ -43,6 +43,40 @@ impl RequestMessage {
     }
 }
 
+/// What a group says of itself: 1 to 1,000 characters.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Description(String);
+
+/// What admins say to all: 1 to 4,000 characters.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Announcement(String);
+
+impl Description {
+    pub fn parse(text: &str) -> Result<Self, &'static str> {
+        if !has_length(text, 1, limit::DESCRIPTION_MAX) {
+            return Err("must have 1 to 1000 characters");
+        }
+        without_nul(text).map(Self)
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Announcement {
+    pub fn parse(text: &str) -> Result<Self, &'static str> {
+        if !has_length(text, 1, limit::ANNOUNCEMENT_MAX) {
+            return Err("must have 1 to 4000 characters");
+        }
+        without_nul(text).map(Self)
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 pub(super) fn without_nul(text: &str) -> Result<String, &'static str> {
     if text.contains('\0') { Err("must not hold the character NUL") } else { Ok(text.to_owned()) }
 }
@@ -50,6 +84,18 @@ pub(super) fn without_nul(text: &str) -> Result<String, &'static str> {
 impl fmt::Debug for GivenText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "GivenText({} bytes)", self.0.len())
+    }
+}
+
+impl fmt::Debug for Description {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Description({} bytes)", self.0.len())
+    }
+}
+
+impl fmt::Debug for Announcement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Announcement({} bytes)", self.0.len())
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::{
     erasure, identities,
     laws::{Answer, Lawful, any_moments, ids, laws, seals, words},
+    owned,
     scenario::{self, days, just_before, min, sealed},
     second, standing, status,
 };
@@ -277,6 +278,7 @@ impl Lawful for Account {
             4 => second::asks(),
             1 => erasure::asks(),
             4 => identities::asks(),
+            2 => owned::asks(),
         ];
         command.prop_map(|command| (None, command)).boxed()
     }
@@ -302,7 +304,8 @@ impl Lawful for Account {
             .prop_map(|(way, contact, released)| Event::ContactChanged { way, contact, released });
         let given_up = ids().prop_map(|handle| Event::ContactChangeAbandoned { handle });
         let contacts = prop_oneof![begun, changed, given_up];
-        let more = prop_oneof![1 => second::events(), 1 => erasure::events(), 1 => identities::events()];
+        let more =
+            prop_oneof![1 => second::events(), 1 => erasure::events(), 1 => identities::events(), 1 => owned::events()];
         let own = prop_oneof![profile::events(), standing::events(), status::events(), more];
         prop_oneof![1 => started, 1 => Just(Event::Registered {}), 1 => abandoned, 3 => contacts, 4 => own].boxed()
     }

@@ -2,17 +2,19 @@
 
 use crate::{
     laws::{Answer, HELLO, HERE, Lawful, any_moments, check, counts, histories, ids, laws, people, seals},
-    scenario::{self, ALICE, BOB, CAROL, sealed},
+    scenario::{self, ALICE, BOB, CAROL, min, sealed},
 };
 use natter_domain::{
     AccountId, Code, Decider, Refusal as _,
     account::Mute,
     conversation::{
-        BodyKind, Card, Command, Conversation, Event, Kind, Membership, Refusal, State, SystemMessage, address,
+        Asked, BodyKind, Change, Command, Conversation, Event, JoinPolicy, Kind, Membership, Permissions, Refusal,
+        Role, State, SystemMessage, Way, address,
     },
 };
 use proptest::{array::uniform2, collection::vec, option, prelude::*, sample::select};
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
+use uuid::Uuid;
 
 fn given<const N: usize>(history: [Event; N]) -> scenario::Given<Conversation> {
     scenario::given(history)
@@ -81,9 +83,8 @@ fn its_state_remembers_members_and_the_newest_number() {
         Conversation::evolve(&mut state, &event);
     }
     let joined = Membership { joined_seq: 0 };
-    let members = Arc::new([(ALICE, joined), (BOB, joined)].into());
-    let (past, card) = (imbl::HashMap::new(), Arc::new(Card::default()));
-    assert_eq!(state, State { kind: Some(Kind::Direct), members, past, card, last_seq: 2 });
+    let members = [(ALICE, joined), (BOB, joined)].into_iter().collect();
+    assert_eq!(state, State { kind: Some(Kind::Direct), members, last_seq: 2, ..State::default() });
 }
 
 #[test]
@@ -92,8 +93,9 @@ fn a_send_shares_the_members_with_the_state_before() {
     Conversation::evolve(&mut state, &started());
     let before = state.clone();
     Conversation::evolve(&mut state, &sent(1, ALICE));
-    assert!(Arc::ptr_eq(&before.members, &state.members));
-    assert!(Arc::ptr_eq(&before.card, &state.card));
+    assert!(before.members.ptr_eq(&state.members));
+    assert!(Arc::ptr_eq(&before.card, &state.card) && Arc::ptr_eq(&before.doors, &state.doors));
+    assert!(Arc::ptr_eq(&before.curbs, &state.curbs));
 }
 
 #[test]
@@ -123,9 +125,21 @@ fn its_refusals_have_their_codes() {
         (Refusal::WithOneself, Code::SelfNotAllowed),
         (Refusal::StartedOtherwise, Code::Conflict),
         (Refusal::NotAGroup, Code::Forbidden),
-        (Refusal::NotFriends, Code::NotFriends),
         (Refusal::GroupFull, Code::GroupFull),
-        (Refusal::NotTheOwner, Code::NotAllowed),
+        (Refusal::UnknownAccount { account: ALICE }, Code::InvalidInput),
+        (Refusal::NotAllowed, Code::NotAllowed),
+        (Refusal::TooSoon { until: min(1) }, Code::SlowMode),
+        (Refusal::Closed, Code::ConversationClosed),
+        (Refusal::Banned, Code::Banned),
+        (Refusal::TheyAreBanned, Code::Banned),
+        (Refusal::Gone, Code::Gone),
+        (Refusal::RequestClosed, Code::RequestClosed),
+        (Refusal::NotDue, Code::Unavailable),
+        (Refusal::TooManyAdmins, Code::Conflict),
+        (Refusal::TooManyLinks, Code::Conflict),
+        (Refusal::TooManyInvited, Code::Conflict),
+        (Refusal::TooManyAsking, Code::Conflict),
+        (Refusal::TooManyBanned, Code::Conflict),
         (Refusal::OwnerMustStay, Code::OwnerMustStay),
         (Refusal::Muted { until: None }, Code::Muted),
     ] {
@@ -147,16 +161,19 @@ impl Lawful for Conversation {
             Command::Send { message_id, body, body_kind: BodyKind::Text, size, muted }
         });
         let some = || vec(people(), 0..4);
-        let group = (seals(), some(), vec(people(), 0..4)).prop_map(|(name, members, friends)| Command::StartGroup {
-            name,
-            members,
-            friends,
-        });
-        let add =
-            (some(), vec(people(), 0..4)).prop_map(|(accounts, friends)| Command::AddMembers { accounts, friends });
+        let asked = || {
+            (some(), some(), some(), 0_usize..6).prop_map(|(coming, untold, unknown, members_max)| Asked {
+                coming: coming.into_iter().collect(),
+                untold: untold.into_iter().collect(),
+                unknown: unknown.into_iter().collect(),
+                members_max,
+            })
+        };
+        let group =
+            (seals(), some(), asked()).prop_map(|(name, members, asked)| Command::StartGroup { name, members, asked });
+        let add = (some(), asked()).prop_map(|(accounts, asked)| Command::AddMembers { accounts, asked });
         let remove = people().prop_map(|account| Command::RemoveMember { account });
-        let rename = seals().prop_map(|name| Command::Rename { name });
-        let any = prop_oneof![1 => start, 2 => group, 4 => send, 3 => add, 3 => remove, 1 => rename];
+        let any = prop_oneof![1 => start, 2 => group, 4 => send, 3 => add, 3 => remove, 4 => ranks(), 4 => doors()];
         (option::of(people()), any).boxed()
     }
 
@@ -164,22 +181,29 @@ impl Lawful for Conversation {
         let started = (select(vec![Kind::Direct, Kind::Group]), vec(people(), 0..4), option::of(seals()))
             .prop_flat_map(|(kind, members, name)| (Just((kind, members, name)), option::of(people())))
             .prop_map(|((kind, members, name), owner)| Event::Started { kind, members, name, owner });
-        let joined = (counts(), vec(people(), 0..4), people())
-            .prop_map(|(seq, account_ids, by)| Event::MembersJoined { seq, account_ids, by });
+        let joined = (counts(), vec(people(), 0..4), people(), ways(), vec(counts(), 0..4))
+            .prop_map(|(seq, account_ids, by, way, begins)| Event::MembersJoined { seq, account_ids, by, way, begins });
         let left = (counts(), people(), people(), counts())
             .prop_map(|(seq, account_id, by, joined_seq)| Event::MemberLeft { seq, account_id, by, joined_seq });
-        let renamed =
-            (seals(), people(), counts()).prop_map(|(name, by, last_seq)| Event::Renamed { name, by, last_seq });
+        let renamed = (seals(), people(), counts(), any::<bool>())
+            .prop_map(|(name, by, last_seq, is_message)| Event::Renamed { name, by, last_seq, is_message });
         let sent =
             (ids(), counts(), people(), seals(), any::<u32>()).prop_map(|(message_id, seq, sender, body, size)| {
                 Event::MessageSent { message_id, seq, sender, body, body_kind: BodyKind::Text, size }
             });
-        prop_oneof![started, sent, joined, left, renamed].boxed()
+        prop_oneof![started, sent, joined, left, renamed, group_events(), door_events()].boxed()
     }
 
     /// A message id that comes again is recognised outside, by the command key: here it is the next message.
     fn again(_: &Command, first: &[Event]) -> Answer<Self> {
         match first {
+            [Event::MessageSent { .. }, Event::Paused { at, until, .. }] => {
+                // Asked at the same moment, it is too soon.
+                if at < until { Err(Refusal::TooSoon { until: *until }) } else { Ok(vec![]) }
+            }
+            // No invitation any more.
+            [Event::InvitationEnded { account_id, by }] if account_id == by => Err(Refusal::NotFound),
+            [Event::JoinDeclined { .. }] => Err(Refusal::RequestClosed),
             [Event::MessageSent { message_id, seq, sender, body, body_kind, size }] => Ok(vec![Event::MessageSent {
                 message_id: *message_id,
                 seq: seq + 1,
@@ -191,6 +215,120 @@ impl Lawful for Conversation {
             _ => Ok(vec![]),
         }
     }
+}
+
+fn roles() -> BoxedStrategy<Role> {
+    select(vec![Role::Member, Role::Admin, Role::Owner]).boxed()
+}
+
+fn ways() -> BoxedStrategy<Way> {
+    prop_oneof![Just(Way::Added), Just(Way::Invited), Just(Way::Asked), Just(Way::Open), links().prop_map(Way::Link)]
+        .boxed()
+}
+
+/// Few, so that they meet.
+fn links() -> BoxedStrategy<Uuid> {
+    (0_u128..3).prop_map(Uuid::from_u128).boxed()
+}
+
+fn changes() -> BoxedStrategy<Change> {
+    let policies = vec![JoinPolicy::Open, JoinPolicy::Approval, JoinPolicy::Invitation, JoinPolicy::Closed];
+    let permissions =
+        (roles(), roles(), roles(), roles(), roles()).prop_map(|(invite, post, pin, mention_all, edit_card)| {
+            Permissions { invite, post, pin, mention_all, edit_card }
+        });
+    prop_oneof![
+        option::of(links()).prop_map(Change::Avatar),
+        option::of(seals()).prop_map(Change::Description),
+        select(policies).prop_map(Change::JoinPolicy),
+        any::<bool>().prop_map(Change::SharesHistory),
+        any::<bool>().prop_map(Change::Muted),
+        (0_u32..100).prop_map(Change::SlowMode),
+        permissions.prop_map(Change::Permissions),
+    ]
+    .boxed()
+}
+
+/// What is asked of those who are in.
+fn ranks() -> BoxedStrategy<Command> {
+    prop_oneof![
+        (option::of(seals()), vec(changes(), 0..3)).prop_map(|(name, changes)| Command::Change { name, changes }),
+        option::of(seals()).prop_map(|text| Command::Announce { text }),
+        (people(), roles()).prop_map(|(account, role)| Command::SetRole { account, role }),
+        (people(), option::of(seals())).prop_map(|(account, nickname)| Command::SetNickname { account, nickname }),
+        (people(), option::of(any_moments())).prop_map(|(account, until)| Command::Mute { account, until }),
+        people().prop_map(|account| Command::Ban { account }),
+        people().prop_map(|account| Command::Unban { account }),
+        Just(Command::Dissolve { kept_for: Duration::from_secs(60) }),
+        Just(Command::End),
+    ]
+    .boxed()
+}
+
+/// What is asked at the door.
+fn doors() -> BoxedStrategy<Command> {
+    prop_oneof![
+        (option::of(links()), option::of(seals()), 0_usize..6).prop_map(|(link, message, members_max)| Command::Join {
+            link,
+            message,
+            members_max
+        }),
+        (people(), 0_usize..6).prop_map(|(account, members_max)| Command::Approve { account, members_max }),
+        people().prop_map(|account| Command::Decline { account }),
+        people().prop_map(|account| Command::Uninvite { account }),
+        (links(), seals(), option::of(any_moments()), option::of(0_u32..3))
+            .prop_map(|(link_id, secret, expires_at, uses)| Command::MakeLink { link_id, secret, expires_at, uses }),
+        links().prop_map(|link_id| Command::RevokeLink { link_id }),
+    ]
+    .boxed()
+}
+
+fn group_events() -> BoxedStrategy<Event> {
+    prop_oneof![
+        (changes(), people(), counts()).prop_map(|(change, by, last_seq)| Event::Changed { change, by, last_seq }),
+        (counts(), option::of(seals()), people()).prop_map(|(seq, text, by)| Event::Announced { seq, text, by }),
+        (counts(), people(), people()).prop_map(|(seq, account_id, by)| Event::OwnerChanged { seq, account_id, by }),
+        (counts(), people(), roles(), people()).prop_map(|(seq, account_id, role, by)| Event::RoleChanged {
+            seq,
+            account_id,
+            role,
+            by
+        }),
+        (people(), option::of(seals()), people(), counts()).prop_map(|(account_id, nickname, by, last_seq)| {
+            Event::NicknameChanged { account_id, nickname, by, last_seq }
+        }),
+        (people(), option::of(any_moments()), people(), counts())
+            .prop_map(|(account_id, until, by, last_seq)| { Event::MemberMuted { account_id, until, by, last_seq } }),
+        (people(), any_moments(), any_moments()).prop_map(|(account_id, at, until)| Event::Paused {
+            account_id,
+            at,
+            until
+        }),
+        (counts(), people(), any_moments()).prop_map(|(seq, by, ends_at)| Event::Dissolved { seq, by, ends_at }),
+        Just(Event::Ended {}),
+    ]
+    .boxed()
+}
+
+fn door_events() -> BoxedStrategy<Event> {
+    let some = || vec(people(), 0..4);
+    prop_oneof![
+        (people(), people()).prop_map(|(account_id, by)| Event::Banned { account_id, by }),
+        (people(), people()).prop_map(|(account_id, by)| Event::Unbanned { account_id, by }),
+        (some(), some(), some(), people(), any_moments()).prop_map(|(account_ids, untold, joined, by, expires_at)| {
+            Event::MembersInvited { account_ids, untold, joined, by, expires_at }
+        }),
+        (people(), people()).prop_map(|(account_id, by)| Event::InvitationEnded { account_id, by }),
+        (people(), option::of(seals()), any_moments(), any_moments()).prop_map(
+            |(account_id, message, at, expires_at)| Event::JoinRequested { account_id, message, at, expires_at }
+        ),
+        (people(), people()).prop_map(|(account_id, by)| Event::JoinDeclined { account_id, by }),
+        (links(), seals(), people(), any_moments(), option::of(any_moments()), option::of(0_u32..3)).prop_map(
+            |(link_id, secret, by, at, expires_at, uses)| Event::LinkMade { link_id, secret, by, at, expires_at, uses }
+        ),
+        (links(), people()).prop_map(|(link_id, by)| Event::LinkRevoked { link_id, by }),
+    ]
+    .boxed()
 }
 
 laws!(Conversation);

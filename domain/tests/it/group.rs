@@ -1,16 +1,18 @@
-//! Groups: CNV-2 to CNV-8.
+//! Groups: CNV-2 to CNV-8. Ranks, cards and curbs: [`rank`]; how people come: [`door`].
+
+mod door;
+mod rank;
 
 use crate::{
     laws::{HELLO, HERE, THERE, check},
-    scenario::{self, ALICE, BOB, CAROL, min, sealed},
+    scenario::{self, ALICE, BOB, CAROL, days, min, sealed},
 };
 use natter_domain::{
     AccountId, Context, Decider, MessageId,
     conversation::{
-        BodyKind, Command, Conversation, Event, Kind, Refusal, State, Stay, SystemMessage, system_message_id,
+        Asked, BodyKind, Command, Conversation, Event, Kind, Refusal, State, Stay, SystemMessage, system_message_id,
         system_message_seq,
     },
-    limit,
 };
 use proptest::{collection::vec, prelude::*};
 use std::collections::BTreeMap;
@@ -20,48 +22,53 @@ fn given<const N: usize>(history: [Event; N]) -> scenario::Given<Conversation> {
     scenario::given(history)
 }
 
-fn start(members: &[AccountId]) -> Command {
-    Command::StartGroup { name: sealed("name"), members: members.to_vec(), friends: members.to_vec() }
+/// All of them let themselves be added, and there is room for 500.
+pub(crate) fn coming(members: &[AccountId]) -> Asked {
+    Asked { coming: members.iter().copied().collect(), members_max: 500, ..Asked::default() }
 }
 
-fn started(members: &[AccountId]) -> Event {
+pub(crate) fn start(members: &[AccountId]) -> Command {
+    Command::StartGroup { name: sealed("name"), members: members.to_vec(), asked: coming(members) }
+}
+
+pub(crate) fn started(members: &[AccountId]) -> Event {
     Event::Started { kind: Kind::Group, members: members.to_vec(), name: Some(sealed("name")), owner: Some(members[0]) }
 }
 
-fn direct() -> Event {
+pub(crate) fn direct() -> Event {
     Event::Started { kind: Kind::Direct, members: vec![ALICE, BOB], name: None, owner: None }
 }
 
-fn add(accounts: &[AccountId]) -> Command {
-    Command::AddMembers { accounts: accounts.to_vec(), friends: accounts.to_vec() }
+pub(crate) fn add(accounts: &[AccountId]) -> Command {
+    Command::AddMembers { accounts: accounts.to_vec(), asked: coming(accounts) }
 }
 
-fn joined(seq: u64, account_ids: &[AccountId], by: AccountId) -> Event {
-    Event::MembersJoined { seq, account_ids: account_ids.to_vec(), by }
+pub(crate) fn joined(seq: u64, account_ids: &[AccountId], by: AccountId) -> Event {
+    Event::added(seq, account_ids.to_vec(), by)
 }
 
-fn remove(account: AccountId) -> Command {
+pub(crate) fn remove(account: AccountId) -> Command {
     Command::RemoveMember { account }
 }
 
-fn left(seq: u64, account_id: AccountId, by: AccountId, joined_seq: u64) -> Event {
+pub(crate) fn left(seq: u64, account_id: AccountId, by: AccountId, joined_seq: u64) -> Event {
     Event::MemberLeft { seq, account_id, by, joined_seq }
 }
 
 fn rename(name: &str) -> Command {
-    Command::Rename { name: sealed(name) }
+    Command::Change { name: Some(sealed(name)), changes: vec![] }
 }
 
-fn send() -> Command {
+pub(crate) fn send() -> Command {
     Command::Send { message_id: HELLO, body: sealed("hello"), body_kind: BodyKind::Text, size: 5, muted: None }
 }
 
-fn sent(seq: u64, sender: AccountId) -> Event {
+pub(crate) fn sent(seq: u64, sender: AccountId) -> Event {
     Event::MessageSent { message_id: HELLO, seq, sender, body: sealed("hello"), body_kind: BodyKind::Text, size: 5 }
 }
 
 /// So many people, none of them alice, bob or carol.
-fn crowd(count: usize) -> Vec<AccountId> {
+pub(crate) fn crowd(count: usize) -> Vec<AccountId> {
     (0..count as u128).map(|number| AccountId(Uuid::from_u128(0x1000 + number))).collect()
 }
 
@@ -92,22 +99,49 @@ fn a_group_begins_once() {
 }
 
 #[test]
-fn one_stranger_and_nobody_is_added() {
-    let with = |friends| Command::AddMembers { accounts: vec![BOB, CAROL], friends };
-    given([started(&[ALICE])]).when(with(vec![BOB])).by(ALICE).refused(Refusal::NotFriends);
-    given([started(&[ALICE])]).when(with(vec![BOB, CAROL])).by(ALICE).then([joined(2, &[BOB, CAROL], ALICE)]);
+fn who_does_not_let_themselves_be_added_is_invited() {
+    let with = |asked| Command::AddMembers { accounts: vec![BOB, CAROL], asked };
+    let invited = |account_ids: &[AccountId], joined: &[AccountId]| Event::MembersInvited {
+        account_ids: account_ids.to_vec(),
+        untold: vec![],
+        joined: joined.to_vec(),
+        by: ALICE,
+        expires_at: days(7),
+    };
+    // What comes first tells all of it: of a repeat that one is found again.
+    let both = [invited(&[CAROL], &[BOB]), joined(2, &[BOB], ALICE)];
+    given([started(&[ALICE])]).when(with(coming(&[BOB]))).by(ALICE).then(both);
+    given([started(&[ALICE])]).when(with(coming(&[]))).by(ALICE).then([invited(&[BOB, CAROL], &[])]);
+    let group = Command::StartGroup { name: sealed("name"), members: vec![BOB, CAROL], asked: coming(&[CAROL]) };
+    given([]).when(group).by(ALICE).then([started(&[ALICE, CAROL]), invited(&[BOB], &[CAROL])]);
     // Who is in already stays in, whoever they are to the one who adds.
-    given([started(&[ALICE, CAROL])]).when(with(vec![BOB])).by(ALICE).then([joined(2, &[BOB], ALICE)]);
-    let group = Command::StartGroup { name: sealed("name"), members: vec![BOB], friends: vec![] };
-    given([]).when(group).by(ALICE).refused(Refusal::NotFriends);
+    given([started(&[ALICE, CAROL])]).when(with(coming(&[BOB]))).by(ALICE).then([joined(2, &[BOB], ALICE)]);
 }
 
-/// They were in when the friendships were asked, and are not when it is decided.
 #[test]
-fn who_was_not_asked_about_is_no_friend() {
-    let back = Command::AddMembers { accounts: vec![BOB], friends: vec![] };
+fn where_one_has_no_account_nobody_is_added() {
+    let asked = || Asked { unknown: [CAROL].into(), ..coming(&[BOB]) };
+    let add = Command::AddMembers { accounts: vec![BOB, CAROL], asked: asked() };
+    given([started(&[ALICE])]).when(add.clone()).by(ALICE).refused(Refusal::UnknownAccount { account: CAROL });
+    // Who is in was somebody.
+    given([started(&[ALICE, CAROL])]).when(add).by(ALICE).then([joined(2, &[BOB], ALICE)]);
+    let group = Command::StartGroup { name: sealed("name"), members: vec![BOB, CAROL], asked: asked() };
+    given([]).when(group).by(ALICE).refused(Refusal::UnknownAccount { account: CAROL });
+}
+
+/// They were in when their lanes were asked, and are not when it is decided.
+#[test]
+fn who_was_not_asked_about_does_not_just_come() {
+    let back = Command::AddMembers { accounts: vec![BOB], asked: coming(&[]) };
     let history = [started(&[ALICE, BOB]), left(2, BOB, BOB, 0)];
-    given(history).when(back).by(ALICE).refused(Refusal::NotFriends);
+    let invited = Event::MembersInvited {
+        account_ids: vec![BOB],
+        untold: vec![],
+        joined: vec![],
+        by: ALICE,
+        expires_at: days(7),
+    };
+    given(history).when(back).by(ALICE).then([invited]);
 }
 
 #[test]
@@ -117,7 +151,7 @@ fn every_member_adds() {
 
 #[test]
 fn at_most_500_are_in() {
-    let most = crowd(limit::GROUP_MEMBERS_MAX);
+    let most = crowd(500);
     given([]).when(start(&most[..499])).by(ALICE).then([started(&[&[ALICE], &most[..499]].concat())]);
     given([]).when(start(&most)).by(ALICE).refused(Refusal::GroupFull);
     let nearly = started(&[&[ALICE], &most[..498]].concat());
@@ -129,11 +163,27 @@ fn at_most_500_are_in() {
 }
 
 #[test]
+fn a_large_group_is_full_too() {
+    let mut state = State::default();
+    Conversation::evolve(&mut state, &started(&[ALICE]));
+    for chunk in crowd(99_998).chunks(1_000) {
+        let next = joined(state.last_seq + 1, chunk, ALICE);
+        Conversation::evolve(&mut state, &next);
+    }
+    let context = Context { actor: Some(ALICE), session: None, now: min(0) };
+    let asked = |members: &[AccountId]| Asked { members_max: 100_000, ..coming(members) };
+    let add = |accounts: &[AccountId]| Command::AddMembers { accounts: accounts.to_vec(), asked: asked(accounts) };
+    let answer = |command: &Command| Conversation::decide(&state, &state, &context, command);
+    assert_eq!(answer(&add(&[BOB])).map(|events| events.len()), Ok(1), "the 100,000th");
+    assert_eq!(answer(&add(&[BOB, CAROL])), Err(Refusal::GroupFull), "the 100,001st");
+}
+
+#[test]
 fn everybody_leaves_and_the_owner_removes() {
     given([started(&[ALICE, BOB])]).when(remove(BOB)).by(BOB).then([left(2, BOB, BOB, 0)]);
     given([started(&[ALICE, BOB])]).when(remove(BOB)).by(ALICE).then([left(2, BOB, ALICE, 0)]);
-    given([started(&[ALICE, BOB, CAROL])]).when(remove(CAROL)).by(BOB).refused(Refusal::NotTheOwner);
-    given([started(&[ALICE, BOB])]).when(remove(ALICE)).by(BOB).refused(Refusal::NotTheOwner);
+    given([started(&[ALICE, BOB, CAROL])]).when(remove(CAROL)).by(BOB).refused(Refusal::NotAllowed);
+    given([started(&[ALICE, BOB])]).when(remove(ALICE)).by(BOB).refused(Refusal::NotAllowed);
 }
 
 #[test]
@@ -172,10 +222,13 @@ fn who_comes_back_has_a_further_stay() {
 
 #[test]
 fn members_rename_and_the_same_name_again_is_silent() {
-    let renamed = || Event::Renamed { name: sealed("other"), by: BOB, last_seq: 1 };
+    let renamed = || Event::Renamed { name: sealed("other"), by: BOB, last_seq: 2, is_message: true };
     given([started(&[ALICE, BOB])]).when(rename("other")).by(BOB).then([renamed()]);
     given([started(&[ALICE, BOB]), renamed()]).when(rename("other")).by(ALICE).silent();
-    given([started(&[ALICE, BOB]), renamed()]).when(send()).by(ALICE).then([sent(2, ALICE)]);
+    given([started(&[ALICE, BOB]), renamed()]).when(send()).by(ALICE).then([sent(3, ALICE)]);
+    // Until version 2 it was no message.
+    let before = Event::Renamed { name: sealed("other"), by: BOB, last_seq: 1, is_message: false };
+    given([started(&[ALICE, BOB]), before]).when(send()).by(ALICE).then([sent(2, ALICE)]);
 }
 
 #[test]
@@ -196,7 +249,9 @@ fn a_system_message_says_what_happened() {
     assert_eq!(told(&joined(4, &two, ALICE)), message(4, "member.joined", "2 members joined", &two, ALICE));
     assert_eq!(told(&left(5, BOB, BOB, 0)), message(5, "member.left", "1 member left", &[BOB], BOB));
     assert_eq!(told(&left(5, BOB, ALICE, 0)), message(5, "member.left", "1 member was removed", &[BOB], ALICE));
-    for no_message in [direct(), sent(1, ALICE), Event::Renamed { name: sealed("name"), by: ALICE, last_seq: 1 }] {
+    let renamed = |is_message| Event::Renamed { name: sealed("name"), by: ALICE, last_seq: 6, is_message };
+    assert_eq!(told(&renamed(true)), message(6, "group.renamed", "the group has another name", &[], ALICE));
+    for no_message in [direct(), sent(1, ALICE), renamed(false)] {
         assert_eq!(told(&no_message), None);
     }
 }
@@ -271,7 +326,7 @@ impl Model {
                     return Ok(None);
                 }
                 match (*account == actor, actor == ALICE) {
-                    (false, false) => return Err(Refusal::NotTheOwner),
+                    (false, false) => return Err(Refusal::NotAllowed),
                     (true, true) if self.count() > 1 => return Err(Refusal::OwnerMustStay),
                     _ => {}
                 }

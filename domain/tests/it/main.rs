@@ -12,6 +12,7 @@ mod identities;
 mod inbox;
 mod laws;
 mod message;
+mod owned;
 mod projection;
 mod scenario;
 mod second;

@@ -1,4 +1,4 @@
-//! Message: MSG-1 to MSG-7.
+//! Message: MSG-1 to MSG-8.
 
 use crate::{
     laws::{Answer, HELLO, HERE, Lawful, check, histories, laws, people, seals, words},
@@ -67,6 +67,63 @@ fn who_is_muted_edits_nothing_but_says_the_same_again() {
     given([]).when(muted(ONE)).by(ALICE).at(min(10)).then([edited(ONE)]);
     given([edited(ONE)]).when(muted(ONE)).by(ALICE).silent();
     given([]).when(muted(ONE)).by(BOB).refused(Refusal::NotYours);
+}
+
+/// A group of bob's, in which alice is a member.
+fn group(more: impl IntoIterator<Item = conversation::Event>) -> conversation::State {
+    let members = vec![BOB, ALICE];
+    let begun = conversation::Event::Started {
+        kind: conversation::Kind::Group,
+        members,
+        name: Some(sealed("us")),
+        owner: Some(BOB),
+    };
+    let mut state = conversation::State::default();
+    for event in std::iter::once(begun).chain(more) {
+        conversation::Conversation::evolve(&mut state, &event);
+    }
+    state
+}
+
+fn set_up(change: conversation::Change) -> conversation::Event {
+    conversation::Event::Changed { change, by: BOB, last_seq: 3 }
+}
+
+#[test]
+fn who_is_muted_by_their_group_edits_nothing() {
+    let within = |event| scenario::given::<Message>([]).within(group([event]));
+    let muted = conversation::Event::MemberMuted { account_id: ALICE, until: Some(min(10)), by: BOB, last_seq: 3 };
+    let refused = Refusal::Muted { until: Some(min(10)) };
+    within(muted.clone()).when(edit(ONE)).by(ALICE).refused(refused);
+    within(muted.clone()).when(edit(ONE)).by(ALICE).at(min(10)).then([edited(ONE)]);
+    within(muted).when(recall()).by(ALICE).then([recalled()]);
+    let all = set_up(conversation::Change::Muted(true));
+    within(all).when(edit(ONE)).by(ALICE).refused(Refusal::Muted { until: None });
+}
+
+#[test]
+fn pinning_is_for_whom_the_group_lets() {
+    let (pin, by) = (Command::Pin { message: PLACE }, ALICE);
+    let pinned = Event::Pinned { message: PLACE, by };
+    let strict = conversation::Permissions { pin: conversation::Role::Admin, ..conversation::Permissions::default() };
+    let strict = set_up(conversation::Change::Permissions(strict));
+    let given =
+        |history: Vec<Event>, more: Vec<conversation::Event>| scenario::given::<Message>(history).within(group(more));
+    given(vec![], vec![]).when(pin.clone()).by(by).then([pinned.clone()]);
+    given(vec![], vec![strict.clone()]).when(pin.clone()).by(by).refused(Refusal::NotAllowed);
+    given(vec![pinned.clone()], vec![strict.clone()]).when(pin.clone()).by(by).silent();
+    let unpin = Command::Unpin { message: PLACE };
+    given(vec![pinned], vec![strict.clone()]).when(unpin).by(by).refused(Refusal::NotAllowed);
+    given(vec![], vec![strict]).when(pin).by(BOB).then([Event::Pinned { message: PLACE, by: BOB }]);
+}
+
+#[test]
+fn nothing_becomes_of_messages_where_it_is_over() {
+    let dissolved = conversation::Event::Dissolved { seq: 4, by: BOB, ends_at: min(60) };
+    for command in [edit(ONE), recall(), react(THUMB), Command::Pin { message: PLACE }] {
+        let within = scenario::given::<Message>([]).within(group([dissolved.clone()]));
+        within.when(command).by(ALICE).refused(Refusal::Closed);
+    }
 }
 
 const ONE: &str = "the first edit..";
@@ -219,7 +276,7 @@ fn to_who_is_not_in_there_is_no_message() {
 fn to_who_came_later_there_is_no_message() {
     let mut talk = talk();
     let joined = |joined_seq| conversation::Membership { joined_seq };
-    talk.members = std::sync::Arc::new([(ALICE, joined(0)), (BOB, joined(3)), (CAROL, joined(2))].into());
+    talk.members = [(ALICE, joined(0)), (BOB, joined(3)), (CAROL, joined(2))].into_iter().collect();
     let given = || scenario::given::<Message>([]).within(talk.clone());
     given().when(react(THUMB)).by(BOB).refused(Refusal::NotFound);
     given().when(react(THUMB)).by(CAROL).then([reacted(CAROL, THUMB, 1)]);
@@ -229,7 +286,7 @@ fn to_who_came_later_there_is_no_message() {
 fn who_came_back_acts_on_what_they_see_of_every_stay() {
     let mut talk = talk();
     let left = |seq, joined_seq| conversation::Event::MemberLeft { seq, account_id: ALICE, by: ALICE, joined_seq };
-    let joined = |seq| conversation::Event::MembersJoined { seq, account_ids: vec![ALICE], by: BOB };
+    let joined = |seq| conversation::Event::added(seq, vec![ALICE], BOB);
     for event in [left(4, 0), joined(8), left(10, 7), joined(12)] {
         conversation::Conversation::evolve(&mut talk, &event);
     }
@@ -258,6 +315,8 @@ fn its_refusals_have_their_codes() {
     assert_eq!(Refusal::Recalled.code(), Code::Recalled);
     assert_eq!(Refusal::TooManyKinds.code(), Code::TooManyReactions);
     assert_eq!(Refusal::Muted { until: Some(min(1)) }.code(), Code::Muted);
+    assert_eq!(Refusal::NotAllowed.code(), Code::NotAllowed);
+    assert_eq!(Refusal::Closed.code(), Code::ConversationClosed);
     assert_eq!(Refusal::Muted { until: Some(min(1)) }.until(), Some(min(1)));
 }
 

@@ -89,6 +89,7 @@ fn who_they_are_elsewhere() -> Vec<account::Event> {
         account::Event::IdentityLinked { identity: identity(4) },
         account::Event::IdentityUnlinked { handle: identity(3).handle },
         begun(5),
+        account::Event::GroupOwned { conversation_id: TALK, at: min(0) },
     ]
 }
 
@@ -185,8 +186,8 @@ fn a_conversation_keeps_its_shape() {
     let direct = started(conversation::Kind::Direct, None, None);
     let group = started(conversation::Kind::Group, Some(sealed(b"name")), Some(ALICE));
     let left = |seq, account_id| conversation::Event::MemberLeft { seq, account_id, by: ALICE, joined_seq: 0 };
-    let joined = |seq, account_ids| conversation::Event::MembersJoined { seq, account_ids, by: ALICE };
-    let renamed = conversation::Event::Renamed { name: sealed(b"other"), by: ALICE, last_seq: 4 };
+    let joined = |seq, account_ids| conversation::Event::added(seq, account_ids, ALICE);
+    let renamed = conversation::Event::Renamed { name: sealed(b"other"), by: ALICE, last_seq: 4, is_message: false };
     let sent = conversation::Event::MessageSent {
         message_id: MESSAGE,
         seq: 42,
@@ -198,8 +199,41 @@ fn a_conversation_keeps_its_shape() {
     keeps_its_shape::<conversation::Conversation>(&[
         vec![],
         vec![direct, sent],
-        vec![group, joined(1, vec![CAROL]), left(2, BOB), left(3, CAROL), joined(4, vec![BOB]), renamed],
+        vec![group.clone(), joined(1, vec![CAROL]), left(2, BOB), left(3, CAROL), joined(4, vec![BOB]), renamed],
+        std::iter::once(group).chain(set_up()).collect(),
     ]);
+}
+
+const FAR: natter_domain::AccountId = natter_domain::AccountId(uuid!("01890a5d-ac96-774b-bcce-0000000000fa"));
+
+/// Whatever a group can remember.
+fn set_up() -> Vec<conversation::Event> {
+    use conversation::{Change, Event, JoinPolicy, Permissions, Role};
+    let (by, link_id, secret) = (ALICE, CAROL.0, sealed(b"secret"));
+    let changes = [
+        Change::Avatar(Some(TALK.0)),
+        Change::Description(Some(sealed(b"description"))),
+        Change::JoinPolicy(JoinPolicy::Approval),
+        Change::SharesHistory(true),
+        Change::Muted(true),
+        Change::SlowMode(30),
+        Change::Permissions(Permissions { pin: Role::Admin, ..Permissions::default() }),
+    ];
+    let changed = changes.into_iter().map(|change| Event::Changed { change, by, last_seq: 1 });
+    changed
+        .chain([
+            Event::Announced { seq: 2, text: Some(sealed(b"tonight")), by },
+            Event::RoleChanged { seq: 3, account_id: BOB, role: Role::Admin, by },
+            Event::NicknameChanged { account_id: BOB, nickname: Some(sealed(b"bobby")), by, last_seq: 3 },
+            Event::MemberMuted { account_id: BOB, until: Some(min(60)), by, last_seq: 3 },
+            Event::Paused { account_id: BOB, at: min(0), until: min(1) },
+            Event::Banned { account_id: CAROL, by },
+            Event::MembersInvited { account_ids: vec![FAR], untold: vec![], joined: vec![], by, expires_at: min(60) },
+            Event::JoinRequested { account_id: FAR, message: None, at: min(0), expires_at: min(60) },
+            Event::LinkMade { link_id, secret, by, at: min(0), expires_at: Some(min(60)), uses: Some(3) },
+            Event::Dissolved { seq: 4, by, ends_at: min(90) },
+        ])
+        .collect()
 }
 
 #[test]

@@ -46,7 +46,9 @@ pub use account::{
     Lookup, PhoneChange, Settings, SettingsChange, Visible, VisibleChange,
 };
 pub use conversation::{
-    Conversation, ConversationChange, ConversationNew, Member, MembersAdded, MembersNew, OwnConversation,
+    Announcement, AnnouncementNew, Ban, Came, Conversation, ConversationChange, ConversationNew, ConversationOutside,
+    GroupEvent, GroupSettings, GroupSettingsChange, Invitation, Invited, JoinNew, JoinRequest, Link, LinkBehind,
+    LinkNew, Member, MemberChange, MembersAdded, MembersNew, OwnConversation, Permissions, PermissionsChange,
 };
 pub use frame::{AuthFrame, AuthOk, FrameError, PingFrame, Reply};
 pub use friendship::{Friend, FriendRequest, FriendRequestNew};

@@ -1,6 +1,6 @@
 //! People. Every signed-in person may read the public part of an account.
 
-mod given;
+pub mod given;
 pub mod http;
 pub mod mutes;
 pub mod settings;

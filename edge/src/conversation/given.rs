@@ -1,8 +1,14 @@
 //! What is asked for, read into what proves that it can be.
 
 use crate::http::problem::Problem;
-use natter_client::wire::ConversationNew;
-use natter_domain::{AccountId, GroupName, limit};
+use natter_client::wire::{self, ConversationNew};
+use natter_commands::{CardChange, PermissionsChange};
+use natter_domain::{
+    AccountId, Description, GroupName, Nickname, Timestamp,
+    conversation::{JoinPolicy, Role},
+    limit,
+};
+use std::time::Duration;
 use uuid::Uuid;
 
 /// A conversation to be.
@@ -35,6 +41,94 @@ impl TryFrom<ConversationNew> for New {
 
 pub fn group_name(text: &str) -> Result<GroupName, Problem> {
     GroupName::parse(text).map_err(Problem::at("/name"))
+}
+
+/// What is to be so of a group.
+pub fn card(given: wire::ConversationChange) -> Result<CardChange, Problem> {
+    let wire::ConversationChange { name, avatar, description, settings } = given;
+    let (join_policy, settings) = match settings {
+        Some(settings) => (join_policy(settings.join_policy.as_deref())?, settings),
+        None => (None, wire::GroupSettingsChange::default()),
+    };
+    if settings.slow_mode.is_some_and(|seconds| seconds > limit::SLOW_MODE_MAX) {
+        return Err(Problem::invalid("/settings/slow_mode", "must be 0 to 86400"));
+    }
+    Ok(CardChange {
+        name: name.as_deref().map(group_name).transpose()?,
+        avatar,
+        description: nullable(description, |text| Description::parse(text).map_err(Problem::at("/description")))?,
+        join_policy,
+        shares_history: settings.shares_history,
+        is_muted: settings.muted,
+        slow_mode: settings.slow_mode,
+        permissions: settings.permissions.map(permissions).transpose()?,
+    })
+}
+
+fn join_policy(given: Option<&str>) -> Result<Option<JoinPolicy>, Problem> {
+    let unknown = || Problem::invalid("/settings/join_policy", "must be open, approval, invitation or closed");
+    given.map(|text| JoinPolicy::parse(text).ok_or_else(unknown)).transpose()
+}
+
+fn permissions(given: wire::PermissionsChange) -> Result<PermissionsChange, Problem> {
+    let least = |text: Option<String>, name: &str| {
+        let pointer = format!("/settings/permissions/{name}");
+        text.map(|text| role(&text, &pointer)).transpose()
+    };
+    Ok(PermissionsChange {
+        invite: least(given.invite, "invite")?,
+        post: least(given.post, "post")?,
+        pin: least(given.pin, "pin")?,
+        mention_all: least(given.mention_all, "mention_all")?,
+        edit_card: least(given.edit_card, "edit_card")?,
+    })
+}
+
+pub fn role(text: &str, pointer: &str) -> Result<Role, Problem> {
+    Role::parse(text).ok_or_else(|| Problem::invalid(pointer, "must be owner, admin or member"))
+}
+
+/// What is to be so of a member.
+pub struct MemberChange {
+    pub role: Option<Role>,
+    pub nickname: Option<Option<Nickname>>,
+    pub muted_until: Option<Option<Timestamp>>,
+}
+
+pub fn member(given: wire::MemberChange, now: Timestamp) -> Result<MemberChange, Problem> {
+    let until = |text: &str| match Timestamp::parse(text) {
+        Some(until) if now < until => Ok(until),
+        Some(_) => Err(Problem::invalid("/muted_until", "must lie in the future")),
+        None => Err(Problem::invalid("/muted_until", "must be a time such as 2030-12-31T23:59:59Z")),
+    };
+    Ok(MemberChange {
+        role: given.role.map(|text| role(&text, "/role")).transpose()?,
+        nickname: nullable(given.nickname, |text| Nickname::parse(text).map_err(Problem::at("/nickname")))?,
+        muted_until: nullable(given.muted_until, until)?,
+    })
+}
+
+/// How long a link is good, and for how many.
+pub fn link(given: &wire::LinkNew) -> Result<(Option<Duration>, Option<u32>), Problem> {
+    const SECONDS: std::ops::RangeInclusive<u64> = 60..=365 * 24 * 60 * 60;
+    if given.expires_in.is_some_and(|seconds| !SECONDS.contains(&seconds)) {
+        return Err(Problem::invalid("/expires_in", "must be 60 to 31536000"));
+    }
+    if given.max_uses.is_some_and(|uses| !(1..=limit::LINK_USES_MAX).contains(&uses)) {
+        return Err(Problem::invalid("/max_uses", "must be 1 to 100000"));
+    }
+    Ok((given.expires_in.map(Duration::from_secs), given.max_uses))
+}
+
+fn nullable<T>(
+    given: Option<Option<String>>,
+    parse: impl Fn(&str) -> Result<T, Problem>,
+) -> Result<Option<Option<T>>, Problem> {
+    match given {
+        Some(Some(text)) => parse(&text).map(|value| Some(Some(value))),
+        Some(None) => Ok(Some(None)),
+        None => Ok(None),
+    }
 }
 
 /// Those of one call.

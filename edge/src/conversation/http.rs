@@ -2,13 +2,13 @@
 
 use super::{
     SHOWN_BY,
-    given::{New, group_name},
+    given::{New, card},
 };
 use crate::{
     auth::gate::{Viewer, Writer},
     edge::{Door, Inside},
     http::{
-        answer::Written,
+        answer::{Done, Written},
         json,
         path::Ids,
         position::{self, Seen},
@@ -20,23 +20,31 @@ use crate::{
 use axum::Json;
 use natter_client::wire;
 use natter_commands::{Keyed, Started};
-use natter_domain::{AccountId, ConversationId, GroupName, conversation::system_message_id};
-use natter_projections::message::system_body;
+use natter_domain::{
+    AccountId, Announcement, ConversationId, GroupName,
+    conversation::{JoinPolicy, Permissions, Role, system_message_id},
+};
+use natter_projections::{conversation::settings, message::system_body};
+use natter_streams::Positions;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
 pub fn routes() -> Routes {
-    Routes::new().routes(routes!(open, list)).routes(routes!(one, change))
+    Routes::new()
+        .routes(routes!(open, list))
+        .routes(routes!(one, change, dissolve))
+        .routes(routes!(announce, take_back))
 }
 
-/// The one conversation of two friends, or a group of the caller and friends of theirs.
+/// The one conversation of two friends, or a group of the caller and those who let themselves be added; the others are
+/// invited.
 #[utoipa::path(post, path = "/api/v1/conversations", operation_id = "conversation_open", tag = "conversations",
     request_body = wire::ConversationNew, responses(
         (status = 201, body = wire::OwnConversation),
         (status = 200, body = wire::OwnConversation, description = "It was there."),
         (status = 403, description = "`not_friends`"),
         (status = 404, description = "`not_found`: there is no such account"),
-        (status = 409, description = "`group_full`, `conflict`"),
+        (status = 409, description = "`group_full`, `too_many_groups`, `conflict`"),
         (status = 422, description = "`invalid_input`, `self_not_allowed`"),
     ))]
 async fn open(
@@ -79,11 +87,16 @@ fn begun(started: &Started, name: &GroupName) -> wire::OwnConversation {
             state: "open".to_owned(),
             name: Some(name.as_str().to_owned()),
             avatar: None,
+            description: None,
+            announcement: None,
+            settings: Some(settings(JoinPolicy::default().as_str(), &Permissions::default())),
+            ends_at: None,
             member_count: started.members.len() as u64,
             account_ids: Vec::new(),
             last_seq: message.seq,
         },
         peer: None,
+        role: Some(Role::Owner.as_str().to_owned()),
         read_seq: 0,
         unread: 0,
         last_message: Some(wire::Message {
@@ -103,11 +116,11 @@ fn begun(started: &Started, name: &GroupName) -> wire::OwnConversation {
     }
 }
 
-/// Renames a group.
+/// Changes a group: its card, and how it is set up. All that is given or nothing.
 #[utoipa::path(patch, path = "/api/v1/conversations/{id}", operation_id = "conversation_change", tag = "conversations",
     params(("id" = Uuid, Path)), request_body = wire::ConversationChange, responses(
         (status = 200, body = wire::OwnConversation),
-        (status = 403, description = "`not_a_member`; `forbidden`: it is no group"),
+        (status = 403, description = "`not_a_member`, `not_allowed`, `conversation_closed`; `forbidden`: it is no group"),
         (status = 404, description = "`not_found`"),
         (status = 409, description = "`conflict`"),
         (status = 422, description = "`invalid_input`"),
@@ -118,10 +131,66 @@ async fn change(
     Ids(id): Ids<Uuid>,
     json::Json(given): json::Json<wire::ConversationChange>,
 ) -> Result<Written<wire::OwnConversation>, Problem> {
-    let (name, inside, id) = (group_name(&given.name)?, door.open()?, ConversationId(id));
-    let positions = inside.commands.conversation().rename(by, id, &name).await?;
-    position::wait(&inside, &positions, SHOWN_BY).await?;
-    let thing = get(&inside, by.caller.account, id).await?;
+    let (change, inside, id) = (card(given)?, door.open()?, ConversationId(id));
+    let positions = inside.commands.conversation().change(by, id, &change).await?;
+    shown(&inside, by, id, positions).await
+}
+
+/// Ends a group for all. It can be read for a while, and takes nothing any more.
+#[utoipa::path(delete, path = "/api/v1/conversations/{id}", operation_id = "conversation_dissolve", tag = "conversations",
+    params(("id" = Uuid, Path)), responses(
+        (status = 204),
+        (status = 403, description = "`not_a_member`; `not_allowed`: not the owner; `forbidden`: it is no group"),
+        (status = 404, description = "`not_found`"),
+        (status = 409, description = "`conflict`"),
+    ))]
+async fn dissolve(Writer(by): Writer, door: Door, Ids(id): Ids<Uuid>) -> Result<Done, Problem> {
+    Ok(Done(door.open()?.commands.conversation().dissolve(by, ConversationId(id)).await?))
+}
+
+/// Says something to all, in the place of what was said before.
+#[utoipa::path(put, path = "/api/v1/conversations/{id}/announcement", operation_id = "announcement_put",
+    tag = "conversations",
+    params(("id" = Uuid, Path)), request_body = wire::AnnouncementNew, responses(
+        (status = 200, body = wire::OwnConversation),
+        (status = 403, description = "`not_a_member`, `not_allowed`, `conversation_closed`; `forbidden`: it is no group"),
+        (status = 404, description = "`not_found`"),
+        (status = 409, description = "`conflict`"),
+        (status = 422, description = "`invalid_input`"),
+    ))]
+async fn announce(
+    Writer(by): Writer,
+    door: Door,
+    Ids(id): Ids<Uuid>,
+    json::Json(given): json::Json<wire::AnnouncementNew>,
+) -> Result<Written<wire::OwnConversation>, Problem> {
+    let text = Announcement::parse(&given.text).map_err(Problem::at("/text"))?;
+    let (inside, id) = (door.open()?, ConversationId(id));
+    let positions = inside.commands.conversation().announce(by, id, Some(&text)).await?;
+    shown(&inside, by, id, positions).await
+}
+
+/// Takes back what was said to all.
+#[utoipa::path(delete, path = "/api/v1/conversations/{id}/announcement", operation_id = "announcement_delete",
+    tag = "conversations",
+    params(("id" = Uuid, Path)), responses(
+        (status = 204),
+        (status = 403, description = "`not_a_member`, `not_allowed`, `conversation_closed`; `forbidden`: it is no group"),
+        (status = 404, description = "`not_found`"),
+        (status = 409, description = "`conflict`"),
+    ))]
+async fn take_back(Writer(by): Writer, door: Door, Ids(id): Ids<Uuid>) -> Result<Done, Problem> {
+    Ok(Done(door.open()?.commands.conversation().announce(by, ConversationId(id), None).await?))
+}
+
+async fn shown(
+    inside: &Inside,
+    by: Keyed,
+    id: ConversationId,
+    positions: Positions,
+) -> Result<Written<wire::OwnConversation>, Problem> {
+    position::wait(inside, &positions, SHOWN_BY).await?;
+    let thing = get(inside, by.caller.account, id).await?;
     Ok(Written::ok(positions, thing))
 }
 

@@ -1,14 +1,15 @@
 //! `/conversations/{id}/members` and `/conversations/{id}/members/{account_id}`.
 
-use super::given::accounts;
+use super::given::{self, accounts};
 use crate::{
+    account::given::{Query, sought},
     auth::gate::{Viewer, Writer},
-    edge::Door,
+    edge::{Door, Inside},
     http::{
         answer::{Done, Written},
         json,
         path::{Ids, Who},
-        position::Seen,
+        position::{self, Seen},
         problem::Problem,
         query::{Listed, Params},
         router::Routes,
@@ -16,8 +17,15 @@ use crate::{
 };
 use axum::Json;
 use natter_client::wire;
-use natter_domain::{AccountId, Code, ConversationId};
-use natter_projections::{Projection, conversation::Members};
+use natter_commands::Keyed;
+use natter_domain::{AccountId, Code, ConversationId, id::derived};
+use natter_projections::{
+    Page, Projection,
+    conversation::{MemberFilter, Members},
+};
+use natter_streams::{Positions, clock};
+use serde::Deserialize;
+use utoipa::IntoParams;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
@@ -25,12 +33,22 @@ use uuid::Uuid;
 const SHOWN_BY: &[Projection] = &[Projection::Relations];
 
 pub fn routes() -> Routes {
-    Routes::new().routes(routes!(list, add)).routes(routes!(remove))
+    Routes::new().routes(routes!(list, add)).routes(routes!(change, remove))
+}
+
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct Which {
+    /// Only those who are this: `owner`, `admin`, `member`.
+    role: Option<String>,
+    /// Only those whose user name begins so, at least three characters.
+    #[param(min_length = 3, max_length = 254)]
+    query: Option<String>,
 }
 
 /// Who is in, the newest first.
 #[utoipa::path(get, path = "/api/v1/conversations/{id}/members", operation_id = "member_list", tag = "conversations",
-    params(("id" = Uuid, Path), Listed), responses(
+    params(("id" = Uuid, Path), Which, Listed), responses(
         (status = 200, body = wire::PageOf<wire::Member>),
         (status = 403, description = "`not_a_member`"),
         (status = 404, description = "`not_found`"),
@@ -41,22 +59,43 @@ async fn list(
     door: Door,
     Ids(id): Ids<Uuid>,
     seen: Seen,
+    Params(which): Params<Which>,
     Params(listed): Params<Listed>,
 ) -> Result<Json<wire::PageOf<wire::Member>>, Problem> {
+    let role = which.role.map(|text| given::role(&text, "/role")).transpose()?;
+    let query = which.query.map(|text| sought(Some(&text))).transpose()?;
     let (page, inside) = (listed.page()?, door.open()?);
     seen.by(&inside, SHOWN_BY).await?;
-    match inside.projections.conversation().members(caller.account, ConversationId(id), &page).await? {
-        Members::Are(paged) => Ok(Json(wire::PageOf { items: paged.items, next_cursor: paged.next_cursor })),
+    let prefix = match query {
+        None => None,
+        Some(Some(Query::Name(name))) => Some(inside.commands.account().prefix(&name)),
+        // Nobody is looked for in a group by their address, and what can be no name is nobody's.
+        Some(_) => return Ok(Json(wire::PageOf { items: Vec::new(), next_cursor: None })),
+    };
+    let filter = MemberFilter { role, prefix, only: None };
+    are(&inside, caller.account, ConversationId(id), filter, &page).await.map(Json)
+}
+
+async fn are(
+    inside: &Inside,
+    viewer: AccountId,
+    id: ConversationId,
+    filter: MemberFilter,
+    page: &Page,
+) -> Result<wire::PageOf<wire::Member>, Problem> {
+    match inside.projections.conversation().members(viewer, id, filter, page).await? {
+        Members::Are(paged) => Ok(wire::PageOf { items: paged.items, next_cursor: paged.next_cursor }),
         Members::Left => Err(Problem::new(Code::NotAMember, "you are not in this conversation any more")),
         Members::Unknown => Err(Problem::not_found()),
     }
 }
 
-/// Adds friends of the caller to a group: all of them or, where somebody is no friend, nobody.
+/// Adds people to a group: those who let themselves be added are in, the others are invited. Where somebody has no account,
+/// nobody is.
 #[utoipa::path(post, path = "/api/v1/conversations/{id}/members", operation_id = "member_add", tag = "conversations",
     params(("id" = Uuid, Path)), request_body = wire::MembersNew, responses(
         (status = 200, body = wire::MembersAdded),
-        (status = 403, description = "`not_friends`, `not_a_member`; `forbidden`: it is no group"),
+        (status = 403, description = "`not_a_member`, `not_allowed`, `banned`, `conversation_closed`; `forbidden`: it is no group"),
         (status = 404, description = "`not_found`"),
         (status = 409, description = "`group_full`, `conflict`"),
         (status = 422, description = "`invalid_input`: too many ids, or an account that does not exist"),
@@ -70,24 +109,64 @@ async fn add(
     let (accounts, inside) = (accounts("/account_ids", &given.account_ids)?, door.open()?);
     let joined = inside.commands.conversation().add_members(by, ConversationId(id), &accounts).await;
     let joined = joined.map_err(|error| Problem::naming(error, "/account_ids"))?;
-    let ids = joined.account_ids.iter().map(|account| account.0).collect();
-    Ok(Written::ok(joined.positions, wire::MembersAdded { joined: ids, invited: Vec::new() }))
+    let ids = |accounts: &[AccountId]| accounts.iter().map(|account| account.0).collect();
+    let added = wire::MembersAdded { joined: ids(&joined.account_ids), invited: ids(&joined.invited) };
+    Ok(Written::ok(joined.positions, added))
 }
 
-/// The caller leaves a group (`me`), or its owner removes somebody. 204 also for who has left already.
+/// Changes what a member is, what they are called, or whether they may write. Handing the group over is making them `owner`.
+#[utoipa::path(patch, path = "/api/v1/conversations/{id}/members/{account_id}", operation_id = "member_change",
+    tag = "conversations",
+    params(("id" = Uuid, Path), ("account_id" = String, Path, description = "An account's id, or `me`.")),
+    request_body = wire::MemberChange, responses(
+        (status = 200, body = wire::Member),
+        (status = 403, description = "`not_a_member`, `not_allowed`, `conversation_closed`; `forbidden`: it is no group"),
+        (status = 404, description = "`not_found`"),
+        (status = 409, description = "`conflict`, `too_many_groups`"),
+        (status = 422, description = "`invalid_input`"),
+    ))]
+async fn change(
+    Writer(by): Writer,
+    door: Door,
+    Ids((id, who)): Ids<(Uuid, Who)>,
+    json::Json(given): json::Json<wire::MemberChange>,
+) -> Result<Written<wire::Member>, Problem> {
+    let (change, inside, id) = (given::member(given, clock::now())?, door.open()?, ConversationId(id));
+    let account = who.account(by.caller.account);
+    let mut positions = Positions::default();
+    let conversations = inside.commands.conversation();
+    // Each is a command of its own, under a key of its own.
+    if let Some(nickname) = change.nickname {
+        positions.merge(&conversations.set_nickname(part(by, "nickname"), id, account, nickname.as_ref()).await?);
+    }
+    if let Some(until) = change.muted_until {
+        positions.merge(&conversations.mute_member(part(by, "muted_until"), id, account, until).await?);
+    }
+    if let Some(role) = change.role {
+        positions.merge(&conversations.set_role(part(by, "role"), id, account, role).await?);
+    }
+    position::wait(&inside, &positions, SHOWN_BY).await?;
+    let filter = MemberFilter { only: Some(account), ..MemberFilter::default() };
+    let mut found = are(&inside, by.caller.account, id, filter, &Page { cursor: None, limit: 1 }).await?;
+    let member = found.items.pop().ok_or_else(Problem::not_found)?;
+    Ok(Written::ok(positions, member))
+}
+
+fn part(by: Keyed, what: &str) -> Keyed {
+    let key = by.key.map(|key| derived("natter part of a change", &[key.as_bytes(), what.as_bytes()]));
+    Keyed { key, ..by }
+}
+
+/// The caller leaves a group (`me`), or somebody above them removes a member. 204 also for who has left already.
 #[utoipa::path(delete, path = "/api/v1/conversations/{id}/members/{account_id}", operation_id = "member_remove",
     tag = "conversations",
     params(("id" = Uuid, Path), ("account_id" = String, Path, description = "An account's id, or `me`.")), responses(
         (status = 204),
-        (status = 403, description = "`not_allowed`: not the owner; `not_a_member`; `forbidden`: it is no group"),
+        (status = 403, description = "`not_allowed`, `not_a_member`; `forbidden`: it is no group"),
         (status = 404, description = "`not_found`"),
         (status = 409, description = "`owner_must_stay`, `conflict`"),
     ))]
 async fn remove(Writer(by): Writer, door: Door, Ids((id, who)): Ids<(Uuid, Who)>) -> Result<Done, Problem> {
-    let inside = door.open()?;
-    let account = match who {
-        Who::Me => by.caller.account,
-        Who::Account(id) => AccountId(id),
-    };
+    let (inside, account) = (door.open()?, who.account(by.caller.account));
     Ok(Done(inside.commands.conversation().remove_member(by, ConversationId(id), account).await?))
 }

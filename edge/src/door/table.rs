@@ -71,7 +71,15 @@ pub const LIMITS: &[Limit] = &[
     Limit { name: "search", by: Account, quota: 30, window: 60, shared: false, covers: &["GET /api/v1/accounts"] },
     Limit { name: "befriend", by: Account, quota: 60, window: 3_600, shared: true, covers: &["POST /api/v1/friends/requests"] },
     Limit { name: "gather", by: Account, quota: 120, window: 600, shared: false, covers: &[
-        "POST /api/v1/conversations", "POST /api/v1/conversations/{id}/members",
+        "POST /api/v1/conversations", "POST /api/v1/conversations/{id}/members", "POST /api/v1/conversations/{id}/links",
+    ] },
+    // A link's token is looked for in vain by whoever guesses.
+    Limit { name: "join", by: Account, quota: 60, window: 600, shared: false, covers: &[
+        "POST /api/v1/conversations/{id}/join", "GET /api/v1/links/{token}", "POST /api/v1/links/{token}/join",
+    ] },
+    Limit { name: "lead", by: Account, quota: 120, window: 60, shared: false, covers: &[
+        "PATCH /api/v1/conversations/{id}", "PATCH /api/v1/conversations/{id}/members/{account_id}",
+        "PUT /api/v1/conversations/{id}/announcement", "DELETE /api/v1/conversations/{id}/announcement",
     ] },
     Limit { name: "password", by: Session, quota: 30, window: 3_600, shared: true, covers: &[
         "POST /api/v1/auth/password/change", "POST /api/v1/accounts/me/email/change", "POST /api/v1/accounts/me/phone/change",

@@ -5,6 +5,8 @@ use axum::{
     extract::{FromRequestParts, Path},
     http::request::Parts,
 };
+use natter_commands::Token;
+use natter_domain::AccountId;
 use serde::Deserialize;
 use uuid::Uuid;
 
@@ -35,6 +37,16 @@ pub enum Who {
     Account(Uuid),
 }
 
+impl Who {
+    /// `me`: whoever asks.
+    pub fn account(self, me: AccountId) -> AccountId {
+        match self {
+            Self::Me => me,
+            Self::Account(id) => AccountId(id),
+        }
+    }
+}
+
 impl<S: Send + Sync> FromRequestParts<S> for Ids<(Uuid, Who)> {
     type Rejection = Problem;
 
@@ -42,6 +54,16 @@ impl<S: Send + Sync> FromRequestParts<S> for Ids<(Uuid, Who)> {
         let (id, who) = taken::<(String, String), S>(parts, state).await?;
         let who = if who == "me" { Who::Me } else { Who::Account(parse(&who)?) };
         Ok(Self((parse(&id)?, who)))
+    }
+}
+
+/// What leads to a group, as it was shown to somebody.
+impl<S: Send + Sync> FromRequestParts<S> for Ids<Token> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let text = taken::<String, S>(parts, state).await?;
+        Token::parse(&text).map(Self).ok_or_else(|| Problem::malformed("the path holds no link's token"))
     }
 }
 

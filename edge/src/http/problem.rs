@@ -8,6 +8,7 @@ use axum::{
 };
 use natter_client::wire::{self, FieldError};
 use natter_domain::{Code, Timestamp};
+use natter_streams::clock;
 
 /// Seconds after which a client may try again.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
@@ -27,6 +28,7 @@ pub const fn status(code: Code) -> (StatusCode, &'static str) {
         Code::SecondFactorRequired => (StatusCode::FORBIDDEN, "A second factor is needed"),
         Code::NotYourMessage => (StatusCode::FORBIDDEN, "Not your message"),
         Code::Muted => (StatusCode::FORBIDDEN, "Muted"),
+        Code::Banned => (StatusCode::FORBIDDEN, "Banned"),
         Code::AccountSuspended => (StatusCode::FORBIDDEN, "The account is suspended"),
         Code::TooLate => (StatusCode::CONFLICT, "Too late"),
         Code::Recalled => (StatusCode::CONFLICT, "The message was recalled"),
@@ -43,6 +45,7 @@ pub const fn status(code: Code) -> (StatusCode, &'static str) {
         Code::EmailTaken => (StatusCode::CONFLICT, "The e-mail address is taken"),
         Code::PhoneTaken => (StatusCode::CONFLICT, "The phone number is taken"),
         Code::GroupFull => (StatusCode::CONFLICT, "The group is full"),
+        Code::TooManyGroups => (StatusCode::CONFLICT, "Too many groups of their own"),
         Code::OwnerMustStay => (StatusCode::CONFLICT, "The owner must stay"),
         Code::RequestRepeated => (StatusCode::CONFLICT, "Requested before"),
         Code::RequestClosed => (StatusCode::CONFLICT, "The request is closed"),
@@ -51,6 +54,7 @@ pub const fn status(code: Code) -> (StatusCode, &'static str) {
         Code::InvalidInput => (StatusCode::UNPROCESSABLE_ENTITY, "Invalid input"),
         Code::CodeWrong => (StatusCode::UNPROCESSABLE_ENTITY, "The code is wrong"),
         Code::SelfNotAllowed => (StatusCode::UNPROCESSABLE_ENTITY, "Not with oneself"),
+        Code::SlowMode => (StatusCode::TOO_MANY_REQUESTS, "Slow mode"),
         Code::RateLimited => (StatusCode::TOO_MANY_REQUESTS, "Too many requests"),
         Code::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "Internal error"),
         Code::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "Not available now"),
@@ -182,7 +186,7 @@ impl IntoResponse for Problem {
             Code::Unauthenticated | Code::TokenExpired => {
                 response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             }
-            Code::Unavailable | Code::RateLimited => {
+            Code::Unavailable | Code::RateLimited | Code::SlowMode => {
                 let seconds = self.retry_after.map_or(RETRY_AFTER, HeaderValue::from);
                 response.headers_mut().insert(header::RETRY_AFTER, seconds);
             }
@@ -220,7 +224,10 @@ fn foreign(status: StatusCode) -> Problem {
 impl From<natter_commands::Error> for Problem {
     fn from(error: natter_commands::Error) -> Self {
         match error {
-            natter_commands::Error::Refused { code, detail, until } => Self { until, ..Self::new(code, detail) },
+            natter_commands::Error::Refused { code, detail, until } => {
+                let wait = until.filter(|_| code == Code::SlowMode).map(seconds_until);
+                Self { until, retry_after: wait, ..Self::new(code, detail) }
+            }
             natter_commands::Error::Unavailable => Self::unavailable(),
             natter_commands::Error::TooOften { wait } => Self::too_often(wait),
             natter_commands::Error::SecondFactorRequired { challenge } => Self::second_factor_required(challenge),
@@ -252,6 +259,12 @@ impl From<natter_projections::Wait> for Problem {
             natter_projections::Wait::Impossible => Self::malformed("the position is not one of this installation"),
         }
     }
+}
+
+/// At least one.
+fn seconds_until(moment: Timestamp) -> u64 {
+    let millis = moment.as_millis() - clock::now().as_millis();
+    (millis.max(0) as u64).div_ceil(1_000).max(1)
 }
 
 /// An error with its causes, for the log.

@@ -77,6 +77,8 @@ fn private() -> Routes {
         .merge(friendship::http::routes())
         .merge(conversation::http::routes())
         .merge(conversation::members::routes())
+        .merge(conversation::join::routes())
+        .merge(conversation::admin::routes())
         .merge(message::http::routes())
         .merge(inbox::http::routes())
         .merge(sync::http::routes())

@@ -30,6 +30,26 @@ const PUBLIC: &[&str] = &[
 /// Whoever has an access token that works.
 const SIGNED_IN: &[&str] = &[
     "DELETE /api/v1/accounts/me",
+    "DELETE /api/v1/conversations/{id}",
+    "DELETE /api/v1/conversations/{id}/announcement",
+    "DELETE /api/v1/conversations/{id}/bans/{account_id}",
+    "DELETE /api/v1/conversations/{id}/invitations/{account_id}",
+    "DELETE /api/v1/conversations/{id}/links/{link_id}",
+    "DELETE /api/v1/conversations/{id}/requests/{account_id}",
+    "GET /api/v1/conversations/{id}/bans",
+    "GET /api/v1/conversations/{id}/invitations",
+    "GET /api/v1/conversations/{id}/links",
+    "GET /api/v1/conversations/{id}/log",
+    "GET /api/v1/conversations/{id}/requests",
+    "GET /api/v1/invitations",
+    "GET /api/v1/links/{token}",
+    "PATCH /api/v1/conversations/{id}/members/{account_id}",
+    "POST /api/v1/conversations/{id}/join",
+    "POST /api/v1/conversations/{id}/links",
+    "POST /api/v1/conversations/{id}/requests/{account_id}/approve",
+    "POST /api/v1/links/{token}/join",
+    "PUT /api/v1/conversations/{id}/announcement",
+    "PUT /api/v1/conversations/{id}/bans/{account_id}",
     "DELETE /api/v1/conversations/{id}/members/{account_id}",
     "DELETE /api/v1/conversations/{id}/messages/{message_id}",
     "DELETE /api/v1/conversations/{id}/messages/{message_id}/pin",
@@ -99,6 +119,10 @@ fn described() -> BTreeSet<String> {
 fn filled(line: &str) -> String {
     line.replace("{id}", &Uuid::from_u128(3).to_string())
         .replace("{message_id}", &Uuid::from_u128(4).to_string())
+        .replace("{link_id}", &Uuid::from_u128(5).to_string())
+        .replace("{token}", &"A".repeat(43))
+        .replace("bans/{account_id}", &format!("bans/{}", Uuid::from_u128(6)))
+        .replace("{account_id}/approve", &format!("{}/approve", Uuid::from_u128(6)))
         .replace("{account_id}", "me")
 }
 

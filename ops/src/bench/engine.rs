@@ -60,6 +60,7 @@ impl Engine {
             session_policy: Policy::Many,
             reserved_names: vec![],
             closing_grace: limit::CLOSING_GRACE,
+            groups: natter_commands::Groups::default(),
             owns_lanes: true,
             relays,
             rates: false,

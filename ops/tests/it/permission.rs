@@ -23,6 +23,8 @@ pub type Row = (&'static str, Option<&'static str>, [u16; 6]);
 const SEES: [u16; 6] = [401, 401, 200, 200, 200, 200];
 const MEMBERS_READ: [u16; 6] = [401, 401, 404, 404, 200, 200];
 const MEMBERS_DO: [u16; 6] = [401, 401, 404, 404, 204, 204];
+const ADMINS_READ: [u16; 6] = [401, 401, 404, 404, 403, 200];
+const ADMINS_DO: [u16; 6] = [401, 401, 404, 404, 403, 204];
 const RECEIVER: [u16; 6] = [401, 401, 404, 404, 404, 200];
 
 pub const ROUTES: &[Row] = &[
@@ -100,6 +102,27 @@ pub const ROUTES: &[Row] = &[
     ("DELETE /api/v1/conversations/{group}/messages/{message}/reactions/a", None, MEMBERS_DO),
     ("PUT /api/v1/conversations/{group}/read", Some(r#"{"seq": 1}"#), MEMBERS_READ),
     ("DELETE /api/v1/conversations/{group}/messages/{message}", None, [401, 401, 404, 404, 403, 204]),
+    ("GET /api/v1/invitations", None, SEES),
+    ("POST /api/v1/conversations/{group}/join", Some("{}"), SEES),
+    ("GET /api/v1/conversations/{group}/invitations", None, ADMINS_READ),
+    ("DELETE /api/v1/conversations/{group}/invitations/{asked}", None, MEMBERS_DO),
+    ("GET /api/v1/conversations/{group}/requests", None, ADMINS_READ),
+    // He is in.
+    ("POST /api/v1/conversations/{group}/requests/{spare}/approve", None, ADMINS_DO),
+    ("DELETE /api/v1/conversations/{group}/requests/{asked}", None, ADMINS_DO),
+    ("GET /api/v1/conversations/{group}/links", None, MEMBERS_READ),
+    ("POST /api/v1/conversations/{group}/links", Some("{}"), [401, 401, 404, 404, 201, 201]),
+    ("DELETE /api/v1/conversations/{group}/links/{new}", None, MEMBERS_DO),
+    ("GET /api/v1/links/{link}", None, SEES),
+    ("POST /api/v1/links/{link}/join", None, SEES),
+    ("GET /api/v1/conversations/{group}/bans", None, ADMINS_READ),
+    ("PUT /api/v1/conversations/{group}/bans/{banned}", None, ADMINS_DO),
+    ("DELETE /api/v1/conversations/{group}/bans/{banned}", None, ADMINS_DO),
+    ("GET /api/v1/conversations/{group}/log", None, ADMINS_READ),
+    ("PUT /api/v1/conversations/{group}/announcement", Some(r#"{"text": "by {role}"}"#), ADMINS_READ),
+    ("DELETE /api/v1/conversations/{group}/announcement", None, ADMINS_DO),
+    ("PATCH /api/v1/conversations/{group}/members/{spare}", Some(r#"{"nickname": "by {role}"}"#), ADMINS_READ),
+    ("DELETE /api/v1/conversations/{doomed}", None, ADMINS_DO),
     ("DELETE /api/v1/conversations/{group}/members/{spare}", None, [401, 401, 404, 404, 403, 204]),
     ("GET /api/v1/auth/sessions", None, SEES),
     ("DELETE /api/v1/auth/sessions/{session}", None, [401, 401, 404, 404, 404, 204]),
@@ -253,6 +276,7 @@ impl Scene {
         let group = owner.client().start_group("us", &members).await.expect("start a group");
         let group = group.conversation.id;
         let message = says(owner, group, "hello").await;
+        let (doomed, link) = doors(owner, group, &members, &asked).await;
         let request = erin.client().request_friend(owner.id(), None).await.expect("ask").id;
         let other_request = frank.client().request_friend(owner.id(), None).await.expect("ask").id;
         register_with_email(&node.raw(), &letters, FORGETFUL).await;
@@ -267,6 +291,9 @@ impl Scene {
             ("{asked}", asked.id().to_string()),
             ("{spare}", spare.id().to_string()),
             ("{group}", group.to_string()),
+            ("{doomed}", doomed),
+            ("{link}", link),
+            ("{banned}", erin.id().to_string()),
             ("{message}", message.to_string()),
             ("{session}", session),
             ("{request}", request.to_string()),
@@ -336,6 +363,19 @@ impl Scene {
         let filled = self.elsewhere.filled(&self.node, &self.people, role, filled).await;
         self.things.iter().fold(filled, |text, (name, thing)| text.replace(name, thing))
     }
+}
+
+/// Opens the group to those who ask, as one does. A group that is to end, and a link to a third one.
+async fn doors(owner: &Person, group: Uuid, members: &[Uuid], asked: &Person) -> (String, String) {
+    let (raw, asking) = (owner.raw().await, asked.raw().await);
+    let set = json!({"settings": {"join_policy": "approval"}}).to_string().into_bytes();
+    let typed = raw.with("content-type", "application/json");
+    typed.call("PATCH", &format!("/api/v1/conversations/{group}"), Some(set)).await.ok(200);
+    asking.post(&format!("/api/v1/conversations/{group}/join"), "{}").await.ok(200);
+    let doomed = owner.client().start_group("doomed", members).await.expect("start a group").conversation.id;
+    let third = owner.client().start_group("third", &[]).await.expect("start a group").conversation.id;
+    let link = raw.post(&format!("/api/v1/conversations/{third}/links"), "{}").await.ok(201);
+    (doomed.to_string(), link["token"].as_str().expect("a token").to_owned())
 }
 
 async fn says(person: &Person, conversation: Uuid, text: &str) -> Uuid {

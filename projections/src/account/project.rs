@@ -109,7 +109,9 @@ impl Changes {
             | Event::SecondFactorTurnedOff {}
             | Event::RecoveryCodesMade { .. }
             | Event::IdentityLinkStarted { .. }
-            | Event::IdentityLinkAbandoned { .. } => {}
+            | Event::IdentityLinkAbandoned { .. }
+            | Event::GroupOwned { .. }
+            | Event::GroupsLeft { .. } => {}
         }
         Ok(())
     }

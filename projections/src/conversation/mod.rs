@@ -1,6 +1,14 @@
 //! Conversations, their members, and what each member sees of them.
 
+pub(crate) mod card;
+mod door;
+mod group;
+mod log;
+pub(crate) mod members;
 pub(crate) mod project;
 pub(crate) mod query;
 
-pub use query::{Members, Query};
+pub use card::settings;
+pub use door::{LinkRow, Query as Doors};
+pub use members::{MemberFilter, Members, Standing};
+pub use query::Query;

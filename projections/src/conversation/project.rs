@@ -1,6 +1,7 @@
 //! Conversation events to the tables `conversation` and `member`. Of messages only the newest number and its time are
 //! kept: a batch of messages moves each conversation's row once.
 
+use super::group;
 use crate::Error;
 use natter_domain::{
     AccountId, Sealed, Timestamp,
@@ -22,6 +23,7 @@ pub(crate) struct Changes {
     /// The newest message's number and time.
     active: HashMap<Uuid, (u64, Timestamp)>,
     changed: HashMap<Uuid, Changed>,
+    group: group::Changes,
 }
 
 /// Where something last happened.
@@ -46,6 +48,7 @@ struct Joined {
     conversation: Uuid,
     account: AccountId,
     joined_seq: u64,
+    entered_seq: u64,
     position: u64,
     time: Timestamp,
 }
@@ -65,18 +68,21 @@ impl Changes {
         let (conversation, time) = (record.aggregate_id, record.time);
         let event: Event = record.decode()?;
         self.changed(conversation, record);
+        self.group.note(record, &event);
         if let Some(message) = SystemMessage::of(&event) {
             self.active.insert(conversation, (message.seq, time));
         }
         match event {
             Event::Started { kind, members, name, owner } => {
                 self.started.push(Started { conversation, kind, name, owner, time });
-                self.join(record, members, 0);
+                self.join(record, &members, &[], 0);
             }
             Event::MessageSent { seq, .. } => {
                 self.active.insert(conversation, (seq, time));
             }
-            Event::MembersJoined { seq, account_ids, .. } => self.join(record, account_ids, seq.saturating_sub(1)),
+            Event::MembersJoined { seq, account_ids, begins, .. } => {
+                self.join(record, &account_ids, &begins, seq.saturating_sub(1));
+            }
             Event::MemberLeft { seq, account_id: account, joined_seq, .. } => {
                 let (left_seq, position, name) = (seq, record.position, self.renamed.get(&conversation).cloned());
                 self.left.push(Left { conversation, account, joined_seq, left_seq, position, name });
@@ -84,6 +90,7 @@ impl Changes {
             Event::Renamed { name, .. } => {
                 self.renamed.insert(conversation, name);
             }
+            _ => {}
         }
         Ok(())
     }
@@ -106,10 +113,14 @@ impl Changes {
         changed
     }
 
-    fn join(&mut self, record: &Record, accounts: Vec<AccountId>, joined_seq: u64) {
+    /// `begins`: where their stays begin, in their order, if not with their coming.
+    fn join(&mut self, record: &Record, accounts: &[AccountId], begins: &[u64], entered_seq: u64) {
         let (conversation, position, time) = (record.aggregate_id, record.position, record.time);
-        let joined = |account| Joined { conversation, account, joined_seq, position, time };
-        self.joined.extend(accounts.into_iter().map(joined));
+        let joined = |(index, &account): (usize, &AccountId)| {
+            let joined_seq = begins.get(index).copied().unwrap_or(entered_seq);
+            Joined { conversation, account, joined_seq, entered_seq, position, time }
+        };
+        self.joined.extend(accounts.iter().enumerate().map(joined));
     }
 
     pub(crate) async fn write(self, connection: &mut PgConnection) -> Result<(), Error> {
@@ -117,6 +128,7 @@ impl Changes {
         self.write_joined(connection).await?;
         self.write_left(connection).await?;
         self.write_renamed(connection).await?;
+        self.group.write(connection).await?;
         self.write_active(connection).await
     }
 
@@ -147,8 +159,8 @@ impl Changes {
             return Ok(());
         }
         sqlx::query(
-            "INSERT INTO member (conversation_id, account_id, joined_seq, joined_position, joined_at)
-             SELECT * FROM UNNEST($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[], $5::timestamptz[])
+            "INSERT INTO member (conversation_id, account_id, joined_seq, joined_position, joined_at, entered_seq)
+             SELECT * FROM UNNEST($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[], $5::timestamptz[], $6::bigint[])
              ON CONFLICT DO NOTHING",
         )
         .bind(column(&self.joined, |row| row.conversation))
@@ -156,6 +168,7 @@ impl Changes {
         .bind(column(&self.joined, |row| row.joined_seq as i64))
         .bind(column(&self.joined, |row| row.position as i64))
         .bind(column(&self.joined, |row| OffsetDateTime::from(row.time)))
+        .bind(column(&self.joined, |row| row.entered_seq as i64))
         .execute(connection)
         .await
         .map_err(Error::database("write members"))?;

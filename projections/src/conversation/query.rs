@@ -5,9 +5,10 @@
 //! does that), then `last_seq` is told as the newest of those that history has. Capping, not waiting: a list must not
 //! hang because one lane of history does; a caller who needs a certain message to be there says so by its position.
 
+use super::card::{Card, cards};
 use crate::{
     Error, Page, Paged, Shared,
-    account::card::{self, Card, Viewer},
+    account::card::{self, Viewer},
     delivery::members::Known,
     gate::{self, Membership},
     message::{self, Message, Span},
@@ -15,7 +16,7 @@ use crate::{
     sync::{After, Since},
 };
 use natter_client::wire;
-use natter_domain::{AccountId, ConversationId, Sealed, Timestamp};
+use natter_domain::{AccountId, ConversationId, Sealed};
 use natter_streams::{sealing::Opener, statement};
 use sqlx::{PgPool, types::time::OffsetDateTime};
 use std::collections::HashMap;
@@ -151,36 +152,6 @@ impl Query<'_> {
         Ok(ids.into_iter().map(ConversationId).collect())
     }
 
-    /// Who is in, the newest first.
-    pub async fn members(
-        &self,
-        viewer: AccountId,
-        conversation: ConversationId,
-        page: &Page,
-    ) -> Result<Members, Error> {
-        let (time, id) = page.after()?;
-        let Some(membership) = gate::member(self.0, viewer, conversation).await? else { return Ok(Members::Unknown) };
-        if membership.latest().left_seq.is_some() {
-            return Ok(Members::Left);
-        }
-        let mut rows: Vec<MemberRow> = sqlx::query_as(
-            "SELECT account_id, joined_at, account_id IS NOT DISTINCT FROM owner
-             FROM member JOIN conversation USING (conversation_id)
-             WHERE conversation_id = $1 AND left_seq IS NULL
-             AND ($2::timestamptz IS NULL OR (joined_at, account_id) < ($2, $3::uuid))
-             ORDER BY joined_at DESC, account_id DESC LIMIT $4",
-        )
-        .bind(conversation.0)
-        .bind(time)
-        .bind(id)
-        .bind(page.rows())
-        .fetch_all(statement::bounded(&self.0.pool()))
-        .await
-        .map_err(Error::database("list members"))?;
-        let next_cursor = page.cut(&mut rows, |row| Cursor { time: row.1.into(), id: row.0 });
-        Ok(Members::Are(Paged { items: rows.into_iter().map(member).collect(), next_cursor }))
-    }
-
     /// The viewer's conversations that changed for them, and those of them in which a stay of theirs has ended since.
     pub(crate) async fn changed(
         &self,
@@ -206,41 +177,30 @@ impl Query<'_> {
         Ok((self.shown(since.viewer, rows).await?, left, rest))
     }
 
+    /// How those of them are set up that are groups.
+    async fn set_up(&self, viewer: AccountId, rows: &mut [Own]) -> Result<(), Error> {
+        let groups: Vec<Uuid> = rows.iter().filter(|row| row.kind == "group").map(|row| row.id().0).collect();
+        let mut cards = cards(&self.0.pool(), &groups, Some(viewer)).await?;
+        rows.iter_mut().for_each(|row| row.card = cards.remove(&row.id()));
+        Ok(())
+    }
+
     /// A handful of queries, however many rows.
     async fn shown(&self, viewer: AccountId, rows: Vec<Row>) -> Result<Vec<wire::OwnConversation>, Error> {
-        let rows: Vec<Own> = rows.into_iter().filter_map(|row| Own::of(viewer, row)).collect();
+        let mut rows: Vec<Own> = rows.into_iter().filter_map(|row| Own::of(viewer, row)).collect();
+        self.set_up(viewer, &mut rows).await?;
         let last = self.0.history().last(&spans(&rows, |row| row.membership.visible(0, u64::MAX))).await?;
         let newest = |row: &Own| last.get(&row.id()).map_or(0, |message| message.seq);
         let unread_spans = spans(&rows, |row| row.membership.visible(row.read_seq(), newest(row)));
         let unread = self.0.history().unread(viewer, &unread_spans).await?;
         let peers = rows.iter().filter_map(|row| Some((row.peer()?, row.peer_state)));
         let names = rows.iter().filter_map(|row| Some((row.id().0, Sealed::key_of(row.name.as_deref()?)?)));
-        let wanted: Vec<_> = names.chain(last.values().filter_map(Message::key)).collect();
-        let opener = self.0.keys.opener(wanted).await?;
-        let facts = Facts { last, unread, cards: card::shown(self.0, peers).await?, opener };
+        let wanted = names
+            .chain(last.values().filter_map(Message::key))
+            .chain(rows.iter().filter_map(|row| row.card.as_ref()).flat_map(Card::keys));
+        let opener = self.0.keys.opener(wanted.collect::<Vec<_>>()).await?;
+        let facts = Facts { last, unread, peers: card::shown(self.0, peers).await?, opener };
         Ok(rows.into_iter().map(|row| facts.shown(row)).collect())
-    }
-}
-
-/// Who is in, as somebody sees it.
-pub enum Members {
-    /// The conversation does not exist for them.
-    Unknown,
-    /// They were in and are not: it is no matter of theirs any more.
-    Left,
-    Are(Paged<wire::Member>),
-}
-
-/// Account, since when, whether they own the conversation.
-type MemberRow = (Uuid, OffsetDateTime, bool);
-
-fn member((account_id, joined_at, is_owner): MemberRow) -> wire::Member {
-    wire::Member {
-        account_id,
-        role: if is_owner { "owner" } else { "member" }.to_owned(),
-        nickname: None,
-        joined_at: Timestamp::from(joined_at).to_string(),
-        muted_until: None,
     }
 }
 
@@ -257,6 +217,8 @@ struct Own {
     cursor: u64,
     member_count: u64,
     account_ids: Vec<Uuid>,
+    /// Of a group.
+    card: Option<Card>,
     peer_state: Option<card::State>,
 }
 
@@ -274,6 +236,7 @@ impl Own {
             cursor: cursor as u64,
             member_count: member_count as u64,
             account_ids,
+            card: None,
             peer_state: card::state(changed, writer),
         })
     }
@@ -284,7 +247,8 @@ impl Own {
 
     /// Who never moved the cursor has read up to where they joined.
     fn read_seq(&self) -> u64 {
-        self.cursor.max(self.membership.latest().joined_seq)
+        let entered_seq = self.card.as_ref().map_or(0, Card::entered_seq);
+        self.cursor.max(self.membership.latest().joined_seq).max(entered_seq)
     }
 
     fn peer(&self) -> Option<AccountId> {
@@ -297,7 +261,7 @@ impl Own {
 struct Facts {
     last: HashMap<ConversationId, Message>,
     unread: HashMap<ConversationId, u64>,
-    cards: HashMap<AccountId, Card>,
+    peers: HashMap<AccountId, card::Card>,
     opener: Opener,
 }
 
@@ -309,24 +273,33 @@ impl Facts {
         let sealed = row.name.as_deref().and_then(Sealed::parse);
         let name = sealed.and_then(|sealed| self.opener.open_text(row.id().0, &sealed));
         // What everybody may see: whether they are friends still is not asked for every line of a list.
-        let card = |peer| self.cards.get(&peer).map_or_else(|| card::unknown(peer), |card| card.to(Viewer::Stranger));
+        let card = |peer| self.peers.get(&peer).map_or_else(|| card::unknown(peer), |card| card.to(Viewer::Stranger));
+        let mut conversation = wire::Conversation {
+            id: row.id().0,
+            kind: row.kind.clone(),
+            state: "open".to_owned(),
+            name,
+            avatar: None,
+            description: None,
+            announcement: None,
+            settings: None,
+            ends_at: None,
+            member_count: row.member_count,
+            account_ids: row.account_ids.clone(),
+            last_seq,
+        };
+        if let Some(card) = &row.card {
+            card.fill(&self.opener, &mut conversation);
+        }
         wire::OwnConversation {
             peer: row.peer().map(card),
+            role: row.card.as_ref().and_then(Card::role).map(|role| role.as_str().to_owned()),
             read_seq: row.read_seq(),
             unread: self.unread.get(&row.id()).copied().unwrap_or(0),
             last_message: last.map(|message| message::shown(&self.opener, message)),
             joined_seq: interval.joined_seq,
             left_seq: interval.left_seq,
-            conversation: wire::Conversation {
-                id: row.id().0,
-                kind: row.kind,
-                state: "open".to_owned(),
-                name,
-                avatar: None,
-                member_count: row.member_count,
-                account_ids: row.account_ids,
-                last_seq,
-            },
+            conversation,
         }
     }
 }

@@ -6,7 +6,7 @@ use super::{
     frame::{Frame, position, push},
     members::Known,
 };
-use crate::{Error, message};
+use crate::{Error, conversation::card::Card, message};
 use natter_client::wire::{self, Push};
 use natter_domain::{
     AccountId, ConversationId, KeyId, Sealed,
@@ -22,22 +22,31 @@ pub(super) fn keys(record: &Record, event: &Event, facts: &Facts) -> Vec<(Uuid, 
         Event::MessageSent { body, .. } => Some(body),
         Event::Started { name, .. } => name.as_ref(),
         Event::Renamed { name, .. } => Some(name),
-        Event::MembersJoined { .. } => known(),
-        Event::MemberLeft { .. } => None,
+        Event::MembersJoined { .. }
+        | Event::MembersInvited { .. }
+        | Event::Changed { .. }
+        | Event::Announced { .. } => known(),
+        _ => None,
     };
-    sealed.map(|sealed| (record.aggregate_id, sealed.key)).into_iter().collect()
+    let card = facts.card(ConversationId(record.aggregate_id)).into_iter().flat_map(Card::keys);
+    let nickname = match event {
+        Event::NicknameChanged { account_id, nickname: Some(sealed), .. } => Some((account_id.0, sealed.key)),
+        _ => None,
+    };
+    sealed.map(|sealed| (record.aggregate_id, sealed.key)).into_iter().chain(card).chain(nickname).collect()
 }
 
 /// What is told of one event.
 pub(super) fn frames(record: &Record, event: Event, facts: &Facts, opener: &Opener) -> Result<Vec<Frame>, Error> {
-    let telling = Telling { record, known: facts.known(ConversationId(record.aggregate_id))?, opener };
+    let id = ConversationId(record.aggregate_id);
+    let telling = Telling { record, known: facts.known(id)?, card: facts.card(id), admins: facts.admins(id), opener };
     match &event {
         Event::Started { kind, members, name, .. } => {
             let started = telling.started(*kind, members, name.as_ref())?;
             Ok([Some(started), telling.message(event)?].into_iter().flatten().collect())
         }
         Event::MessageSent { .. } => Ok(telling.message(event)?.into_iter().collect()),
-        Event::MembersJoined { seq, account_ids, by } => {
+        Event::MembersJoined { seq, account_ids, by, .. } => {
             let mut frames = telling.joined(*seq, account_ids, *by)?;
             frames.extend(telling.message(event)?);
             Ok(frames)
@@ -47,17 +56,28 @@ pub(super) fn frames(record: &Record, event: Event, facts: &Facts, opener: &Open
             Ok(telling.message(event)?.into_iter().chain([left]).collect())
         }
         Event::Renamed { name, last_seq, .. } => {
-            let conversation = telling.card(Some(name), *last_seq);
-            let to = telling.known.in_after(*last_seq);
-            Ok(vec![push(to, &Push::ConversationUpdated { conversation, position: position(record) })?])
+            let updated = telling.updated(Some(name), *last_seq)?;
+            Ok(std::iter::once(updated).chain(telling.message(event)?).collect())
+        }
+        Event::Changed { last_seq: seq, .. } | Event::Announced { seq, .. } => {
+            let updated = telling.updated(telling.known.name.as_ref(), *seq)?;
+            Ok(std::iter::once(updated).chain(telling.message(event)?).collect())
+        }
+        _ => {
+            let changed = telling.of_group(&event)?;
+            Ok(telling.message(event)?.into_iter().chain(changed).collect())
         }
     }
 }
 
-struct Telling<'a> {
-    record: &'a Record,
-    known: &'a Known,
-    opener: &'a Opener,
+pub(super) struct Telling<'a> {
+    pub record: &'a Record,
+    pub known: &'a Known,
+    /// A group's, where the event wants it.
+    pub card: Option<&'a Card>,
+    /// A group's, where the event wants them.
+    pub admins: &'a [AccountId],
+    pub opener: &'a Opener,
 }
 
 impl Telling<'_> {
@@ -105,18 +125,32 @@ impl Telling<'_> {
         push(self.known.seeing(seq), &left)
     }
 
+    fn updated(&self, name: Option<&Sealed>, last_seq: u64) -> Result<Frame, Error> {
+        let conversation = self.card(name, last_seq);
+        let to = self.known.in_after(last_seq);
+        push(to, &Push::ConversationUpdated { conversation, position: position(self.record) })
+    }
+
     /// The conversation once its newest message was the one of that seq.
-    fn card(&self, name: Option<&Sealed>, last_seq: u64) -> wire::Conversation {
+    pub fn card(&self, name: Option<&Sealed>, last_seq: u64) -> wire::Conversation {
         let id = self.record.aggregate_id;
-        wire::Conversation {
+        let mut conversation = wire::Conversation {
             id,
             kind: self.known.kind.clone(),
             state: "open".to_owned(),
             name: name.and_then(|sealed| self.opener.open_text(id, sealed)),
             avatar: None,
+            description: None,
+            announcement: None,
+            settings: None,
+            ends_at: None,
             member_count: self.known.in_after(last_seq).len() as u64,
             account_ids: Vec::new(),
             last_seq,
+        };
+        if let Some(card) = self.card {
+            card.fill(self.opener, &mut conversation);
         }
+        conversation
     }
 }

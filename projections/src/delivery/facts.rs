@@ -7,9 +7,21 @@ use super::{
     frame::{Happening, What},
     members::{Cache, Known},
 };
-use crate::{Error, Projection, conversation, friendship, generation::live::Live, progress::Progress};
+use crate::{
+    Error, Projection,
+    conversation::{
+        self,
+        card::{Card, cards},
+        members::admins,
+    },
+    friendship,
+    generation::live::Live,
+    progress::Progress,
+};
 use natter_client::wire;
-use natter_domain::{ConversationId, RequestId, friendship::Event as Friendship};
+use natter_domain::{
+    AccountId, ConversationId, RequestId, conversation::Event as Conversation, friendship::Event as Friendship,
+};
 use natter_streams::{Link, position::Place, sealing::Keys};
 use sqlx::PgPool;
 use std::{
@@ -24,6 +36,10 @@ pub(super) struct Facts {
     members: Cache,
     /// Of this batch.
     requests: HashMap<RequestId, wire::FriendRequest>,
+    /// How groups are set up of which this batch tells it.
+    cards: HashMap<ConversationId, Card>,
+    /// Of groups at whose doors something happened in this batch.
+    admins: HashMap<ConversationId, Vec<AccountId>>,
 }
 
 /// What a batch needs and memory does not hold.
@@ -31,11 +47,35 @@ pub(super) struct Facts {
 struct Wanted {
     conversations: BTreeSet<ConversationId>,
     requests: BTreeSet<RequestId>,
+    cards: BTreeSet<ConversationId>,
+    admins: BTreeSet<ConversationId>,
+}
+
+impl Wanted {
+    fn is_empty(&self) -> bool {
+        self.conversations.is_empty() && self.requests.is_empty() && self.cards.is_empty() && self.admins.is_empty()
+    }
+
+    fn note(&mut self, conversation: ConversationId, event: &Conversation) {
+        match event {
+            Conversation::Started { owner: Some(_), .. }
+            | Conversation::MembersJoined { .. }
+            | Conversation::Renamed { .. }
+            | Conversation::Changed { .. }
+            | Conversation::Announced { .. }
+            | Conversation::MembersInvited { .. } => _ = self.cards.insert(conversation),
+            Conversation::InvitationEnded { .. }
+            | Conversation::JoinRequested { .. }
+            | Conversation::JoinDeclined { .. } => _ = self.admins.insert(conversation),
+            _ => {}
+        }
+    }
 }
 
 impl Facts {
     pub(super) fn new(live: Arc<Live>, keys: Keys, progress: Arc<Progress>) -> Self {
-        Self { live, keys, progress, members: Cache::default(), requests: HashMap::new() }
+        let (requests, cards, admins) = Default::default();
+        Self { live, keys, progress, members: Cache::default(), requests, cards, admins }
     }
 
     /// Gets ready for the frames of a batch that ends at `to`.
@@ -44,18 +84,23 @@ impl Facts {
         for happening in happenings {
             self.note(happening, &mut wanted);
         }
-        self.requests.clear();
-        if wanted.conversations.is_empty() && wanted.requests.is_empty() {
+        (self.requests, self.cards, self.admins) = Default::default();
+        if wanted.is_empty() {
             return Ok(());
         }
         self.progress.passed(Projection::Relations, to.lane, Place::new(to.position, to.incarnation)).await;
         self.load_members(wanted.conversations).await?;
-        self.load_requests(wanted.requests).await
+        self.load_requests(wanted.requests).await?;
+        let ids = |wanted: BTreeSet<ConversationId>| wanted.into_iter().map(|id| id.0).collect::<Vec<_>>();
+        self.cards = cards(&self.pool(), &ids(wanted.cards), None).await?;
+        self.admins = admins(&self.pool(), &ids(wanted.admins)).await?;
+        Ok(())
     }
 
     fn note(&mut self, happening: &Happening, wanted: &mut Wanted) {
         match &happening.what {
             What::Conversation(event) => {
+                wanted.note(happening.conversation(), event);
                 if !self.members.fold(happening.conversation(), event, happening.position()) {
                     wanted.conversations.insert(happening.conversation());
                 }
@@ -99,6 +144,14 @@ impl Facts {
 
     pub(super) fn known(&self, conversation: ConversationId) -> Result<&Known, Error> {
         self.members.get(conversation).ok_or(Error::NobodyIn(conversation))
+    }
+
+    pub(super) fn card(&self, conversation: ConversationId) -> Option<&Card> {
+        self.cards.get(&conversation)
+    }
+
+    pub(super) fn admins(&self, conversation: ConversationId) -> &[AccountId] {
+        self.admins.get(&conversation).map_or(&[], Vec::as_slice)
     }
 
     pub(super) fn request(&self, request: RequestId) -> Result<wire::FriendRequest, Error> {

@@ -38,8 +38,10 @@ impl Known {
     fn fold(&mut self, event: &Event, position: u64) {
         match event {
             Event::Started { kind, name, members, .. } => *self = Self::started(*kind, name.clone(), members),
-            Event::MembersJoined { seq, account_ids, .. } => {
-                account_ids.iter().for_each(|account| self.join(*account, seq.saturating_sub(1)));
+            Event::MembersJoined { seq, account_ids, begins, .. } => {
+                for (index, account) in account_ids.iter().enumerate() {
+                    self.join(*account, begins.get(index).copied().unwrap_or(seq.saturating_sub(1)));
+                }
             }
             Event::MemberLeft { seq, account_id, joined_seq, .. } => {
                 if let Some((_, stay)) = self.stay(*account_id, *joined_seq) {
@@ -48,7 +50,7 @@ impl Known {
                 }
             }
             Event::Renamed { name, .. } => self.name = Some(name.clone()),
-            Event::MessageSent { .. } => {}
+            _ => {}
         }
     }
 
@@ -146,7 +148,7 @@ mod tests {
     }
 
     fn joined(seq: u64, account: AccountId) -> Event {
-        Event::MembersJoined { seq, account_ids: vec![account], by: ALICE }
+        Event::added(seq, vec![account], ALICE)
     }
 
     fn left(seq: u64, account_id: AccountId, joined_seq: u64) -> Event {
@@ -201,7 +203,7 @@ mod tests {
     #[test]
     fn the_cache_is_bounded_and_keeps_what_is_used() {
         let mut cache = Cache::default();
-        let sent = Event::Renamed { name: Sealed::parse("i.AAAA").unwrap(), by: ALICE, last_seq: 1 };
+        let sent = Event::Renamed { name: Sealed::parse("i.AAAA").unwrap(), by: ALICE, last_seq: 1, is_message: false };
         cache.insert(conversation(0), Known::default());
         for number in 1..4 * GENERATION {
             cache.insert(conversation(number), Known::default());

@@ -10,6 +10,7 @@
 mod conversation;
 mod facts;
 mod frame;
+mod group;
 mod letters;
 pub(crate) mod mark;
 pub(crate) mod members;

@@ -116,6 +116,11 @@ impl Projection {
             table("friendship", "friendship_id"),
             table("conversation", "conversation_id"),
             table("member", "conversation_id"),
+            table("group_invitation", "conversation_id"),
+            table("group_request", "conversation_id"),
+            table("group_link", "conversation_id"),
+            table("group_ban", "conversation_id"),
+            table("group_log", "conversation_id"),
             table("inbox_cursor", "account_id"),
         ];
         const HISTORY: &[Table] = &[

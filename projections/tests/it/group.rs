@@ -9,7 +9,11 @@ use natter_domain::{
     AccountId, ConversationId,
     conversation::{self, Event, Kind, system_message_id},
 };
-use natter_projections::{Page, Projection, Projections, conversation::Members, message::Range};
+use natter_projections::{
+    Page, Projection, Projections,
+    conversation::{MemberFilter, Members},
+    message::Range,
+};
 use natter_streams::{Positions, clock, id};
 use serde_json::{Value, json};
 
@@ -42,7 +46,7 @@ impl<'a> Group<'a> {
     }
 
     fn joining(&mut self, account_ids: &[AccountId]) -> Event {
-        Event::MembersJoined { seq: self.next(), account_ids: account_ids.to_vec(), by: self.owner }
+        Event::added(self.next(), account_ids.to_vec(), self.owner)
     }
 
     fn leaving(&mut self, account_id: AccountId, joined_seq: u64) -> Event {
@@ -55,7 +59,12 @@ impl<'a> Group<'a> {
     }
 
     fn renaming(&self, name: &str) -> Event {
-        Event::Renamed { name: self.world.sealed(self.id.0, name), by: self.owner, last_seq: self.last_seq }
+        Event::Renamed {
+            name: self.world.sealed(self.id.0, name),
+            by: self.owner,
+            last_seq: self.last_seq,
+            is_message: false,
+        }
     }
 
     async fn seen_by(&self, projections: &Projections, viewer: AccountId) -> Vec<u64> {
@@ -156,7 +165,9 @@ async fn a_group_is_shown_with_its_name_its_members_and_what_happened() {
     assert_eq!(last.body, Some(joined));
 
     let id = group.id;
-    let members = async |viewer, page| projections.conversation().members(viewer, id, &page).await.unwrap();
+    let members = async |viewer, page| {
+        projections.conversation().members(viewer, id, MemberFilter::default(), &page).await.unwrap()
+    };
     let Members::Are(all) = members(bob, Page { cursor: None, limit: 2 }).await else { panic!("bob is in") };
     let roles = |items: &[wire::Member]| -> Vec<(uuid::Uuid, String)> {
         items.iter().map(|member| (member.account_id, member.role.clone())).collect()
@@ -285,6 +296,12 @@ async fn newcomers_are_told_of_the_group_and_who_left_of_nothing_more() {
         let card = json!({
             "id": group.id, "kind": "group", "state": "open", "name": "us", "avatar": null,
             "member_count": 2, "account_ids": [], "last_seq": group.last_seq,
+            "settings": {
+                "join_policy": "invitation", "shares_history": false, "muted": false, "slow_mode": 0,
+                "permissions": {
+                    "invite": "member", "post": "member", "pin": "member", "mention_all": "admin", "edit_card": "member",
+                },
+            },
         });
         assert_eq!(started, json!({"event": "conversation.started", "conversation": card, "position": position}));
         let joined = json!({

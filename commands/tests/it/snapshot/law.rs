@@ -236,7 +236,7 @@ impl Told for Conversation {
             conversation::Event::Started { kind, owner: members.first().copied(), members, name }
         });
         let joined = (any::<u64>(), vec(ids(), 0..4), ids())
-            .prop_map(|(seq, account_ids, by)| conversation::Event::MembersJoined { seq, account_ids, by });
+            .prop_map(|(seq, account_ids, by)| conversation::Event::added(seq, account_ids, by));
         let left = (any::<u64>(), ids(), ids(), any::<u64>()).prop_map(|(seq, account_id, by, joined_seq)| {
             conversation::Event::MemberLeft { seq, account_id, by, joined_seq }
         });
@@ -244,6 +244,7 @@ impl Told for Conversation {
             name,
             by,
             last_seq,
+            is_message: true,
         });
         let sent = (ids::<MessageId>(), any::<u64>(), ids(), sealed(), any::<u32>()).prop_map(
             |(message_id, seq, sender, body, size)| conversation::Event::MessageSent {

@@ -19,7 +19,8 @@ impl Signed {
     }
 
     pub async fn rename_group(&self, group: Uuid, name: &str) -> Result<Answer<wire::OwnConversation>, Error> {
-        let change = wire::ConversationChange { name: name.to_owned() };
+        let change =
+            wire::ConversationChange { name: Some(name.to_owned()), avatar: None, description: None, settings: None };
         self.write("PATCH", &format!("/conversations/{group}"), Some(&change)).await
     }
 

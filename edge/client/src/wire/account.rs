@@ -86,7 +86,9 @@ answer! {
 
 /// Tells `null` from a field that is not there: the outer `None`.
 #[expect(clippy::option_option, reason = "a patch has three meanings")]
-fn nullable<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<Option<T>>, D::Error> {
+pub(super) fn nullable<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<Option<T>>, D::Error> {
     Option::deserialize(deserializer).map(Some)
 }
 

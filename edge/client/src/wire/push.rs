@@ -1,6 +1,6 @@
 //! What the server says without being asked.
 
-use super::{Conversation, FriendRequest, Message};
+use super::{Conversation, ConversationOutside, FriendRequest, Message};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -30,6 +30,30 @@ pub enum Push {
     MemberJoined { conversation_id: Uuid, account_ids: Vec<Uuid>, by: Uuid, position: String },
     #[serde(rename = "member.left")]
     MemberLeft { conversation_id: Uuid, account_ids: Vec<Uuid>, by: Uuid, position: String },
+    #[serde(rename = "member.changed")]
+    MemberChanged {
+        conversation_id: Uuid,
+        account_id: Uuid,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        role: Option<String>,
+        /// Null: they may write again.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        muted_until: Option<Option<String>>,
+        /// Null: as everywhere.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        nickname: Option<Option<String>>,
+        position: String,
+    },
+    #[serde(rename = "member.invited")]
+    MemberInvited { conversation: ConversationOutside, by: Uuid, expires_at: String, position: String },
+    #[serde(rename = "member.uninvited")]
+    MemberUninvited { conversation_id: Uuid, account_id: Uuid, by: Uuid, position: String },
+    #[serde(rename = "member.requested")]
+    MemberRequested { conversation_id: Uuid, account_id: Uuid, position: String },
+    #[serde(rename = "member.declined")]
+    MemberDeclined { conversation_id: Uuid, account_id: Uuid, by: Uuid, position: String },
+    #[serde(rename = "conversation.dissolved")]
+    ConversationDissolved { conversation_id: Uuid, position: String },
     #[serde(rename = "conversation.read")]
     ConversationRead { conversation_id: Uuid, account_id: Uuid, seq: u64, position: String },
     #[serde(rename = "friend.requested")]

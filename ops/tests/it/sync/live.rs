@@ -137,10 +137,17 @@ impl Device {
             Push::ConversationStarted { conversation: Conversation { id: conversation_id, .. }, position }
             | Push::ConversationUpdated { conversation: Conversation { id: conversation_id, .. }, position }
             | Push::MemberJoined { conversation_id, position, .. }
-            | Push::MemberLeft { conversation_id, position, .. } => {
+            | Push::MemberLeft { conversation_id, position, .. }
+            | Push::MemberChanged { conversation_id, position, .. }
+            | Push::ConversationDissolved { conversation_id, position } => {
                 self.heard.insert(conversation_id, position);
                 self.looks_at(conversation_id).await
             }
+            // Nothing of it is in a sync.
+            Push::MemberInvited { .. }
+            | Push::MemberUninvited { .. }
+            | Push::MemberRequested { .. }
+            | Push::MemberDeclined { .. } => Ok(()),
             // Its position is of the inbox's lane, not of the conversation's.
             Push::ConversationRead { conversation_id, position, .. } => {
                 let card = self.held.me.at(&position).conversation(conversation_id).await?;

@@ -1,0 +1,90 @@
+//! Why a conversation says no.
+
+use crate::{AccountId, Code, Timestamp};
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Refusal {
+    #[error("there is no such conversation")]
+    NotFound,
+    #[error("you are not in this conversation any more")]
+    NotAMember,
+    #[error("a direct conversation has two members")]
+    WithOneself,
+    #[error("the conversation was started with other members")]
+    StartedOtherwise,
+    #[error("only a group has members who come and go, and a card")]
+    NotAGroup,
+    #[error("there is no such account")]
+    UnknownAccount { account: AccountId },
+    #[error("the group is full")]
+    GroupFull,
+    #[error("your role does not allow this")]
+    NotAllowed,
+    #[error("the owner stays while others are in")]
+    OwnerMustStay,
+    #[error("nobody of this id is or was in the conversation")]
+    NobodyOfThisId,
+    #[error("you are muted")]
+    Muted { until: Option<Timestamp> },
+    #[error("you have just written, and the group is in slow mode")]
+    TooSoon { until: Timestamp },
+    #[error("the conversation is closed")]
+    Closed,
+    #[error("you are banned from this group")]
+    Banned,
+    #[error("they are banned from this group")]
+    TheyAreBanned,
+    #[error("the link is not good any more")]
+    Gone,
+    #[error("it is too late to answer this")]
+    RequestClosed,
+    #[error("it is too early for this")]
+    NotDue,
+    #[error("a group has at most 100 admins")]
+    TooManyAdmins,
+    #[error("a group has at most 50 links")]
+    TooManyLinks,
+    #[error("too many people are invited already")]
+    TooManyInvited,
+    #[error("too many people ask to come already")]
+    TooManyAsking,
+    #[error("too many people are banned already")]
+    TooManyBanned,
+}
+
+impl crate::Refusal for Refusal {
+    fn code(&self) -> Code {
+        match self {
+            Self::NotFound | Self::NobodyOfThisId => Code::NotFound,
+            Self::NotAMember => Code::NotAMember,
+            Self::WithOneself => Code::SelfNotAllowed,
+            Self::StartedOtherwise
+            | Self::TooManyAdmins
+            | Self::TooManyLinks
+            | Self::TooManyInvited
+            | Self::TooManyAsking
+            | Self::TooManyBanned => Code::Conflict,
+            Self::NotAGroup => Code::Forbidden,
+            Self::UnknownAccount { .. } => Code::InvalidInput,
+            Self::GroupFull => Code::GroupFull,
+            Self::NotAllowed => Code::NotAllowed,
+            Self::OwnerMustStay => Code::OwnerMustStay,
+            Self::Muted { .. } => Code::Muted,
+            Self::TooSoon { .. } => Code::SlowMode,
+            Self::Closed => Code::ConversationClosed,
+            Self::Banned | Self::TheyAreBanned => Code::Banned,
+            Self::Gone => Code::Gone,
+            Self::RequestClosed => Code::RequestClosed,
+            // To be asked again later.
+            Self::NotDue => Code::Unavailable,
+        }
+    }
+
+    fn until(&self) -> Option<Timestamp> {
+        match self {
+            Self::Muted { until } => *until,
+            Self::TooSoon { until } => Some(*until),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,283 @@
+//! How people come by themselves, and who does not: CNV-5, CNV-13.
+
+use super::{add, coming, given, joined, left, send, sent, started};
+use crate::scenario::{ALICE, BOB, CAROL, days, hours, just_before, min, sealed};
+use natter_domain::{
+    AccountId, Decider, Timestamp,
+    conversation::{Asked, Change, Command, Conversation, Event, JoinPolicy, Refusal, Role, State, Way},
+    limit,
+};
+use uuid::Uuid;
+
+const LINK: Uuid = Uuid::from_u128(0x11);
+const DAVE: AccountId = AccountId(Uuid::from_u128(0xd));
+
+fn policy(policy: JoinPolicy) -> Event {
+    Event::Changed { change: Change::JoinPolicy(policy), by: ALICE, last_seq: 1 }
+}
+
+fn join() -> Command {
+    Command::Join { link: None, message: None, members_max: 500 }
+}
+
+fn join_by(link: Uuid) -> Command {
+    Command::Join { link: Some(link), message: None, members_max: 500 }
+}
+
+fn came(seq: u64, account: AccountId, by: AccountId, way: Way) -> Event {
+    Event::MembersJoined { seq, account_ids: vec![account], by, way, begins: vec![] }
+}
+
+fn invited(account: AccountId, by: AccountId, untold: bool) -> Event {
+    let untold = if untold { vec![account] } else { vec![] };
+    Event::MembersInvited { account_ids: vec![account], untold, joined: vec![], by, expires_at: days(7) }
+}
+
+fn requested(account_id: AccountId) -> Event {
+    Event::JoinRequested { account_id, message: None, at: min(0), expires_at: days(7) }
+}
+
+fn link(expires_at: Option<Timestamp>, uses: Option<u32>) -> Event {
+    Event::LinkMade { link_id: LINK, secret: sealed("secret"), by: BOB, at: min(0), expires_at, uses }
+}
+
+fn banned(account_id: AccountId) -> Event {
+    Event::Banned { account_id, by: ALICE }
+}
+
+#[test]
+fn an_open_group_is_joined_by_whoever_knows_it() {
+    given([started(&[ALICE]), policy(JoinPolicy::Open)]).when(join()).by(BOB).then([came(2, BOB, BOB, Way::Open)]);
+    given([started(&[ALICE]), policy(JoinPolicy::Open)]).when(join()).by(ALICE).silent();
+    for closed in [JoinPolicy::Invitation, JoinPolicy::Closed] {
+        given([started(&[ALICE]), policy(closed)]).when(join()).by(BOB).refused(Refusal::NotFound);
+    }
+    given([]).when(join()).by(BOB).refused(Refusal::NotFound);
+    given([super::direct()]).when(join()).by(CAROL).refused(Refusal::NotFound);
+    // Nobody is left to join.
+    given([started(&[ALICE]), policy(JoinPolicy::Open), left(2, ALICE, ALICE, 0)])
+        .when(join())
+        .by(BOB)
+        .refused(Refusal::NotFound);
+}
+
+#[test]
+fn who_left_an_invitation_only_group_learns_that_they_are_out() {
+    let history = [started(&[ALICE, BOB]), left(2, BOB, BOB, 0)];
+    given(history).when(join()).by(BOB).refused(Refusal::NotAMember);
+}
+
+#[test]
+fn an_invitation_lets_one_in_for_seven_days() {
+    let history = || [started(&[ALICE]), invited(BOB, ALICE, false)];
+    given(history()).when(join()).by(BOB).at(just_before(days(7))).then([came(2, BOB, BOB, Way::Invited)]);
+    given(history()).when(join()).by(BOB).at(days(7)).refused(Refusal::RequestClosed);
+    given(history()).when(join()).by(CAROL).refused(Refusal::NotFound);
+    // Invited again while it holds: nothing new.
+    let add = Command::AddMembers { accounts: vec![BOB], asked: coming(&[]) };
+    given(history()).when(add.clone()).by(ALICE).silent();
+    let again = Event::MembersInvited {
+        account_ids: vec![BOB],
+        untold: vec![],
+        joined: vec![],
+        by: ALICE,
+        expires_at: days(14),
+    };
+    given(history()).when(add).by(ALICE).at(days(7)).then([again]);
+}
+
+#[test]
+fn who_blocked_whoever_invites_them_does_not_know() {
+    let asked = Asked { untold: [BOB].into(), ..coming(&[]) };
+    let add = Command::AddMembers { accounts: vec![BOB], asked };
+    given([started(&[ALICE])]).when(add).by(ALICE).then([invited(BOB, ALICE, true)]);
+    let history = || [started(&[ALICE]), invited(BOB, ALICE, true)];
+    given(history()).when(join()).by(BOB).refused(Refusal::NotFound);
+    given(history()).when(Command::Uninvite { account: BOB }).by(BOB).refused(Refusal::NotFound);
+}
+
+#[test]
+fn an_invitation_is_declined_or_taken_back() {
+    let history = || [started(&[ALICE, BOB, CAROL]), invited(DAVE, BOB, false)];
+    let uninvite = || Command::Uninvite { account: DAVE };
+    let ended = |by| Event::InvitationEnded { account_id: DAVE, by };
+    for by in [DAVE, BOB, ALICE] {
+        given(history()).when(uninvite()).by(by).then([ended(by)]);
+    }
+    given(history()).when(uninvite()).by(CAROL).refused(Refusal::NotAllowed);
+    let over = || [started(&[ALICE, BOB]), invited(DAVE, BOB, false), ended(DAVE)];
+    given(over()).when(uninvite()).by(BOB).silent();
+    given(over()).when(uninvite()).by(DAVE).refused(Refusal::NotFound);
+    given(over()).when(join()).by(DAVE).refused(Refusal::NotFound);
+}
+
+#[test]
+fn where_admins_answer_people_ask_and_wait() {
+    let open = || [started(&[ALICE, BOB]), policy(JoinPolicy::Approval)];
+    given(open()).when(join()).by(CAROL).then([requested(CAROL)]);
+    let asked = || [started(&[ALICE, BOB]), policy(JoinPolicy::Approval), requested(CAROL)];
+    given(asked()).when(join()).by(CAROL).silent();
+    let approve = || Command::Approve { account: CAROL, members_max: 500 };
+    given(asked()).when(approve()).by(ALICE).then([came(2, CAROL, ALICE, Way::Asked)]);
+    given(asked()).when(approve()).by(BOB).refused(Refusal::NotAllowed);
+    given(asked()).when(approve()).by(ALICE).at(days(7)).refused(Refusal::RequestClosed);
+    given(open()).when(approve()).by(ALICE).refused(Refusal::RequestClosed);
+    let full = Command::Approve { account: CAROL, members_max: 2 };
+    given(asked()).when(full).by(ALICE).refused(Refusal::GroupFull);
+    // Asked after the time of the last request: a new one.
+    let again = Event::JoinRequested { account_id: CAROL, message: None, at: days(7), expires_at: days(14) };
+    given(asked()).when(join()).by(CAROL).at(days(7)).then([again]);
+}
+
+#[test]
+fn a_request_is_declined_once_or_withdrawn() {
+    let asked = || [started(&[ALICE, BOB]), policy(JoinPolicy::Approval), requested(CAROL)];
+    let decline = || Command::Decline { account: CAROL };
+    let declined = |by| Event::JoinDeclined { account_id: CAROL, by };
+    for by in [ALICE, CAROL] {
+        given(asked()).when(decline()).by(by).then([declined(by)]);
+    }
+    given(asked()).when(decline()).by(BOB).refused(Refusal::NotAllowed);
+    let over = || [started(&[ALICE, BOB]), policy(JoinPolicy::Approval), requested(CAROL), declined(ALICE)];
+    given(over()).when(decline()).by(ALICE).refused(Refusal::RequestClosed);
+    given(over()).when(decline()).by(CAROL).refused(Refusal::NotFound);
+    given(over()).when(Command::Approve { account: CAROL, members_max: 500 }).by(ALICE).refused(Refusal::RequestClosed);
+}
+
+#[test]
+fn who_has_asked_and_is_added_comes_at_once() {
+    let asked = [started(&[ALICE, BOB]), policy(JoinPolicy::Approval), requested(CAROL)];
+    let add = Command::AddMembers { accounts: vec![CAROL], asked: coming(&[]) };
+    given(asked).when(add).by(BOB).then([joined(2, &[CAROL], BOB)]);
+}
+
+#[test]
+fn a_link_lets_in_whoever_has_it_while_it_is_good() {
+    let history = |expires_at, uses| [started(&[ALICE, BOB]), link(expires_at, uses)];
+    let by_link = |seq, who| came(seq, who, who, Way::Link(LINK));
+    given(history(None, None)).when(join_by(LINK)).by(CAROL).at(days(1_000)).then([by_link(2, CAROL)]);
+    given(history(Some(hours(1)), None)).when(join_by(LINK)).by(CAROL).then([by_link(2, CAROL)]);
+    given(history(Some(hours(1)), None)).when(join_by(LINK)).by(CAROL).at(hours(1)).refused(Refusal::Gone);
+    given(history(None, None)).when(join_by(Uuid::nil())).by(CAROL).refused(Refusal::Gone);
+    let used = [started(&[ALICE, BOB]), link(None, Some(1)), by_link(2, CAROL)];
+    given(used).when(join_by(LINK)).by(DAVE).refused(Refusal::Gone);
+    let revoked = [started(&[ALICE, BOB]), link(None, None), Event::LinkRevoked { link_id: LINK, by: BOB }];
+    given(revoked).when(join_by(LINK)).by(CAROL).refused(Refusal::Gone);
+    let closed = [started(&[ALICE, BOB]), link(None, None), policy(JoinPolicy::Closed)];
+    given(closed).when(join_by(LINK)).by(CAROL).refused(Refusal::Gone);
+}
+
+#[test]
+fn a_link_is_made_by_whoever_may_invite_and_revoked_by_who_made_it() {
+    let make = |link_id| Command::MakeLink { link_id, secret: sealed("secret"), expires_at: None, uses: None };
+    given([started(&[ALICE, BOB])]).when(make(LINK)).by(BOB).then([link(None, None)]);
+    given([started(&[ALICE, BOB]), policy(JoinPolicy::Closed)]).when(make(LINK)).by(BOB).refused(Refusal::NotAllowed);
+    let made = || [started(&[ALICE, BOB, CAROL]), link(None, None)];
+    given(made()).when(make(LINK)).by(BOB).silent();
+    let revoke = || Command::RevokeLink { link_id: LINK };
+    for by in [BOB, ALICE] {
+        given(made()).when(revoke()).by(by).then([Event::LinkRevoked { link_id: LINK, by }]);
+    }
+    given(made()).when(revoke()).by(CAROL).refused(Refusal::NotAllowed);
+    given([started(&[ALICE])]).when(revoke()).by(ALICE).silent();
+    let many = (0..limit::LINKS_MAX as u128).map(|number| Event::LinkMade {
+        link_id: Uuid::from_u128(0x100 + number),
+        secret: sealed("secret"),
+        by: ALICE,
+        at: min(0),
+        expires_at: Some(hours(1)),
+        uses: None,
+    });
+    let history: Vec<Event> = std::iter::once(started(&[ALICE])).chain(many).collect();
+    let full = crate::scenario::given::<Conversation>(history.clone());
+    full.when(make(LINK)).by(ALICE).refused(Refusal::TooManyLinks);
+    let later = crate::scenario::given::<Conversation>(history).when(make(LINK)).by(ALICE).at(hours(1));
+    let secret = sealed("secret");
+    let made = Event::LinkMade { link_id: LINK, secret, by: ALICE, at: hours(1), expires_at: None, uses: None };
+    later.then([made]);
+}
+
+#[test]
+fn who_is_banned_comes_by_no_way() {
+    let history = |more: Event| [started(&[ALICE, BOB]), left(2, BOB, ALICE, 0), banned(BOB), more];
+    given(history(policy(JoinPolicy::Open))).when(join()).by(BOB).refused(Refusal::Banned);
+    given(history(policy(JoinPolicy::Approval))).when(join()).by(BOB).refused(Refusal::Banned);
+    given(history(link(None, None))).when(join_by(LINK)).by(BOB).refused(Refusal::Banned);
+    given(history(banned(CAROL))).when(add(&[BOB])).by(ALICE).refused(Refusal::TheyAreBanned);
+    given(history(Event::Unbanned { account_id: BOB, by: ALICE })).when(add(&[BOB])).by(ALICE).then([joined(
+        3,
+        &[BOB],
+        ALICE,
+    )]);
+    // What waited for them waits no more.
+    let waiting = || [started(&[ALICE]), policy(JoinPolicy::Approval), requested(CAROL), banned(CAROL)];
+    let approve = Command::Approve { account: CAROL, members_max: 500 };
+    given(waiting()).when(approve).by(ALICE).refused(Refusal::RequestClosed);
+}
+
+#[test]
+fn bans_are_for_admins_and_also_of_who_is_not_in() {
+    let ban = || Command::Ban { account: DAVE };
+    given([started(&[ALICE, BOB])]).when(ban()).by(BOB).refused(Refusal::NotAllowed);
+    given([started(&[ALICE, BOB])]).when(ban()).by(ALICE).then([banned(DAVE)]);
+    given([started(&[ALICE, BOB]), banned(DAVE)]).when(ban()).by(ALICE).silent();
+    let unban = || Command::Unban { account: DAVE };
+    given([started(&[ALICE, BOB]), banned(DAVE)]).when(unban()).by(BOB).refused(Refusal::NotAllowed);
+    given([started(&[ALICE]), banned(DAVE)])
+        .when(unban())
+        .by(ALICE)
+        .then([Event::Unbanned { account_id: DAVE, by: ALICE }]);
+    given([started(&[ALICE])]).when(unban()).by(ALICE).silent();
+}
+
+#[test]
+fn in_a_closed_group_only_admins_add() {
+    let history = || {
+        [
+            started(&[ALICE, BOB, CAROL]),
+            Event::RoleChanged { seq: 2, account_id: BOB, role: Role::Admin, by: ALICE },
+            policy(JoinPolicy::Closed),
+        ]
+    };
+    given(history()).when(add(&[DAVE])).by(CAROL).refused(Refusal::NotAllowed);
+    given(history()).when(add(&[DAVE])).by(BOB).then([joined(3, &[DAVE], BOB)]);
+}
+
+#[test]
+fn where_history_is_shared_newcomers_see_it_and_who_comes_back_what_they_missed() {
+    let shares = Event::Changed { change: Change::SharesHistory(true), by: ALICE, last_seq: 4 };
+    let history = [started(&[ALICE, BOB]), sent(2, ALICE), left(3, BOB, BOB, 0), shares, sent(5, ALICE)];
+    let both =
+        Event::MembersJoined { seq: 6, account_ids: vec![CAROL, BOB], by: ALICE, way: Way::Added, begins: vec![0, 3] };
+    given(history.clone()).when(add(&[CAROL, BOB])).by(ALICE).then([both.clone()]);
+    let mut state = State::default();
+    for event in history.into_iter().chain([both]) {
+        Conversation::evolve(&mut state, &event);
+    }
+    for seq in 1..=6 {
+        assert!(state.sees(CAROL, seq) && state.sees(BOB, seq), "{seq}");
+    }
+    let sent = Conversation::decide(&state, &state, &by(CAROL), &send()).expect("she is in");
+    assert_eq!(sent.len(), 1);
+}
+
+fn by(actor: AccountId) -> natter_domain::Context {
+    natter_domain::Context { actor: Some(actor), session: None, now: min(0) }
+}
+
+#[test]
+fn members_are_read_as_they_were_written_down() {
+    let mut state = State::default();
+    let crowd = super::crowd(300);
+    Conversation::evolve(&mut state, &started(&[ALICE]));
+    for (index, chunk) in crowd.chunks(7).enumerate() {
+        // Numbers of one byte and of several.
+        Conversation::evolve(&mut state, &joined(1 << index, chunk, ALICE));
+    }
+    let json = serde_json::to_string(&state).unwrap();
+    assert_eq!(serde_json::from_str::<State>(&json).unwrap(), state);
+    let bytes = json.len() / crowd.len();
+    assert!(bytes < 40, "{bytes} bytes for each member");
+    let broken = json.replacen("AAAA", "AAA", 1);
+    assert!(serde_json::from_str::<State>(&broken).is_err());
+}

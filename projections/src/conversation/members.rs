@@ -1,0 +1,143 @@
+//! Who is in a conversation, by pages, and what the viewer is in it.
+
+use super::Query;
+use crate::{Error, Page, Paged, gate, page::Cursor};
+use natter_client::wire;
+use natter_domain::{AccountId, ConversationId, HandleId, Sealed, Timestamp, conversation::Role};
+use natter_streams::{sealing::Opener, statement};
+use sqlx::{PgPool, types::time::OffsetDateTime};
+use std::collections::HashMap;
+use uuid::Uuid;
+
+/// Who is in, as somebody sees it.
+pub enum Members {
+    /// The conversation does not exist for them.
+    Unknown,
+    /// They were in and are not: it is no matter of theirs any more.
+    Left,
+    Are(Paged<wire::Member>),
+}
+
+/// What somebody is to a conversation.
+pub enum Standing {
+    /// It does not exist for them.
+    Unknown,
+    /// They were in and are not.
+    Left,
+    Is(Role),
+}
+
+/// Which of them.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct MemberFilter {
+    pub role: Option<Role>,
+    /// Keyed hash of the beginning of a user name.
+    pub prefix: Option<HandleId>,
+    pub only: Option<AccountId>,
+}
+
+/// Account, since when, whether they own the conversation, whether they are an admin, what they are called, until when
+/// they are muted.
+type Row = (Uuid, OffsetDateTime, bool, bool, Option<String>, Option<OffsetDateTime>);
+
+impl Query<'_> {
+    /// What the viewer is in the conversation.
+    pub async fn standing(&self, viewer: AccountId, conversation: ConversationId) -> Result<Standing, Error> {
+        let Some(membership) = gate::member(self.0, viewer, conversation).await? else { return Ok(Standing::Unknown) };
+        if membership.latest().left_seq.is_some() {
+            return Ok(Standing::Left);
+        }
+        let row: Option<(bool, bool)> = sqlx::query_as(
+            "SELECT account_id IS NOT DISTINCT FROM owner, is_admin
+             FROM member JOIN conversation USING (conversation_id)
+             WHERE conversation_id = $1 AND account_id = $2 AND left_seq IS NULL",
+        )
+        .bind(conversation.0)
+        .bind(viewer.0)
+        .fetch_optional(statement::bounded(&self.0.pool()))
+        .await
+        .map_err(Error::database("read what somebody is in a group"))?;
+        Ok(row.map_or(Standing::Left, |(is_owner, is_admin)| Standing::Is(role(is_owner, is_admin))))
+    }
+
+    /// Who is in, the newest first.
+    pub async fn members(
+        &self,
+        viewer: AccountId,
+        conversation: ConversationId,
+        filter: MemberFilter,
+        page: &Page,
+    ) -> Result<Members, Error> {
+        let (time, id) = page.after()?;
+        match self.standing(viewer, conversation).await? {
+            Standing::Unknown => return Ok(Members::Unknown),
+            Standing::Left => return Ok(Members::Left),
+            Standing::Is(_) => {}
+        }
+        let mut rows: Vec<Row> = sqlx::query_as(
+            "SELECT account_id, joined_at, account_id IS NOT DISTINCT FROM owner, is_admin, nickname, muted_until
+             FROM member JOIN conversation USING (conversation_id)
+             WHERE conversation_id = $1 AND left_seq IS NULL
+               AND ($2::timestamptz IS NULL OR (joined_at, account_id) < ($2, $3::uuid))
+               AND ($5::text IS NULL
+                    OR $5 = CASE WHEN account_id = owner THEN 'owner' WHEN is_admin THEN 'admin' ELSE 'member' END)
+               AND ($6::uuid IS NULL OR account_id IN (SELECT account_id FROM account_prefix WHERE prefix = $6))
+               AND ($7::uuid IS NULL OR account_id = $7)
+             ORDER BY joined_at DESC, account_id DESC LIMIT $4",
+        )
+        .bind(conversation.0)
+        .bind(time)
+        .bind(id)
+        .bind(page.rows())
+        .bind(filter.role.map(Role::as_str))
+        .bind(filter.prefix.map(|prefix| prefix.0))
+        .bind(filter.only.map(|account| account.0))
+        .fetch_all(statement::bounded(&self.0.pool()))
+        .await
+        .map_err(Error::database("list members"))?;
+        let next_cursor = page.cut(&mut rows, |row| Cursor { time: row.1.into(), id: row.0 });
+        let keys: Vec<_> = rows.iter().filter_map(|row| Some((row.0, Sealed::key_of(row.4.as_deref()?)?))).collect();
+        let opener = self.0.keys.opener(keys).await?;
+        let items = rows.into_iter().map(|row| member(row, &opener)).collect();
+        Ok(Members::Are(Paged { items, next_cursor }))
+    }
+}
+
+/// Owner and admins of these groups.
+pub(crate) async fn admins(pool: &PgPool, groups: &[Uuid]) -> Result<HashMap<ConversationId, Vec<AccountId>>, Error> {
+    if groups.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let rows: Vec<(Uuid, Uuid)> = sqlx::query_as(
+        "SELECT conversation_id, account_id FROM member JOIN conversation USING (conversation_id)
+         WHERE conversation_id = ANY($1) AND left_seq IS NULL AND (is_admin OR account_id = owner)",
+    )
+    .bind(groups)
+    .fetch_all(statement::bounded(pool))
+    .await
+    .map_err(Error::database("read the admins of groups"))?;
+    let mut all = HashMap::<_, Vec<AccountId>>::new();
+    for (group, account) in rows {
+        all.entry(ConversationId(group)).or_default().push(AccountId(account));
+    }
+    Ok(all)
+}
+
+pub(super) fn role(is_owner: bool, is_admin: bool) -> Role {
+    match (is_owner, is_admin) {
+        (true, _) => Role::Owner,
+        (false, true) => Role::Admin,
+        (false, false) => Role::Member,
+    }
+}
+
+fn member((account_id, joined_at, is_owner, is_admin, nickname, muted_until): Row, opener: &Opener) -> wire::Member {
+    let nickname = nickname.as_deref().and_then(Sealed::parse);
+    wire::Member {
+        account_id,
+        role: role(is_owner, is_admin).as_str().to_owned(),
+        nickname: nickname.and_then(|sealed| opener.open_text(account_id, &sealed)),
+        joined_at: Timestamp::from(joined_at).to_string(),
+        muted_until: muted_until.map(|until| Timestamp::from(until).to_string()),
+    }
+}
