@@ -3,7 +3,7 @@
 use super::people;
 use anyhow::{Context, Result, ensure};
 use hdrhistogram::Histogram;
-use natter_commands::{Caller, Commands, Cost, Pending, Sent, Settings};
+use natter_commands::{Caller, Commands, Cost, Groups, Pending, Sent, Settings};
 use natter_domain::{ConversationId, MessageId, account::Policy, limit};
 use natter_streams::{
     Log, Node,
@@ -60,7 +60,11 @@ impl Engine {
             session_policy: Policy::Many,
             reserved_names: vec![],
             closing_grace: limit::CLOSING_GRACE,
-            groups: natter_commands::Groups::default(),
+            groups: Groups {
+                members_max: limit::GROUP_MEMBERS_MAX,
+                own_max: limit::OWN_GROUPS_MAX,
+                ..Groups::default()
+            },
             owns_lanes: true,
             relays,
             rates: false,

@@ -9,6 +9,7 @@ pub mod counters;
 mod cpu;
 mod crowd;
 mod engine;
+pub mod groups;
 pub mod history;
 mod ids;
 mod load;
@@ -62,6 +63,8 @@ pub struct BenchArgs {
     #[command(flatten)]
     pub chaos: chaos::ChaosArgs,
     #[command(flatten)]
+    pub groups: groups::GroupsArgs,
+    #[command(flatten)]
     pub scale: scale::ScaleArgs,
     #[command(flatten)]
     pub crowd: crowd::CrowdArgs,
@@ -73,6 +76,10 @@ const SCENARIOS: &[(&str, &str)] = &[
     ("append", "commands per second of the engine alone, beside the bare INSERT"),
     ("chaos", "acknowledged sends under kills, pauses and restarts of every process, reconciled at every member"),
     ("compare-postgres-es", "the same commands through stock cqrs-es on postgres-es, 256 on the way"),
+    (
+        "groups",
+        "create, add, join, leave and a new role in groups of 10 to 100,000; bytes of state, rows for a message",
+    ),
     ("history", "page reads and projection writes of message history, beside the bare driver's"),
     ("ids", "UUIDv7 per second, rising per process, beside a clock read and an atomic add"),
     (
@@ -93,6 +100,7 @@ pub async fn bench(args: BenchArgs) -> Result<ExitCode> {
         "append" => append::run(&args).await?,
         "chaos" => chaos::report(&args).await?,
         "compare-postgres-es" => compare::run(&args).await?,
+        "groups" => groups::run(&args).await?,
         "history" => history::run(&args).await?,
         "ids" => ids::run()?,
         "login" => login::run(&args).await?,

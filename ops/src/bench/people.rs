@@ -61,14 +61,33 @@ async fn enter(client: &Client) -> Result<Signed> {
 
 /// Appends everything that makes `count` pairs what they are.
 pub async fn make(log: &Log, keyring: &Keyring, count: usize) -> Result<Vec<Pair>> {
-    let mut lanes: HashMap<_, Vec<Vec<Draft>>> = HashMap::new();
-    let mut pairs = Vec::with_capacity(count);
+    let (mut pairs, mut all) = (Vec::with_capacity(count), Vec::new());
     for number in 0..count {
         let (pair, histories) = pair(keyring, number)?;
         pairs.push(pair);
-        for drafts in histories {
-            lanes.entry(log.lanes().of(drafts[0].address.route)).or_default().push(drafts);
-        }
+        all.extend(histories);
+    }
+    append(log, all).await?;
+    Ok(pairs)
+}
+
+/// Somebody, and so many friends of theirs, who never signed in.
+pub async fn popular(log: &Log, keyring: &Keyring, count: usize) -> Result<(Person, Vec<AccountId>)> {
+    let somebody = Person { account: AccountId(id::new()), session: SessionId(id::new()) };
+    let mut all = vec![account(keyring, somebody.account, "bench-popular")?, session(&somebody)?];
+    let friends: Vec<AccountId> = (0..count).map(|_| AccountId(id::new())).collect();
+    for (number, &friend) in friends.iter().enumerate() {
+        all.push(account(keyring, friend, &format!("bench-friend-{number}"))?);
+        all.push(self::friends([somebody.account, friend], ConversationId(id::new()))?);
+    }
+    append(log, all).await?;
+    Ok((somebody, friends))
+}
+
+async fn append(log: &Log, all: Vec<Vec<Draft>>) -> Result<()> {
+    let mut lanes: HashMap<_, Vec<Vec<Draft>>> = HashMap::new();
+    for drafts in all {
+        lanes.entry(log.lanes().of(drafts[0].address.route)).or_default().push(drafts);
     }
     for (lane, histories) in lanes {
         let mut committer = Committer::start(log.clone(), lane, "bench".into()).await.context("take a lane")?;
@@ -79,7 +98,7 @@ pub async fn make(log: &Log, keyring: &Keyring, count: usize) -> Result<Vec<Pair
             anyhow::ensure!(matches!(committer.settled().await, Settled::Committed { .. }), "append people");
         }
     }
-    Ok(pairs)
+    Ok(())
 }
 
 /// A pair and the histories of its aggregates.

@@ -75,6 +75,11 @@ impl View {
         Ok((last - first, (grew - at).max(LOOK_EVERY)))
     }
 
+    /// Runs these until the end.
+    pub fn run(&mut self, projections: &[Projection]) {
+        self.tasks.push(self.projections.run(projections, &self.engine.context, &self.stop));
+    }
+
     pub async fn stop(self) -> Result<()> {
         self.stop.cancel();
         for tasks in &self.tasks {

@@ -1,8 +1,8 @@
-//! The short forms of `natter bench history`, `login` and `replay`: what they check holds. Figures say nothing here.
+//! The short forms of `natter bench groups`, `history`, `login` and `replay`: what they check holds. Figures say nothing here.
 
 use clap::Parser;
 use natter_commands::Cost;
-use natter_ops::bench::{BenchArgs, history, login, node, replay, view::Site};
+use natter_ops::bench::{BenchArgs, groups, history, login, node, replay, view::Site};
 use natter_projections::Store;
 use natter_testkit::{Stack, within};
 use std::time::Duration;
@@ -47,6 +47,29 @@ async fn history_is_read_right_while_it_grows() {
     assert!(figure("messages sent meanwhile") > 0.0 && figure("pages") > 0.0, "{report:#?}");
     assert!(report.percentiles_us["page"].count > 0 && report.percentiles_us["page, the bare select"].count > 0);
     assert!(figure("hot pages per read of the store (aim 10)") > 1.0, "readers share: {report:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn groups_are_changed_and_a_message_writes_no_more_rows_in_a_larger_one() {
+    let _alone = ALONE.lock().await;
+    let stack = Stack::new().await;
+    let mut args = arguments("groups", 0);
+    args.groups.sizes = vec![5, 1_500];
+    let measured = within("the scenario", BOUND, groups::measure(&args, &site(&stack), stack.dir())).await;
+    let report = measured.unwrap_or_else(|error| panic!("{error:#}"));
+    assert_eq!(report.law, Some(true), "{report:#?}");
+    for (size, adds) in [(5, 0), (1_500, 1)] {
+        let rows = format!("rows written, {size} members");
+        let rows = report.parts.iter().find(|part| part.name == rows).expect("the report has it").value;
+        assert!((1.0..4.0).contains(&rows), "{rows} rows for a message among {size}");
+        let count = |what: &str| report.percentiles_us.get(&format!("{what}, {size} members")).map_or(0, |it| it.count);
+        assert_eq!([count("add 1,000"), count("join"), count("role")], [adds, 40, 80], "{report:#?}");
+    }
+    let bytes = |size: usize| {
+        let name = format!("snapshot, {size} members");
+        report.parts.iter().find(|part| part.name == name).expect("the report has it").value
+    };
+    assert!(bytes(1_500) < 40.0, "{} bytes of the snapshot for each of many members", bytes(1_500));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
