@@ -1,6 +1,8 @@
 //! Sealing what is said in the order in which it was said: the key of a conversation is in memory, but for the first message
 //! of a month. Who has to wait for it is overtaken by nobody who speaks in the same conversation behind them.
 //!
+//! What somebody says to themselves is nobody else's: it is sealed with the key of their account, and forgotten with it.
+//!
 //! A key is for ever, so none is made for who was never in the conversation, or for one that does not exist: where it is
 //! not in memory the conversation is looked at first. Who was in and is out goes on to be told so, or to get the first
 //! answer to what they repeat.
@@ -8,7 +10,7 @@
 use crate::{Caller, dispatch::Dispatch, error::Error, message::turn::Turns};
 use natter_domain::{
     ConversationId,
-    conversation::{self, Conversation, Refusal, State},
+    conversation::{self, Conversation, Kind, Refusal, State},
 };
 use natter_streams::sealing::{Keys, Sealing};
 use std::sync::Arc;
@@ -43,7 +45,10 @@ impl Seals {
         }
         let state = self.dispatch.inspect::<Conversation>(conversation::address(conversation)).await?;
         knows(&state, caller)?;
-        Ok(self.keys.of_conversation(conversation).await?)
+        Ok(match state.kind {
+            Some(Kind::Own) => self.keys.of_account(caller.account).await?,
+            _ => self.keys.of_conversation(conversation).await?,
+        })
     }
 
     /// Queues once the key is there, behind all who have waited for it before. Goes on whether or not anybody waits for the

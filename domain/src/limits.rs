@@ -42,6 +42,12 @@ pub const SESSIONS_MAX: usize = 100;
 
 /// Cursors in one inbox event, so that it stays well below the largest event a lane takes (512 KiB).
 pub const CURSORS_PER_EVENT: usize = 1_000;
+/// Conversations that a person has pinned.
+pub const PINNED_MAX: usize = 100;
+/// Folders that a person has put conversations into.
+pub const FOLDERS_MAX: usize = 100;
+/// Conversations in which a person has a draft.
+pub const DRAFTS_MAX: usize = 1_000;
 /// People in a group at one time, where the settings say nothing else, and at the most.
 pub const GROUP_MEMBERS_DEFAULT: usize = 500;
 pub const GROUP_MEMBERS_MAX: usize = 100_000;

@@ -3,7 +3,8 @@
 //!
 //! Membership is a list of intervals of seqs; a member sees a message if `joined_seq < seq <= left_seq` in one of
 //! them. Relations and history are written apart; an interval that is still open is taken up to the last seq that
-//! *relations* has seen, so that a message is not shown before relations has seen whether its reader had left.
+//! *relations* has seen, so that a message is not shown before relations has seen whether its reader had left. What they
+//! have deleted for themselves is cut off from all of it.
 
 use crate::{Error, Shared, message::Span};
 use natter_domain::{AccountId, ConversationId};
@@ -43,6 +44,8 @@ pub struct Membership {
     intervals: Vec<Interval>,
     /// Of the conversation, as far as relations knows.
     last_seq: u64,
+    /// The viewer has deleted all up to here for themselves.
+    cleared_seq: u64,
 }
 
 impl Membership {
@@ -52,8 +55,9 @@ impl Membership {
         conversation: ConversationId,
         intervals: Vec<Interval>,
         last_seq: u64,
+        cleared_seq: u64,
     ) -> Option<Self> {
-        (!intervals.is_empty()).then_some(Self { viewer, conversation, intervals, last_seq })
+        (!intervals.is_empty()).then_some(Self { viewer, conversation, intervals, last_seq, cleared_seq })
     }
 
     pub fn viewer(&self) -> AccountId {
@@ -69,17 +73,27 @@ impl Membership {
         *self.intervals.last().expect("a membership has an interval")
     }
 
+    /// The newest number that the viewer may know of.
+    pub(crate) fn newest(&self) -> u64 {
+        self.latest().left_seq.unwrap_or(self.last_seq)
+    }
+
+    /// For nobody's eyes but those of who gives the person all that is held on them.
+    pub(crate) fn with_what_was_deleted(self) -> Self {
+        Self { cleared_seq: 0, ..self }
+    }
+
     pub(crate) fn has_returned(&self) -> bool {
         self.intervals.len() > 1
     }
 
     pub fn sees(&self, seq: u64) -> bool {
-        seq <= self.last_seq && self.intervals.iter().any(|interval| interval.sees(seq))
+        seq > self.cleared_seq && seq <= self.last_seq && self.intervals.iter().any(|interval| interval.sees(seq))
     }
 
     /// All that the viewer may see behind `after` and up to `until`.
     pub(crate) fn visible(&self, after: u64, until: u64) -> Vec<Span> {
-        let within = Span::now(after, until);
+        let within = Span::now(after.max(self.cleared_seq), until);
         self.intervals.iter().filter_map(|interval| interval.span(self.last_seq).intersection(within)).collect()
     }
 }
@@ -99,10 +113,11 @@ pub(crate) async fn ask(
     viewer: AccountId,
     conversation: ConversationId,
 ) -> Result<Option<(Membership, u64)>, Error> {
-    type Row = (i64, Option<i64>, Option<i64>, i64, i64);
+    type Row = (i64, Option<i64>, Option<i64>, i64, i64, i64);
     let rows: Vec<Row> = sqlx::query_as(
-        "SELECT joined_seq, left_seq, left_position, last_seq, changed
+        "SELECT joined_seq, left_seq, left_position, last_seq, coalesce(cleared_seq, 0), conversation.changed
          FROM member JOIN conversation USING (conversation_id)
+              LEFT JOIN inbox_cursor USING (conversation_id, account_id)
          WHERE conversation_id = $1 AND account_id = $2 ORDER BY joined_seq",
     )
     .bind(conversation.0)
@@ -110,9 +125,10 @@ pub(crate) async fn ask(
     .fetch_all(statement::bounded(&shared.pool()))
     .await
     .map_err(Error::database("ask the gate"))?;
-    let Some(&(.., last_seq, changed)) = rows.first() else { return Ok(None) };
+    let Some(&(.., last_seq, cleared, changed)) = rows.first() else { return Ok(None) };
     let stay = |(joined, left, left_position, ..): Row| interval(joined, left, left_position);
-    let membership = Membership::new(viewer, conversation, rows.into_iter().map(stay).collect(), last_seq as u64);
+    let stays = rows.into_iter().map(stay).collect();
+    let membership = Membership::new(viewer, conversation, stays, last_seq as u64, cleared as u64);
     Ok(membership.map(|membership| (membership, changed as u64)))
 }
 
@@ -137,27 +153,38 @@ mod tests {
     type Stay = (u64, Option<u64>);
 
     fn membership(intervals: &[Stay]) -> Option<Membership> {
+        cleared(intervals, 0)
+    }
+
+    fn cleared(intervals: &[Stay], cleared_seq: u64) -> Option<Membership> {
         let stay = |&(joined_seq, left_seq): &Stay| {
             let left_position = left_seq.map(|seq| seq + 100);
             Interval { joined_seq, left_seq, left_position }
         };
         let intervals = intervals.iter().map(stay).collect();
-        Membership::new(AccountId(Uuid::nil()), ConversationId(Uuid::nil()), intervals, LAST)
+        Membership::new(AccountId(Uuid::nil()), ConversationId(Uuid::nil()), intervals, LAST, cleared_seq)
     }
 
     #[test]
     fn who_may_see_what() {
         // who, their intervals, what they see of 1..=21 (20 is the last that relations knows)
-        let table: [(&str, &[Stay], Vec<u64>); 6] = [
-            ("there from the start", &[(0, None)], (1..=20).collect()),
-            ("joined later", &[(15, None)], (16..=20).collect()),
-            ("left", &[(0, Some(3))], vec![1, 2, 3]),
-            ("left and came back", &[(0, Some(2)), (18, None)], vec![1, 2, 19, 20]),
-            ("came and left twice", &[(0, Some(1)), (4, Some(6))], vec![1, 5, 6]),
-            ("was in for no message", &[(5, Some(5))], vec![]),
+        // and up to where they have deleted it for themselves
+        let table: [(&str, &[Stay], u64, Vec<u64>); 12] = [
+            ("there from the start", &[(0, None)], 0, (1..=20).collect()),
+            ("joined later", &[(15, None)], 0, (16..=20).collect()),
+            ("left", &[(0, Some(3))], 0, vec![1, 2, 3]),
+            ("left and came back", &[(0, Some(2)), (18, None)], 0, vec![1, 2, 19, 20]),
+            ("came and left twice", &[(0, Some(1)), (4, Some(6))], 0, vec![1, 5, 6]),
+            ("was in for no message", &[(5, Some(5))], 0, vec![]),
+            ("deleted most of it", &[(0, None)], 18, vec![19, 20]),
+            ("deleted all of it", &[(0, None)], 20, vec![]),
+            ("deleted what they never saw", &[(15, None)], 3, (16..=20).collect()),
+            ("deleted part of a stay before", &[(0, Some(3)), (18, None)], 2, vec![3, 19, 20]),
+            ("deleted all of a stay before", &[(0, Some(2)), (18, None)], 2, vec![19, 20]),
+            ("left and deleted it", &[(0, Some(3))], 3, vec![]),
         ];
-        for (who, intervals, expected) in table {
-            let membership = membership(intervals).unwrap();
+        for (who, intervals, up_to, expected) in table {
+            let membership = cleared(intervals, up_to).unwrap();
             let seen: Vec<u64> = (1..=21).filter(|seq| membership.sees(*seq)).collect();
             assert_eq!(seen, expected, "{who}");
             let in_spans = |seq: &u64| membership.visible(0, u64::MAX).iter().any(|span| span.contains(*seq));
@@ -168,6 +195,13 @@ mod tests {
     #[test]
     fn who_was_never_in_has_no_membership() {
         assert_eq!(membership(&[]), None);
+    }
+
+    #[test]
+    fn the_newest_that_somebody_knows_of_is_never_behind_their_leaving() {
+        let newest = |stays: &[Stay]| membership(stays).unwrap().newest();
+        assert_eq!((newest(&[(0, None)]), newest(&[(0, Some(3))])), (20, 3));
+        assert_eq!((newest(&[(0, Some(3)), (18, None)]), newest(&[(0, Some(3)), (5, Some(9))])), (20, 9));
     }
 
     #[test]

@@ -49,7 +49,7 @@ use crate::{
     run::Access,
     sql::{Entrance, Use},
 };
-use natter_domain::{AccountId, ConversationId};
+use natter_domain::{AccountId, ConversationId, conversation::own_id};
 use natter_streams::{
     Positions,
     bus::Bus,
@@ -360,8 +360,14 @@ async fn forget(shared: Arc<Shared>, mut forgotten: Receiver<Forgotten>, stop: C
             () = stop.cancelled() => return,
         };
         match heard {
-            Ok(Forgotten::Of(owner)) => shared.cards.forget(AccountId(owner)),
-            Ok(Forgotten::All) | Err(RecvError::Lagged(_)) => shared.cards.forget_all(),
+            Ok(Forgotten::Of(owner)) => {
+                shared.cards.forget(AccountId(owner));
+                shared.pages().forget_all_of(own_id(AccountId(owner)));
+            }
+            Ok(Forgotten::All) | Err(RecvError::Lagged(_)) => {
+                shared.cards.forget_all();
+                shared.pages().forget();
+            }
             Err(RecvError::Closed) => return,
         }
     }

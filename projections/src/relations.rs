@@ -85,6 +85,6 @@ impl Changes {
         self.session.write(&erased, connection).await?;
         self.friendship.write(connection).await?;
         self.conversation.write(connection).await?;
-        self.inbox.write(connection).await
+        self.inbox.write(&erased, connection).await
     }
 }

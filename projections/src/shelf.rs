@@ -82,6 +82,13 @@ where
         books.weight = 0;
     }
 
+    /// The same for some of it.
+    pub(crate) fn forget_those(&self, is_meant: impl Fn(&K) -> bool) {
+        let mut books = self.books();
+        let meant: Vec<K> = books.by_key.iter().map(|(key, _)| key).filter(|key| is_meant(key)).cloned().collect();
+        meant.iter().for_each(|key| books.take(key));
+    }
+
     fn lend(&self, key: &K, needed: Place) -> Option<Answer<V>> {
         let mut books = self.books();
         books.by_key.get(key).filter(|book| book.is_good_for(needed)).map(|book| book.answer.clone())
@@ -241,6 +248,17 @@ mod tests {
         assert_eq!(get(&shelf, KEY, 1, "new").await, "new");
         assert_eq!(get(&shelf, "a", 1, "new").await, "new");
         assert_eq!(shelf.books().weight, 6);
+    }
+
+    #[tokio::test]
+    async fn some_of_it_can_be_forgotten() {
+        let shelf = shelf();
+        get(&shelf, "a", 1, "12345").await;
+        get(&shelf, "b", 1, "123").await;
+        shelf.forget_those(|key| *key == "a");
+        assert_eq!(shelf.books().weight, 3);
+        assert_eq!(get(&shelf, "b", 1, "not asked").await, "123");
+        assert_eq!(get(&shelf, "a", 1, "anew").await, "anew");
     }
 
     #[tokio::test]

@@ -55,11 +55,20 @@ impl Conversations<'_> {
         Self(self.0, mute)
     }
 
-    /// The one conversation of two friends.
+    /// The one conversation of the caller with themselves.
+    pub async fn open_own(&self, by: Keyed) -> Result<Opened, Error> {
+        let id = conversation::own_id(by.caller.account);
+        let address = conversation::address(id);
+        let started = self.0.dispatch.execute::<Conversation>(address, Some(by.caller), None, Command::StartOwn);
+        let outcome = started.await?;
+        Ok(Opened { conversation_id: id, created: !outcome.events.is_empty(), positions: outcome.positions })
+    }
+
+    /// The one conversation of two friends; with oneself, [`Self::open_own`].
     pub async fn open_direct(&self, by: Keyed, with: AccountId) -> Result<Opened, Error> {
         let me = by.caller.account;
         if me == with {
-            return Err(Error::code(Code::SelfNotAllowed, "a conversation with oneself"));
+            return self.open_own(by).await;
         }
         account::known(self.0, with).await?;
         let friendship_id = FriendshipId::of(me, with);

@@ -1,10 +1,12 @@
 //! Reading: a person's cursors move forward. The conversations are asked first, one by one: a cursor beyond the
-//! newest message is refused.
+//! newest message is refused. How conversations are shown to a person: [`view`].
+
+mod view;
 
 use crate::{Commands, Keyed, dispatch::Outcome, error::Error, friendship::account_key};
 use natter_domain::{
     AccountId, Code, ConversationId,
-    conversation::{self, Conversation, Kind},
+    conversation::{self, Conversation, Kind, State},
     inbox::{self, Advance, Event, Inbox},
 };
 use natter_streams::Positions;
@@ -41,22 +43,30 @@ impl Inboxes<'_> {
     }
 
     async fn advance_of(&self, me: AccountId, conversation_id: ConversationId, seq: u64) -> Result<Advance, Error> {
-        let state: Arc<conversation::State> =
-            self.0.dispatch.inspect::<Conversation>(conversation::address(conversation_id)).await?;
-        let Some(membership) = state.members.get(&me) else {
-            return Err(match state.is_former(me) {
-                true => Error::code(Code::NotAMember, "you are not in this conversation any more"),
-                false => Error::code(Code::NotFound, "there is no such conversation"),
-            });
-        };
+        let state = self.look(conversation_id).await?;
+        let Some(membership) = state.members.get(&me) else { return Err(no_member(&state, me)) };
         let is_direct = state.kind == Some(Kind::Direct);
         let peer = state.members.keys().copied().find(|&member| is_direct && member != me);
         Ok(Advance { conversation_id, seq, last_seq: state.last_seq, joined_seq: membership.joined_seq, peer })
+    }
+
+    async fn look(&self, id: ConversationId) -> Result<Arc<State>, Error> {
+        self.0.dispatch.inspect::<Conversation>(conversation::address(id)).await
+    }
+}
+
+fn no_member(state: &State, who: AccountId) -> Error {
+    match state.is_former(who) {
+        true => Error::code(Code::NotAMember, "you are not in this conversation any more"),
+        false => Error::code(Code::NotFound, "there is no such conversation"),
     }
 }
 
 /// Where the command moved cursors; a repeat says what it said the first time.
 fn moved_to(outcome: &Outcome<Inbox>) -> impl Iterator<Item = (ConversationId, u64)> {
-    let moved = outcome.events.iter().flat_map(|(Event::CursorsAdvanced { cursors }, _)| cursors);
-    moved.map(|cursor| (cursor.conversation_id, cursor.seq))
+    let moved = outcome.events.iter().filter_map(|(event, _)| match event {
+        Event::CursorsAdvanced { cursors } => Some(cursors),
+        _ => None,
+    });
+    moved.flatten().map(|cursor| (cursor.conversation_id, cursor.seq))
 }

@@ -5,6 +5,7 @@ mod closed;
 mod fence;
 mod friendship;
 mod group;
+mod inbox;
 mod message;
 mod nodes;
 mod process;

@@ -47,7 +47,8 @@ impl<T> Change<T> {
 }
 
 impl<T: Clone> Change<T> {
-    fn of(&self, now: &Option<T>) -> Option<T> {
+    /// What it makes of what there is.
+    pub(crate) fn of(&self, now: &Option<T>) -> Option<T> {
         match self {
             Self::Keep => now.clone(),
             Self::Clear => None,

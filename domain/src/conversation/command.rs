@@ -12,6 +12,8 @@ pub enum Command {
     StartDirect {
         members: [AccountId; 2],
     },
+    /// The actor begins the conversation with themselves.
+    StartOwn,
     /// The actor begins a group and owns it.
     StartGroup {
         name: Sealed,

@@ -1,11 +1,12 @@
 //! What a conversation answers.
 
-use super::{Command, Event, Kind, Refusal, State, card, curb, group, join, next_seq};
+use super::{Command, Event, Kind, Refusal, State, card, curb, group, join, next_seq, own};
 use crate::{AccountId, Context};
 
 pub fn decide(state: &State, context: &Context, command: &Command) -> Result<Vec<Event>, Refusal> {
     match command {
         Command::StartDirect { members } => start_direct(state, *members),
+        Command::StartOwn => own::start(state, context),
         Command::StartGroup { name, members, asked } => group::start(state, context, name, members, asked),
         Command::AddMembers { accounts, asked } => group::add(state, context, accounts, asked),
         Command::RemoveMember { account } => group::remove(state, context, *account),

@@ -195,6 +195,8 @@ impl Way {
 pub enum Kind {
     Direct,
     Group,
+    /// Of one person with themselves. Its word in events is `own`, what clients call it is `self`.
+    Own,
 }
 
 impl Kind {
@@ -202,13 +204,14 @@ impl Kind {
         match self {
             Self::Direct => "direct",
             Self::Group => "group",
+            Self::Own => "self",
         }
     }
 
     /// The number of the system message that the beginning is; 0: it is none.
     pub const fn first_seq(self) -> u64 {
         match self {
-            Self::Direct => 0,
+            Self::Direct | Self::Own => 0,
             Self::Group => 1,
         }
     }

@@ -28,6 +28,7 @@
 //! - CNV-14: a muted member sends nothing until that is over, and in slow mode everybody waits between two messages; admins
 //!   are exempt (`curb.rs`).
 //! - CNV-15: a dissolved group takes nothing but leaving; it can be read for its time, then it is gone.
+//! - CNV-16: a conversation with oneself begins once. Its one member stays, and nobody joins.
 //!
 //! That a message id is used once is kept outside, by the command key; CNV-8 there too. Who is muted by an operator is
 //! known outside too, and comes with the command.
@@ -39,6 +40,7 @@ mod decide;
 mod event;
 mod group;
 mod join;
+mod own;
 mod rank;
 mod refusal;
 mod state;
@@ -51,6 +53,7 @@ pub(crate) use curb::silence;
 pub use decide::decide;
 pub use event::{BodyKind, Event, Kind, Way};
 pub use join::{Doors, Invitation, Link};
+pub use own::own_id;
 pub use rank::{Permissions, Power, Role};
 pub use refusal::Refusal;
 pub use state::{Membership, State, Stay};

@@ -1,12 +1,33 @@
 //! What may be asked of an inbox. Its serde shape is for nodes of one version that ask each other; nothing stores it.
+//! What the conversation has to say comes along as facts: this noun asks nobody.
 
-use crate::{AccountId, ConversationId};
+use crate::{AccountId, ConversationId, Sealed, Timestamp, account::Change};
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub enum Command {
     /// Move cursors forward. The conversations' own word (`last_seq`, `joined_seq`) comes along as facts.
     Advance { cursors: Vec<Advance> },
+    /// Change how the conversation is shown to its owner.
+    Change {
+        conversation_id: ConversationId,
+        /// The newest message that the owner may see.
+        newest: u64,
+        change: ViewChange<Sealed>,
+    },
+    /// Delete the conversation for its owner, up to that message.
+    Clear {
+        conversation_id: ConversationId,
+        /// As above.
+        newest: u64,
+    },
+    /// Move how far the announcement was read.
+    ReadAnnouncement {
+        conversation_id: ConversationId,
+        seq: u64,
+        /// The conversation's newest message.
+        last_seq: u64,
+    },
 }
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -18,4 +39,32 @@ pub struct Advance {
     /// Where the member's interval begins: the cursor's least value.
     pub joined_seq: u64,
     pub peer: Option<AccountId>,
+}
+
+/// What is to become of a view, field by field. `T`: a text, or its sealed form. The same text is always sealed to the
+/// same value: what is so already is recognised by that.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct ViewChange<T> {
+    pub pinned: Option<bool>,
+    pub quiet_until: Change<Timestamp>,
+    pub archived: Option<bool>,
+    pub hidden: Option<bool>,
+    pub folder: Change<T>,
+    pub draft: Change<T>,
+    pub marked_unread: Option<bool>,
+}
+
+/// Nothing: all of it stays.
+impl<T> Default for ViewChange<T> {
+    fn default() -> Self {
+        Self {
+            pinned: None,
+            quiet_until: Change::Keep,
+            archived: None,
+            hidden: None,
+            folder: Change::Keep,
+            draft: Change::Keep,
+            marked_unread: None,
+        }
+    }
 }

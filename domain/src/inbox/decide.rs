@@ -1,6 +1,6 @@
 //! What an inbox answers.
 
-use super::{Advance, Command, Cursor, Event, State};
+use super::{Advance, Command, Cursor, Event, State, view};
 use crate::{Code, Context, ConversationId, limit};
 use std::collections::BTreeMap;
 
@@ -8,19 +8,35 @@ use std::collections::BTreeMap;
 pub enum Refusal {
     #[error("a cursor lies beyond the newest message")]
     BeyondTheEnd,
+    #[error("must lie in the future")]
+    QuietInThePast,
+    #[error("at most 100 conversations are pinned")]
+    TooManyPinned,
+    #[error("there are at most 100 folders")]
+    TooManyFolders,
+    #[error("there are at most 1000 drafts")]
+    TooManyDrafts,
 }
 
 impl crate::Refusal for Refusal {
     fn code(&self) -> Code {
         match self {
-            Self::BeyondTheEnd => Code::InvalidInput,
+            Self::BeyondTheEnd | Self::QuietInThePast => Code::InvalidInput,
+            Self::TooManyPinned | Self::TooManyFolders | Self::TooManyDrafts => Code::Conflict,
         }
     }
 }
 
-pub fn decide(state: &State, _: &Context, command: &Command) -> Result<Vec<Event>, Refusal> {
+pub fn decide(state: &State, context: &Context, command: &Command) -> Result<Vec<Event>, Refusal> {
     match command {
         Command::Advance { cursors } => advance(state, cursors),
+        Command::Change { conversation_id, newest, change } => {
+            view::change(state, context, *conversation_id, *newest, change)
+        }
+        Command::Clear { conversation_id, newest } => Ok(view::clear(state, *conversation_id, *newest)),
+        Command::ReadAnnouncement { conversation_id, seq, last_seq } => {
+            read_announcement(state, *conversation_id, *seq, *last_seq)
+        }
     }
 }
 
@@ -28,8 +44,16 @@ fn advance(state: &State, cursors: &[Advance]) -> Result<Vec<Event>, Refusal> {
     if cursors.iter().any(|cursor| cursor.seq > cursor.last_seq) {
         return Err(Refusal::BeyondTheEnd); // INB-2
     }
-    let moved: Vec<Cursor> = highest(cursors.iter().filter(|cursor| moves(state, cursor))).into_values().collect();
-    Ok(moved.chunks(limit::CURSORS_PER_EVENT).map(|part| Event::CursorsAdvanced { cursors: part.to_vec() }).collect()) // INB-5
+    let moved = highest(cursors.iter().filter(|cursor| moves(state, cursor)));
+    let read: Vec<Event> =
+        moved.values().filter_map(|cursor| view::read(state, cursor.conversation_id, cursor.last_seq)).collect();
+    let moved: Vec<Cursor> = moved.into_values().map(cursor).collect();
+    let parts = moved.chunks(limit::CURSORS_PER_EVENT); // INB-5
+    Ok(parts.map(|part| Event::CursorsAdvanced { cursors: part.to_vec() }).chain(read).collect())
+}
+
+fn cursor(&Advance { conversation_id, seq, peer, .. }: &Advance) -> Cursor {
+    Cursor { conversation_id, seq, peer }
 }
 
 /// INB-1 and INB-3.
@@ -39,12 +63,28 @@ fn moves(state: &State, cursor: &Advance) -> bool {
 }
 
 /// One cursor per conversation (INB-4), in the order of their ids.
-fn highest<'a>(cursors: impl Iterator<Item = &'a Advance>) -> BTreeMap<ConversationId, Cursor> {
-    let mut highest = BTreeMap::<ConversationId, Cursor>::new();
-    for &Advance { conversation_id, seq, peer, .. } in cursors {
-        if highest.get(&conversation_id).is_none_or(|known| known.seq < seq) {
-            highest.insert(conversation_id, Cursor { conversation_id, seq, peer });
+fn highest<'a>(cursors: impl Iterator<Item = &'a Advance>) -> BTreeMap<ConversationId, &'a Advance> {
+    let mut highest = BTreeMap::<ConversationId, &Advance>::new();
+    for cursor in cursors {
+        if highest.get(&cursor.conversation_id).is_none_or(|known| known.seq < cursor.seq) {
+            highest.insert(cursor.conversation_id, cursor);
         }
     }
     highest
+}
+
+/// INB-12.
+fn read_announcement(
+    state: &State,
+    conversation_id: ConversationId,
+    seq: u64,
+    last_seq: u64,
+) -> Result<Vec<Event>, Refusal> {
+    if state.announcements.get(&conversation_id).copied().unwrap_or(0) >= seq {
+        return Ok(vec![]);
+    }
+    if seq > last_seq {
+        return Err(Refusal::BeyondTheEnd);
+    }
+    Ok(vec![Event::AnnouncementRead { conversation_id, seq }])
 }

@@ -1,7 +1,8 @@
 //! What may have happened to a person's own view of their conversations. A storage contract: see
 //! `domain/tests/golden/inbox/`.
 
-use crate::{AccountId, ConversationId};
+use super::View;
+use crate::{AccountId, ConversationId, Sealed};
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -9,6 +10,14 @@ use serde::{Deserialize, Serialize};
 pub enum Event {
     /// Each cursor moved forward to its `seq`; several conversations at once.
     CursorsAdvanced { cursors: Vec<Cursor> },
+    /// How the conversation is shown from now on: all of it, as it is now.
+    ViewChanged { conversation_id: ConversationId, view: View },
+    /// What is written and not sent; `None`: nothing any more.
+    DraftChanged { conversation_id: ConversationId, draft: Option<Sealed> },
+    /// Messages up to that one are gone for this person.
+    Cleared { conversation_id: ConversationId, up_to_seq: u64 },
+    /// The announcement was read as it stood at that message.
+    AnnouncementRead { conversation_id: ConversationId, seq: u64 },
 }
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -24,6 +33,10 @@ impl crate::Event for Event {
     fn name(&self) -> &'static str {
         match self {
             Self::CursorsAdvanced { .. } => "cursors_advanced",
+            Self::ViewChanged { .. } => "view_changed",
+            Self::DraftChanged { .. } => "draft_changed",
+            Self::Cleared { .. } => "cleared",
+            Self::AnnouncementRead { .. } => "announcement_read",
         }
     }
 }

@@ -1,23 +1,58 @@
-//! What we remember of an inbox. A persistent map: a person of many conversations costs a clone nothing.
+//! What we remember of an inbox. Persistent maps: a person of many conversations costs a clone nothing. Of a conversation
+//! there is little, whatever was done: of a draft only what tells it from another one.
 
-use super::Event;
+use super::{Event, View, view};
 use crate::{ConversationId, serial};
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct State {
     /// How far each conversation was read; absent: not moved yet.
     #[serde(with = "serial::sorted")]
     pub cursors: imbl::HashMap<ConversationId, u64>,
+    /// Absent: as a conversation is at first.
+    #[serde(with = "serial::sorted")]
+    pub views: imbl::HashMap<ConversationId, View>,
+    #[serde(with = "serial::sorted")]
+    pub drafts: imbl::HashMap<ConversationId, Uuid>,
+    /// Up to where the messages are gone.
+    #[serde(with = "serial::sorted")]
+    pub cleared: imbl::HashMap<ConversationId, u64>,
+    /// How far announcements were read.
+    #[serde(with = "serial::sorted")]
+    pub announcements: imbl::HashMap<ConversationId, u64>,
 }
 
 impl State {
+    pub fn view(&self, conversation: ConversationId) -> View {
+        self.views.get(&conversation).cloned().unwrap_or_default()
+    }
+
     pub(super) fn evolve(&mut self, event: &Event) {
         match event {
             Event::CursorsAdvanced { cursors } => {
                 for cursor in cursors {
                     self.cursors.insert(cursor.conversation_id, cursor.seq);
                 }
+            }
+            Event::ViewChanged { conversation_id, view } if *view == View::default() => {
+                self.views.remove(conversation_id);
+            }
+            Event::ViewChanged { conversation_id, view } => {
+                self.views.insert(*conversation_id, view.clone());
+            }
+            Event::DraftChanged { conversation_id, draft: Some(draft) } => {
+                self.drafts.insert(*conversation_id, view::mark(draft));
+            }
+            Event::DraftChanged { conversation_id, draft: None } => {
+                self.drafts.remove(conversation_id);
+            }
+            Event::Cleared { conversation_id, up_to_seq } => {
+                self.cleared.insert(*conversation_id, *up_to_seq);
+            }
+            Event::AnnouncementRead { conversation_id, seq } => {
+                self.announcements.insert(*conversation_id, *seq);
             }
         }
     }

@@ -9,7 +9,7 @@ use natter_domain::{
     account::Mute,
     conversation::{
         Asked, BodyKind, Change, Command, Conversation, Event, JoinPolicy, Kind, Membership, Permissions, Refusal,
-        Role, State, SystemMessage, Way, address,
+        Role, State, SystemMessage, Way, address, own_id,
     },
 };
 use proptest::{array::uniform2, collection::vec, option, prelude::*, sample::select};
@@ -57,6 +57,40 @@ fn its_two_members_do_not_change() {
 fn a_direct_conversation_takes_two() {
     given([]).when(start([ALICE, ALICE])).refused(Refusal::WithOneself);
     given([started()]).when(start([ALICE, ALICE])).refused(Refusal::WithOneself);
+}
+
+fn own() -> Event {
+    Event::Started { kind: Kind::Own, members: vec![ALICE], name: None, owner: None }
+}
+
+#[test]
+fn somebody_begins_a_conversation_with_themselves_once() {
+    given([]).when(Command::StartOwn).by(ALICE).then([own()]);
+    given([own()]).when(Command::StartOwn).by(ALICE).silent();
+    given([own(), sent(1, ALICE)]).when(Command::StartOwn).by(ALICE).silent();
+    given([]).when(Command::StartOwn).refused(Refusal::NotFound);
+    given([own()]).when(Command::StartOwn).by(BOB).refused(Refusal::StartedOtherwise);
+    given([started()]).when(Command::StartOwn).by(ALICE).refused(Refusal::StartedOtherwise);
+    given([own()]).when(start([ALICE, BOB])).refused(Refusal::StartedOtherwise);
+}
+
+#[test]
+fn one_writes_to_oneself_and_nobody_else_is_ever_in() {
+    given([own()]).when(send()).by(ALICE).then([sent(1, ALICE)]);
+    given([own()]).when(send()).by(BOB).refused(Refusal::NotFound);
+    let add = Command::AddMembers { accounts: vec![BOB], friends: vec![BOB] };
+    given([own()]).when(add).by(ALICE).refused(Refusal::NotAGroup);
+    given([own()]).when(Command::RemoveMember { account: ALICE }).by(ALICE).refused(Refusal::NotAGroup);
+    given([own()]).when(Command::Rename { name: sealed("notes") }).by(ALICE).refused(Refusal::NotAGroup);
+}
+
+#[test]
+fn each_account_has_one_with_itself() {
+    assert_eq!(own_id(ALICE), own_id(ALICE));
+    assert_ne!(own_id(ALICE), own_id(BOB));
+    assert_ne!(own_id(ALICE).0, ALICE.0);
+    assert_eq!((Kind::Own.as_str(), Kind::Own.first_seq()), ("self", 0));
+    assert_eq!(serde_json::to_value(Kind::Own).expect("JSON"), "own", "in events, for ever");
 }
 
 #[test]
@@ -173,12 +207,14 @@ impl Lawful for Conversation {
             (seals(), some(), asked()).prop_map(|(name, members, asked)| Command::StartGroup { name, members, asked });
         let add = (some(), asked()).prop_map(|(accounts, asked)| Command::AddMembers { accounts, asked });
         let remove = people().prop_map(|account| Command::RemoveMember { account });
-        let any = prop_oneof![1 => start, 2 => group, 4 => send, 3 => add, 3 => remove, 4 => ranks(), 4 => doors()];
+        let own = Just(Command::StartOwn);
+        let any =
+            prop_oneof![1 => start, 1 => own, 2 => group, 4 => send, 3 => add, 3 => remove, 4 => ranks(), 4 => doors()];
         (option::of(people()), any).boxed()
     }
 
     fn events() -> BoxedStrategy<Event> {
-        let started = (select(vec![Kind::Direct, Kind::Group]), vec(people(), 0..4), option::of(seals()))
+        let started = (select(vec![Kind::Direct, Kind::Group, Kind::Own]), vec(people(), 0..4), option::of(seals()))
             .prop_flat_map(|(kind, members, name)| (Just((kind, members, name)), option::of(people())))
             .prop_map(|((kind, members, name), owner)| Event::Started { kind, members, name, owner });
         let joined = (counts(), vec(people(), 0..4), people(), ways(), vec(counts(), 0..4))

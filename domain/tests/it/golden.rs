@@ -305,11 +305,32 @@ fn conversation_events_keep_their_shape() {
     );
 }
 
+pub fn view() -> inbox::View {
+    inbox::View {
+        pinned: true,
+        quiet_until: Some(days(7)),
+        archived: true,
+        hidden_seq: Some(42),
+        folder: Some(sealed(b"folder")),
+        marked_unread: true,
+    }
+}
+
 #[test]
 fn inbox_events_keep_their_shape() {
     let direct = inbox::Cursor { conversation_id: TALK, seq: 42, peer: Some(BOB) };
     let other = inbox::Cursor { conversation_id: ConversationId(CAROL.0), seq: 1, peer: None };
-    keep_their_shape(Noun::Inbox, &examples!(inbox: CursorsAdvanced { cursors: vec![direct, other] }), &[]);
+    keep_their_shape(
+        Noun::Inbox,
+        &examples!(inbox:
+            CursorsAdvanced { cursors: vec![direct, other] },
+            ViewChanged { conversation_id: TALK, view: view() },
+            DraftChanged { conversation_id: TALK, draft: Some(sealed(b"draft")) },
+            Cleared { conversation_id: TALK, up_to_seq: 42 },
+            AnnouncementRead { conversation_id: TALK, seq: 42 },
+        ),
+        &[],
+    );
 }
 
 #[test]

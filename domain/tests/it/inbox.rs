@@ -1,12 +1,13 @@
-//! Inbox: INB-1 to INB-5.
+//! Inbox: INB-1 to INB-5, and what holds for all of them. How conversations are shown: `inbox_view.rs`.
 
 use crate::{
-    laws::{Answer, HERE, Lawful, THERE, check, conversations, counts, histories, laws, people},
+    laws::{Answer, HERE, Lawful, THERE, check, conversations, counts, histories, laws, moments, people, seals},
     scenario::{self, ALICE, BOB},
 };
 use natter_domain::{
-    AccountId, Code, ConversationId, Decider, Refusal as _,
-    inbox::{Advance, Command, Cursor, Event, Inbox, Refusal, State, address},
+    AccountId, Code, ConversationId, Decider, Refusal as _, Sealed,
+    account::Change,
+    inbox::{Advance, Command, Cursor, Event, Inbox, Refusal, State, View, ViewChange, address},
     limit,
 };
 use proptest::{collection::vec, option, prelude::*};
@@ -76,21 +77,26 @@ fn a_long_bundle_gives_several_events() {
     let context = natter_domain::Context { actor: Some(ALICE), session: None, now: scenario::min(0) };
     let events = Inbox::decide(&State::default(), &State::default(), &context, &Command::Advance { cursors })
         .expect("every cursor is within its conversation");
-    let sizes: Vec<_> = events.iter().map(|Event::CursorsAdvanced { cursors }| cursors.len()).collect();
-    assert_eq!(sizes, [1_000, 1]);
+    let size = |event: &Event| match event {
+        Event::CursorsAdvanced { cursors } => Some(cursors.len()),
+        _ => None,
+    };
+    assert_eq!(events.iter().map(size).collect::<Vec<_>>(), [Some(1_000), Some(1)]);
 }
 
 #[test]
-fn no_cursor_goes_back() {
+fn nothing_that_was_read_or_deleted_comes_back() {
     check(histories::<Inbox>(), |history| {
         let (mut state, mut before) = (State::default(), HashMap::new());
         for (context, command) in history {
             for event in Inbox::decide(&state, &state, &context, &command).unwrap_or_default() {
                 Inbox::evolve(&mut state, &event);
             }
-            for (conversation, seq) in &state.cursors {
-                let last = before.insert(*conversation, *seq).unwrap_or(0);
-                prop_assert!(*seq >= last, "from {last} to {seq}");
+            for (kind, seqs) in [&state.cursors, &state.cleared, &state.announcements].into_iter().enumerate() {
+                for (conversation, seq) in seqs {
+                    let last = before.insert((kind, *conversation), *seq).unwrap_or(0);
+                    prop_assert!(*seq >= last, "from {last} to {seq}");
+                }
             }
         }
         Ok(())
@@ -99,13 +105,60 @@ fn no_cursor_goes_back() {
 
 #[test]
 fn its_refusals_have_their_codes() {
-    assert_eq!(Refusal::BeyondTheEnd.code(), Code::InvalidInput);
+    for (refusal, code) in [
+        (Refusal::BeyondTheEnd, Code::InvalidInput),
+        (Refusal::QuietInThePast, Code::InvalidInput),
+        (Refusal::TooManyPinned, Code::Conflict),
+        (Refusal::TooManyFolders, Code::Conflict),
+        (Refusal::TooManyDrafts, Code::Conflict),
+    ] {
+        assert_eq!(refusal.code(), code);
+    }
 }
 
 #[test]
 fn it_lives_in_its_accounts_lane() {
     let place = address(ALICE);
     assert_eq!((place.noun, place.id, place.route), (Inbox::NOUN, ALICE.0, ALICE.0));
+}
+
+fn flags() -> impl Strategy<Value = Option<bool>> {
+    option::of(any::<bool>())
+}
+
+fn change_to<T: std::fmt::Debug + Clone + 'static>(
+    value: impl Strategy<Value = T>,
+) -> impl Strategy<Value = Change<T>> {
+    prop_oneof![Just(Change::Keep), Just(Change::Clear), value.prop_map(Change::Set)]
+}
+
+fn changes() -> impl Strategy<Value = ViewChange<Sealed>> {
+    let texts = (change_to(moments()), change_to(seals()), change_to(seals()));
+    (flags(), flags(), flags(), flags(), texts).prop_map(
+        |(pinned, archived, hidden, marked_unread, (quiet_until, folder, draft))| ViewChange {
+            pinned,
+            quiet_until,
+            archived,
+            hidden,
+            folder,
+            draft,
+            marked_unread,
+        },
+    )
+}
+
+fn views() -> impl Strategy<Value = View> {
+    let flags = (any::<bool>(), any::<bool>(), any::<bool>());
+    (flags, option::of(moments()), option::of(counts()), option::of(seals())).prop_map(
+        |((pinned, archived, marked_unread), quiet_until, hidden_seq, folder)| View {
+            pinned,
+            quiet_until,
+            archived,
+            hidden_seq,
+            folder,
+            marked_unread,
+        },
+    )
 }
 
 impl Lawful for Inbox {
@@ -119,13 +172,30 @@ impl Lawful for Inbox {
                 peer,
             },
         );
-        vec(cursor, 0..4).prop_map(|cursors| (Some(ALICE), Command::Advance { cursors })).boxed()
+        let advance = vec(cursor, 0..4).prop_map(|cursors| Command::Advance { cursors });
+        let change = (conversations(), counts(), changes())
+            .prop_map(|(conversation_id, newest, change)| Command::Change { conversation_id, newest, change });
+        let clear = (conversations(), counts())
+            .prop_map(|(conversation_id, newest)| Command::Clear { conversation_id, newest });
+        let announce = (conversations(), counts(), counts())
+            .prop_map(|(conversation_id, seq, last_seq)| Command::ReadAnnouncement { conversation_id, seq, last_seq });
+        let any = prop_oneof![3 => advance, 3 => change, 1 => clear, 1 => announce];
+        any.prop_map(|command| (Some(ALICE), command)).boxed()
     }
 
     fn events() -> BoxedStrategy<Event> {
         let cursor = (conversations(), counts(), option::of(people()))
             .prop_map(|(conversation_id, seq, peer)| Cursor { conversation_id, seq, peer });
-        vec(cursor, 0..4).prop_map(|cursors| Event::CursorsAdvanced { cursors }).boxed()
+        let advanced = vec(cursor, 0..4).prop_map(|cursors| Event::CursorsAdvanced { cursors });
+        let changed =
+            (conversations(), views()).prop_map(|(conversation_id, view)| Event::ViewChanged { conversation_id, view });
+        let drafted = (conversations(), option::of(seals()))
+            .prop_map(|(conversation_id, draft)| Event::DraftChanged { conversation_id, draft });
+        let cleared = (conversations(), counts())
+            .prop_map(|(conversation_id, up_to_seq)| Event::Cleared { conversation_id, up_to_seq });
+        let announced = (conversations(), counts())
+            .prop_map(|(conversation_id, seq)| Event::AnnouncementRead { conversation_id, seq });
+        prop_oneof![advanced, changed, drafted, cleared, announced].boxed()
     }
 
     fn again(_: &Command, _: &[Event]) -> Answer<Self> {

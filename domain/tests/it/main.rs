@@ -10,6 +10,7 @@ mod group;
 mod handle;
 mod identities;
 mod inbox;
+mod inbox_view;
 mod laws;
 mod message;
 mod owned;

@@ -5,7 +5,8 @@
 
 use crate::{
     golden::{
-        FINGERPRINT, MESSAGE, OTHER_SESSION, PLACE, REQUEST, SESSION, TALK, golden, names_in, profile, sealed, settings,
+        FINGERPRINT, MESSAGE, OTHER_SESSION, PLACE, REQUEST, SESSION, TALK, golden, names_in, profile, sealed,
+        settings, view,
     },
     scenario::{ALICE, BOB, CAROL, days, min},
 };
@@ -240,7 +241,14 @@ fn set_up() -> Vec<conversation::Event> {
 fn an_inbox_keeps_its_shape() {
     let direct = inbox::Cursor { conversation_id: TALK, seq: 42, peer: Some(BOB) };
     let other = inbox::Cursor { conversation_id: ConversationId(CAROL.0), seq: 1, peer: None };
-    keeps_its_shape::<inbox::Inbox>(&[vec![], vec![inbox::Event::CursorsAdvanced { cursors: vec![direct, other] }]]);
+    let all = vec![
+        inbox::Event::CursorsAdvanced { cursors: vec![direct, other] },
+        inbox::Event::ViewChanged { conversation_id: TALK, view: view() },
+        inbox::Event::DraftChanged { conversation_id: TALK, draft: Some(sealed(b"draft")) },
+        inbox::Event::Cleared { conversation_id: TALK, up_to_seq: 42 },
+        inbox::Event::AnnouncementRead { conversation_id: TALK, seq: 42 },
+    ];
+    keeps_its_shape::<inbox::Inbox>(&[vec![], all]);
 }
 
 #[test]

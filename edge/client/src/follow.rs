@@ -10,7 +10,7 @@ use crate::{
     Close, Error, Signed,
     rest::Range,
     socket::{Handover, Incoming, Socket},
-    wire,
+    wire::{self, InboxChanged},
 };
 use rand::Rng;
 use std::{
@@ -133,6 +133,15 @@ impl Track {
         self.take(message)
     }
 
+    /// What lies up to there is gone for this person; gives what can be handed on now.
+    fn forget(&mut self, up_to: u64) -> Vec<wire::Message> {
+        if up_to > self.last {
+            self.last = up_to;
+            self.held = self.held.split_off(&(up_to + 1));
+        }
+        self.release()
+    }
+
     fn is_behind(&self) -> bool {
         self.last < self.heard
     }
@@ -229,6 +238,10 @@ impl Run {
     }
 
     async fn pushed(&mut self, push: Box<wire::Push>) -> Result<(), Stop> {
+        if let wire::Push::InboxChanged { conversation_id, changed: InboxChanged::Cleared { cleared_seq }, .. } = *push
+        {
+            self.forget(conversation_id, cleared_seq).await?;
+        }
         let wire::Push::MessageSent { message, position } = *push else { return self.tell(Update::Push(push)).await };
         let id = message.conversation_id;
         let next = self.track(id).take(message);
@@ -238,6 +251,11 @@ impl Run {
             self.settle(fetched)?;
         }
         Ok(())
+    }
+
+    async fn forget(&mut self, conversation: Uuid, up_to: u64) -> Result<(), Stop> {
+        let next = self.track(conversation).forget(up_to);
+        self.hand_on(next).await
     }
 
     fn track(&mut self, conversation: Uuid) -> &mut Track {
@@ -279,6 +297,7 @@ impl Run {
             let joined = own.joined_seq;
             let track = self.tracks.entry(own.conversation.id).or_insert_with(|| Track::after(joined));
             track.heard = track.heard.max(own.conversation.last_seq);
+            self.forget(own.conversation.id, own.cleared_seq).await?;
             self.tell(Update::Conversation(Box::new(own))).await?;
         }
         for message in told.messages {
@@ -443,6 +462,16 @@ mod tests {
         assert_eq!(read(10), [10]);
         assert_eq!(read(11), [11, 12]);
         assert_eq!(read(12), [0; 0]);
+        assert!(!track.is_behind());
+    }
+
+    #[test]
+    fn what_somebody_has_deleted_is_no_gap() {
+        let mut track = Track::after(4);
+        assert!(taken(&mut track, [7, 9, 12]).is_empty());
+        let mut forget = |seq| track.forget(seq).iter().map(|message| message.seq).collect::<Vec<_>>();
+        assert_eq!((forget(8), forget(3)), (vec![9], vec![]));
+        assert_eq!(taken(&mut track, [6, 10, 11]), [10, 11, 12]);
         assert!(!track.is_behind());
     }
 

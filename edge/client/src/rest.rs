@@ -17,7 +17,7 @@ use std::{ops::Deref, sync::Arc, time::Duration};
 use tokio_rustls::rustls::ClientConfig;
 use tokio_tungstenite::Connector;
 
-pub use query::{Page, Range};
+pub use query::{Page, Range, Shown};
 pub use signed::Signed;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);

@@ -26,6 +26,23 @@ macro_rules! answer {
     };
 }
 
+macro_rules! patch {
+    ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $kind:ty),* $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+        #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+        #[serde(deny_unknown_fields)]
+        pub struct $name {
+            $(
+                $(#[$field_doc])*
+                #[serde(default, deserialize_with = "nullable", skip_serializing_if = "Option::is_none")]
+                #[cfg_attr(feature = "openapi", schema(value_type = Option<$kind>))]
+                pub $field: Option<Option<$kind>>,
+            )*
+        }
+    };
+}
+
 // Below the macros that they are written with.
 mod account;
 mod conversation;
@@ -52,7 +69,7 @@ pub use conversation::{
 };
 pub use frame::{AuthFrame, AuthOk, FrameError, PingFrame, Reply};
 pub use friendship::{Friend, FriendRequest, FriendRequestNew};
-pub use inbox::{Read, ReadFrame, ReadOk, ReadUpTo};
+pub use inbox::{Draft, InboxChanged, Read, ReadFrame, ReadOk, ReadUpTo, View, ViewChange};
 pub use message::{
     Body, EditFrame, ListFrame, Message, MessageEdit, MessageFrame, MessageNew, MessageReaction, MessageSent,
     PositionOk, ReactFrame, SendFrame, SentOk,
@@ -91,6 +108,12 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
 
         deserializer.deserialize_map(Fields(PhantomData))
     }
+}
+
+/// Tells `null` from a field that is not there: the outer `None`.
+#[expect(clippy::option_option, reason = "a patch has three meanings")]
+fn nullable<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<Option<T>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
 }
 
 fn object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {

@@ -1,6 +1,6 @@
 //! What is asked for, read into what proves that it can be.
 
-use crate::http::problem::Problem;
+use crate::{http::problem::Problem, inbox::folder};
 use natter_client::wire::{self, ConversationNew};
 use natter_commands::{CardChange, PermissionsChange};
 use natter_domain::{
@@ -8,13 +8,23 @@ use natter_domain::{
     conversation::{JoinPolicy, Role},
     limit,
 };
+use natter_projections::conversation::Shown;
+use serde::Deserialize;
 use std::time::Duration;
+use utoipa::IntoParams;
 use uuid::Uuid;
 
 /// A conversation to be.
 pub enum New {
-    Direct { with: AccountId },
-    Group { name: GroupName, members: Vec<AccountId> },
+    Direct {
+        with: AccountId,
+    },
+    Group {
+        name: GroupName,
+        members: Vec<AccountId>,
+    },
+    /// With oneself.
+    Own,
 }
 
 impl TryFrom<ConversationNew> for New {
@@ -34,9 +44,49 @@ impl TryFrom<ConversationNew> for New {
                 let members = accounts("/members", &members.ok_or_else(|| missing("/members"))?)?;
                 Ok(Self::Group { name, members })
             }
-            _ => Err(Problem::invalid("/kind", "must be direct or group")),
+            "self" => {
+                absent("/with", with.as_ref())?;
+                absent("/name", name.as_ref())?;
+                absent("/members", members.as_ref())?;
+                Ok(Self::Own)
+            }
+            _ => Err(Problem::invalid("/kind", "must be direct, group or self")),
         }
     }
+}
+
+/// Which conversations are listed. Taken as texts, so that each error names its parameter.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Which {
+    /// Only those that are pinned, or that are not.
+    #[param(value_type = Option<bool>)]
+    pinned: Option<String>,
+    /// Only those that are archived, or that are not.
+    #[param(value_type = Option<bool>)]
+    archived: Option<String>,
+    /// Only those that are hidden.
+    #[param(value_type = Option<bool>, default = false)]
+    hidden: Option<String>,
+    /// Only those in this folder.
+    #[param(min_length = 1, max_length = 64)]
+    folder: Option<String>,
+}
+
+impl Which {
+    pub fn shown(self) -> Result<Shown, Problem> {
+        let folder = self.folder.map(|text| folder(&text).map_err(Problem::at("/folder")));
+        Ok(Shown {
+            hidden: flag(self.hidden.as_deref(), "/hidden")?.unwrap_or(false),
+            pinned: flag(self.pinned.as_deref(), "/pinned")?,
+            archived: flag(self.archived.as_deref(), "/archived")?,
+            folder: folder.transpose()?,
+        })
+    }
+}
+
+fn flag(text: Option<&str>, pointer: &str) -> Result<Option<bool>, Problem> {
+    text.map(|text| text.parse().map_err(|_| Problem::invalid(pointer, "must be true or false"))).transpose()
 }
 
 pub fn group_name(text: &str) -> Result<GroupName, Problem> {
@@ -176,7 +226,12 @@ mod tests {
         refused(ConversationNew { name: name.clone(), ..group.clone() }, "/members");
         refused(ConversationNew { with, name: name.clone(), members: members.clone(), ..group.clone() }, "/with");
         assert!(New::try_from(ConversationNew { name: name.clone(), members: Some(vec![]), ..group.clone() }).is_ok());
-        for kind in ["", "self", "channel", "Group"] {
+        let own = ConversationNew { kind: "self".into(), ..NOTHING };
+        refused(ConversationNew { with, ..own.clone() }, "/with");
+        refused(ConversationNew { name: name.clone(), ..own.clone() }, "/name");
+        refused(ConversationNew { members: members.clone(), ..own.clone() }, "/members");
+        assert!(New::try_from(own).is_ok());
+        for kind in ["", "own", "channel", "Group"] {
             refused(ConversationNew { kind: kind.into(), ..NOTHING }, "/kind");
         }
         for bad in [String::new(), "a".repeat(101), "a\nb".into(), "a\u{202e}b".into()] {
@@ -184,5 +239,27 @@ mod tests {
         }
         let crowd = Some(vec![Uuid::nil(); 1_001]);
         refused(ConversationNew { name, members: crowd, ..group }, "/members");
+    }
+
+    #[test]
+    fn what_is_listed_is_said_with_true_false_and_a_name() {
+        let nothing = || Which { pinned: None, archived: None, hidden: None, folder: None };
+        let all = nothing().shown().unwrap();
+        assert_eq!((all.hidden, all.pinned, all.archived, all.folder), (false, None, None, None));
+        let some = Which { pinned: Some("false".into()), hidden: Some("true".into()), ..nothing() }.shown().unwrap();
+        assert_eq!((some.hidden, some.pinned), (true, Some(false)));
+        for bad in ["", "1", "True", "yes"] {
+            for (which, pointer) in [
+                (Which { pinned: Some(bad.into()), ..nothing() }, "/pinned"),
+                (Which { archived: Some(bad.into()), ..nothing() }, "/archived"),
+                (Which { hidden: Some(bad.into()), ..nothing() }, "/hidden"),
+            ] {
+                assert_eq!(which.shown().unwrap_err().errors[0].pointer, pointer, "{bad}");
+            }
+        }
+        for bad in [String::new(), "a".repeat(65), "a\nb".into()] {
+            let which = Which { folder: Some(bad), ..nothing() };
+            assert_eq!(which.shown().unwrap_err().errors[0].pointer, "/folder");
+        }
     }
 }

@@ -1,8 +1,8 @@
 //! `/conversations` and `/conversations/{id}`.
 
 use super::{
-    SHOWN_BY,
-    given::{New, card},
+    SHOWN_BY, get,
+    given::{New, Which, card},
 };
 use crate::{
     auth::gate::{Viewer, Writer},
@@ -36,8 +36,8 @@ pub fn routes() -> Routes {
         .routes(routes!(announce, take_back))
 }
 
-/// The one conversation of two friends, or a group of the caller and those who let themselves be added; the others are
-/// invited.
+/// The one conversation of two friends, or of the caller with themselves, or a group of the caller and those who let
+/// themselves be added; the others are invited.
 #[utoipa::path(post, path = "/api/v1/conversations", operation_id = "conversation_open", tag = "conversations",
     request_body = wire::ConversationNew, responses(
         (status = 201, body = wire::OwnConversation),
@@ -45,7 +45,7 @@ pub fn routes() -> Routes {
         (status = 403, description = "`not_friends`"),
         (status = 404, description = "`not_found`: there is no such account"),
         (status = 409, description = "`group_full`, `too_many_groups`, `conflict`"),
-        (status = 422, description = "`invalid_input`, `self_not_allowed`"),
+        (status = 422, description = "`invalid_input`"),
     ))]
 async fn open(
     Writer(by): Writer,
@@ -54,10 +54,12 @@ async fn open(
 ) -> Result<Written<wire::OwnConversation>, Problem> {
     match New::try_from(given)? {
         New::Direct { with } => open_direct(&door.open()?, by, with).await,
+        New::Own => open_direct(&door.open()?, by, by.caller.account).await,
         New::Group { name, members } => start_group(&door.open()?, by, &name, &members).await,
     }
 }
 
+/// With oneself: the conversation of kind `self`.
 async fn open_direct(inside: &Inside, by: Keyed, with: AccountId) -> Result<Written<wire::OwnConversation>, Problem> {
     let opened = inside.commands.conversation().open_direct(by, with).await?;
     position::wait(inside, &opened.positions, SHOWN_BY).await?;
@@ -113,6 +115,9 @@ fn begun(started: &Started, name: &GroupName) -> wire::OwnConversation {
         }),
         joined_seq: 0,
         left_seq: None,
+        cleared_seq: 0,
+        view: wire::View::default(),
+        draft: wire::Draft::default(),
     }
 }
 
@@ -194,9 +199,10 @@ async fn shown(
     Ok(Written::ok(positions, thing))
 }
 
-/// The caller's conversations, by last activity, newest first.
+/// The caller's conversations, by last activity, newest first. Those that they have hidden are left out unless they are
+/// asked for.
 #[utoipa::path(get, path = "/api/v1/conversations", operation_id = "conversation_list", tag = "conversations",
-    params(Listed), responses(
+    params(Which, Listed), responses(
         (status = 200, body = wire::PageOf<wire::OwnConversation>),
         (status = 422, description = "`invalid_input`"),
     ))]
@@ -204,11 +210,12 @@ async fn list(
     Viewer(caller): Viewer,
     door: Door,
     seen: Seen,
+    Params(which): Params<Which>,
     Params(listed): Params<Listed>,
 ) -> Result<Json<wire::PageOf<wire::OwnConversation>>, Problem> {
-    let (page, inside) = (listed.page()?, door.open()?);
+    let (which, page, inside) = (which.shown()?, listed.page()?, door.open()?);
     seen.by(&inside, SHOWN_BY).await?;
-    let paged = inside.projections.conversation().list(caller.account, &page).await?;
+    let paged = inside.projections.conversation().some(caller.account, &which, &page).await?;
     Ok(Json(wire::PageOf { items: paged.items, next_cursor: paged.next_cursor }))
 }
 
@@ -227,8 +234,4 @@ async fn one(
     let inside = door.open()?;
     seen.by(&inside, SHOWN_BY).await?;
     get(&inside, caller.account, ConversationId(id)).await.map(Json)
-}
-
-async fn get(inside: &Inside, viewer: AccountId, id: ConversationId) -> Result<wire::OwnConversation, Problem> {
-    inside.projections.conversation().get(viewer, id).await?.ok_or_else(Problem::not_found)
 }

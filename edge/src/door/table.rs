@@ -67,6 +67,9 @@ pub const LIMITS: &[Limit] = &[
         "PUT /api/v1/conversations/{id}/messages/{message_id}/pin", "message.pin",
         "DELETE /api/v1/conversations/{id}/messages/{message_id}/pin", "message.unpin",
     ] },
+    Limit { name: "inbox", by: Account, quota: 240, window: 60, shared: false, covers: &[
+        "PATCH /api/v1/conversations/{id}/inbox", "DELETE /api/v1/conversations/{id}/inbox",
+    ] },
     Limit { name: "sync", by: Session, quota: 120, window: 60, shared: false, covers: &["GET /api/v1/sync", "sync"] },
     Limit { name: "search", by: Account, quota: 30, window: 60, shared: false, covers: &["GET /api/v1/accounts"] },
     Limit { name: "befriend", by: Account, quota: 60, window: 3_600, shared: true, covers: &["POST /api/v1/friends/requests"] },

@@ -1,9 +1,19 @@
-//! `PUT /conversations/{id}/read`: written at once.
+//! `/conversations/{id}/inbox`, how a conversation is shown to the caller, and `PUT /conversations/{id}/read`: written at
+//! once.
 
+use super::given;
 use crate::{
     auth::gate::Writer,
+    conversation,
     edge::Door,
-    http::{answer::Written, json, path::Ids, problem::Problem, router::Routes},
+    http::{
+        answer::{Done, Written},
+        json,
+        path::Ids,
+        position,
+        problem::Problem,
+        router::Routes,
+    },
 };
 use natter_client::wire;
 use natter_domain::ConversationId;
@@ -11,7 +21,7 @@ use utoipa_axum::routes;
 use uuid::Uuid;
 
 pub fn routes() -> Routes {
-    Routes::new().routes(routes!(read))
+    Routes::new().routes(routes!(read)).routes(routes!(change, clear))
 }
 
 /// Moves the caller's cursor forward; one that would go back changes nothing.
@@ -30,4 +40,40 @@ async fn read(
     let inside = door.open()?;
     let advanced = super::advance(&inside.commands, by, ConversationId(id), given.seq).await?;
     Ok(Written::ok(advanced.1, wire::ReadUpTo { seq: advanced.0 }))
+}
+
+/// Changes how a conversation is shown to the caller, on all of their devices and to nobody else. What is left out stays,
+/// what is null goes.
+#[utoipa::path(patch, path = "/api/v1/conversations/{id}/inbox", operation_id = "inbox_change", tag = "conversations",
+    params(("id" = Uuid, Path)), request_body = wire::ViewChange, responses(
+        (status = 200, body = wire::OwnConversation),
+        (status = 404, description = "`not_found`"),
+        (status = 409, description = "`conflict`: too many are pinned, too many folders, too many drafts"),
+        (status = 422, description = "`invalid_input`"),
+    ))]
+async fn change(
+    Writer(by): Writer,
+    door: Door,
+    Ids(id): Ids<Uuid>,
+    json::Json(given): json::Json<wire::ViewChange>,
+) -> Result<Written<wire::OwnConversation>, Problem> {
+    let (change, inside, id) = (given::change(given)?, door.open()?, ConversationId(id));
+    let changed = inside.commands.inbox().change(by, id, change).await;
+    // The one thing of it that is looked at there is when that is.
+    let positions = changed.map_err(|error| Problem::from(error).about("/quiet_until"))?;
+    position::wait(&inside, &positions, conversation::SHOWN_BY).await?;
+    let thing = conversation::get(&inside, by.caller.account, id).await?;
+    Ok(Written::ok(positions, thing))
+}
+
+/// Deletes a conversation for the caller: every message that is there by now is gone for them, and it is hidden until
+/// another one comes. Nobody else notices.
+#[utoipa::path(delete, path = "/api/v1/conversations/{id}/inbox", operation_id = "inbox_clear", tag = "conversations",
+    params(("id" = Uuid, Path)), responses(
+        (status = 204),
+        (status = 404, description = "`not_found`"),
+        (status = 409, description = "`conflict`"),
+    ))]
+async fn clear(Writer(by): Writer, door: Door, Ids(id): Ids<Uuid>) -> Result<Done, Problem> {
+    Ok(Done(door.open()?.commands.inbox().clear(by, ConversationId(id)).await?))
 }

@@ -1,8 +1,13 @@
-//! How far a person has read. Over REST a cursor is written at once; over WebSocket it is held for up to a second,
+//! A person's own view of their conversations. How they are shown is set over REST.
+//!
+//! How far they have read: over REST a cursor is written at once; over WebSocket it is held for up to a second,
 //! so that a person who scrolls writes one event and not thirty: the newest cursor of each conversation counts and
 //! answers the older ones, and several conversations go in one command.
 
+mod given;
 pub mod http;
+
+pub use given::folder;
 
 use crate::http::problem::Problem;
 use futures::{FutureExt, future::BoxFuture};

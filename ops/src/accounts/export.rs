@@ -134,14 +134,14 @@ impl<W: Write> Export<W> {
         }
     }
 
-    /// Their own; nothing that others said.
+    /// Their own, those too that they have deleted for themselves; nothing that others said.
     async fn messages(&mut self, conversations: &[ConversationId]) -> Result<()> {
         self.out.list("messages")?;
         for &conversation in conversations {
             let mut after = 0;
             loop {
                 let range = Range { after_seq: Some(after), limit: limit::PAGE_MAX, ..Range::default() };
-                let page = self.read_side.message().page(self.id, conversation, range).await?.unwrap_or_default();
+                let page = self.read_side.message().held(self.id, conversation, range).await?.unwrap_or_default();
                 let Some(last) = page.last() else { break };
                 after = last.seq;
                 for message in page.iter().filter(|message| message.sender == Some(self.id.0)) {

@@ -7,6 +7,7 @@ mod conversations;
 mod friends;
 mod groups;
 mod idempotency;
+mod inbox;
 mod messages;
 mod socket;
 mod system;
@@ -103,11 +104,36 @@ const OWN_CONVERSATION: &[&str] = &[
     "last_message",
     "joined_seq",
     "left_seq",
+    "pinned",
+    "quiet_until",
+    "archived",
+    "hidden",
+    "folder",
+    "draft",
+    "draft_at",
+    "marked_unread",
+    "cleared_seq",
 ];
 const FRIEND_REQUEST: &[&str] =
     &["id", "from", "to", "message", "status", "created_at", "expires_at", "conversation_id"];
 const MESSAGE: &[&str] =
     &["conversation_id", "message_id", "seq", "sender", "body", "sent_at", "edited_at", "recalled_at"];
 /// What only its owner may see of a conversation.
-const PERSONAL: &[&str] =
-    &["peer", "read_seq", "unread", "mentions", "last_message", "pinned", "quiet_until", "joined_seq", "left_seq"];
+const PERSONAL: &[&str] = &[
+    "peer",
+    "read_seq",
+    "unread",
+    "mentions",
+    "last_message",
+    "pinned",
+    "quiet_until",
+    "archived",
+    "hidden",
+    "folder",
+    "draft",
+    "draft_at",
+    "marked_unread",
+    "cleared_seq",
+    "joined_seq",
+    "left_seq",
+];

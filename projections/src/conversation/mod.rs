@@ -11,4 +11,4 @@ pub(crate) mod query;
 pub use card::settings;
 pub use door::{LinkRow, Query as Doors};
 pub use members::{MemberFilter, Members, Standing};
-pub use query::Query;
+pub use query::{Query, Shown};

@@ -11,6 +11,7 @@ use crate::{
     account::card::{self, Viewer},
     delivery::members::Known,
     gate::{self, Membership},
+    inbox::view,
     message::{self, Message, Span},
     page::Cursor,
     sync::{After, Since},
@@ -18,66 +19,59 @@ use crate::{
 use natter_client::wire;
 use natter_domain::{AccountId, ConversationId, Sealed};
 use natter_streams::{sealing::Opener, statement};
-use sqlx::{PgPool, types::time::OffsetDateTime};
+use sqlx::{PgPool, Row, postgres::PgRow, types::time::OffsetDateTime};
 use std::collections::HashMap;
 use uuid::Uuid;
 
 pub struct Query<'a>(pub(crate) &'a Shared);
 
-/// Id, kind, name, last seq and last activity; the viewer's own intervals (three arrays, as PostgreSQL has no list of
-/// tuples) and cursor; how many are in, and of a direct one who, and which state of the other one's account is the newest.
-type Row = (
-    Uuid,
-    String,
-    Option<String>,
-    i64,
-    OffsetDateTime,
-    Vec<i64>,
-    Vec<Option<i64>>,
-    Vec<Option<i64>>,
-    i64,
-    i64,
-    Vec<Uuid>,
-    Option<i64>,
-    Option<i64>,
-);
-
 /// Everything about the rows of `page`, which are cut to their number before this is looked up. `$1` is the viewer; who
 /// has left sees what the conversation was called then, and how many it had.
 const DETAILS: &str = "
-    SELECT conversation_id, kind, CASE WHEN latest.left_seq IS NULL THEN name ELSE latest.left_name END,
+    SELECT page.conversation_id, kind, CASE WHEN latest.left_seq IS NULL THEN name ELSE latest.left_name END AS name,
            last_seq, last_activity,
            ARRAY(SELECT joined_seq FROM member WHERE member.conversation_id = page.conversation_id
-                 AND account_id = $1 ORDER BY joined_seq),
+                 AND account_id = $1 ORDER BY joined_seq) AS joined,
            ARRAY(SELECT left_seq FROM member WHERE member.conversation_id = page.conversation_id
-                 AND account_id = $1 ORDER BY joined_seq),
+                 AND account_id = $1 ORDER BY joined_seq) AS left_seqs,
            ARRAY(SELECT left_position FROM member WHERE member.conversation_id = page.conversation_id
-                 AND account_id = $1 ORDER BY joined_seq),
-           coalesce((SELECT read_seq FROM inbox_cursor WHERE inbox_cursor.conversation_id = page.conversation_id
-                     AND account_id = $1), 0),
+                 AND account_id = $1 ORDER BY joined_seq) AS left_positions,
+           {VIEW},
            (SELECT count(*) FROM member WHERE member.conversation_id = page.conversation_id
             AND CASE WHEN latest.left_seq IS NULL THEN left_seq IS NULL
-                ELSE joined_seq < latest.left_seq AND (left_seq IS NULL OR left_seq > latest.left_seq) END),
+                ELSE joined_seq < latest.left_seq AND (left_seq IS NULL OR left_seq > latest.left_seq) END) AS member_count,
            CASE WHEN kind = 'direct' THEN
                ARRAY(SELECT account_id FROM member WHERE member.conversation_id = page.conversation_id
                      AND left_seq IS NULL ORDER BY account_id)
-           ELSE '{}' END,
-           peer.*
-    FROM page LEFT JOIN LATERAL (
+           ELSE '{}' END AS account_ids,
+           peer.changed AS peer_changed, peer.writer AS peer_writer
+    FROM page LEFT JOIN inbox_cursor AS view ON view.conversation_id = page.conversation_id AND view.account_id = $1
+    LEFT JOIN LATERAL (
         SELECT left_seq, left_name FROM member WHERE member.conversation_id = page.conversation_id AND account_id = $1
         ORDER BY joined_seq DESC LIMIT 1) AS latest ON true
     LEFT JOIN LATERAL (
-        SELECT account.changed, account.xmin::text::bigint FROM member JOIN account USING (account_id)
+        SELECT account.changed, account.xmin::text::bigint AS writer FROM member JOIN account USING (account_id)
         WHERE kind = 'direct' AND member.conversation_id = page.conversation_id AND left_seq IS NULL
           AND account_id <> $1 AND registered_at IS NOT NULL
         ORDER BY account_id LIMIT 1) AS peer ON true
-    ORDER BY last_activity DESC, conversation_id DESC";
+    ORDER BY last_activity DESC, page.conversation_id DESC";
 
+/// The viewer's conversations that [`Shown`] wants (`$5` to `$8`), from place `$2`, `$3` on. Hidden is what has nothing newer
+/// for them than when they hid it.
 const MINE: &str = "
-    WITH mine AS (SELECT DISTINCT conversation_id FROM member WHERE account_id = $1),
+    WITH mine AS (
+        SELECT conversation_id, CASE WHEN bool_and(left_seq IS NOT NULL) THEN max(left_seq) END AS left_seq
+        FROM member WHERE account_id = $1 GROUP BY conversation_id),
     page AS (
-        SELECT conversation_id, kind, name, last_seq, last_activity FROM mine JOIN conversation USING (conversation_id)
-        WHERE $2::timestamptz IS NULL OR (last_activity, conversation_id) < ($2, $3::uuid)
+        SELECT conversation_id, kind, name, last_seq, last_activity
+        FROM mine JOIN conversation USING (conversation_id)
+             LEFT JOIN (SELECT conversation_id, pinned, archived, hidden_seq, folder FROM inbox_cursor
+                        WHERE account_id = $1) AS view USING (conversation_id)
+        WHERE ($2::timestamptz IS NULL OR (last_activity, conversation_id) < ($2, $3::uuid))
+          AND coalesce(hidden_seq >= coalesce(left_seq, last_seq), false) = $5
+          AND ($6::boolean IS NULL OR coalesce(pinned, false) = $6)
+          AND ($7::boolean IS NULL OR coalesce(archived, false) = $7)
+          AND ($8::text IS NULL OR folder = $8)
         ORDER BY last_activity DESC, conversation_id DESC LIMIT $4
     )";
 
@@ -106,20 +100,59 @@ const CHANGED: &str = "
              AND account.changed > ($2::bigint[])[account.lane + 1]))
     ORDER BY conversation.conversation_id LIMIT $4";
 
+/// Which of somebody's conversations are listed.
+#[derive(Clone, Default, Debug)]
+pub struct Shown {
+    /// Those that they have hidden, and no others; false: all others.
+    pub hidden: bool,
+    pub pinned: Option<bool>,
+    pub archived: Option<bool>,
+    pub folder: Option<String>,
+}
+
+/// Everything about the rows of a page.
+fn detailed(page: &str) -> String {
+    format!("{page} {}", DETAILS.replace("{VIEW}", view::COLUMNS))
+}
+
 impl Query<'_> {
-    /// The viewer's conversations, those that were left included, by last activity.
+    /// The viewer's conversations but for those that they have hidden; those that were left included, by last activity.
     pub async fn list(&self, viewer: AccountId, page: &Page) -> Result<Paged<wire::OwnConversation>, Error> {
+        self.some(viewer, &Shown::default(), page).await
+    }
+
+    /// Some of them.
+    pub async fn some(
+        &self,
+        viewer: AccountId,
+        which: &Shown,
+        page: &Page,
+    ) -> Result<Paged<wire::OwnConversation>, Error> {
         let (time, id) = page.after()?;
-        let mut rows: Vec<Row> = sqlx::query_as(&format!("{MINE} {DETAILS}"))
+        let mut rows: Vec<PgRow> = sqlx::query(&detailed(MINE))
             .bind(viewer.0)
             .bind(time)
             .bind(id)
             .bind(page.rows())
+            .bind(which.hidden)
+            .bind(which.pinned)
+            .bind(which.archived)
+            .bind(self.folder(viewer, which).await?)
             .fetch_all(statement::bounded(&self.0.pool()))
             .await
             .map_err(Error::database("list conversations"))?;
-        let next_cursor = page.cut(&mut rows, |row| Cursor { time: row.4.into(), id: row.0 });
+        let place = |row: &PgRow| Cursor {
+            time: row.get::<OffsetDateTime, _>("last_activity").into(),
+            id: row.get("conversation_id"),
+        };
+        let next_cursor = page.cut(&mut rows, place);
         Ok(Paged { items: self.shown(viewer, rows).await?, next_cursor })
+    }
+
+    /// As it stands in rows: the same name always gives the same value.
+    async fn folder(&self, viewer: AccountId, which: &Shown) -> Result<Option<String>, Error> {
+        let Some(folder) = &which.folder else { return Ok(None) };
+        Ok(Some(self.0.keys.of_account(viewer).await?.seal_alike(folder.as_bytes()).to_string()))
     }
 
     /// One conversation; `None` if the viewer never was in it.
@@ -128,7 +161,7 @@ impl Query<'_> {
         viewer: AccountId,
         conversation: ConversationId,
     ) -> Result<Option<wire::OwnConversation>, Error> {
-        let rows: Vec<Row> = sqlx::query_as(&format!("{ONE} {DETAILS}"))
+        let rows = sqlx::query(&detailed(ONE))
             .bind(viewer.0)
             .bind(conversation.0)
             .fetch_all(statement::bounded(&self.0.pool()))
@@ -167,7 +200,7 @@ impl Query<'_> {
             .map_err(Error::database("read which conversations changed"))?;
         let rest = since.cut(&mut found, |row| After { id: row.0, number: 0 });
         let ids: Vec<Uuid> = found.iter().map(|(id, _)| *id).collect();
-        let rows: Vec<Row> = sqlx::query_as(&format!("{THESE} {DETAILS}"))
+        let rows = sqlx::query(&detailed(THESE))
             .bind(since.viewer.0)
             .bind(ids)
             .fetch_all(statement::bounded(&self.0.pool()))
@@ -186,8 +219,8 @@ impl Query<'_> {
     }
 
     /// A handful of queries, however many rows.
-    async fn shown(&self, viewer: AccountId, rows: Vec<Row>) -> Result<Vec<wire::OwnConversation>, Error> {
-        let mut rows: Vec<Own> = rows.into_iter().filter_map(|row| Own::of(viewer, row)).collect();
+    async fn shown(&self, viewer: AccountId, rows: Vec<PgRow>) -> Result<Vec<wire::OwnConversation>, Error> {
+        let mut rows: Vec<Own> = rows.iter().filter_map(|row| Own::of(viewer, row)).collect();
         self.set_up(viewer, &mut rows).await?;
         let last = self.0.history().last(&spans(&rows, |row| row.membership.visible(0, u64::MAX))).await?;
         let newest = |row: &Own| last.get(&row.id()).map_or(0, |message| message.seq);
@@ -195,7 +228,9 @@ impl Query<'_> {
         let unread = self.0.history().unread(viewer, &unread_spans).await?;
         let peers = rows.iter().filter_map(|row| Some((row.peer()?, row.peer_state)));
         let names = rows.iter().filter_map(|row| Some((row.id().0, Sealed::key_of(row.name.as_deref()?)?)));
+        let views = rows.iter().flat_map(|row| row.view.keys(viewer));
         let wanted = names
+            .chain(views)
             .chain(last.values().filter_map(Message::key))
             .chain(rows.iter().filter_map(|row| row.card.as_ref()).flat_map(Card::keys));
         let opener = self.0.keys.opener(wanted.collect::<Vec<_>>()).await?;
@@ -214,7 +249,7 @@ struct Own {
     kind: String,
     /// Sealed.
     name: Option<String>,
-    cursor: u64,
+    view: view::Seen,
     member_count: u64,
     account_ids: Vec<Uuid>,
     /// Of a group.
@@ -223,21 +258,23 @@ struct Own {
 }
 
 impl Own {
-    fn of(viewer: AccountId, row: Row) -> Option<Self> {
-        let (id, kind, name, last_seq, _, joined, left, left_at, cursor, member_count, account_ids, changed, writer) =
-            row;
-        let intervals = joined.into_iter().zip(left).zip(left_at);
+    fn of(viewer: AccountId, row: &PgRow) -> Option<Self> {
+        let stays = row.get::<Vec<i64>, _>("joined").into_iter();
+        let ends = stays.zip(row.get::<Vec<Option<i64>>, _>("left_seqs"));
+        let intervals = ends.zip(row.get::<Vec<Option<i64>>, _>("left_positions"));
         let intervals = intervals.map(|((joined, left), left_at)| gate::interval(joined, left, left_at)).collect();
-        let membership = Membership::new(viewer, ConversationId(id), intervals, last_seq as u64)?;
+        let (id, last_seq) = (ConversationId(row.get("conversation_id")), row.get::<i64, _>("last_seq") as u64);
+        let view = view::Seen::of(row);
+        let membership = Membership::new(viewer, id, intervals, last_seq, view.cleared_seq)?;
         Some(Self {
             membership,
-            kind,
-            name,
-            cursor: cursor as u64,
-            member_count: member_count as u64,
-            account_ids,
+            kind: row.get("kind"),
+            name: row.get("name"),
+            view,
+            member_count: row.get::<i64, _>("member_count") as u64,
+            account_ids: row.get("account_ids"),
             card: None,
-            peer_state: card::state(changed, writer),
+            peer_state: card::state(row.get("peer_changed"), row.get("peer_writer")),
         })
     }
 
@@ -245,10 +282,15 @@ impl Own {
         self.membership.conversation()
     }
 
-    /// Who never moved the cursor has read up to where they joined.
+    /// Who never moved the cursor has read up to where they joined. What is gone is not to be read any more.
     fn read_seq(&self) -> u64 {
         let entered_seq = self.card.as_ref().map_or(0, Card::entered_seq);
-        self.cursor.max(self.membership.latest().joined_seq).max(entered_seq)
+        self.view.read_seq.max(self.begin()).max(entered_seq)
+    }
+
+    /// Behind it is what the viewer may see of the latest stay.
+    fn begin(&self) -> u64 {
+        self.membership.latest().joined_seq.max(self.view.cleared_seq)
     }
 
     fn peer(&self) -> Option<AccountId> {
@@ -267,9 +309,9 @@ struct Facts {
 
 impl Facts {
     fn shown(&self, row: Own) -> wire::OwnConversation {
-        let interval = row.membership.latest();
+        let (viewer, interval) = (row.membership.viewer(), row.membership.latest());
         let last = self.last.get(&row.id());
-        let last_seq = last.map_or(0, |message| message.seq).max(interval.joined_seq);
+        let last_seq = last.map_or(0, |message| message.seq).max(row.begin());
         let sealed = row.name.as_deref().and_then(Sealed::parse);
         let name = sealed.and_then(|sealed| self.opener.open_text(row.id().0, &sealed));
         // What everybody may see: whether they are friends still is not asked for every line of a list.
@@ -299,6 +341,9 @@ impl Facts {
             last_message: last.map(|message| message::shown(&self.opener, message)),
             joined_seq: interval.joined_seq,
             left_seq: interval.left_seq,
+            cleared_seq: row.view.cleared_seq,
+            view: row.view.shown(viewer, row.membership.newest(), &self.opener),
+            draft: row.view.draft(viewer, &self.opener),
             conversation,
         }
     }

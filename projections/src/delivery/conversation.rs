@@ -19,7 +19,10 @@ use uuid::Uuid;
 pub(super) fn keys(record: &Record, event: &Event, facts: &Facts) -> Vec<(Uuid, KeyId)> {
     let known = || facts.known(ConversationId(record.aggregate_id)).ok().and_then(|known| known.name.as_ref());
     let sealed = match event {
-        Event::MessageSent { body, .. } => Some(body),
+        Event::MessageSent { body, sender, .. } => {
+            let conversation = ConversationId(record.aggregate_id);
+            return vec![(message::sealed_for(body.key, conversation, Some(*sender)), body.key)];
+        }
         Event::Started { name, .. } => name.as_ref(),
         Event::Renamed { name, .. } => Some(name),
         Event::MembersJoined { .. }

@@ -1,6 +1,6 @@
 //! From events to frames: what is told, and to whom. This is the table of PROTOCOL.md's pushes.
 
-use super::{conversation, facts::Facts, message};
+use super::{conversation, facts::Facts, inbox, message};
 use crate::{
     Error,
     friendship::{project::status, query::sealed_for},
@@ -12,7 +12,7 @@ use natter_domain::{
     AccountId, ConversationId, FriendshipId, KeyId, Noun, RequestId, SessionId,
     conversation::Event as Conversation,
     friendship::{Event as Friendship, Outcome},
-    inbox::{Cursor, Event as Inbox},
+    inbox::Event as Inbox,
     message::Event as Message,
     session::Event as Session,
 };
@@ -77,11 +77,14 @@ impl Happening {
     pub(super) fn keys(&self, facts: &Facts) -> Vec<(Uuid, KeyId)> {
         match &self.what {
             What::Conversation(event) => conversation::keys(&self.record, event, facts),
-            What::Message(Message::Edited { message, body, .. }) => vec![(message.conversation_id.0, body.key)],
+            What::Message(Message::Edited { message: place, body, .. }) => {
+                vec![(crate::message::sealed_for(body.key, place.conversation_id, place.sender), body.key)]
+            }
             What::Friendship(Friendship::Requested { from, message: Some(sealed), .. }) => {
                 vec![(sealed_for(sealed.key, FriendshipId(self.record.aggregate_id), *from), sealed.key)]
             }
-            What::Friendship(_) | What::Message(_) | What::Inbox(_) | What::Session(_) => Vec::new(),
+            What::Inbox(event) => inbox::keys(&self.record, event),
+            What::Friendship(_) | What::Message(_) | What::Session(_) => Vec::new(),
         }
     }
 
@@ -90,7 +93,7 @@ impl Happening {
         match self.what {
             What::Conversation(event) => conversation::frames(record, event, facts, opener),
             What::Friendship(event) => Ok(vec![of_friendship(record, event, facts, opener)?]),
-            What::Inbox(Inbox::CursorsAdvanced { cursors }) => cursors.iter().map(|it| read(record, it)).collect(),
+            What::Inbox(event) => inbox::frames(record, &event, opener),
             What::Message(event) => Ok(vec![message::frame(record, event, facts, opener)?]),
             What::Session(event) => Ok(ended(record, &event).into_iter().collect()),
         }
@@ -140,18 +143,6 @@ fn answered(
         conversation_id: conversation.map(|id| id.0),
         ..asked
     })
-}
-
-/// To the reader's own devices, and to the one who wrote.
-fn read(record: &Record, cursor: &Cursor) -> Result<Frame, Error> {
-    let reader = AccountId(record.aggregate_id);
-    let read = Push::ConversationRead {
-        conversation_id: cursor.conversation_id.0,
-        account_id: reader.0,
-        seq: cursor.seq,
-        position: position(record),
-    };
-    push([Some(reader), cursor.peer].into_iter().flatten().collect(), &read)
 }
 
 fn ended(record: &Record, event: &Session) -> Option<Frame> {

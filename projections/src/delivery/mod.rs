@@ -11,6 +11,7 @@ mod conversation;
 mod facts;
 mod frame;
 mod group;
+mod inbox;
 mod letters;
 pub(crate) mod mark;
 pub(crate) mod members;

@@ -109,11 +109,19 @@ impl Change {
     }
 }
 
+/// Whose a body is: the conversation's, or, of what somebody says to themselves, its sender's.
+pub(crate) fn sealed_for(key: KeyId, conversation: ConversationId, sender: Option<AccountId>) -> Uuid {
+    match (key, sender) {
+        (KeyId::Owner, Some(sender)) => sender.0,
+        (KeyId::Owner | KeyId::Installation | KeyId::Month(_), _) => conversation.0,
+    }
+}
+
 impl Message {
     /// What its body is opened with, and for whom.
     pub(crate) fn key(&self) -> Option<(Uuid, KeyId)> {
         match self.body.as_ref()? {
-            Body::Sealed(sealed) => Some((self.conversation_id.0, sealed.key)),
+            Body::Sealed(sealed) => Some((sealed_for(sealed.key, self.conversation_id, self.sender), sealed.key)),
             Body::System(_) => None,
         }
     }

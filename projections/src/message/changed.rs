@@ -83,7 +83,7 @@ mod tests {
     fn newcomer(joined_seq: u64) -> Membership {
         let stay = Interval { joined_seq, left_seq: None, left_position: None };
         let nobody = AccountId(Uuid::nil());
-        Membership::new(nobody, ConversationId(Uuid::nil()), vec![stay], u64::MAX).expect("a stay")
+        Membership::new(nobody, ConversationId(Uuid::nil()), vec![stay], u64::MAX, 0).expect("a stay")
     }
 
     /// Of messages `1..=count`, all of which have changed; and how often was asked.

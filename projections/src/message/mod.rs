@@ -11,6 +11,7 @@ mod query;
 pub mod scylla;
 mod store;
 
+pub(crate) use change::sealed_for;
 pub use change::{Body, Change, Message, What};
 pub use postgres::PostgresHistory;
 pub use project::system_body;

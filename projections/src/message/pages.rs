@@ -6,7 +6,8 @@
 //!
 //! What is kept is what everybody who may see it is shown, bodies opened: opening fifty of them again for
 //! each reader is work that all of them can share. So opened bodies are in memory for as long as their page is. A key that
-//! is destroyed would have to take its pages with it; those of conversations are not: what was said there is others' too.
+//! is destroyed takes its pages with it: those of what somebody said to themselves. Those of other conversations are not
+//! destroyed: what was said there is others' too.
 
 use crate::{
     Error,
@@ -64,6 +65,11 @@ impl Pages {
     /// An event was applied behind later ones: what was read since may lack it, whatever its position says.
     pub(crate) fn forget(&self) {
         self.shelf.forget();
+    }
+
+    /// Nothing of that conversation is kept.
+    pub(crate) fn forget_all_of(&self, conversation: ConversationId) {
+        self.shelf.forget_those(|key| key.conversation == conversation);
     }
 
     /// [`HistoryStore::page`], as everybody sees it.

@@ -3,7 +3,7 @@
 use crate::{
     Error, Shared,
     gate::{self, Membership},
-    message::{Body, Message, Order, Span, changed, pages, pages::Fresh},
+    message::{Body, Message, Order, Span, change::sealed_for, changed, pages, pages::Fresh},
     sync::{After, Since, Told},
 };
 use natter_client::wire;
@@ -39,6 +39,19 @@ impl Query<'_> {
         let Some((membership, changed)) = gate::ask(self.0, viewer, conversation).await? else { return Ok(None) };
         let fresh = self.0.fresh(conversation, changed);
         Ok(Some(self.seen(&membership, range, fresh).await?))
+    }
+
+    /// [`Self::page`] for who is to give somebody all that is held on them: with what they have deleted for themselves,
+    /// which the others still have.
+    pub async fn held(
+        &self,
+        viewer: AccountId,
+        conversation: ConversationId,
+        range: Range,
+    ) -> Result<Option<Vec<wire::Message>>, Error> {
+        let Some((membership, changed)) = gate::ask(self.0, viewer, conversation).await? else { return Ok(None) };
+        let fresh = self.0.fresh(conversation, changed);
+        Ok(Some(self.seen(&membership.with_what_was_deleted(), range, fresh).await?))
     }
 
     async fn seen(&self, membership: &Membership, range: Range, fresh: Fresh) -> Result<Vec<wire::Message>, Error> {
@@ -220,7 +233,7 @@ pub(crate) fn shown(opener: &Opener, message: &Message) -> wire::Message {
         message_id: message.message_id.0,
         seq: message.seq,
         sender: message.sender.map(|sender| sender.0),
-        body: message.body.as_ref().and_then(|body| opened(opener, message.conversation_id, body)),
+        body: message.body.as_ref().and_then(|body| opened(opener, message, body)),
         sent_at: message.sent_at.to_string(),
         edited_at: message.edited_at.filter(|_| stands).map(|at| at.to_string()),
         recalled_at: message.recalled_at.map(|at| at.to_string()),
@@ -229,9 +242,12 @@ pub(crate) fn shown(opener: &Opener, message: &Message) -> wire::Message {
     }
 }
 
-fn opened(opener: &Opener, conversation: ConversationId, body: &Body) -> Option<wire::Body> {
+fn opened(opener: &Opener, message: &Message, body: &Body) -> Option<wire::Body> {
     match body {
-        Body::Sealed(sealed) => serde_json::from_slice(&opener.open(conversation.0, sealed)?).ok(),
+        Body::Sealed(sealed) => {
+            let owner = sealed_for(sealed.key, message.conversation_id, message.sender);
+            serde_json::from_slice(&opener.open(owner, sealed)?).ok()
+        }
         Body::System(json) => serde_json::from_str(json).ok(),
     }
 }

@@ -10,6 +10,7 @@ mod delivery;
 mod generation;
 mod group;
 mod history;
+mod inbox;
 mod interleaving;
 mod projector;
 mod promises;

@@ -318,6 +318,20 @@ impl World {
         self.append(inbox::address(reader), &inbox::Event::CursorsAdvanced { cursors }).await
     }
 
+    async fn change_views(&self, alice: AccountId, carol: AccountId, conversation_id: ConversationId) {
+        let folder = Some(self.sealed(alice.0, "work"));
+        let view = inbox::View { pinned: true, quiet_until: Some(clock::now()), folder, ..inbox::View::default() };
+        let draft = Some(self.sealed(alice.0, "not sent"));
+        for event in [
+            inbox::Event::ViewChanged { conversation_id, view },
+            inbox::Event::DraftChanged { conversation_id, draft },
+            inbox::Event::AnnouncementRead { conversation_id, seq: 2 },
+        ] {
+            self.append(inbox::address(alice), &event).await;
+        }
+        self.append(inbox::address(carol), &inbox::Event::Cleared { conversation_id, up_to_seq: 3 }).await;
+    }
+
     pub async fn sign_in(&self, account_id: AccountId) -> SessionId {
         let session = SessionId(id::new());
         let device = session::Device { name: Some(self.sealed(account_id.0, "phone")), platform: Some("test".into()) };
@@ -363,6 +377,7 @@ impl World {
         }
         self.read(bob, conversation, 4).await;
         self.read(bob, conversation, 9).await;
+        self.change_views(alice, carol, conversation).await;
         self.sign_out(alice, session).await;
         (alice, bob, conversation)
     }

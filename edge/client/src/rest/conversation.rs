@@ -1,6 +1,6 @@
 //! `/conversations`, and who is in them.
 
-use super::{Answer, Page, Signed};
+use super::{Answer, Page, Shown, Signed};
 use crate::{Error, wire};
 use uuid::Uuid;
 
@@ -9,6 +9,26 @@ impl Signed {
     pub async fn open_direct(&self, with: Uuid) -> Result<Answer<wire::OwnConversation>, Error> {
         let request = wire::ConversationNew { kind: "direct".to_owned(), with: Some(with), name: None, members: None };
         self.write("POST", "/conversations", Some(&request)).await
+    }
+
+    /// The caller's conversation with themselves. Status 200: it was there.
+    pub async fn open_own(&self) -> Result<Answer<wire::OwnConversation>, Error> {
+        let request = wire::ConversationNew { kind: "self".to_owned(), with: None, name: None, members: None };
+        self.write("POST", "/conversations", Some(&request)).await
+    }
+
+    /// Changes how a conversation is shown to the caller.
+    pub async fn change_view(
+        &self,
+        conversation: Uuid,
+        change: &wire::ViewChange,
+    ) -> Result<Answer<wire::OwnConversation>, Error> {
+        self.write("PATCH", &format!("/conversations/{conversation}/inbox"), Some(change)).await
+    }
+
+    /// Deletes a conversation for the caller, and for nobody else.
+    pub async fn clear(&self, conversation: Uuid) -> Result<Answer<()>, Error> {
+        self.write("DELETE", &format!("/conversations/{conversation}/inbox"), None::<&()>).await
     }
 
     /// A group of the caller and these friends of theirs.
@@ -42,9 +62,25 @@ impl Signed {
         self.write("DELETE", &format!("/conversations/{group}/members/me"), None::<&()>).await
     }
 
-    /// By last activity, newest first.
+    /// By last activity, newest first; without those that are hidden.
     pub async fn conversations(&self, page: &Page) -> Result<wire::PageOf<wire::OwnConversation>, Error> {
-        self.read(page.query().on("/conversations")).await
+        self.conversations_in(&Shown::default(), page).await
+    }
+
+    /// Some of them, by last activity, newest first.
+    pub async fn conversations_in(
+        &self,
+        which: &Shown,
+        page: &Page,
+    ) -> Result<wire::PageOf<wire::OwnConversation>, Error> {
+        let flag = |flag: Option<bool>| flag.map(|flag| flag.to_string());
+        let query = page
+            .query()
+            .with("pinned", flag(which.pinned).as_deref())
+            .with("archived", flag(which.archived).as_deref())
+            .with("hidden", flag(which.hidden).as_deref())
+            .with("folder", which.folder.as_deref());
+        self.read(query.on("/conversations")).await
     }
 
     pub async fn conversation(&self, conversation: Uuid) -> Result<wire::OwnConversation, Error> {

@@ -11,6 +11,15 @@ pub struct Page {
     pub limit: Option<u32>,
 }
 
+/// Which conversations; what is `None` does not matter, but that hidden ones are left out.
+#[derive(Clone, Default, Debug)]
+pub struct Shown {
+    pub pinned: Option<bool>,
+    pub archived: Option<bool>,
+    pub hidden: Option<bool>,
+    pub folder: Option<String>,
+}
+
 /// Which messages of a conversation; both bounds exclusive. Bounds or a middle, not both.
 #[derive(Clone, Copy, Default, Debug, Serialize)]
 pub struct Range {

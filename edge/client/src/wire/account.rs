@@ -1,7 +1,7 @@
 //! People: what is shown of them, what they change of themselves, and their settings.
 
-use super::optional_object;
-use serde::{Deserialize, Deserializer, Serialize};
+use super::{nullable, optional_object};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
@@ -82,31 +82,6 @@ impl Account {
 answer! {
     /// An account that closes then, unless its owner signs in before.
     AccountClosing { closes_at: String }
-}
-
-/// Tells `null` from a field that is not there: the outer `None`.
-#[expect(clippy::option_option, reason = "a patch has three meanings")]
-pub(super) fn nullable<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
-    deserializer: D,
-) -> Result<Option<Option<T>>, D::Error> {
-    Option::deserialize(deserializer).map(Some)
-}
-
-macro_rules! patch {
-    ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $kind:ty),* $(,)? }) => {
-        $(#[$doc])*
-        #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
-        #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-        #[serde(deny_unknown_fields)]
-        pub struct $name {
-            $(
-                $(#[$field_doc])*
-                #[serde(default, deserialize_with = "nullable", skip_serializing_if = "Option::is_none")]
-                #[cfg_attr(feature = "openapi", schema(value_type = Option<$kind>))]
-                pub $field: Option<Option<$kind>>,
-            )*
-        }
-    };
 }
 
 patch! {

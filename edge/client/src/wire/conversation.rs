@@ -1,13 +1,13 @@
 //! Conversations and who is in them.
 
-use super::{Account, Message, account::nullable};
+use super::{Account, Draft, Message, View, nullable};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 request! {
-    /// With whom depends on the kind: `with` of a direct one, `name` and `members` of a group.
+    /// With whom depends on the kind: `with` of a direct one, `name` and `members` of a group. With oneself it is `self`.
     ConversationNew {
-        /// `direct` or `group`.
+        /// `direct`, `group` or `self`.
         kind: String,
         #[serde(default)] with: Option<Uuid>,
         /// 1-100 characters.
@@ -98,7 +98,7 @@ answer! {
     /// A conversation as everybody in it sees it.
     Conversation {
         id: Uuid,
-        /// `direct`, `group`
+        /// `direct`, `group`, `self`
         kind: String,
         /// `open`, `dissolved`
         state: String,
@@ -132,6 +132,10 @@ answer! {
         last_message: Option<Message>,
         joined_seq: u64,
         left_seq: Option<u64>,
+        /// Up to there the caller has deleted it for themselves: to be forgotten.
+        cleared_seq: u64,
+        #[serde(flatten)] view: View,
+        #[serde(flatten)] draft: Draft,
     }
 }
 answer! {

@@ -1,5 +1,6 @@
-//! How far somebody has read.
+//! How far somebody has read, and how conversations are shown to them.
 
+use super::nullable;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -20,4 +21,54 @@ answer! {
         seq: u64,
         position: String,
     }
+}
+patch! {
+    /// How a conversation is shown to the caller. What is left out stays, null takes it away.
+    ViewChange {
+        pinned: bool,
+        /// A time to come; for ever: one that is far away.
+        quiet_until: String,
+        archived: bool,
+        /// Left out of the list until there is a newer message.
+        hidden: bool,
+        /// 1-64 characters.
+        folder: String,
+        /// At most 16,384 bytes; an empty one is none.
+        draft: String,
+        marked_unread: bool,
+    }
+}
+
+/// How a conversation is shown to the caller.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct View {
+    pub pinned: bool,
+    /// One that has passed is none.
+    pub quiet_until: Option<String>,
+    pub archived: bool,
+    /// Only while there is no newer message.
+    pub hidden: bool,
+    pub folder: Option<String>,
+    pub marked_unread: bool,
+}
+
+/// What the caller has written and not sent.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Draft {
+    pub draft: Option<String>,
+    /// When it was written.
+    pub draft_at: Option<String>,
+}
+
+/// What `inbox.changed` tells: one of these.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum InboxChanged {
+    View(View),
+    Cleared { cleared_seq: u64 },
+    Announcement { announcement_read_seq: u64 },
+    // The last one: its fields may be absent for who reads it.
+    Draft(Draft),
 }

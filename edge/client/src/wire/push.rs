@@ -1,6 +1,6 @@
 //! What the server says without being asked.
 
-use super::{Conversation, ConversationOutside, FriendRequest, Message};
+use super::{Conversation, ConversationOutside, FriendRequest, InboxChanged, Message};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -56,6 +56,13 @@ pub enum Push {
     ConversationDissolved { conversation_id: Uuid, position: String },
     #[serde(rename = "conversation.read")]
     ConversationRead { conversation_id: Uuid, account_id: Uuid, seq: u64, position: String },
+    #[serde(rename = "inbox.changed")]
+    InboxChanged {
+        conversation_id: Uuid,
+        #[serde(flatten)]
+        changed: InboxChanged,
+        position: String,
+    },
     #[serde(rename = "friend.requested")]
     FriendRequested { request: FriendRequest, by: Uuid, position: String },
     #[serde(rename = "friend.accepted")]

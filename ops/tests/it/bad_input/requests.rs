@@ -128,7 +128,12 @@ async fn unknown_fields_wrong_types_and_missing_fields_are_named() {
         invalid(
             &raw,
             "/api/v1/conversations",
-            &[(json!({"kind": "spell", "with": carol}), "/kind"), (json!({"kind": "direct", "with": 1}), "/with")],
+            &[
+                (json!({"kind": "spell", "with": carol}), "/kind"),
+                (json!({"kind": "direct", "with": 1}), "/with"),
+                (json!({"kind": "self", "with": carol}), "/with"),
+                (json!({"kind": "self", "name": "notes"}), "/name"),
+            ],
         )
         .await;
         let twice = format!("{{\"to\": \"{carol}\", \"to\": \"{carol}\"}}");
@@ -269,6 +274,10 @@ async fn what_is_of_others_is_not_found() {
         let intrusion = json!({"message_id": new_id(), "body": body("let me in")}).to_string();
         raw.post(&scene.path("/messages"), intrusion).await.refused(404, "not_found");
         raw.put(&scene.path("/read"), json!({"seq": 1}).to_string()).await.refused(404, "not_found");
+        let typed = raw.with("content-type", "application/json");
+        let pin = json!({"pinned": true}).to_string().into_bytes();
+        typed.call("PATCH", &scene.path("/inbox"), Some(pin)).await.refused(404, "not_found");
+        raw.call("DELETE", &scene.path("/inbox"), None).await.refused(404, "not_found");
         let mut socket = scene.carol.raw_socket().await;
         let id = scene.conversation;
         for frame in [

@@ -22,10 +22,13 @@ const PHONE: &str = "+4930424242";
 const REASON: &str = "towel-thief";
 /// At the provider.
 pub const ELSEWHERE: &str = "slartibartfast";
+const DRAFT: &str = "mostly-harmless";
+const FOLDER: &str = "milliways-menu";
+const NOTE: &str = "buy-a-new-towel";
 pub const BODY: &str = "so long and thanks";
 
 /// Told of themselves in one way or another, or said of them; none of it is part of another word.
-pub const TOLD: [&str; 13] = [
+pub const TOLD: [&str; 16] = [
     USERNAME,
     "Beeblebroxian",
     "two-heads-better",
@@ -39,6 +42,9 @@ pub const TOLD: [&str; 13] = [
     PHONE,
     REASON,
     ELSEWHERE,
+    DRAFT,
+    FOLDER,
+    NOTE,
 ];
 
 /// Has told all that one can, and talked with a friend.
@@ -98,6 +104,20 @@ async fn is_spoken_of(node: &Node, person: &Person) {
     }
 }
 
+/// A draft, a folder, and a note to oneself.
+async fn keeps_things_in_order(person: &Person, conversation: &str) {
+    let view = json!({"draft": DRAFT, "folder": FOLDER});
+    let raw = person.raw().await;
+    patch(&raw, &format!("/api/v1/conversations/{conversation}/inbox"), &view).await.ok(200);
+    let own = person.client().open_own().await.expect("open the conversation with oneself").conversation.id;
+    let path = format!("/api/v1/conversations/{own}/messages");
+    let body = json!({"message_id": natter_testkit::client::new_id(), "body": {"kind": "text", "text": NOTE}});
+    let said = raw.post(&path, body.to_string()).await;
+    said.ok(201);
+    let read = raw.with("natter-position", &said.position()).get(&path).await.ok(200);
+    assert_eq!(read["items"][0]["body"]["text"], NOTE);
+}
+
 pub async fn tell(stack: &Stack, node: &Node) -> Told {
     let (person, friend) = (node.register(USERNAME).await, node.register("trillian").await);
     let told = json!({
@@ -129,6 +149,7 @@ pub async fn tell(stack: &Stack, node: &Node) -> Told {
     let position = said.position();
     let group =
         person.client().start_group("hitchhikers", &[friend.id()]).await.expect("start a group").conversation.id;
+    keeps_things_in_order(&person, &conversation).await;
     let secret = with_an_app(&person).await;
     is_spoken_of(node, &person).await;
     Told { person, friend, device, position, group, secret }

@@ -38,6 +38,8 @@ async fn a_person_is_given_all_that_is_held_on_them_and_nothing_of_others() {
     says(&alice, group, "hers, in the group").await;
     says(&carol, group, "not hers").await;
     says(&bob, apart, "none of hers").await;
+    // What she has deleted for herself is held: the others have it.
+    alice.client().clear(talk).await.expect("delete it for oneself");
     let left = alice.client().leave(group).await.expect("leave");
     assert!(left.position.is_some());
     carol.client().request_friend(alice.id(), Some("shall we?")).await.expect("ask");

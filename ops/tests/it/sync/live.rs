@@ -154,6 +154,12 @@ impl Device {
                 self.known().conversations.insert(conversation_id, as_json(&card));
                 Ok(())
             }
+            Push::InboxChanged { conversation_id, position, .. } => {
+                let card = self.held.me.at(&position).conversation(conversation_id).await?;
+                self.known().conversations.insert(conversation_id, as_json(&card));
+                self.known().forget_what_is_gone();
+                Ok(())
+            }
             Push::FriendRequested { request, position, .. }
             | Push::FriendAccepted { request, position, .. }
             | Push::FriendRejected { request, position, .. } => self.befriends(&request, &position).await,
@@ -164,15 +170,10 @@ impl Device {
         &mut self.held.known
     }
 
-    fn newest(&self, conversation: Uuid) -> u64 {
-        let mut held = self.held.known.messages.range((conversation, 0)..=(conversation, u64::MAX));
-        held.next_back().map_or(0, |((_, seq), _)| *seq)
-    }
-
     /// The next one is taken as it comes; what lies between is fetched by range.
     async fn sent(&mut self, message: &Message) -> Result<(), Error> {
         let place = (message.conversation_id, message.seq);
-        let newest = self.newest(message.conversation_id);
+        let newest = self.held.known.newest(message.conversation_id);
         if message.seq <= newest {
             self.seen.old += 1;
         } else if message.seq == newest + 1 {
@@ -214,7 +215,11 @@ impl Device {
 
     /// What the push leaves out: how many have reacted, since when it is pinned.
     async fn reads(&mut self, conversation: Uuid, message: Uuid) -> Result<(), Error> {
-        let read = self.at(conversation).message(conversation, message).await?;
+        let read = match self.at(conversation).message(conversation, message).await {
+            // They have deleted it for themselves.
+            Err(error) if error.code() == Some("not_found") => return Ok(()),
+            read => read?,
+        };
         if let Some(held) = self.known().messages.get_mut(&(conversation, read.seq)) {
             *held = as_json(&read);
         }
@@ -225,6 +230,7 @@ impl Device {
     async fn looks_at(&mut self, conversation: Uuid) -> Result<(), Error> {
         let card = self.at(conversation).conversation(conversation).await?;
         self.known().conversations.insert(conversation, as_json(&card));
+        self.known().forget_what_is_gone();
         Ok(())
     }
 

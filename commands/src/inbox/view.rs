@@ -1,0 +1,93 @@
+//! How conversations are shown to a person, and what they delete for themselves. Who was in a conversation and left may do
+//! that too: their view of it stays theirs. What the conversation has to say is asked of it first.
+
+use super::{Inboxes, no_member};
+use crate::{Keyed, dispatch::Outcome, error::Error, friendship::account_key};
+use natter_domain::{
+    AccountId, ConversationId, Sealed,
+    account::Change,
+    conversation::{Refusal, State},
+    inbox::{self, Command, Inbox, ViewChange},
+};
+use natter_streams::{Positions, sealing::Sealing};
+
+/// Bytes of a command with a draft as long as may be, sealed and written down; of all else of it, roughly.
+const DRAFT_BYTES: usize = 32 * 1024;
+const BYTES: usize = 2 * 1024;
+
+impl Inboxes<'_> {
+    /// Changes how a conversation is shown to the caller.
+    pub async fn change(
+        &self,
+        by: Keyed,
+        conversation_id: ConversationId,
+        given: ViewChange<String>,
+    ) -> Result<Positions, Error> {
+        let me = by.caller.account;
+        let content = format!("view {conversation_id} {given:?}");
+        let newest = self.newest_of(me, conversation_id).await?;
+        let size = if matches!(given.draft, Change::Set(_)) { DRAFT_BYTES } else { BYTES };
+        let change = self.sealed(me, given).await?;
+        let command = Command::Change { conversation_id, newest, change };
+        Ok(self.decide(by, command, &content, size).await?.positions)
+    }
+
+    /// Deletes the conversation for the caller: all that is there by now is gone for them.
+    pub async fn clear(&self, by: Keyed, conversation_id: ConversationId) -> Result<Positions, Error> {
+        let newest = self.newest_of(by.caller.account, conversation_id).await?;
+        let command = Command::Clear { conversation_id, newest };
+        Ok(self.decide(by, command, &format!("clear {conversation_id}"), BYTES).await?.positions)
+    }
+
+    /// The caller has read the announcement as it stood at that message.
+    pub async fn read_announcement(
+        &self,
+        by: Keyed,
+        conversation_id: ConversationId,
+        seq: u64,
+    ) -> Result<Positions, Error> {
+        let (me, state) = (by.caller.account, self.look(conversation_id).await?);
+        if !state.members.contains_key(&me) {
+            return Err(no_member(&state, me));
+        }
+        let command = Command::ReadAnnouncement { conversation_id, seq, last_seq: state.last_seq };
+        Ok(self.decide(by, command, &format!("announcement {conversation_id} {seq}"), BYTES).await?.positions)
+    }
+
+    async fn newest_of(&self, me: AccountId, conversation: ConversationId) -> Result<u64, Error> {
+        newest(&*self.look(conversation).await?, me).ok_or_else(|| Error::refused(&Refusal::NotFound))
+    }
+
+    async fn decide(&self, by: Keyed, command: Command, content: &str, size: usize) -> Result<Outcome<Inbox>, Error> {
+        let key = by.key.map(|key| account_key(self.0, by, key, content));
+        let address = inbox::address(by.caller.account);
+        self.0.dispatch.queue::<Inbox>(address, Some(by.caller), key, Some(command), size).await
+    }
+
+    /// The account's own: it is forgotten with them. Only what has a text needs the key.
+    async fn sealed(&self, me: AccountId, given: ViewChange<String>) -> Result<ViewChange<Sealed>, Error> {
+        let ViewChange { pinned, quiet_until, archived, hidden, folder, draft, marked_unread } = given;
+        let has_text = [&folder, &draft].iter().any(|it| matches!(it, Change::Set(_)));
+        let sealing = if has_text { Some(self.0.keys.of_account(me).await?) } else { None };
+        let (folder, draft) = (seal(sealing.as_ref(), folder), seal(sealing.as_ref(), draft));
+        Ok(ViewChange { pinned, quiet_until, archived, hidden, folder, draft, marked_unread })
+    }
+}
+
+/// The same text gives the same value: so a folder is known in every conversation, and what is so already is silent.
+fn seal(sealing: Option<&Sealing>, given: Change<String>) -> Change<Sealed> {
+    match (given, sealing) {
+        (Change::Set(text), Some(sealing)) => Change::Set(sealing.seal_alike(text.as_bytes())),
+        (Change::Clear, _) => Change::Clear,
+        (Change::Keep | Change::Set(_), _) => Change::Keep,
+    }
+}
+
+/// The newest message that they may see; `None`: the conversation does not exist for them. Who has left learns nothing of
+/// what came after.
+fn newest(state: &State, who: AccountId) -> Option<u64> {
+    if state.members.contains_key(&who) {
+        return Some(state.last_seq);
+    }
+    state.past.get(&who)?.last().map(|stay| stay.left_seq)
+}

@@ -1,0 +1,53 @@
+//! People change how conversations are shown to them, and delete some for themselves.
+
+use super::{Known, tried};
+use natter_testkit::{
+    Person,
+    client::{
+        Error,
+        rest::{Page, Shown, Signed},
+        wire::{self, ViewChange},
+    },
+};
+use rand::{Rng, rngs::StdRng};
+use uuid::Uuid;
+
+impl Known {
+    /// A client forgets what its person has deleted.
+    pub fn forget_what_is_gone(&mut self) {
+        let Self { conversations, messages, .. } = self;
+        let cleared = |id: &Uuid| conversations.get(id).and_then(|own| own["cleared_seq"].as_u64()).unwrap_or(0);
+        messages.retain(|(id, seq), _| *seq > cleared(id));
+    }
+
+    /// Of the messages that are held; what is gone is not missing.
+    pub fn newest(&self, conversation: Uuid) -> u64 {
+        let held = self.messages.range((conversation, 0)..=(conversation, u64::MAX)).next_back();
+        let cleared = self.conversations.get(&conversation).and_then(|own| own["cleared_seq"].as_u64());
+        held.map_or(0, |((_, seq), _)| *seq).max(cleared.unwrap_or(0))
+    }
+}
+
+/// Those that are hidden too.
+pub async fn all(me: &Signed) -> Result<Vec<wire::OwnConversation>, Error> {
+    let page = Page { cursor: None, limit: Some(200) };
+    let mut all = me.conversations(&page).await?.items;
+    let hidden = Shown { hidden: Some(true), ..Shown::default() };
+    all.extend(me.conversations_in(&hidden, &page).await?.items);
+    Ok(all)
+}
+
+pub async fn changes(person: &Person, talk: Uuid, dice: &mut StdRng) {
+    let (me, yes) = (person.client(), Some(Some(dice.random::<bool>())));
+    let text = dice.random::<bool>().then(|| format!("text {}", dice.random_range(0..3)));
+    let change = match dice.random_range(0..20) {
+        0 => return tried(person, async || me.clear(talk).await.map(drop)).await,
+        1..4 => ViewChange { pinned: yes, archived: yes, ..ViewChange::default() },
+        4..10 => ViewChange { hidden: yes, ..ViewChange::default() },
+        10..13 => ViewChange { marked_unread: yes, ..ViewChange::default() },
+        13..16 => ViewChange { folder: Some(text), ..ViewChange::default() },
+        16 => ViewChange { quiet_until: Some(Some("9999-12-31T23:59:59.999Z".into())), ..ViewChange::default() },
+        _ => ViewChange { draft: Some(text), ..ViewChange::default() },
+    };
+    tried(person, async || me.change_view(talk, &change).await.map(drop)).await;
+}
