@@ -78,10 +78,16 @@ fn somebody_begins_a_conversation_with_themselves_once() {
 fn one_writes_to_oneself_and_nobody_else_is_ever_in() {
     given([own()]).when(send()).by(ALICE).then([sent(1, ALICE)]);
     given([own()]).when(send()).by(BOB).refused(Refusal::NotFound);
-    let add = Command::AddMembers { accounts: vec![BOB], friends: vec![BOB] };
+    let add = Command::AddMembers {
+        accounts: vec![BOB],
+        asked: Asked { coming: [BOB].into(), members_max: 9, ..Asked::default() },
+    };
     given([own()]).when(add).by(ALICE).refused(Refusal::NotAGroup);
     given([own()]).when(Command::RemoveMember { account: ALICE }).by(ALICE).refused(Refusal::NotAGroup);
-    given([own()]).when(Command::Rename { name: sealed("notes") }).by(ALICE).refused(Refusal::NotAGroup);
+    given([own()])
+        .when(Command::Change { name: Some(sealed("notes")), changes: vec![] })
+        .by(ALICE)
+        .refused(Refusal::NotAGroup);
 }
 
 #[test]
