@@ -86,6 +86,26 @@ pub fn resync(reason: &'static str) {
     counter!("natter_edge_resyncs_total", "reason" => reason).increment(1);
 }
 
+/// Frames of crowds that came here.
+pub fn crowd_frames(count: u64) {
+    counter!("natter_edge_crowd_frames_total").increment(count);
+}
+
+/// Frames of crowds that people here were handed.
+pub fn crowd_copies(count: u64) {
+    counter!("natter_edge_crowd_copies_total").increment(count);
+}
+
+/// Relations was asked who of a crowd is here.
+pub fn crowd_asked() {
+    counter!("natter_edge_crowd_lookups_total").increment(1);
+}
+
+/// Crowds that were heard of here.
+pub fn crowds(count: usize) {
+    gauge!("natter_edge_crowds").set(count as f64);
+}
+
 pub fn people(count: usize) {
     gauge!("natter_edge_people").set(count as f64);
 }

@@ -73,6 +73,10 @@ pub struct Settings {
     pub closing_grace: Duration,
     #[command(flatten)]
     pub groups: GroupArgs,
+    /// So many members make a group a crowd: what is said there is told once to every process with doors, which hands it
+    /// to those who are connected to it. At least 2. The same on every node that runs projections.
+    #[arg(long, env = "NATTER_CROWD_MIN", default_value = "256", value_parser = clap::value_parser!(u64).range(2..))]
+    pub crowd_min: u64,
     /// Milliseconds between the pings of a WebSocket.
     #[arg(long, env = "NATTER_HEARTBEAT_MS", default_value = "25000", value_parser = millis)]
     pub heartbeat: Duration,
@@ -215,6 +219,7 @@ impl Settings {
             reserved_names: Names::default(),
             closing_grace: natter_domain::limit::CLOSING_GRACE,
             groups: GroupArgs::default(),
+            crowd_min: natter_projections::delivery::crowd::MIN,
             heartbeat: Duration::from_secs(25),
             limits: "standard".to_owned(),
             history: HistoryArgs::default(),

@@ -146,8 +146,8 @@ impl Process {
     ) -> Result<()> {
         let run = settings.has(Role::Projections);
         let History { store, cluster } = settings.history.history()?;
-        let projection_settings =
-            natter_projections::Settings { database_url: database_url.to_owned(), history: store, cluster };
+        let (database_url, crowd_min) = (database_url.to_owned(), settings.crowd_min);
+        let projection_settings = natter_projections::Settings { database_url, history: store, cluster, crowd_min };
         let (leases, keys) = (self.leases.clone(), self.keys.clone());
         let (projections, tasks) =
             Projections::start(projection_settings, leases, feeds, keys, run, stop.clone()).await?;

@@ -14,6 +14,9 @@ use natter_streams::statement;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Interval {
     pub joined_seq: u64,
+    /// Where they came: behind the begin of what they see, where history was shared with them. What is told as it happens is told
+    /// from here on.
+    pub entered_seq: u64,
     /// `None` while the member is in.
     pub left_seq: Option<u64>,
     /// The lane position at which the stay ended: what changed behind it is not seen.
@@ -21,6 +24,11 @@ pub struct Interval {
 }
 
 impl Interval {
+    /// Of somebody who has just come, and sees what was said from `joined_seq` on.
+    pub fn begun(joined_seq: u64, entered_seq: u64) -> Self {
+        Self { joined_seq, entered_seq, left_seq: None, left_position: None }
+    }
+
     /// The rule.
     pub fn sees(&self, seq: u64) -> bool {
         self.joined_seq < seq && self.left_seq.is_none_or(|left_seq| seq <= left_seq)
@@ -137,6 +145,7 @@ pub(crate) fn interval(joined_seq: i64, left_seq: Option<i64>, left_position: Op
     let unsigned = |number: i64| number as u64;
     Interval {
         joined_seq: joined_seq as u64,
+        entered_seq: joined_seq as u64,
         left_seq: left_seq.map(unsigned),
         left_position: left_position.map(unsigned),
     }
@@ -159,7 +168,7 @@ mod tests {
     fn cleared(intervals: &[Stay], cleared_seq: u64) -> Option<Membership> {
         let stay = |&(joined_seq, left_seq): &Stay| {
             let left_position = left_seq.map(|seq| seq + 100);
-            Interval { joined_seq, left_seq, left_position }
+            Interval { left_seq, left_position, ..Interval::begun(joined_seq, joined_seq) }
         };
         let intervals = intervals.iter().map(stay).collect();
         Membership::new(AccountId(Uuid::nil()), ConversationId(Uuid::nil()), intervals, LAST, cleared_seq)

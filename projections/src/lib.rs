@@ -79,6 +79,8 @@ pub struct Settings {
     pub history: Store,
     /// The cluster that speaks CQL, where message history may be.
     pub cluster: Option<Box<message::scylla::Settings>>,
+    /// So many members make a crowd, [`delivery::crowd::MIN`] usually.
+    pub crowd_min: u64,
 }
 
 /// The read side of this process; a cheap handle.
@@ -96,6 +98,7 @@ pub(crate) struct Shared {
     pub(crate) cards: Cards,
     progress: Arc<Progress>,
     feeds: Feeds,
+    crowd_min: u64,
 }
 
 impl Shared {
@@ -175,7 +178,8 @@ impl Projections {
         tokio::spawn(live.clone().follow(bus.clone(), stop.clone()));
         tokio::spawn(progress::watch(progress.clone(), control.clone(), bus.clone(), stop.clone()));
         let keyring = keys.ring().clone();
-        let shared = Arc::new(Shared { control, writing, live, keyring, keys, cards, progress, feeds });
+        let crowd_min = settings.crowd_min;
+        let shared = Arc::new(Shared { control, writing, live, keyring, keys, cards, progress, feeds, crowd_min });
         tokio::spawn(forget(shared.clone(), shared.keys.forgotten(), stop.clone()));
         Ok(Self(shared))
     }
@@ -265,8 +269,8 @@ impl Projections {
     }
 
     fn deliver(&self, bus: &Bus) -> Delivery {
-        let Shared { writing, keys, progress, live, .. } = &*self.0;
-        Delivery::new(bus.clone(), writing.clone(), live.clone(), keys.clone(), progress.clone())
+        let Shared { writing, keys, progress, live, crowd_min, .. } = &*self.0;
+        Delivery::new(bus.clone(), writing.clone(), live.clone(), keys.clone(), progress.clone(), *crowd_min)
     }
 
     /// Which generation of each projection is read here.

@@ -40,9 +40,11 @@ pub(crate) fn gone(projection: Projection, lane: Lane) {
     set_aside_now(projection, lane, 0);
 }
 
-pub(crate) fn delivered(frames: usize, copies: usize) {
+/// `of_crowds`: how many of the frames had one copy, for every edge.
+pub(crate) fn delivered(frames: usize, copies: usize, of_crowds: usize) {
     counter!("natter_delivery_frames_total").increment(frames as u64);
     counter!("natter_delivery_copies_total").increment(copies as u64);
+    counter!("natter_delivery_crowd_frames_total").increment(of_crowds as u64);
 }
 
 /// Cards of accounts were read from PostgreSQL, because memory had none or an older one.

@@ -41,6 +41,14 @@ pub fn user(account: AccountId) -> String {
     format!("natter.users.{bucket:02x}.{account}")
 }
 
+/// The frames of crowds of a lane, for every edge.
+pub fn crowds(lane: Lane) -> String {
+    format!("natter.crowds.{lane}")
+}
+
+/// The frames of all crowds.
+pub const CROWDS: &str = "natter.crowds.*";
+
 /// Where one start of a node takes commands for the lanes it owns.
 pub fn commands(start: Uuid) -> String {
     format!("natter.commands.{}", start.simple())
@@ -118,6 +126,11 @@ mod tests {
     #[test]
     fn each_start_of_a_node_has_its_own_door() {
         assert_eq!(commands(Uuid::from_u128(0x47)), "natter.commands.00000000000000000000000000000047");
+    }
+
+    #[test]
+    fn crowds_share_a_subject_by_lane() {
+        assert_eq!(crowds(Lane::new(10)), "natter.crowds.0a");
     }
 
     #[test]

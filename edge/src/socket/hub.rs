@@ -1,10 +1,11 @@
 //! Who is here: the people that have a connection to this edge, and the sessions of those connections. One
-//! subscription per person, however many devices: the first connection makes it, the last one ends it.
+//! subscription per person, however many devices: the first connection makes it, the last one ends it. One more for all
+//! crowds together.
 //!
 //! What the bus may have lost is not looked for: once it is known to carry again (marks came back), everybody is told
 //! `resync`.
 
-use super::{deliverers::Deliverers, outbox::Outbox, person::Person};
+use super::{crowd::Crowds, deliverers::Deliverers, outbox::Outbox, person::Person};
 use crate::metrics;
 use futures::StreamExt;
 use natter_commands::Caller;
@@ -36,6 +37,7 @@ struct Inner {
     bus: Bus,
     stop: CancellationToken,
     deliverers: watch::Sender<Deliverers>,
+    crowds: Crowds,
     numbers: AtomicU64,
     seats: Mutex<Seats>,
 }
@@ -57,8 +59,9 @@ pub struct Seat {
 impl Hub {
     pub fn new(bus: Bus, projections: Projections, stop: CancellationToken) -> Self {
         let deliverers = watch::Sender::default();
-        let hub =
-            Self(Arc::new(Inner { bus, stop, deliverers, numbers: AtomicU64::default(), seats: Mutex::default() }));
+        let (crowds, numbers, seats) = (Crowds::new(projections.clone()), AtomicU64::default(), Mutex::default());
+        let hub = Self(Arc::new(Inner { bus, stop, deliverers, crowds, numbers, seats }));
+        hub.spawn(hub.clone().follow_crowds());
         tokio::spawn(hub.clone().watch());
         tokio::spawn(hub.clone().follow_deliverers(projections));
         tokio::spawn(hub.clone().hear());
@@ -71,7 +74,11 @@ impl Hub {
         let mut seats = self.seats();
         let person = match seats.people.entry(caller.account) {
             Entry::Occupied(known) => known.get().clone(),
-            Entry::Vacant(place) => place.insert(self.welcome(caller.account)).clone(),
+            Entry::Vacant(place) => {
+                let person = place.insert(self.welcome(caller.account)).clone();
+                self.spawn(self.clone().introduce(caller.account, person.clone()));
+                person
+            }
         };
         person.add(number, caller.session, outbox.clone());
         seats.sessions.entry(caller.session).or_default().insert(number, outbox);
@@ -83,8 +90,32 @@ impl Hub {
     fn welcome(&self, account: AccountId) -> Arc<Person> {
         let person = Person::new(account, self.0.deliverers.subscribe(), self.0.stop.child_token());
         let person = Arc::new(person);
-        tokio::spawn(person.clone().listen(self.0.bus.clone()));
+        tokio::spawn(person.clone().listen(self.0.bus.clone(), self.0.crowds.listens()));
         person
+    }
+
+    async fn introduce(self, account: AccountId, person: Arc<Person>) {
+        person.settle(self.0.crowds.arrive(account, &person)).await;
+    }
+
+    async fn follow_crowds(self) {
+        let again = || self.spawn(self.clone().stop_or_resync());
+        self.0.crowds.listen(&self.0.bus, &self, again).await;
+    }
+
+    /// Until the process ends.
+    pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        tokio::spawn(self.0.stop.clone().run_until_cancelled_owned(task));
+    }
+
+    /// Somebody who has a connection here.
+    pub(super) fn find(&self, account: AccountId) -> Option<Arc<Person>> {
+        self.seats().people.get(&account).cloned()
+    }
+
+    /// All who have one.
+    pub(super) fn accounts(&self) -> Vec<AccountId> {
+        self.seats().people.keys().copied().collect()
     }
 
     fn leave(&self, seat: &Seat) {
@@ -190,10 +221,13 @@ impl Hub {
 }
 
 impl Seat {
-    /// Resolves once what is published for the person comes here.
+    /// Resolves once what is published for the person comes here, and what is published for the crowds that they are in.
     pub fn proven(&self) -> impl Future<Output = ()> + Send + 'static {
         let person = self.person.clone();
-        async move { person.proven().await }
+        async move {
+            person.proven().await;
+            person.settled().await;
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 
 use super::{deliverers::Deliverers, outbox::Outbox};
 use axum::{body::Bytes, extract::ws::Utf8Bytes};
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use natter_domain::{AccountId, SessionId};
 use natter_projections::delivery::{DELIVERER, MARK, SESSION_ENDED, frames_of};
 use natter_streams::{
@@ -17,10 +17,14 @@ use std::{
 };
 use tokio::{
     sync::watch,
-    time::{interval, sleep},
+    task::unconstrained,
+    time::{interval, sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
+
+/// How long what has come may take to be handed on: who does not listen at all is told `resync` when they do again.
+const PASSING: Duration = Duration::from_secs(1);
 
 /// How long a mark may take to come back from everybody before another is sent.
 const MARK_TIMEOUT: Duration = Duration::from_secs(1);
@@ -35,6 +39,11 @@ pub struct Person {
     deliverers: watch::Receiver<Deliverers>,
     /// All of them did.
     proven: watch::Sender<bool>,
+    /// The crowds that are known here know the person.
+    settled: watch::Sender<bool>,
+    /// How often it was asked that what has come be handed on, and up to which time it was.
+    asked: watch::Sender<u64>,
+    passed: watch::Sender<u64>,
     leave: CancellationToken,
 }
 
@@ -53,6 +62,9 @@ impl Person {
             echoed: Mutex::default(),
             deliverers,
             proven: watch::Sender::new(false),
+            settled: watch::Sender::new(false),
+            asked: watch::Sender::new(0),
+            passed: watch::Sender::new(0),
             leave,
         }
     }
@@ -71,6 +83,38 @@ impl Person {
     /// Nobody is left to listen for.
     pub fn dismiss(&self) {
         self.leave.cancel();
+    }
+
+    pub fn is_gone(&self) -> bool {
+        self.leave.is_cancelled()
+    }
+
+    /// To all connections.
+    pub fn push(&self, frames: &[Utf8Bytes]) {
+        self.listeners().iter().for_each(|listener| listener.outbox.push(frames));
+    }
+
+    /// Has the crowds learn of the person; pointless once nobody is left to listen for.
+    pub async fn settle(&self, crowds_learn: impl Future<Output = ()>) {
+        if self.leave.run_until_cancelled(crowds_learn).await.is_some() {
+            self.settled.send_replace(true);
+        }
+    }
+
+    /// Resolves once the crowds know the person.
+    pub async fn settled(&self) {
+        let _ = self.settled.subscribe().wait_for(|&settled| settled).await;
+    }
+
+    /// Resolves when all that has come for the person by now has been handed on.
+    pub async fn passes(&self) {
+        let mut number = 0;
+        self.asked.send_modify(|asked| {
+            *asked += 1;
+            number = *asked;
+        });
+        let mut passed = self.passed.subscribe();
+        let _ = timeout(PASSING, passed.wait_for(|&passed| passed >= number)).await;
     }
 
     pub fn resync(&self, reason: &'static str) {
@@ -93,11 +137,13 @@ impl Person {
         let _ = self.proven.subscribe().wait_for(|&proven| proven).await;
     }
 
-    /// Listens until the last connection has left.
-    pub async fn listen(self: Arc<Self>, bus: Bus) {
+    /// Listens until the last connection has left, and only while the process `hears` crowds: the person's subscription
+    /// proves that one too.
+    pub async fn listen(self: Arc<Self>, bus: Bus, mut hears: watch::Receiver<bool>) {
         let leave = self.leave.clone();
         let listening = async {
             loop {
+                let _ = hears.wait_for(|&hears| hears).await;
                 if let Err(error) = self.receive(&bus).await {
                     tracing::warn!(%error, account = %self.account, "listen for a person");
                 }
@@ -112,12 +158,22 @@ impl Person {
         let mut frames = bus.live().subscribe(subject::user(self.account)).await?;
         let mut again = interval(MARK_TIMEOUT);
         let mut deliverers = self.deliverers.clone();
+        let mut asked = self.asked.subscribe();
+        asked.mark_changed();
         loop {
             let is_proven = *self.proven.borrow();
             tokio::select! {
                 frame = frames.next() => {
                     let Some(frame) = frame else { return Ok(()) };
                     self.take(frame.headers.as_ref(), &frame.payload);
+                }
+                Ok(()) = asked.changed() => {
+                    let number = *asked.borrow_and_update();
+                    // Without the runtime's budget, which would say that nothing is there.
+                    while let Some(Some(frame)) = unconstrained(frames.next()).now_or_never() {
+                        self.take(frame.headers.as_ref(), &frame.payload);
+                    }
+                    self.passed.send_replace(number);
                 }
                 _ = again.tick(), if !is_proven => self.ask(bus).await,
                 Ok(()) = deliverers.changed(), if !is_proven => self.compare(),
@@ -131,18 +187,18 @@ impl Person {
             return self.echo(mark, header(DELIVERER));
         }
         match header(SESSION_ENDED).map(str::parse) {
-            None => self.push(payload),
+            None => self.forward(payload),
             Some(Ok(session)) => self.end(session, &String::from_utf8_lossy(payload)),
             Some(Err(_)) => tracing::error!(account = %self.account, "the word of an ended session names none"),
         }
     }
 
-    fn push(&self, payload: &[u8]) {
+    fn forward(&self, payload: &[u8]) {
         let frames: Result<Vec<_>, _> = frames_of(&Bytes::copy_from_slice(payload)).map(Utf8Bytes::try_from).collect();
         let Ok(frames) = frames else {
             return tracing::error!(account = %self.account, "a frame is not UTF-8");
         };
-        self.listeners().iter().for_each(|listener| listener.outbox.push(&frames));
+        self.push(&frames);
     }
 
     fn end(&self, session: SessionId, reason: &str) {

@@ -4,7 +4,7 @@
 use super::{counters::Counters, engine::Engine};
 use anyhow::{Context, Result, ensure};
 use indicatif::ProgressBar;
-use natter_projections::{Projection, Projections, Settings, Store, generation, message::scylla};
+use natter_projections::{Projection, Projections, Settings, Store, delivery::crowd, generation, message::scylla};
 use natter_streams::{Log, bus::Bus, keyring::Keyring};
 use std::{
     sync::Arc,
@@ -29,7 +29,8 @@ pub struct Site {
 impl Site {
     /// `store`: of the live generation.
     pub fn settings(&self, store: Store) -> Settings {
-        Settings { database_url: self.database_url.clone(), history: store, cluster: self.cluster.clone() }
+        let (database_url, cluster) = (self.database_url.clone(), self.cluster.clone());
+        Settings { database_url, history: store, cluster, crowd_min: crowd::MIN }
     }
 }
 

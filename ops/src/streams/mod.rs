@@ -131,7 +131,8 @@ impl Stores {
     pub fn read_side(&self, history: &HistoryArgs) -> Result<natter_projections::Settings> {
         let private = self.is_private().then(|| servers::cql_node_of(&self.data_dir)).flatten();
         let History { store, cluster } = history.clone().or_on(private.as_ref()).history()?;
-        Ok(natter_projections::Settings { database_url: self.database_url()?, history: store, cluster })
+        let (database_url, crowd_min) = (self.database_url()?, natter_projections::delivery::crowd::MIN);
+        Ok(natter_projections::Settings { database_url, history: store, cluster, crowd_min })
     }
 }
 

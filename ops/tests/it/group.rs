@@ -126,16 +126,26 @@ fn seqs(messages: &[wire::Message]) -> Vec<u64> {
     messages.iter().map(|message| message.seq).collect()
 }
 
-async fn node(stack: &Stack, roles: &'static str) -> Node {
-    stack.node_with(Options { more: vec![("NATTER_ROLES", roles.to_owned())], ..Options::default() }).await
+async fn node(stack: &Stack, roles: &'static str, crowd_min: u32) -> Node {
+    let more = vec![("NATTER_ROLES", roles.to_owned()), ("NATTER_CROWD_MIN", crowd_min.to_string())];
+    stack.node_with(Options { more, ..Options::default() }).await
 }
 
 #[tokio::test]
 async fn people_who_come_and_go_see_their_stays_and_nothing_else() {
+    they_see_their_stays_and_nothing_else(256).await;
+}
+
+#[tokio::test]
+async fn people_who_come_to_a_crowd_and_go_see_their_stays_and_nothing_else() {
+    they_see_their_stays_and_nothing_else(2).await;
+}
+
+async fn they_see_their_stays_and_nothing_else(crowd_min: u32) {
     let stack = Stack::new().await;
-    let _writing = node(&stack, "commands").await;
-    let mut reading = [node(&stack, "projections").await, node(&stack, "projections").await];
-    let _doors = node(&stack, "edge").await;
+    let _writing = node(&stack, "commands", crowd_min).await;
+    let mut reading = [node(&stack, "projections", crowd_min).await, node(&stack, "projections", crowd_min).await];
+    let _doors = node(&stack, "edge", crowd_min).await;
     let five = Five::meet(&stack).await;
     let hurt = async {
         five.are_so_far(1).await;

@@ -10,6 +10,7 @@ mod contract;
 mod conversation;
 mod cql;
 mod crash;
+mod crowd;
 mod cut;
 mod door;
 mod erasure;

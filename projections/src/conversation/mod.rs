@@ -7,6 +7,7 @@ mod log;
 pub(crate) mod members;
 pub(crate) mod project;
 pub(crate) mod query;
+pub(crate) mod stays;
 
 pub use card::settings;
 pub use door::{LinkRow, Query as Doors};

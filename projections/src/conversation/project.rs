@@ -18,6 +18,7 @@ pub(crate) struct Changes {
     started: Vec<Started>,
     joined: Vec<Joined>,
     left: Vec<Left>,
+    members: HashMap<Uuid, Roll>,
     /// The newest name.
     renamed: HashMap<Uuid, Sealed>,
     /// The newest message's number and time.
@@ -34,6 +35,16 @@ struct Changed {
     message: Option<u64>,
     /// A recall.
     recall: Option<u64>,
+}
+
+/// What a batch does to the number of members.
+struct Roll {
+    /// The positions of the events that do.
+    first: u64,
+    last: u64,
+    delta: i64,
+    /// The most that it came to.
+    most: i64,
 }
 
 struct Started {
@@ -61,6 +72,8 @@ struct Left {
     position: u64,
     /// What the conversation was called then, where this batch says it.
     name: Option<Sealed>,
+    /// How many more were in then than before the batch.
+    delta: i64,
 }
 
 impl Changes {
@@ -85,7 +98,8 @@ impl Changes {
             }
             Event::MemberLeft { seq, account_id: account, joined_seq, .. } => {
                 let (left_seq, position, name) = (seq, record.position, self.renamed.get(&conversation).cloned());
-                self.left.push(Left { conversation, account, joined_seq, left_seq, position, name });
+                let delta = self.count(record, -1);
+                self.left.push(Left { conversation, account, joined_seq, left_seq, position, name, delta });
             }
             Event::Renamed { name, .. } => {
                 self.renamed.insert(conversation, name);
@@ -116,6 +130,7 @@ impl Changes {
     /// `begins`: where their stays begin, in their order, if not with their coming.
     fn join(&mut self, record: &Record, accounts: &[AccountId], begins: &[u64], entered_seq: u64) {
         let (conversation, position, time) = (record.aggregate_id, record.position, record.time);
+        self.count(record, accounts.len() as i64);
         let joined = |(index, &account): (usize, &AccountId)| {
             let joined_seq = begins.get(index).copied().unwrap_or(entered_seq);
             Joined { conversation, account, joined_seq, entered_seq, position, time }
@@ -123,10 +138,21 @@ impl Changes {
         self.joined.extend(accounts.iter().enumerate().map(joined));
     }
 
+    /// How many more are in now than before the batch.
+    fn count(&mut self, record: &Record, delta: i64) -> i64 {
+        let (first, last) = (record.position, record.position);
+        let roll = self.members.entry(record.aggregate_id).or_insert(Roll { first, last, delta: 0, most: i64::MIN });
+        roll.last = last;
+        roll.delta += delta;
+        roll.most = roll.most.max(roll.delta);
+        roll.delta
+    }
+
     pub(crate) async fn write(self, connection: &mut PgConnection) -> Result<(), Error> {
         self.write_started(connection).await?;
         self.write_joined(connection).await?;
         self.write_left(connection).await?;
+        self.write_counts(connection).await?;
         self.write_renamed(connection).await?;
         self.group.write(connection).await?;
         self.write_active(connection).await
@@ -175,17 +201,19 @@ impl Changes {
         Ok(())
     }
 
-    /// A stay is named by its beginning: the same batch may hold several of one person. New names are written after this,
-    /// so what stands is what the conversation was called before the batch.
+    /// A stay is named by its beginning: the same batch may hold several of one person. New names and counts are written
+    /// after this, so what stands is what the conversation was called before the batch, and how many were in.
     async fn write_left(&self, connection: &mut PgConnection) -> Result<(), Error> {
         if self.left.is_empty() {
             return Ok(());
         }
         sqlx::query(
             "UPDATE member SET left_seq = change.left_seq, left_position = change.position,
-                 left_name = coalesce(change.name, conversation.name)
-             FROM UNNEST($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[], $5::bigint[], $6::text[])
-                  AS change(conversation_id, account_id, joined_seq, left_seq, position, name)
+                 left_name = coalesce(change.name, conversation.name),
+                 left_count = CASE WHEN members_changed < change.position THEN member_count + change.delta
+                              ELSE left_count END
+             FROM UNNEST($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[], $5::bigint[], $6::text[], $7::bigint[])
+                  AS change(conversation_id, account_id, joined_seq, left_seq, position, name, delta)
                   JOIN conversation USING (conversation_id)
              WHERE member.conversation_id = change.conversation_id AND member.account_id = change.account_id
              AND member.joined_seq = change.joined_seq",
@@ -196,9 +224,34 @@ impl Changes {
         .bind(column(&self.left, |row| row.left_seq as i64))
         .bind(column(&self.left, |row| row.position as i64))
         .bind(column(&self.left, |row| row.name.as_ref().map(ToString::to_string)))
+        .bind(column(&self.left, |row| row.delta))
         .execute(connection)
         .await
         .map_err(Error::database("write who left"))?;
+        Ok(())
+    }
+
+    /// The one place that adds to what stands: a batch that comes again is known by the position that stands beside it.
+    async fn write_counts(&self, connection: &mut PgConnection) -> Result<(), Error> {
+        if self.members.is_empty() {
+            return Ok(());
+        }
+        let rolls: Vec<(&Uuid, &Roll)> = self.members.iter().collect();
+        sqlx::query(
+            "UPDATE conversation SET member_count = member_count + change.delta,
+                 peak_count = greatest(peak_count, member_count + change.most), members_changed = change.last
+             FROM UNNEST($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[])
+                  AS change(id, first, last, delta, most)
+             WHERE conversation_id = change.id AND members_changed < change.first",
+        )
+        .bind(column(&rolls, |(id, _)| **id))
+        .bind(column(&rolls, |(_, roll)| roll.first as i64))
+        .bind(column(&rolls, |(_, roll)| roll.last as i64))
+        .bind(column(&rolls, |(_, roll)| roll.delta))
+        .bind(column(&rolls, |(_, roll)| roll.most))
+        .execute(connection)
+        .await
+        .map_err(Error::database("write how many are in"))?;
         Ok(())
     }
 

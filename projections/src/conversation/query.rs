@@ -9,7 +9,6 @@ use super::card::{Card, cards};
 use crate::{
     Error, Page, Paged, Shared,
     account::card::{self, Viewer},
-    delivery::members::Known,
     gate::{self, Membership},
     inbox::view,
     message::{self, Message, Span},
@@ -19,7 +18,7 @@ use crate::{
 use natter_client::wire;
 use natter_domain::{AccountId, ConversationId, Sealed};
 use natter_streams::{sealing::Opener, statement};
-use sqlx::{PgPool, Row, postgres::PgRow, types::time::OffsetDateTime};
+use sqlx::{Row, postgres::PgRow, types::time::OffsetDateTime};
 use std::collections::HashMap;
 use uuid::Uuid;
 
@@ -37,9 +36,7 @@ const DETAILS: &str = "
            ARRAY(SELECT left_position FROM member WHERE member.conversation_id = page.conversation_id
                  AND account_id = $1 ORDER BY joined_seq) AS left_positions,
            {VIEW},
-           (SELECT count(*) FROM member WHERE member.conversation_id = page.conversation_id
-            AND CASE WHEN latest.left_seq IS NULL THEN left_seq IS NULL
-                ELSE joined_seq < latest.left_seq AND (left_seq IS NULL OR left_seq > latest.left_seq) END) AS member_count,
+           CASE WHEN latest.left_seq IS NULL THEN member_count ELSE coalesce(latest.left_count, 0) END AS member_count,
            CASE WHEN kind = 'direct' THEN
                ARRAY(SELECT account_id FROM member WHERE member.conversation_id = page.conversation_id
                      AND left_seq IS NULL ORDER BY account_id)
@@ -47,7 +44,7 @@ const DETAILS: &str = "
            peer.changed AS peer_changed, peer.writer AS peer_writer
     FROM page LEFT JOIN inbox_cursor AS view ON view.conversation_id = page.conversation_id AND view.account_id = $1
     LEFT JOIN LATERAL (
-        SELECT left_seq, left_name FROM member WHERE member.conversation_id = page.conversation_id AND account_id = $1
+        SELECT left_seq, left_name, left_count FROM member WHERE member.conversation_id = page.conversation_id AND account_id = $1
         ORDER BY joined_seq DESC LIMIT 1) AS latest ON true
     LEFT JOIN LATERAL (
         SELECT account.changed, account.xmin::text::bigint AS writer FROM member JOIN account USING (account_id)
@@ -63,7 +60,7 @@ const MINE: &str = "
         SELECT conversation_id, CASE WHEN bool_and(left_seq IS NOT NULL) THEN max(left_seq) END AS left_seq
         FROM member WHERE account_id = $1 GROUP BY conversation_id),
     page AS (
-        SELECT conversation_id, kind, name, last_seq, last_activity
+        SELECT conversation_id, kind, name, last_seq, last_activity, member_count
         FROM mine JOIN conversation USING (conversation_id)
              LEFT JOIN (SELECT conversation_id, pinned, archived, hidden_seq, folder FROM inbox_cursor
                         WHERE account_id = $1) AS view USING (conversation_id)
@@ -76,11 +73,14 @@ const MINE: &str = "
     )";
 
 const ONE: &str = "
-    WITH page AS (SELECT conversation_id, kind, name, last_seq, last_activity FROM conversation WHERE conversation_id = $2)";
+    WITH page AS (
+        SELECT conversation_id, kind, name, last_seq, last_activity, member_count FROM conversation
+        WHERE conversation_id = $2)";
 
 const THESE: &str = "
     WITH page AS (
-        SELECT conversation_id, kind, name, last_seq, last_activity FROM conversation WHERE conversation_id = ANY($2))";
+        SELECT conversation_id, kind, name, last_seq, last_activity, member_count FROM conversation
+        WHERE conversation_id = ANY($2))";
 
 /// `$2`: what the viewer was told, by lane. Who has left is told of their leaving and of recalls, and of nothing else that happens there.
 const CHANGED: &str = "
@@ -347,28 +347,4 @@ impl Facts {
             conversation,
         }
     }
-}
-
-/// What delivery has to know of these conversations.
-pub(crate) async fn known(
-    pool: &PgPool,
-    conversations: &[ConversationId],
-) -> Result<HashMap<ConversationId, Known>, Error> {
-    type Stay = (Uuid, String, Option<String>, Uuid, i64, Option<i64>, Option<i64>);
-    let rows: Vec<Stay> = sqlx::query_as(
-        "SELECT conversation_id, kind, name, account_id, joined_seq, left_seq, left_position
-         FROM member JOIN conversation USING (conversation_id) WHERE conversation_id = ANY($1)",
-    )
-    .bind(conversations.iter().map(|id| id.0).collect::<Vec<_>>())
-    .fetch_all(statement::bounded(pool))
-    .await
-    .map_err(Error::database("read members"))?;
-    let mut all = HashMap::<_, Known>::new();
-    for (conversation, kind, name, account, joined, left, left_at) in rows {
-        let known = all.entry(ConversationId(conversation)).or_default();
-        known.kind = kind;
-        known.name = name.as_deref().and_then(Sealed::parse);
-        known.stays.push((AccountId(account), gate::interval(joined, left, left_at)));
-    }
-    Ok(all)
 }

@@ -2,9 +2,10 @@
 //! they did.
 
 use super::{
+    crowd::Change,
     facts::Facts,
     frame::{Frame, position, push},
-    members::Known,
+    members::{Known, Standing},
 };
 use crate::{Error, conversation::card::Card, message};
 use natter_client::wire::{self, Push};
@@ -39,10 +40,32 @@ pub(super) fn keys(record: &Record, event: &Event, facts: &Facts) -> Vec<(Uuid, 
     sealed.map(|sealed| (record.aggregate_id, sealed.key)).into_iter().chain(card).chain(nickname).collect()
 }
 
+/// What the event does to the members of a crowd. Of a beginning nothing is said: whoever hears of it asks who is in.
+pub(super) fn change(event: &Event) -> Option<Change> {
+    match event {
+        Event::MembersJoined { seq, account_ids, begins, .. } => {
+            let (account_ids, begins) = (account_ids.clone(), begins.clone());
+            Some(Change::Joined { joined_seq: seq.saturating_sub(1), account_ids, begins })
+        }
+        Event::MemberLeft { seq, account_id, joined_seq, .. } => {
+            Some(Change::Left { account_id: *account_id, joined_seq: *joined_seq, left_seq: *seq })
+        }
+        _ => None,
+    }
+}
+
 /// What is told of one event.
-pub(super) fn frames(record: &Record, event: Event, facts: &Facts, opener: &Opener) -> Result<Vec<Frame>, Error> {
+pub(super) fn frames(
+    record: &Record,
+    event: Event,
+    standing: Option<Standing>,
+    facts: &Facts,
+    opener: &Opener,
+) -> Result<Vec<Frame>, Error> {
     let id = ConversationId(record.aggregate_id);
-    let telling = Telling { record, known: facts.known(id)?, card: facts.card(id), admins: facts.admins(id), opener };
+    let known = facts.known(id)?;
+    let standing = standing.unwrap_or_else(|| known.standing());
+    let telling = Telling { record, known, standing, card: facts.card(id), admins: facts.admins(id), opener };
     match &event {
         Event::Started { kind, members, name, .. } => {
             let started = telling.started(*kind, members, name.as_ref())?;
@@ -76,6 +99,7 @@ pub(super) fn frames(record: &Record, event: Event, facts: &Facts, opener: &Open
 pub(super) struct Telling<'a> {
     pub record: &'a Record,
     pub known: &'a Known,
+    pub standing: Standing,
     /// A group's, where the event wants it.
     pub card: Option<&'a Card>,
     /// A group's, where the event wants them.
@@ -101,20 +125,23 @@ impl Telling<'_> {
             conversation.account_ids = members.iter().map(|member| member.0).collect();
             conversation.account_ids.sort_unstable();
         }
-        push(members.to_vec(), &Push::ConversationStarted { conversation, position: position(self.record) })
+        let started = Push::ConversationStarted { conversation, position: position(self.record) };
+        match self.known.is_crowd() {
+            true => push(self.known.in_after(kind.first_seq()), &started),
+            false => push(members.to_vec(), &started),
+        }
     }
 
     fn joined(&self, seq: u64, newcomers: &[AccountId], by: AccountId) -> Result<Vec<Frame>, Error> {
         let conversation = self.card(self.known.name.as_ref(), seq);
         let started = Push::ConversationStarted { conversation, position: position(self.record) };
-        let rest = self.known.in_after(seq).into_iter().filter(|account| !newcomers.contains(account)).collect();
         let joined = Push::MemberJoined {
             conversation_id: self.record.aggregate_id,
             account_ids: newcomers.iter().map(|account| account.0).collect(),
             by: by.0,
             position: position(self.record),
         };
-        Ok(vec![push(newcomers.to_vec(), &started)?, push(rest, &joined)?])
+        Ok(vec![push(self.known.joined_with(seq), &started)?, push(self.known.in_before(seq), &joined)?])
     }
 
     fn left(&self, seq: u64, account: AccountId, by: AccountId) -> Result<Frame, Error> {
@@ -147,7 +174,7 @@ impl Telling<'_> {
             announcement: None,
             settings: None,
             ends_at: None,
-            member_count: self.known.in_after(last_seq).len() as u64,
+            member_count: self.known.count_after(last_seq, self.standing),
             account_ids: Vec::new(),
             last_seq,
         };

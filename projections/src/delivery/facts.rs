@@ -5,7 +5,7 @@
 
 use super::{
     frame::{Happening, What},
-    members::{Cache, Known},
+    members::{Cache, Known, Standing},
 };
 use crate::{
     Error, Projection,
@@ -33,6 +33,8 @@ pub(super) struct Facts {
     live: Arc<Live>,
     keys: Keys,
     progress: Arc<Progress>,
+    /// So many make a crowd.
+    crowd_min: u64,
     members: Cache,
     /// Of this batch.
     requests: HashMap<RequestId, wire::FriendRequest>,
@@ -73,16 +75,17 @@ impl Wanted {
 }
 
 impl Facts {
-    pub(super) fn new(live: Arc<Live>, keys: Keys, progress: Arc<Progress>) -> Self {
+    pub(super) fn new(live: Arc<Live>, keys: Keys, progress: Arc<Progress>, crowd_min: u64) -> Self {
         let (requests, cards, admins) = Default::default();
-        Self { live, keys, progress, members: Cache::default(), requests, cards, admins }
+        let members = Cache::new(crowd_min);
+        Self { live, keys, progress, crowd_min, members, requests, cards, admins }
     }
 
     /// Gets ready for the frames of a batch that ends at `to`.
-    pub(super) async fn gather(&mut self, to: Link, happenings: &[Happening]) -> Result<(), Error> {
+    pub(super) async fn gather(&mut self, to: Link, happenings: &mut [Happening]) -> Result<(), Error> {
         let mut wanted = Wanted::default();
-        for happening in happenings {
-            self.note(happening, &mut wanted);
+        for happening in &mut *happenings {
+            happening.standing = self.note(happening, &mut wanted);
         }
         (self.requests, self.cards, self.admins) = Default::default();
         if wanted.is_empty() {
@@ -97,25 +100,28 @@ impl Facts {
         Ok(())
     }
 
-    fn note(&mut self, happening: &Happening, wanted: &mut Wanted) {
-        match &happening.what {
+    /// `None`: it is not known yet how the conversation stands, or there is none.
+    fn note(&mut self, happening: &Happening, wanted: &mut Wanted) -> Option<Standing> {
+        let (conversation, standing) = match &happening.what {
             What::Conversation(event) => {
-                wanted.note(happening.conversation(), event);
-                if !self.members.fold(happening.conversation(), event, happening.position()) {
-                    wanted.conversations.insert(happening.conversation());
-                }
+                let conversation = happening.conversation();
+                wanted.note(conversation, event);
+                (conversation, self.members.fold(conversation, event, happening.position()))
             }
             What::Message(event) => {
                 let conversation = event.message().conversation_id;
-                if !self.members.keep(conversation) {
-                    wanted.conversations.insert(conversation);
-                }
+                (conversation, self.members.keep(conversation))
             }
             What::Friendship(Friendship::Accepted { request_id, .. } | Friendship::Rejected { request_id, .. }) => {
                 wanted.requests.insert(*request_id);
+                return None;
             }
-            What::Friendship(Friendship::Requested { .. }) | What::Inbox(_) | What::Session(_) => {}
+            What::Friendship(Friendship::Requested { .. }) | What::Inbox(_) | What::Session(_) => return None,
+        };
+        if standing.is_none() {
+            wanted.conversations.insert(conversation);
         }
+        standing
     }
 
     /// Of the projectors: those of queries may all be taken.
@@ -128,7 +134,7 @@ impl Facts {
         if ids.is_empty() {
             return Ok(());
         }
-        for (conversation, known) in conversation::query::known(&self.pool(), &ids).await? {
+        for (conversation, known) in conversation::stays::known(&self.pool(), self.crowd_min, &ids).await? {
             self.members.insert(conversation, known);
         }
         Ok(())

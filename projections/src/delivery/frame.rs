@@ -1,6 +1,13 @@
 //! From events to frames: what is told, and to whom. This is the table of PROTOCOL.md's pushes.
 
-use super::{conversation, facts::Facts, inbox, message};
+use super::{
+    conversation,
+    crowd::Part,
+    facts::Facts,
+    inbox,
+    members::{Standing, To},
+    message,
+};
 use crate::{
     Error,
     friendship::{project::status, query::sealed_for},
@@ -9,21 +16,29 @@ use crate::{
 use bytes::Bytes;
 use natter_client::wire::{self, Push};
 use natter_domain::{
-    AccountId, ConversationId, FriendshipId, KeyId, Noun, RequestId, SessionId,
+    ConversationId, FriendshipId, KeyId, Noun, RequestId, SessionId,
     conversation::Event as Conversation,
     friendship::{Event as Friendship, Outcome},
     inbox::Event as Inbox,
     message::Event as Message,
     session::Event as Session,
 };
-use natter_streams::{Positions, Record, sealing::Opener};
+use natter_streams::{Lane, Positions, Record, position::Place, sealing::Opener};
 use std::sync::Arc;
 use uuid::Uuid;
 
-/// One message on the subject of each of these people.
+/// One message on the subject of each of these people, or one for a crowd.
 pub(super) struct Frame {
-    pub(super) to: Vec<AccountId>,
+    pub(super) to: To,
     pub(super) content: Content,
+}
+
+/// The event of a crowd's frames.
+pub(super) struct Origin {
+    pub(super) conversation: ConversationId,
+    pub(super) lane: Lane,
+    pub(super) incarnation: u32,
+    pub(super) part: Part,
 }
 
 pub(super) enum Content {
@@ -37,6 +52,8 @@ pub(super) enum Content {
 pub(super) struct Happening {
     record: Arc<Record>,
     pub(super) what: What,
+    /// Of its conversation, where that was known before the batch.
+    pub(super) standing: Option<Standing>,
 }
 
 pub(super) enum What {
@@ -61,7 +78,7 @@ fn happening(record: &Arc<Record>) -> Result<Option<Happening>, Error> {
         // Nobody is told of registrations, nor of what operators ask for.
         Noun::Account | Noun::Handle | Noun::Projection => return Ok(None),
     };
-    Ok(Some(Happening { record: record.clone(), what }))
+    Ok(Some(Happening { record: record.clone(), what, standing: None }))
 }
 
 impl Happening {
@@ -71,6 +88,20 @@ impl Happening {
 
     pub(super) fn position(&self) -> u64 {
         self.record.position
+    }
+
+    /// Where its frames come from, for a crowd.
+    pub(super) fn origin(&self, facts: &Facts) -> Option<Origin> {
+        let (conversation, change) = match &self.what {
+            What::Conversation(event) => (self.conversation(), conversation::change(event)),
+            What::Message(event) => (event.message().conversation_id, None),
+            What::Friendship(_) | What::Inbox(_) | What::Session(_) => return None,
+        };
+        let known = facts.known(conversation).ok().filter(|known| known.is_crowd())?;
+        let since = self.standing.unwrap_or_else(|| known.standing()).since;
+        let part = Part { position: self.position(), since, change, audiences: Vec::new() };
+        let Place { incarnation, .. } = Place::new(self.position(), self.record.incarnation);
+        Some(Origin { conversation, lane: self.record.lane, incarnation, part })
     }
 
     /// What its frames are opened with.
@@ -91,7 +122,7 @@ impl Happening {
     pub(super) fn frames(self, facts: &Facts, opener: &Opener) -> Result<Vec<Frame>, Error> {
         let record = &*self.record;
         match self.what {
-            What::Conversation(event) => conversation::frames(record, event, facts, opener),
+            What::Conversation(event) => conversation::frames(record, event, self.standing, facts, opener),
             What::Friendship(event) => Ok(vec![of_friendship(record, event, facts, opener)?]),
             What::Inbox(event) => inbox::frames(record, &event, opener),
             What::Message(event) => Ok(vec![message::frame(record, event, facts, opener)?]),
@@ -148,12 +179,12 @@ fn answered(
 fn ended(record: &Record, event: &Session) -> Option<Frame> {
     let Session::Revoked { account_id, reason } = event else { return None };
     let content = Content::SessionEnded(SessionId(record.aggregate_id), reason.as_str());
-    Some(Frame { to: vec![*account_id], content })
+    Some(Frame { to: vec![*account_id].into(), content })
 }
 
-pub(super) fn push(to: Vec<AccountId>, push: &Push) -> Result<Frame, Error> {
+pub(super) fn push(to: impl Into<To>, push: &Push) -> Result<Frame, Error> {
     let json = serde_json::to_vec(push).map_err(Error::Frame)?;
-    Ok(Frame { to, content: Content::Push(json.into()) })
+    Ok(Frame { to: to.into(), content: Content::Push(json.into()) })
 }
 
 pub(super) fn position(record: &Record) -> String {

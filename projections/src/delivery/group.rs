@@ -41,7 +41,7 @@ impl Telling<'_> {
         let (conversation_id, position) = (self.id(), self.position());
         match event {
             Event::MembersInvited { account_ids, untold, by, expires_at, .. } => {
-                let told = account_ids.iter().filter(|it| !untold.contains(it)).copied().collect();
+                let told: Vec<AccountId> = account_ids.iter().filter(|it| !untold.contains(it)).copied().collect();
                 Ok(vec![push(told, &self.invited(*by, *expires_at))?])
             }
             Event::InvitationEnded { account_id, by } => {
@@ -50,12 +50,12 @@ impl Telling<'_> {
                 Ok(vec![push(to, &Push::MemberUninvited { conversation_id, account_id, by, position })?])
             }
             Event::JoinRequested { account_id, .. } => {
-                let to = self.admins.iter().copied().chain([*account_id]).collect();
+                let to: Vec<AccountId> = self.admins.iter().copied().chain([*account_id]).collect();
                 let account_id = account_id.0;
                 Ok(vec![push(to, &Push::MemberRequested { conversation_id, account_id, position })?])
             }
             Event::JoinDeclined { account_id, by } => {
-                let to = self.admins.iter().copied().chain([*account_id]).collect();
+                let to: Vec<AccountId> = self.admins.iter().copied().chain([*account_id]).collect();
                 let (account_id, by) = (account_id.0, by.0);
                 Ok(vec![push(to, &Push::MemberDeclined { conversation_id, account_id, by, position })?])
             }

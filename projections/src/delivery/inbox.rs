@@ -62,5 +62,5 @@ fn read(record: &Record, cursor: &Cursor) -> Result<Frame, Error> {
         seq: cursor.seq,
         position: position(record),
     };
-    push([Some(reader), cursor.peer].into_iter().flatten().collect(), &read)
+    push([Some(reader), cursor.peer].into_iter().flatten().collect::<Vec<_>>(), &read)
 }

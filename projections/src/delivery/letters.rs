@@ -1,10 +1,17 @@
 //! Frames of a batch on their way out. Those for one person share messages, in their order: under load a batch holds
 //! several for each, and a message costs the server, the client and every edge that listens more than a frame does.
 //!
-//! A letter is frames with a line break between them. JSON text as we write it has none.
+//! A letter is frames with a line break between them. JSON text as we write it has none. Those of a crowd have letters of
+//! their own, each with a first line that says whom they are for. A group that becomes one in the middle of a batch is one
+//! for the whole batch: what it was told by name is in batches before.
 
+use super::{
+    crowd::{Audience, Letter as CrowdLetter},
+    frame::Origin,
+};
 use bytes::{BufMut, Bytes, BytesMut};
-use natter_domain::AccountId;
+use natter_domain::{AccountId, ConversationId};
+use natter_streams::Lane;
 use std::collections::HashMap;
 
 /// Between two frames of a letter.
@@ -15,7 +22,10 @@ pub(super) const BREAK: u8 = b'\n';
 const LETTER_BYTES: usize = 32 * 1024;
 
 #[derive(Default)]
-pub(super) struct Letters(HashMap<AccountId, Letter>);
+pub(super) struct Letters {
+    people: HashMap<AccountId, Letter>,
+    crowds: HashMap<ConversationId, (Lane, CrowdLetter)>,
+}
 
 #[derive(Default)]
 struct Letter {
@@ -26,7 +36,7 @@ struct Letter {
 impl Letters {
     /// Puts the frame behind those that wait for the person. Where it does not fit in, the letter so far is to be sent.
     pub(super) fn add(&mut self, to: AccountId, frame: Bytes) -> Option<Bytes> {
-        let letter = self.0.entry(to).or_default();
+        let letter = self.people.entry(to).or_default();
         let full = letter.bytes + frame.len() > LETTER_BYTES;
         let sent = if full { std::mem::take(letter).close() } else { None };
         letter.bytes += frame.len() + 1;
@@ -36,12 +46,33 @@ impl Letters {
 
     /// What waits for one person.
     pub(super) fn take(&mut self, to: AccountId) -> Option<Bytes> {
-        self.0.remove(&to).and_then(Letter::close)
+        self.people.remove(&to).and_then(Letter::close)
     }
 
-    /// What waits for everybody else.
-    pub(super) fn finish(self) -> impl Iterator<Item = (AccountId, Bytes)> {
-        self.0.into_iter().filter_map(|(to, letter)| Some((to, letter.close()?)))
+    /// What waits for everybody else, by name.
+    pub(super) fn people(&mut self) -> impl Iterator<Item = (AccountId, Bytes)> + use<> {
+        std::mem::take(&mut self.people).into_iter().filter_map(|(to, letter)| Some((to, letter.close()?)))
+    }
+
+    /// Puts the frame behind those that wait for the crowd. Where it does not fit in, the letter so far is to be sent.
+    pub(super) fn add_to_crowd(
+        &mut self,
+        origin: &mut Origin,
+        audience: Audience,
+        frame: Bytes,
+    ) -> Option<(Lane, CrowdLetter)> {
+        let Origin { conversation, lane, incarnation, part } = origin;
+        let new = || (*lane, CrowdLetter::new(*conversation, *incarnation));
+        let waiting = self.crowds.entry(*conversation).or_insert_with(new);
+        let full = waiting.1.bytes() > 0 && waiting.1.bytes() + frame.len() > LETTER_BYTES;
+        let sent = full.then(|| std::mem::replace(waiting, new()));
+        waiting.1.add(part, audience, frame);
+        sent
+    }
+
+    /// What waits for crowds.
+    pub(super) fn crowds(&mut self) -> impl Iterator<Item = (Lane, CrowdLetter)> + use<> {
+        std::mem::take(&mut self.crowds).into_values()
     }
 }
 
@@ -79,7 +110,7 @@ mod tests {
         }
         assert_eq!(letters.take(account(2)).as_deref(), Some(&b"b"[..]));
         assert_eq!(letters.take(account(2)), None);
-        let rest: Vec<_> = letters.finish().collect();
+        let rest: Vec<_> = letters.people().collect();
         assert_eq!(rest, [(account(1), Bytes::from_static(b"a\nc\nd"))]);
     }
 
@@ -89,7 +120,7 @@ mod tests {
         let frame = |number: usize| Bytes::from(format!("{number}{}", "x".repeat(LETTER_BYTES / 3)));
         let mut sent: Vec<Bytes> = (0..10).filter_map(|number| letters.add(account(1), frame(number))).collect();
         sent.extend(letters.add(account(1), "y".repeat(2 * LETTER_BYTES).into()));
-        sent.extend(letters.finish().map(|(_, letter)| letter));
+        sent.extend(letters.people().map(|(_, letter)| letter));
         assert!(sent[..sent.len() - 1].iter().all(|letter| letter.len() <= LETTER_BYTES));
         let frames: Vec<&[u8]> = sent.iter().flat_map(|letter| letter.split(|byte| *byte == BREAK)).collect();
         assert_eq!(frames.len(), 11);

@@ -1,6 +1,7 @@
 //! The projection `delivery`: its "view" is the people who are online. Each event becomes a few frames at the most, each
 //! encoded once, published to the subject of every person it concerns; who has no device online has no listener there. Frames
-//! of a batch for one person share messages: [`frames_of`] takes one apart.
+//! of a batch for one person share messages: [`frames_of`] takes one apart. Those of a [`crowd`] are published once, for all
+//! edges.
 //!
 //! The checkpoint moves when the server has confirmed the batch, so after any failure frames may come again, never be
 //! skipped: clients drop what they have. What an edge loses behind the server it notices itself (`resync`).
@@ -8,6 +9,7 @@
 //! Frames hold no personal view (no unread count, no peer), so that one encoding serves all.
 
 mod conversation;
+pub mod crowd;
 mod facts;
 mod frame;
 mod group;
@@ -30,6 +32,7 @@ use crate::{
 use bytes::Bytes;
 use facts::Facts;
 use letters::Letters;
+use members::To;
 use natter_streams::{bus::Bus, sealing::Keys, statement};
 use outlet::{Connection, Outlet};
 pub use query::Query;
@@ -73,27 +76,56 @@ struct Unconfirmed {
 }
 
 impl Delivery {
-    pub(crate) fn new(bus: Bus, pool: PgPool, live: Arc<Live>, keys: Keys, progress: Arc<Progress>) -> Self {
-        let facts = Facts::new(live, keys.clone(), progress);
+    /// So many members make a crowd.
+    pub(crate) fn new(
+        bus: Bus,
+        pool: PgPool,
+        live: Arc<Live>,
+        keys: Keys,
+        progress: Arc<Progress>,
+        crowd_min: u64,
+    ) -> Self {
+        let facts = Facts::new(live, keys.clone(), progress, crowd_min);
         Self { outlet: Outlet::new(bus), pool, keys, facts, unconfirmed: None }
     }
 
     async fn publish(&mut self, batch: Batch<'_>) -> Result<(), Error> {
-        let happenings = frame::happenings(batch)?;
-        self.facts.gather(batch.step().to, &happenings).await?;
+        let mut happenings = frame::happenings(batch)?;
+        self.facts.gather(batch.step().to, &mut happenings).await?;
         let opener =
             self.keys.opener(happenings.iter().flat_map(|it| it.keys(&self.facts)).collect::<Vec<_>>()).await?;
-        let (mut frames, mut copies, mut letters) = (0, 0, Letters::default());
+        let (mut count, mut letters) = (Count::default(), Letters::default());
         for happening in happenings {
+            let mut origin = happening.origin(&self.facts);
             for frame in happening.frames(&self.facts, &opener)? {
-                self.outlet.publish(&frame, &mut letters).await?;
-                frames += 1;
-                copies += frame.to.len();
+                self.outlet.publish(&frame, &mut origin, &mut letters).await?;
+                count.add(&frame.to);
             }
         }
         self.outlet.finish(letters).await?;
-        metrics::delivered(frames, copies);
+        metrics::delivered(count.frames, count.copies, count.of_crowds);
         Ok(())
+    }
+}
+
+/// What was published.
+#[derive(Default)]
+struct Count {
+    frames: usize,
+    copies: usize,
+    of_crowds: usize,
+}
+
+impl Count {
+    fn add(&mut self, to: &To) {
+        self.frames += 1;
+        match to {
+            To::People(people) => self.copies += people.len(),
+            To::Crowd(_) => {
+                self.copies += 1;
+                self.of_crowds += 1;
+            }
+        }
     }
 }
 

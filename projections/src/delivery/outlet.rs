@@ -3,15 +3,17 @@
 //! a message of our own that comes back over the same connection, behind all the frames.
 
 use super::{
-    SESSION_ENDED,
-    frame::{Content, Frame},
+    SESSION_ENDED, crowd,
+    frame::{Content, Frame, Origin},
     letters::Letters,
+    members::To,
 };
 use crate::Error;
 use bytes::Bytes;
 use futures::StreamExt;
 use natter_domain::{AccountId, SessionId};
 use natter_streams::{
+    Lane,
     bus::{Bus, Doubt, HeaderMap},
     subject,
 };
@@ -58,26 +60,49 @@ impl Outlet {
         self.bus.live().statistics().connects.load(Ordering::Relaxed)
     }
 
-    /// Puts a frame into its letters, and sends those that are full.
-    pub(super) async fn publish(&self, frame: &Frame, letters: &mut Letters) -> Result<(), Error> {
-        for &account in &frame.to {
-            match &frame.content {
-                Content::Push(json) => self.send_letter(account, letters.add(account, json.clone())).await?,
-                Content::SessionEnded(session, reason) => {
+    /// Puts a frame into its letters, and sends those that are full. `origin`: of a crowd's.
+    pub(super) async fn publish(
+        &self,
+        frame: &Frame,
+        origin: &mut Option<Origin>,
+        letters: &mut Letters,
+    ) -> Result<(), Error> {
+        match (&frame.to, &frame.content, origin) {
+            (To::People(people), Content::Push(json), _) => {
+                for &account in people {
+                    self.send_letter(account, letters.add(account, json.clone())).await?;
+                }
+            }
+            (To::People(people), Content::SessionEnded(session, reason), _) => {
+                for &account in people {
                     self.send_letter(account, letters.take(account)).await?;
                     self.send_ended(account, *session, reason).await?;
                 }
             }
+            (To::Crowd(audience), Content::Push(json), Some(origin)) => {
+                if let Some((lane, letter)) = letters.add_to_crowd(origin, *audience, json.clone()) {
+                    self.send_to_crowd(lane, letter).await?;
+                }
+            }
+            // Only a crowd's frames are for one, and no session is a crowd's.
+            (To::Crowd(_), _, _) => {}
         }
         Ok(())
     }
 
     /// Sends what is in the letters.
-    pub(super) async fn finish(&self, letters: Letters) -> Result<(), Error> {
-        for (account, letter) in letters.finish() {
+    pub(super) async fn finish(&self, mut letters: Letters) -> Result<(), Error> {
+        for (account, letter) in letters.people() {
             self.send(subject::user(account), letter).await?;
         }
+        for (lane, letter) in letters.crowds() {
+            self.send_to_crowd(lane, letter).await?;
+        }
         Ok(())
+    }
+
+    async fn send_to_crowd(&self, lane: Lane, letter: crowd::Letter) -> Result<(), Error> {
+        self.send(subject::crowds(lane), letter.close()?).await
     }
 
     async fn send_letter(&self, account: AccountId, letter: Option<Bytes>) -> Result<(), Error> {

@@ -1,7 +1,8 @@
-//! What an edge asks of delivery.
+//! What an edge asks of delivery: who delivers, and which of the people who are connected to it are in a crowd.
 
-use crate::{Error, Projection, Shared};
-use natter_streams::lease;
+use crate::{Error, Projection, Shared, conversation::stays, gate::Interval};
+use natter_domain::{AccountId, ConversationId};
+use natter_streams::{lease, position::Place};
 use std::collections::BTreeSet;
 use uuid::Uuid;
 
@@ -12,5 +13,23 @@ impl Query<'_> {
     pub async fn nodes(&self) -> Result<BTreeSet<Uuid>, Error> {
         let nodes = lease::runners(&self.0.control, Projection::Delivery.as_str()).await?;
         Ok(nodes.into_iter().map(|node| node.start).collect())
+    }
+
+    /// Their stays in a conversation, as of this place in its lane or later. Waits, for ever if need be, until relations is
+    /// there.
+    pub async fn stays_in(
+        &self,
+        conversation: ConversationId,
+        at: Place,
+        accounts: &[AccountId],
+    ) -> Result<Vec<(AccountId, Interval)>, Error> {
+        let lane = self.0.feeds.lanes().of(conversation.0);
+        self.0.progress.passed(Projection::Relations, lane, at).await;
+        stays::stays_in(&self.0.pool(), conversation, accounts).await
+    }
+
+    /// All stays of somebody. To be asked for after a wait.
+    pub async fn stays_of(&self, account: AccountId) -> Result<Vec<(ConversationId, Interval)>, Error> {
+        stays::stays_of(&self.0.pool(), account).await
     }
 }

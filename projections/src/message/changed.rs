@@ -81,7 +81,7 @@ mod tests {
 
     /// Who sees what comes behind that number.
     fn newcomer(joined_seq: u64) -> Membership {
-        let stay = Interval { joined_seq, left_seq: None, left_position: None };
+        let stay = Interval::begun(joined_seq, joined_seq);
         let nobody = AccountId(Uuid::nil());
         Membership::new(nobody, ConversationId(Uuid::nil()), vec![stay], u64::MAX, 0).expect("a stay")
     }

@@ -6,6 +6,7 @@ mod apart;
 mod aside;
 mod behind;
 mod card;
+mod crowd;
 mod delivery;
 mod generation;
 mod group;

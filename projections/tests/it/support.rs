@@ -39,6 +39,8 @@ pub const LANES: u16 = 4;
 pub struct World {
     /// Of message history; PostgreSQL keeps it where there is none.
     pub cluster: Option<Box<scylla::Settings>>,
+    /// So many members make a crowd.
+    pub crowd_min: u64,
     /// It is begun in PostgreSQL nevertheless.
     pub begins_in_postgres: bool,
     pub url: String,
@@ -114,6 +116,7 @@ impl World {
             nats_url,
             keyring,
             cluster: None,
+            crowd_min: natter_projections::delivery::crowd::MIN,
             begins_in_postgres: false,
             node,
             directory,
@@ -128,7 +131,8 @@ impl World {
     pub fn settings(&self, database_url: &str) -> Settings {
         let in_cluster = self.cluster.is_some() && !self.begins_in_postgres;
         let history = if in_cluster { Store::Scylla } else { Store::Postgres };
-        Settings { database_url: database_url.to_owned(), history, cluster: self.cluster.clone() }
+        let (cluster, crowd_min) = (self.cluster.clone(), self.crowd_min);
+        Settings { database_url: database_url.to_owned(), history, cluster, crowd_min }
     }
 
     pub async fn keys(&self, log: &Log, bus: &Bus) -> Keys {

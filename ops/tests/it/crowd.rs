@@ -1,0 +1,356 @@
+//! Crowds over real doors: what people are pushed, and nothing else. Here every group of two is one.
+
+use natter_testkit::{
+    BOUND, Node, Options, Person, Proxy, Stack,
+    client::{
+        self,
+        rest::Range,
+        socket::{Handover, Incoming, Socket},
+    },
+    eventually, wire,
+};
+use rand::{Rng, SeedableRng, rngs::StdRng};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+use tokio::{sync::Mutex, task::JoinHandle};
+use uuid::Uuid;
+
+fn crowds_of(min: u32) -> Vec<(&'static str, String)> {
+    vec![("NATTER_CROWD_MIN", min.to_string())]
+}
+
+async fn node(stack: &Stack, min: u32) -> Node {
+    stack.node_with(Options { more: crowds_of(min), ..Options::default() }).await
+}
+
+/// A second one, the newest: the apps of people are connected there.
+async fn node_of_apps(stack: &Stack) -> Node {
+    node(stack, 2).await
+}
+
+async fn people<const N: usize>(stack: &Stack, names: [&str; N]) -> Vec<Person> {
+    let mut people = Vec::new();
+    for name in names {
+        people.push(stack.person(name).await);
+    }
+    for friend in &people[1..] {
+        people[0].befriends(friend).await;
+    }
+    people
+}
+
+async fn group(owner: &Person, others: &[&Person]) -> Uuid {
+    let ids: Vec<Uuid> = others.iter().map(|person| person.id()).collect();
+    owner.client().start_group("us", &ids).await.expect("start a group").conversation.id
+}
+
+/// The number of what was said.
+async fn says(person: &Person, group: Uuid, text: &str) -> u64 {
+    let body = wire::Body::Text { text: text.to_owned() };
+    let message = wire::MessageNew { message_id: client::new_id(), body };
+    person.insists("says", async || person.client().send(group, &message).await).await.seq
+}
+
+async fn adds(owner: &Person, group: Uuid, other: &Person) {
+    owner.insists("adds", async || owner.client().add_members(group, &[other.id()]).await).await;
+}
+
+async fn removes(owner: &Person, group: Uuid, other: &Person) {
+    owner.insists("removes", async || owner.client().remove_member(group, other.id()).await).await;
+}
+
+/// What a connection is pushed of one group, from `ready` on, with nothing fetched.
+struct Ear {
+    heard: Arc<Mutex<Vec<Heard>>>,
+    task: JoinHandle<()>,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+enum Heard {
+    Message(u64),
+    Started,
+    Joined(Vec<Uuid>),
+    Left(Vec<Uuid>),
+    Resync(String),
+}
+
+impl Ear {
+    /// At this node; `ready` when this returns.
+    async fn of(person: &Person, node: &Node, group: Uuid) -> Self {
+        let (account, tokens) =
+            (person.client().me().await.expect("read who they are"), person.client().tokens().await);
+        let signed = node.client().signed(wire::SignedIn { account, tokens });
+        let mut socket = Socket::connect(&signed, Handover::Header).await.expect("open a WebSocket");
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let list = heard.clone();
+        let task = tokio::spawn(async move {
+            while let Ok(incoming) = socket.next().await {
+                list.lock().await.extend(told_of(group, incoming));
+            }
+        });
+        Self { heard, task }
+    }
+
+    async fn heard(&self) -> Vec<Heard> {
+        self.heard.lock().await.clone()
+    }
+
+    async fn seqs(&self) -> Vec<u64> {
+        let seq = |heard: &Heard| if let Heard::Message(seq) = heard { Some(*seq) } else { None };
+        self.heard().await.iter().filter_map(seq).collect()
+    }
+
+    async fn hears(&self, what: Heard) {
+        eventually(&format!("{what:?} is pushed"), BOUND, async || {
+            let heard = self.heard().await;
+            if heard.contains(&what) { Ok(()) } else { Err(format!("{heard:?}")) }
+        })
+        .await;
+    }
+}
+
+impl Drop for Ear {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+fn told_of(group: Uuid, incoming: Incoming) -> Option<Heard> {
+    let push = match incoming {
+        Incoming::Push(push) => *push,
+        Incoming::Notice(wire::Notice::Resync { reason }) => return Some(Heard::Resync(reason)),
+        _ => return None,
+    };
+    match push {
+        wire::Push::MessageSent { message, .. } if message.conversation_id == group => {
+            Some(Heard::Message(message.seq))
+        }
+        wire::Push::ConversationStarted { conversation, .. } if conversation.id == group => Some(Heard::Started),
+        wire::Push::MemberJoined { conversation_id, account_ids, .. } if conversation_id == group => {
+            Some(Heard::Joined(account_ids))
+        }
+        wire::Push::MemberLeft { conversation_id, account_ids, .. } if conversation_id == group => {
+            Some(Heard::Left(account_ids))
+        }
+        _ => None,
+    }
+}
+
+async fn metric(node: &Node, name: &str) -> f64 {
+    let text = node.raw().get("/metrics").await.text();
+    let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok());
+    value.unwrap_or(0.0)
+}
+
+#[tokio::test]
+async fn who_is_online_at_any_edge_is_told_from_their_joining_to_their_leaving() {
+    let stack = Stack::new().await;
+    let nodes = [node(&stack, 2).await, node(&stack, 2).await];
+    let people = people(&stack, ["alice", "bob", "carol", "dave"]).await;
+    let [alice, bob, carol, dave] = &people[..] else { panic!("four people") };
+    let group = group(alice, &[bob, carol]).await;
+    let mut ears = Vec::new();
+    for (number, person) in people.iter().enumerate() {
+        ears.push(Ear::of(person, &nodes[number % 2], group).await);
+    }
+    says(alice, group, "for three").await;
+    adds(alice, group, dave).await;
+    says(alice, group, "for four").await;
+    removes(alice, group, bob).await;
+    let last = says(alice, group, "for three again").await;
+    assert_eq!(last, 6);
+    for ear in [&ears[0], &ears[2], &ears[3]] {
+        ear.hears(Heard::Message(last)).await;
+    }
+    let message = Heard::Message;
+    let (joined, left) = (Heard::Joined(vec![dave.id()]), Heard::Left(vec![bob.id()]));
+    let expected = [message(2), joined.clone(), message(3), message(4), message(5), left.clone(), message(6)];
+    assert_eq!(ears[0].heard().await, expected);
+    assert_eq!(ears[2].heard().await, expected);
+    assert_eq!(ears[3].heard().await, [Heard::Started, message(3), message(4), message(5), left.clone(), message(6)]);
+    // The same subject brought bob's node what is behind his leaving, and it was handed on to dave.
+    ears[1].hears(left.clone()).await;
+    assert_eq!(ears[1].heard().await, [message(2), joined, message(3), message(4), message(5), left]);
+    let mut told = 0.0;
+    for node in &nodes {
+        told += metric(node, "natter_delivery_crowd_frames_total").await;
+        assert!(metric(node, "natter_edge_crowd_frames_total").await >= 9.0);
+        assert!(metric(node, "natter_edge_crowd_copies_total").await > 0.0);
+        assert!((metric(node, "natter_edge_crowds").await - 1.0).abs() < f64::EPSILON);
+    }
+    assert!(told >= 9.0, "{told} frames of crowds were published");
+}
+
+/// Says one thing after the other while something happens; the number of the last one.
+async fn talks_while(person: &Person, group: Uuid, happens: impl Future<Output = ()>) -> u64 {
+    let is_over = AtomicBool::new(false);
+    let talk = async {
+        while !is_over.load(Ordering::SeqCst) {
+            says(person, group, "on and on").await;
+        }
+        says(person, group, "the last word").await
+    };
+    let happens = async {
+        happens.await;
+        is_over.store(true, Ordering::SeqCst);
+    };
+    tokio::join!(talk, happens).0
+}
+
+#[tokio::test]
+async fn who_connects_while_the_crowd_talks_misses_nothing() {
+    let stack = Stack::new().await;
+    let node = node(&stack, 2).await;
+    let _home = node_of_apps(&stack).await;
+    let people = people(&stack, ["alice", "bob", "carol"]).await;
+    let [alice, bob, carol] = &people[..] else { panic!("three people") };
+    let group = group(alice, &[bob, carol]).await;
+    // Somebody is always here, so that the crowd is known; bob's own app is elsewhere, so each ear is a newcomer.
+    let steady = Ear::of(carol, &node, group).await;
+    let last = talks_while(alice, group, async {
+        for _ in 0..30 {
+            let ear = Ear::of(bob, &node, group).await;
+            let newest = Range { limit: Some(1), ..Range::default() };
+            let page = bob.insists("reads", async || bob.client().messages(group, newest.clone()).await).await;
+            pushed_behind(&ear, page[0].seq).await;
+        }
+    })
+    .await;
+    steady.hears(Heard::Message(last)).await;
+    let seqs = steady.seqs().await;
+    assert_eq!(seqs, (seqs[0]..=last).collect::<Vec<_>>(), "in order, without a gap");
+}
+
+/// All that is newer than what could be read after `ready`.
+async fn pushed_behind(ear: &Ear, newest: u64) {
+    ear.hears(Heard::Message(newest + 3)).await;
+    let heard = ear.heard().await;
+    assert!(!heard.iter().any(|heard| matches!(heard, Heard::Resync(_))), "{heard:?}");
+    let seqs = ear.seqs().await;
+    assert!(seqs[0] <= newest + 1, "{seqs:?} behind {newest}");
+    assert_eq!(seqs, (seqs[0]..=seqs[seqs.len() - 1]).collect::<Vec<_>>(), "in order, without a gap");
+}
+
+#[tokio::test]
+async fn an_edge_that_had_lost_the_bus_says_so_and_goes_on() {
+    let stack = Stack::new().await;
+    let _node = node(&stack, 2).await;
+    // Who acts does it there.
+    let people = people(&stack, ["alice", "bob", "carol"]).await;
+    let [alice, bob, carol] = &people[..] else { panic!("three people") };
+    let proxy = Proxy::before(stack.nats_url()).await;
+    let mut more = crowds_of(2);
+    more.extend([("NATTER_ROLES", "edge".to_owned()), ("NATTER_NATS_URL", proxy.url.clone())]);
+    let edge = stack.node_with(Options { more, ..Options::default() }).await;
+    let group = group(alice, &[bob, carol]).await;
+    let (bobs, carols) = (Ear::of(bob, &edge, group).await, Ear::of(carol, &edge, group).await);
+    let before = says(alice, group, "before").await;
+    bobs.hears(Heard::Message(before)).await;
+    proxy.gone();
+    // What the edge does not hear: carol is removed, and it is talked about.
+    removes(alice, group, carol).await;
+    let meanwhile = says(alice, group, "meanwhile").await;
+    proxy.heal();
+    for ear in [&bobs, &carols] {
+        ear.hears(Heard::Resync("bus".to_owned())).await;
+    }
+    let after = says(alice, group, "after").await;
+    bobs.hears(Heard::Message(after)).await;
+    assert!(!bobs.seqs().await.contains(&meanwhile), "it was lost");
+    let carols = carols.seqs().await;
+    assert!(carols.iter().all(|seq| *seq <= before + 1), "carol was told {carols:?} and left with {}", before + 1);
+}
+
+#[tokio::test]
+async fn growing_to_a_crowd_and_shrinking_keep_the_order_of_what_is_pushed() {
+    let stack = Stack::new().await;
+    let nodes = [node(&stack, 4).await, node(&stack, 4).await];
+    let people = people(&stack, ["alice", "bob", "carol", "dave", "erin"]).await;
+    let (alice, bob) = (&people[0], &people[1]);
+    let group = group(alice, &[bob]).await;
+    let ears = [Ear::of(alice, &nodes[0], group).await, Ear::of(bob, &nodes[1], group).await];
+    let last = talks_while(alice, group, async {
+        for _ in 0..3 {
+            for other in &people[2..] {
+                adds(alice, group, other).await;
+            }
+            for other in &people[2..] {
+                removes(alice, group, other).await;
+            }
+        }
+    })
+    .await;
+    for ear in &ears {
+        ear.hears(Heard::Message(last)).await;
+        let heard = ear.heard().await;
+        assert!(!heard.iter().any(|heard| matches!(heard, Heard::Resync(_))), "{heard:?}");
+        assert_eq!(ear.seqs().await, (2..=last).collect::<Vec<_>>(), "in order, without a gap");
+    }
+    let told = metric(&nodes[0], "natter_edge_crowd_frames_total").await;
+    assert!(told > 0.0 && told < last as f64 + 40.0, "it was by name first: {told} of {last}");
+}
+
+/// Who may see what, from what the owner sees, who sees everything.
+fn stays(all: &[wire::Message]) -> BTreeMap<Uuid, Vec<(u64, u64)>> {
+    let mut stays = BTreeMap::<Uuid, Vec<(u64, u64)>>::new();
+    for message in all {
+        let Some(wire::Body::System { code, account_ids, .. }) = &message.body else { continue };
+        for account in account_ids {
+            let of = stays.entry(*account).or_default();
+            match code.as_str() {
+                "member.left" => of.last_mut().expect("who leaves was in").1 = message.seq,
+                _ => of.push((message.seq, u64::MAX)),
+            }
+        }
+    }
+    stays
+}
+
+#[tokio::test]
+async fn people_who_come_and_go_are_pushed_their_stays_and_nothing_else() {
+    let stack = Stack::new().await;
+    let nodes = [node(&stack, 2).await, node(&stack, 2).await];
+    let people = people(&stack, ["alice", "bob", "carol", "dave", "erin"]).await;
+    let (alice, others) = (&people[0], &people[1..]);
+    let group = group(alice, &[&others[0], &others[1]]).await;
+    let mut ears = Vec::new();
+    for (number, person) in people.iter().enumerate() {
+        ears.push(Ear::of(person, &nodes[number % 2], group).await);
+    }
+    let mut dice = StdRng::seed_from_u64(6);
+    let last = talks_while(alice, group, async {
+        let mut is_in = [true, true, false, false];
+        for _ in 0..80 {
+            let index = dice.random_range(0..others.len());
+            match is_in[index] {
+                true => removes(alice, group, &others[index]).await,
+                false => adds(alice, group, &others[index]).await,
+            }
+            is_in[index] = !is_in[index];
+        }
+    })
+    .await;
+    ears[0].hears(Heard::Message(last)).await;
+    let range = Range { after_seq: Some(0), limit: Some(200), ..Range::default() };
+    let mut all = alice.client().messages(group, range).await.expect("read the history");
+    while all.last().is_some_and(|message| message.seq < last) {
+        let after_seq = all.last().map(|message| message.seq);
+        let range = Range { after_seq, limit: Some(200), ..Range::default() };
+        all.extend(alice.client().messages(group, range).await.expect("read the history"));
+    }
+    let stays = stays(&all);
+    for (ear, person) in ears.iter().zip(&people) {
+        let of = &stays[&person.id()];
+        let sees = |seq: &u64| of.iter().any(|(first, last)| (*first..=*last).contains(seq));
+        // Before anybody listened there was the beginning only.
+        let expected: Vec<u64> = (2..=last).filter(sees).collect();
+        let newest = *expected.last().expect("everybody came once");
+        ear.hears(Heard::Message(newest)).await;
+        assert_eq!(ear.seqs().await, expected, "of {of:?}");
+    }
+}

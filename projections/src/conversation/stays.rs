@@ -1,0 +1,101 @@
+//! Stays, as delivery and the edges need them. Of a crowd's members only those are ever asked for who are online at one edge.
+
+use crate::{
+    Error,
+    delivery::members::{Known, People},
+    gate::{self, Interval},
+};
+use natter_domain::{AccountId, ConversationId, Sealed};
+use natter_streams::statement;
+use sqlx::PgPool;
+use std::collections::HashMap;
+use uuid::Uuid;
+
+/// What delivery has to know of these conversations. Of crowds no stay is read.
+pub(crate) async fn known(
+    pool: &PgPool,
+    crowd_min: u64,
+    conversations: &[ConversationId],
+) -> Result<HashMap<ConversationId, Known>, Error> {
+    // One statement, so that the numbers are of the same moment as the stays.
+    let rows: Vec<KnownRow> = sqlx::query_as(
+        "WITH these AS MATERIALIZED (
+             SELECT conversation_id, kind, name, members_changed, member_count,
+                    kind <> 'direct' AND peak_count >= $2 AS is_crowd
+             FROM conversation WHERE conversation_id = ANY($1))
+         SELECT conversation_id, kind, name, members_changed, member_count, NULL, NULL, NULL, NULL, NULL
+         FROM these WHERE is_crowd
+         UNION ALL
+         SELECT conversation_id, kind, name, members_changed, NULL, account_id, joined_seq, left_seq, left_position,
+                coalesce(entered_seq, joined_seq)
+         FROM these JOIN member USING (conversation_id) WHERE NOT is_crowd",
+    )
+    .bind(conversations.iter().map(|id| id.0).collect::<Vec<_>>())
+    .bind(crowd_min as i64)
+    .fetch_all(statement::bounded(pool))
+    .await
+    .map_err(Error::database("read members"))?;
+    let mut all = HashMap::<_, Known>::new();
+    for (conversation, kind, name, changed, count, account, joined, left, left_at, entered) in rows {
+        let known = all.entry(ConversationId(conversation)).or_default();
+        known.kind = kind;
+        known.name = name.as_deref().and_then(Sealed::parse);
+        known.members_changed = changed as u64;
+        if let Some(count) = count {
+            known.people = People::Crowd(count as u64);
+        }
+        if let (People::Named(stays), Some(account), Some(joined)) = (&mut known.people, account, joined) {
+            stays.push((AccountId(account), stay(joined, left, left_at, entered.unwrap_or(joined))));
+        }
+    }
+    Ok(all)
+}
+
+/// Id, kind, name, where its members last changed; of a crowd how many are in, else a stay: whose, and its bounds.
+type KnownRow =
+    (Uuid, String, Option<String>, i64, Option<i64>, Option<Uuid>, Option<i64>, Option<i64>, Option<i64>, Option<i64>);
+
+fn stay(joined_seq: i64, left_seq: Option<i64>, left_position: Option<i64>, entered_seq: i64) -> Interval {
+    Interval { entered_seq: entered_seq as u64, ..gate::interval(joined_seq, left_seq, left_position) }
+}
+
+/// Accounts in one statement. What an edge asks for is bounded by its connections only.
+const ASKED_AT_ONCE: usize = 5_000;
+
+/// The stays of some accounts in a conversation.
+pub(crate) async fn stays_in(
+    pool: &PgPool,
+    conversation: ConversationId,
+    accounts: &[AccountId],
+) -> Result<Vec<(AccountId, Interval)>, Error> {
+    let mut stays = Vec::new();
+    for some in accounts.chunks(ASKED_AT_ONCE) {
+        let rows: Vec<(Uuid, i64, Option<i64>, Option<i64>, i64)> = sqlx::query_as(
+            "SELECT account_id, joined_seq, left_seq, left_position, coalesce(entered_seq, joined_seq) FROM member
+             WHERE conversation_id = $1 AND account_id = ANY($2)",
+        )
+        .bind(conversation.0)
+        .bind(some.iter().map(|account| account.0).collect::<Vec<_>>())
+        .fetch_all(statement::bounded(pool))
+        .await
+        .map_err(Error::database("read who of those here is in a crowd"))?;
+        let of_row =
+            |(account, joined, left, left_at, entered)| (AccountId(account), stay(joined, left, left_at, entered));
+        stays.extend(rows.into_iter().map(of_row));
+    }
+    Ok(stays)
+}
+
+/// All stays of an account.
+pub(crate) async fn stays_of(pool: &PgPool, account: AccountId) -> Result<Vec<(ConversationId, Interval)>, Error> {
+    let rows: Vec<(Uuid, i64, Option<i64>, Option<i64>, i64)> = sqlx::query_as(
+        "SELECT conversation_id, joined_seq, left_seq, left_position, coalesce(entered_seq, joined_seq)
+             FROM member WHERE account_id = $1",
+    )
+    .bind(account.0)
+    .fetch_all(statement::bounded(pool))
+    .await
+    .map_err(Error::database("read where somebody is in"))?;
+    let of_row = |(id, joined, left, left_at, entered)| (ConversationId(id), stay(joined, left, left_at, entered));
+    Ok(rows.into_iter().map(of_row).collect())
+}
