@@ -23,6 +23,9 @@ SELECT in_every_generation('relations', 'ALTER TABLE member
     -- the number at which they came, less one: below joined_seq is what they do not see, below this what they need not read
     ADD entered_seq bigint');
 
+-- Admins of a large group are found without reading all of it.
+SELECT in_every_generation('relations', 'CREATE INDEX member_admin ON member (conversation_id) WHERE is_admin AND left_seq IS NULL');
+
 SELECT in_every_generation('relations', 'CREATE TABLE group_invitation (
     conversation_id uuid NOT NULL,
     account_id uuid NOT NULL,

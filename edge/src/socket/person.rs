@@ -3,7 +3,7 @@
 
 use super::{deliverers::Deliverers, outbox::Outbox};
 use axum::{body::Bytes, extract::ws::Utf8Bytes};
-use futures::{FutureExt, StreamExt};
+use futures::{FutureExt, Stream, StreamExt};
 use natter_domain::{AccountId, SessionId};
 use natter_projections::delivery::{DELIVERER, MARK, SESSION_ENDED, frames_of};
 use natter_streams::{
@@ -169,8 +169,7 @@ impl Person {
                 }
                 Ok(()) = asked.changed() => {
                     let number = *asked.borrow_and_update();
-                    // Without the runtime's budget, which would say that nothing is there.
-                    while let Some(Some(frame)) = unconstrained(frames.next()).now_or_never() {
+                    for frame in drained(&mut frames) {
                         self.take(frame.headers.as_ref(), &frame.payload);
                     }
                     self.passed.send_replace(number);
@@ -231,9 +230,27 @@ impl Person {
     }
 }
 
+/// All that is there, without the runtime's budget, which would say after a while that nothing is.
+fn drained<S: Stream + Unpin>(stream: &mut S) -> Vec<S::Item> {
+    let mut items = Vec::new();
+    while let Some(Some(item)) = unconstrained(stream.next()).now_or_never() {
+        items.push(item);
+    }
+    items
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tokio::sync::mpsc;
+
+    #[tokio::test]
+    async fn all_that_is_there_is_drained_however_much() {
+        let (send, mut receive) = mpsc::unbounded_channel();
+        (0..1_000).for_each(|number| send.send(number).unwrap());
+        let mut stream = futures::stream::poll_fn(move |context| receive.poll_recv(context));
+        assert_eq!(drained(&mut stream), (0..1_000).collect::<Vec<_>>());
+    }
 
     fn session(number: u128) -> SessionId {
         SessionId(Uuid::from_u128(number))

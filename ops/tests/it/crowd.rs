@@ -4,7 +4,7 @@ use natter_testkit::{
     BOUND, Node, Options, Person, Proxy, Stack,
     client::{
         self,
-        rest::Range,
+        rest::{Answer, Range},
         socket::{Handover, Incoming, Socket},
     },
     eventually, wire,
@@ -51,9 +51,13 @@ async fn group(owner: &Person, others: &[&Person]) -> Uuid {
 
 /// The number of what was said.
 async fn says(person: &Person, group: Uuid, text: &str) -> u64 {
+    sends(person, group, text).await.seq
+}
+
+async fn sends(person: &Person, group: Uuid, text: &str) -> Answer<wire::MessageSent> {
     let body = wire::Body::Text { text: text.to_owned() };
     let message = wire::MessageNew { message_id: client::new_id(), body };
-    person.insists("says", async || person.client().send(group, &message).await).await.seq
+    person.insists("says", async || person.client().send(group, &message).await).await
 }
 
 async fn adds(owner: &Person, group: Uuid, other: &Person) {
@@ -216,7 +220,7 @@ async fn who_connects_while_the_crowd_talks_misses_nothing() {
         for _ in 0..30 {
             let ear = Ear::of(bob, &node, group).await;
             let newest = Range { limit: Some(1), ..Range::default() };
-            let page = bob.insists("reads", async || bob.client().messages(group, newest.clone()).await).await;
+            let page = bob.insists("reads", async || bob.client().messages(group, newest).await).await;
             pushed_behind(&ear, page[0].seq).await;
         }
     })
@@ -295,6 +299,39 @@ async fn growing_to_a_crowd_and_shrinking_keep_the_order_of_what_is_pushed() {
     assert!(told > 0.0 && told < last as f64 + 40.0, "it was by name first: {told} of {last}");
 }
 
+/// More than waits at an edge for one crowd.
+const TOO_MUCH: usize = 400;
+
+#[tokio::test]
+async fn what_an_edge_has_no_room_for_is_told_as_lost_to_newcomers_too() {
+    let stack = Stack::new().await;
+    let node = node(&stack, 4).await;
+    let people = people(&stack, ["alice", "bob", "carol", "dave"]).await;
+    let [alice, bob, carol, dave] = &people[..] else { panic!("four people") };
+    let group = group(alice, &[bob]).await;
+    let (bobs, carols) = (Ear::of(bob, &node, group).await, Ear::of(carol, &node, group).await);
+    // Nobody can be asked who is in: what relations would write waits.
+    let mut lock = stack.pool().begin().await.expect("begin");
+    sqlx::query("LOCK TABLE conversation IN EXCLUSIVE MODE").execute(&mut *lock).await.expect("lock");
+    adds(alice, group, dave).await;
+    adds(alice, group, carol).await;
+    for _ in 0..TOO_MUCH {
+        says(alice, group, "on and on").await;
+    }
+    assert!(!carols.heard().await.contains(&Heard::Started), "nobody knows who is in yet");
+    lock.rollback().await.expect("give the lock back");
+    for ear in [&bobs, &carols] {
+        ear.hears(Heard::Resync("crowd".to_owned())).await;
+    }
+    let last = says(alice, group, "after that").await;
+    for ear in [&bobs, &carols] {
+        ear.hears(Heard::Message(last)).await;
+    }
+    let seqs = bobs.seqs().await;
+    assert!(seqs.windows(2).all(|pair| pair[0] < pair[1]), "{seqs:?}");
+    assert!(seqs.len() < TOO_MUCH, "{} were pushed: none was lost", seqs.len());
+}
+
 /// Who may see what, from what the owner sees, who sees everything.
 fn stays(all: &[wire::Message]) -> BTreeMap<Uuid, Vec<(u64, u64)>> {
     let mut stays = BTreeMap::<Uuid, Vec<(u64, u64)>>::new();
@@ -317,14 +354,14 @@ async fn people_who_come_and_go_are_pushed_their_stays_and_nothing_else() {
     let nodes = [node(&stack, 2).await, node(&stack, 2).await];
     let people = people(&stack, ["alice", "bob", "carol", "dave", "erin"]).await;
     let (alice, others) = (&people[0], &people[1..]);
-    let group = group(alice, &[&others[0], &others[1]]).await;
+    let group = group(alice, &[]).await;
     let mut ears = Vec::new();
     for (number, person) in people.iter().enumerate() {
         ears.push(Ear::of(person, &nodes[number % 2], group).await);
     }
     let mut dice = StdRng::seed_from_u64(6);
-    let last = talks_while(alice, group, async {
-        let mut is_in = [true, true, false, false];
+    talks_while(alice, group, async {
+        let mut is_in = [false; 4];
         for _ in 0..80 {
             let index = dice.random_range(0..others.len());
             match is_in[index] {
@@ -335,14 +372,10 @@ async fn people_who_come_and_go_are_pushed_their_stays_and_nothing_else() {
         }
     })
     .await;
+    let last_word = sends(alice, group, "the very last word").await;
+    let last = last_word.seq;
     ears[0].hears(Heard::Message(last)).await;
-    let range = Range { after_seq: Some(0), limit: Some(200), ..Range::default() };
-    let mut all = alice.client().messages(group, range).await.expect("read the history");
-    while all.last().is_some_and(|message| message.seq < last) {
-        let after_seq = all.last().map(|message| message.seq);
-        let range = Range { after_seq, limit: Some(200), ..Range::default() };
-        all.extend(alice.client().messages(group, range).await.expect("read the history"));
-    }
+    let all = alice.history(group, &last_word.position.expect("a write has a position")).await;
     let stays = stays(&all);
     for (ear, person) in ears.iter().zip(&people) {
         let of = &stays[&person.id()];

@@ -134,8 +134,7 @@ impl Query<'_> {
         let (time, id) = page.after()?;
         let mut rows: Vec<InvitationRow> = sqlx::query_as(
             "SELECT conversation_id, name, avatar,
-                    (SELECT count(*) FROM member WHERE member.conversation_id = conversation.conversation_id
-                     AND left_seq IS NULL),
+                    member_count,
                     invited_by, invited_at, expires_at
              FROM group_invitation JOIN conversation USING (conversation_id)
              WHERE account_id = $1 AND is_told AND expires_at > $2

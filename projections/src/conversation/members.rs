@@ -36,6 +36,36 @@ pub struct MemberFilter {
     pub only: Option<AccountId>,
 }
 
+impl MemberFilter {
+    /// With `$5`.
+    fn condition(self) -> (&'static str, Option<Uuid>) {
+        match self {
+            Self { only: Some(account), .. } => ("account_id = $5", Some(account.0)),
+            Self { prefix: Some(prefix), role: None, .. } => {
+                ("account_id IN (SELECT account_id FROM account_prefix WHERE prefix = $5)", Some(prefix.0))
+            }
+            Self { prefix: Some(prefix), role: Some(Role::Owner), .. } => (
+                "account_id = owner AND account_id IN (SELECT account_id FROM account_prefix WHERE prefix = $5)",
+                Some(prefix.0),
+            ),
+            Self { prefix: Some(prefix), role: Some(Role::Admin), .. } => {
+                ("is_admin AND account_id IN (SELECT account_id FROM account_prefix WHERE prefix = $5)", Some(prefix.0))
+            }
+            Self { prefix: Some(prefix), role: Some(Role::Member), .. } => (
+                "NOT is_admin AND account_id IS DISTINCT FROM owner
+                 AND account_id IN (SELECT account_id FROM account_prefix WHERE prefix = $5)",
+                Some(prefix.0),
+            ),
+            Self { role: Some(Role::Owner), .. } => ("account_id = owner AND $5::uuid IS NULL", None),
+            Self { role: Some(Role::Admin), .. } => ("is_admin AND $5::uuid IS NULL", None),
+            Self { role: Some(Role::Member), .. } => {
+                ("NOT is_admin AND account_id IS DISTINCT FROM owner AND $5::uuid IS NULL", None)
+            }
+            Self { role: None, .. } => ("$5::uuid IS NULL", None),
+        }
+    }
+}
+
 /// Account, since when, whether they own the conversation, whether they are an admin, what they are called, until when
 /// they are muted.
 type Row = (Uuid, OffsetDateTime, bool, bool, Option<String>, Option<OffsetDateTime>);
@@ -74,27 +104,25 @@ impl Query<'_> {
             Standing::Left => return Ok(Members::Left),
             Standing::Is(_) => {}
         }
-        let mut rows: Vec<Row> = sqlx::query_as(
+        // Each filter is a statement of its own: one for all would read a large group from its end to find somebody.
+        let (which, who) = filter.condition();
+        let sql = format!(
             "SELECT account_id, joined_at, account_id IS NOT DISTINCT FROM owner, is_admin, nickname, muted_until
              FROM member JOIN conversation USING (conversation_id)
-             WHERE conversation_id = $1 AND left_seq IS NULL
-               AND ($2::timestamptz IS NULL OR (joined_at, account_id) < ($2, $3::uuid))
-               AND ($5::text IS NULL
-                    OR $5 = CASE WHEN account_id = owner THEN 'owner' WHEN is_admin THEN 'admin' ELSE 'member' END)
-               AND ($6::uuid IS NULL OR account_id IN (SELECT account_id FROM account_prefix WHERE prefix = $6))
-               AND ($7::uuid IS NULL OR account_id = $7)
-             ORDER BY joined_at DESC, account_id DESC LIMIT $4",
-        )
-        .bind(conversation.0)
-        .bind(time)
-        .bind(id)
-        .bind(page.rows())
-        .bind(filter.role.map(Role::as_str))
-        .bind(filter.prefix.map(|prefix| prefix.0))
-        .bind(filter.only.map(|account| account.0))
-        .fetch_all(statement::bounded(&self.0.pool()))
-        .await
-        .map_err(Error::database("list members"))?;
+             WHERE conversation_id = $1 AND left_seq IS NULL AND {which}
+               AND (joined_at, account_id) < (coalesce($2, 'infinity'::timestamptz),
+                   coalesce($3, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid))
+             ORDER BY joined_at DESC, account_id DESC LIMIT $4"
+        );
+        let mut rows: Vec<Row> = sqlx::query_as(&sql)
+            .bind(conversation.0)
+            .bind(time)
+            .bind(id)
+            .bind(page.rows())
+            .bind(who)
+            .fetch_all(statement::bounded(&self.0.pool()))
+            .await
+            .map_err(Error::database("list members"))?;
         let next_cursor = page.cut(&mut rows, |row| Cursor { time: row.1.into(), id: row.0 });
         let keys: Vec<_> = rows.iter().filter_map(|row| Some((row.0, Sealed::key_of(row.4.as_deref()?)?))).collect();
         let opener = self.0.keys.opener(keys).await?;

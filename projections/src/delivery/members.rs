@@ -346,7 +346,7 @@ mod tests {
 
     #[test]
     fn a_group_that_grows_is_a_crowd_and_remains_one() {
-        let sent = Event::Renamed { name: Sealed::parse("i.AAAA").unwrap(), by: ALICE, last_seq: 3 };
+        let sent = Event::Renamed { name: Sealed::parse("i.AAAA").unwrap(), by: ALICE, last_seq: 3, is_message: false };
         let events = [started(&[ALICE]), joined(2, BOB), joined(3, CAROL), sent, left(4, BOB, 1), left(5, CAROL, 2)];
         let (known, standings) = folded(3, &events);
         assert_eq!(known.people, People::Crowd(1));

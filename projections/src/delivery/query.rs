@@ -1,9 +1,10 @@
 //! What an edge asks of delivery: who delivers, and which of the people who are connected to it are in a crowd.
 
-use crate::{Error, Projection, Shared, conversation::stays, gate::Interval};
+use crate::{Error, Projection, Shared, WAIT_BOUND, conversation::stays, gate::Interval};
 use natter_domain::{AccountId, ConversationId};
 use natter_streams::{lease, position::Place};
 use std::collections::BTreeSet;
+use tokio::time::timeout;
 use uuid::Uuid;
 
 pub struct Query<'a>(pub(crate) &'a Shared);
@@ -16,16 +17,20 @@ impl Query<'_> {
     }
 
     /// Their stays in a conversation, as of this place in its lane or later. Waits, for ever if need be, until relations is
-    /// there.
+    /// there. `None`: the log went back since, and such a place may never be.
     pub async fn stays_in(
         &self,
         conversation: ConversationId,
         at: Place,
         accounts: &[AccountId],
-    ) -> Result<Vec<(AccountId, Interval)>, Error> {
+    ) -> Result<Option<Vec<(AccountId, Interval)>>, Error> {
         let lane = self.0.feeds.lanes().of(conversation.0);
-        self.0.progress.passed(Projection::Relations, lane, at).await;
-        stays::stays_in(&self.0.pool(), conversation, accounts).await
+        while timeout(WAIT_BOUND, self.0.progress.passed(Projection::Relations, lane, at)).await.is_err() {
+            if self.0.feeds.lane(lane).head().place().incarnation != at.incarnation {
+                return Ok(None);
+            }
+        }
+        stays::stays_in(&self.0.pool(), conversation, accounts).await.map(Some)
     }
 
     /// All stays of somebody. To be asked for after a wait.

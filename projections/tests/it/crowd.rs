@@ -325,7 +325,7 @@ async fn an_edge_asks_for_those_who_are_there() {
     group.leaves(bob, 0).await;
     let (projections, running) = world.start().await;
     let at = world.feeds.lane(world.lane(conversation::address(group.id))).head().place();
-    let mut stays = projections.delivery().stays_in(group.id, at, &[alice, bob, dave]).await.unwrap();
+    let mut stays = projections.delivery().stays_in(group.id, at, &[alice, bob, dave]).await.unwrap().unwrap();
     stays.sort_by_key(|(account, _)| *account);
     let found: Vec<_> = stays.iter().map(|(account, stay)| (*account, stay.joined_seq, stay.left_seq)).collect();
     let mut expected = [(alice, 0, None), (bob, 0, Some(2))];

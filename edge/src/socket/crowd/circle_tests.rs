@@ -68,7 +68,7 @@ impl Lane {
         }
         self.stays.push((who, Interval::begun(seq - 1, seq - 1)));
         self.begun.push(position);
-        Change::Joined { joined_seq: seq - 1, account_ids: vec![who] }
+        Change::Joined { joined_seq: seq - 1, account_ids: vec![who], begins: vec![] }
     }
 
     /// As relations has it that has read up to a position.

@@ -225,7 +225,9 @@ impl Crowd {
         for part in parts {
             if lock(&self.circle).lacks(part) {
                 let position = part.since.max(last.position);
-                self.ask(Place { position, ..last }, hub, projections).await;
+                if !self.ask(Place { position, ..last }, hub, projections).await {
+                    return;
+                }
             }
             lock(&self.circle).follow(part, |account| hub.find(account));
         }
@@ -233,24 +235,24 @@ impl Crowd {
         self.hand(&audiences, &mail.frames);
     }
 
-    /// Asks relations for those who are here, once it has passed the place.
-    async fn ask(&self, at: Place, hub: &Hub, projections: &Projections) {
+    /// Asks relations for those who are here, once it has passed the place. `false`: that is of a log which went back since;
+    /// who set it right tells everybody to read again.
+    async fn ask(&self, at: Place, hub: &Hub, projections: &Projections) -> bool {
         metrics::crowd_asked();
-        loop {
-            let here = hub.accounts();
+        let here = hub.accounts();
+        let stays = loop {
             match projections.delivery().stays_in(self.id, at, &here).await {
-                Ok(stays) => {
-                    let found =
-                        stays.into_iter().filter_map(|(account, stay)| Some((account, hub.find(account)?, stay)));
-                    lock(&self.circle).learn(at.position, found);
-                    break;
-                }
+                Ok(Some(stays)) => break stays,
+                Ok(None) => return false,
                 Err(error) => tracing::warn!(%error, "ask who of a crowd is here"),
             }
             sleep(PAUSE).await;
-        }
+        };
+        let found = stays.into_iter().filter_map(|(account, stay)| Some((account, hub.find(account)?, stay)));
+        lock(&self.circle).learn(at.position, found);
         let people: Vec<_> = lock(&self.circle).people().cloned().collect();
         futures::future::join_all(people.iter().map(|person| person.passes())).await;
+        true
     }
 
     fn hand(&self, audiences: &[Audience], frames: &[Utf8Bytes]) {
