@@ -27,6 +27,7 @@ mod metrics;
 mod oidc;
 mod passing;
 mod password;
+mod peers;
 mod process;
 mod projection;
 mod qr;
@@ -51,7 +52,7 @@ pub use conversation::{
 };
 pub use dispatch::Pending;
 pub use error::Error;
-pub use friendship::{Accepted, Friendships, Requested, Through};
+pub use friendship::{Accepted, Asking, Friendships, Requested, Through};
 pub use inbox::{Advanced, Inboxes};
 pub use message::{Messages, Named};
 pub use oidc::{Attempt, Begun, Oidc, Said, Wanted};
@@ -79,6 +80,7 @@ use natter_streams::{
 };
 use passing::Passing;
 use password::Passwords;
+use peers::Peers;
 use road::Roads;
 use seal::Seals;
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
@@ -108,6 +110,8 @@ pub struct Settings {
     /// How long somebody who wants their account closed has to think of it again.
     pub closing_grace: Duration,
     pub groups: Groups,
+    /// Whether people who are no friends may write to those who take it.
+    pub strangers: bool,
     /// Whether this process takes lanes. Without, all of its commands go to nodes that do.
     pub owns_lanes: bool,
     /// Whether its lanes' streams are filled. Without, nobody elsewhere reads what is committed: for measuring only.
@@ -152,6 +156,7 @@ pub struct Commands {
     reserved: Arc<BTreeSet<HandleId>>,
     closing_grace: Duration,
     groups: Groups,
+    strangers: bool,
     passing: Passing,
 }
 
@@ -176,6 +181,8 @@ impl Commands {
         let roads = open_roads(&context, &tasks, stop);
         tasks.spawn(roads.clone().report(stop.clone()));
         let dispatch = Dispatch::new(roads.clone(), feeds.clone());
+        let peers = Peers::new(log.clone(), dispatch.clone());
+        tasks.spawn(peers.clone().forget(keys.forgotten(), stop.clone()));
         if settings.owns_lanes {
             tasks.spawn(snapshot::keep(context.clone(), feeds.clone(), stop.clone()));
             tasks.spawn(remote::serve(roads.clone(), bus.clone(), node.clone(), stop.clone()));
@@ -184,7 +191,7 @@ impl Commands {
         }
         tasks.close();
         let (passwords, session_policy) = (Passwords::new(settings.password_cost), settings.session_policy);
-        let (closing_grace, seals) = (settings.closing_grace, Seals::new(keys.clone(), dispatch.clone()));
+        let (closing_grace, seals) = (settings.closing_grace, Seals::new(keys.clone(), dispatch.clone(), peers));
         let reserved = account::reserved(&keyring, &settings.reserved_names);
         let commands = Self {
             dispatch,
@@ -199,6 +206,7 @@ impl Commands {
             reserved: Arc::new(reserved),
             closing_grace,
             groups: settings.groups,
+            strangers: settings.strangers,
             passing,
         };
         (commands, tasks)

@@ -7,9 +7,9 @@
 //! not in memory the conversation is looked at first. Who was in and is out goes on to be told so, or to get the first
 //! answer to what they repeat.
 
-use crate::{Caller, dispatch::Dispatch, error::Error, message::turn::Turns};
+use crate::{Caller, dispatch::Dispatch, error::Error, message::turn::Turns, peers::Peers};
 use natter_domain::{
-    ConversationId,
+    AccountId, ConversationId,
     conversation::{self, Conversation, Kind, Refusal, State},
 };
 use natter_streams::sealing::{Keys, Sealing};
@@ -19,23 +19,40 @@ use tokio::sync::Semaphore;
 /// Messages that wait for a key; who comes then is told so at once.
 const WAITING: usize = 1_024;
 
+/// What a message needs.
+pub(crate) struct Hand {
+    pub sealing: Sealing,
+    /// The one to whom it is said, where they are gone.
+    pub gone: Option<AccountId>,
+}
+
 /// A cheap handle.
 #[derive(Clone)]
 pub(crate) struct Seals {
     keys: Keys,
     dispatch: Dispatch,
+    peers: Peers,
     waiting: Turns,
     room: Arc<Semaphore>,
 }
 
 impl Seals {
-    pub fn new(keys: Keys, dispatch: Dispatch) -> Self {
-        Self { keys, dispatch, waiting: Turns::default(), room: Arc::new(Semaphore::new(WAITING)) }
+    pub fn new(keys: Keys, dispatch: Dispatch, peers: Peers) -> Self {
+        Self { keys, dispatch, peers, waiting: Turns::default(), room: Arc::new(Semaphore::new(WAITING)) }
     }
 
     /// `None`: it is to be waited for, or somebody who came before waits for it still.
-    pub fn at_hand(&self, conversation: ConversationId) -> Option<Sealing> {
-        if self.waiting.has(conversation.0) { None } else { self.keys.of_conversation_at_hand(conversation) }
+    pub fn at_hand(&self, caller: Caller, conversation: ConversationId) -> Option<Hand> {
+        if self.waiting.has(conversation.0) || !self.peers.are_here(caller.account, conversation) {
+            return None;
+        }
+        Some(Hand { sealing: self.keys.of_conversation_at_hand(conversation)?, gone: None })
+    }
+
+    /// The same, for who can wait for it.
+    async fn hand(&self, caller: Caller, conversation: ConversationId) -> Result<Hand, Error> {
+        let sealing = self.of(caller, conversation).await?;
+        Ok(Hand { sealing, gone: self.peers.gone(caller.account, conversation).await? })
     }
 
     /// For what this person says there, behind nobody. `not_found` where they never were in.
@@ -61,15 +78,15 @@ impl Seals {
     ) -> impl Future<Output = Result<T, Error>> + Send + use<T, A, Q>
     where
         T: Send + 'static,
-        Q: FnOnce(&Sealing) -> A + Send + 'static,
+        Q: FnOnce(&Hand) -> A + Send + 'static,
         A: Future<Output = Result<T, Error>> + Send + 'static,
     {
         let (seals, mut turn) = (self.clone(), self.waiting.take(conversation.0));
         let room = self.room.clone().try_acquire_owned();
         let queued = tokio::spawn(async move {
             let room = room.map_err(|_| Error::Unavailable)?;
-            let sealing = turn.come_with(seals.of(caller, conversation)).await?;
-            let answer = queue(&sealing);
+            let hand = turn.come_with(seals.hand(caller, conversation)).await?;
+            let answer = queue(&hand);
             drop((turn, room));
             answer.await
         });

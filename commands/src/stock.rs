@@ -9,7 +9,7 @@ use crate::{
 use cqrs_es::AggregateError;
 use natter_domain::{
     AccountId, Context, ConversationId, MessageId, Timestamp,
-    conversation::{self, BodyKind, Command, Conversation},
+    conversation::{self, BodyKind, Command, Conversation, Standing},
 };
 use natter_streams::{
     clock,
@@ -42,7 +42,7 @@ impl Conversations {
     }
 
     pub async fn start_direct(&self, id: ConversationId, members: [AccountId; 2]) -> Result<(), Error> {
-        self.execute(id, None, Command::StartDirect { members }, &HashMap::new()).await
+        self.execute(id, None, Command::SetDirect { members, standing: Standing::first() }, &HashMap::new()).await
     }
 
     /// The command of `natter_commands::Conversations::send`, durable when this returns.
@@ -55,7 +55,7 @@ impl Conversations {
         size: u32,
     ) -> Result<(), Error> {
         let body = self.keys.of_conversation(id).await?.seal(body.as_bytes());
-        let command = Command::Send { message_id, body, body_kind: BodyKind::Text, size, muted: None };
+        let command = Command::Send { message_id, body, body_kind: BodyKind::Text, size, muted: None, gone: None };
         let metadata = HashMap::from([
             ("actor".to_owned(), caller.account.to_string()),
             ("session".to_owned(), caller.session.to_string()),

@@ -32,8 +32,8 @@ pub use id::{AccountId, ConversationId, EventId, FriendshipId, HandleId, Message
 pub use sealed::{KeyId, Sealed};
 pub use timestamp::Timestamp;
 pub use value::{
-    Announcement, Description, Email, Emoji, GivenText, GroupName, Nickname, Password, Phone, RequestMessage, Username,
-    profile,
+    Announcement, Description, Email, Emoji, GivenText, GroupName, Label, Nickname, Password, Phone, RequestMessage,
+    Username, profile,
 };
 
 pub mod limit {

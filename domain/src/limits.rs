@@ -27,6 +27,10 @@ pub const NAME_PREFIX_MIN: usize = 3;
 pub const QUERY_MAX: usize = 254;
 /// Characters of a normalised user name that are told apart while it is typed.
 pub const NAME_PREFIX_MAX: usize = 50;
+pub const LABEL_MIN: usize = 1;
+pub const LABEL_MAX: usize = 64;
+/// Folders of friends whose order somebody sets.
+pub const FRIEND_FOLDERS_MAX: usize = 100;
 pub const GROUP_NAME_MIN: usize = 1;
 pub const GROUP_NAME_MAX: usize = 100;
 pub const REQUEST_MESSAGE_MAX: usize = 200;

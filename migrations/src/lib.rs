@@ -34,6 +34,7 @@ pub const POSTGRES: &[(i64, &str, &str)] = &[
     (23, "erased", include_str!("../postgres/0023_erased.sql")),
     (24, "identity", include_str!("../postgres/0024_identity.sql")),
     (25, "crowd", include_str!("../postgres/0025_crowd.sql")),
+    (26, "friend", include_str!("../postgres/0026_friend.sql")),
     (27, "inbox", include_str!("../postgres/0027_inbox.sql")),
     (28, "group", include_str!("../postgres/0028_group.sql")),
 ];

@@ -77,6 +77,9 @@ pub struct Settings {
     /// to those who are connected to it. At least 2. The same on every node that runs projections.
     #[arg(long, env = "NATTER_CROWD_MIN", default_value = "256", value_parser = clap::value_parser!(u64).range(2..))]
     pub crowd_min: u64,
+    /// Whether people who are no friends may write to those whose settings take it.
+    #[arg(long, env = "NATTER_STRANGERS", default_value = "off", value_parser = ["off", "on"])]
+    pub strangers: String,
     /// Milliseconds between the pings of a WebSocket.
     #[arg(long, env = "NATTER_HEARTBEAT_MS", default_value = "25000", value_parser = millis)]
     pub heartbeat: Duration,
@@ -220,6 +223,7 @@ impl Settings {
             closing_grace: natter_domain::limit::CLOSING_GRACE,
             groups: GroupArgs::default(),
             crowd_min: natter_projections::delivery::crowd::MIN,
+            strangers: "off".to_owned(),
             heartbeat: Duration::from_secs(25),
             limits: "standard".to_owned(),
             history: HistoryArgs::default(),

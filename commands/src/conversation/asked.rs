@@ -1,13 +1,12 @@
 //! What those who are to be added to a group are to whoever adds them: asked of their own lanes just before the command is
 //! queued, in which it rides.
 
-use crate::{Commands, error::Error};
+use crate::{Commands, error::Error, friendship::between};
 use futures::{StreamExt, TryStreamExt};
 use natter_domain::{
-    AccountId, Code, FriendshipId,
-    account::{self, Account},
+    AccountId, Code,
+    account::{self, Account, GroupsFrom},
     conversation::Asked,
-    friendship::{self, Friendship},
 };
 use std::collections::BTreeSet;
 
@@ -50,14 +49,17 @@ pub(super) async fn about(
 
 async fn relation(commands: &Commands, me: AccountId, other: AccountId) -> Result<Relation, Error> {
     let dispatch = &commands.dispatch;
-    let friendship = dispatch.inspect::<Friendship>(friendship::address(FriendshipId::of(me, other)));
     let account = dispatch.inspect::<Account>(account::address(other));
-    let (friendship, account) = tokio::try_join!(friendship, account)?;
-    Ok(match &*account {
-        account::State::Registered(_) if friendship.friends => Relation::Comes,
-        account::State::Registered(_) => Relation::IsAsked,
+    let (between, account) = tokio::try_join!(between(dispatch, me, other), account)?;
+    let account::State::Registered(person) = &*account else {
         // A friend's that was closed too.
-        _ => Relation::Unknown,
+        return Ok(Relation::Unknown);
+    };
+    Ok(match person.settings.groups_from {
+        _ if between.is_barred => Relation::Untold,
+        GroupsFrom::All => Relation::Comes,
+        GroupsFrom::Friends if between.friends => Relation::Comes,
+        GroupsFrom::Friends | GroupsFrom::Nobody => Relation::IsAsked,
     })
 }
 

@@ -9,19 +9,20 @@ pub(crate) mod process;
 pub(crate) mod timer;
 
 use crate::{
-    Caller, Commands, Keyed, Pending, account,
+    Caller, Commands, Keyed, Pending,
     dispatch::{Dispatch, Outcome},
     error::Error,
+    friendship::Told,
     keys::Key,
     message,
+    seal::Hand,
 };
 use natter_domain::{
-    AccountId, Address, Code, ConversationId, FriendshipId, MessageId, Timestamp,
+    AccountId, Address, Code, ConversationId, MessageId, Timestamp,
     account::Mute,
-    conversation::{self, BodyKind, Command, Conversation, Event},
-    friendship::{self, Friendship},
+    conversation::{self, BodyKind, Command, Conversation, Event, Standing},
 };
-use natter_streams::{Positions, event::CommandKey, sealing::Sealing};
+use natter_streams::{Positions, event::CommandKey};
 
 pub use group::{CardChange, Joined, PermissionsChange, Started};
 pub use join::{Behind, Came, Made};
@@ -64,20 +65,14 @@ impl Conversations<'_> {
         Ok(Opened { conversation_id: id, created: !outcome.events.is_empty(), positions: outcome.positions })
     }
 
-    /// The one conversation of two friends; with oneself, [`Self::open_own`].
+    /// The one conversation of two friends, or of strangers who may talk; with oneself, [`Self::open_own`].
     pub async fn open_direct(&self, by: Keyed, with: AccountId) -> Result<Opened, Error> {
         let me = by.caller.account;
         if me == with {
             return self.open_own(by).await;
         }
-        account::known(self.0, with).await?;
-        let friendship_id = FriendshipId::of(me, with);
-        let friendship = self.0.dispatch.inspect::<Friendship>(friendship::address(friendship_id)).await?;
-        let Some(id) = friendship.conversation_id.filter(|_| friendship.friends) else {
-            return Err(Error::code(Code::NotFriends, "only friends can open a direct conversation"));
-        };
-        let outcome = start_direct(&self.0.dispatch, None, id, [me, with]).await?;
-        Ok(Opened { conversation_id: id, created: !outcome.events.is_empty(), positions: outcome.positions })
+        let (conversation_id, Told { positions, began }) = self.0.friendship().open(by, with).await?;
+        Ok(Opened { conversation_id, created: began, positions })
     }
 
     /// Queues a message; the answer comes when it is durable. Messages queued one after the other to one
@@ -97,20 +92,20 @@ impl Conversations<'_> {
         }
         let key = self.message_key(caller, conversation_id, message_id, body);
         let (dispatch, muted) = (self.0.dispatch.clone(), self.1);
-        let queue = move |sealing: &Sealing, body: &str| {
-            let sealed = sealing.seal(body.as_bytes());
-            let command = Command::Send { message_id, body: sealed, body_kind: BodyKind::Text, size, muted };
+        let queue = move |Hand { sealing, gone }: &Hand, body: &str| {
+            let (body_sealed, gone) = (sealing.seal(body.as_bytes()), *gone);
+            let command = Command::Send { message_id, body: body_sealed, body_kind: BodyKind::Text, size, muted, gone };
             let address = conversation::address(conversation_id);
             dispatch.queue::<Conversation>(address, Some(caller), Some(key), Some(command), body.len())
         };
-        match self.0.seals.at_hand(conversation_id) {
-            Some(sealing) => {
-                let answer = queue(&sealing, body);
+        match self.0.seals.at_hand(caller, conversation_id) {
+            Some(hand) => {
+                let answer = queue(&hand, body);
                 Pending::new(async move { sent(&answer.await?) })
             }
             None => {
                 let body = body.to_owned();
-                let queued = self.0.seals.queue(caller, conversation_id, move |sealing| queue(sealing, &body));
+                let queued = self.0.seals.queue(caller, conversation_id, move |hand| queue(hand, &body));
                 Pending::new(async move { sent(&queued.await?) })
             }
         }
@@ -137,18 +132,19 @@ fn sent(outcome: &Outcome<Conversation>) -> Result<Sent, Error> {
     }
 }
 
-/// Opens the conversation unless it is open.
-pub(crate) async fn start_direct(
+/// Tells the conversation how it stands; begins it, if it has not begun.
+pub(crate) async fn set_direct(
     dispatch: &Dispatch,
     key: Option<Key>,
     id: ConversationId,
     members: [AccountId; 2],
+    standing: Standing,
 ) -> Result<Outcome<Conversation>, Error> {
-    let (address, command) = direct(id, members);
+    let (address, command) = direct(id, members, standing);
     dispatch.execute::<Conversation>(address, None, key, command).await
 }
 
-pub(crate) fn direct(id: ConversationId, mut members: [AccountId; 2]) -> (Address, conversation::Command) {
+pub(crate) fn direct(id: ConversationId, mut members: [AccountId; 2], standing: Standing) -> (Address, Command) {
     members.sort();
-    (conversation::address(id), conversation::Command::StartDirect { members })
+    (conversation::address(id), Command::SetDirect { members, standing })
 }

@@ -1,15 +1,23 @@
-//! Becoming friends: request, accept, reject. Accepting opens the pair's one direct conversation; the answer waits
-//! until that is durable too, and should this process die in between, [`process`] completes it.
+//! What two people do about each other. Becoming friends: request, accept, reject; taking a request back, ignoring it. What
+//! somebody notes of a friend, and the end. Blocks, and strangers who begin to talk.
+//!
+//! Whatever changes how the pair's one direct conversation stands is answered once the conversation knows, and should this
+//! process die in between, [`process`] completes it.
 
+mod between;
+mod block;
+mod friend;
 pub(crate) mod process;
 mod taken;
+pub(crate) mod timer;
 
+pub(crate) use between::{between, pair};
 pub use taken::Through;
 
 use crate::{Commands, Keyed, account, conversation, dispatch::Outcome, error::Error, keys::Key};
 use natter_domain::{
-    AccountId, Code, ConversationId, FriendshipId, RequestId, Timestamp,
-    friendship::{self, Event, Friendship},
+    AccountId, Code, ConversationId, FriendshipId, RequestId, Timestamp, conversation as conversations,
+    friendship::{self, Event, Friendship, Source},
 };
 use natter_streams::{Positions, clock, event::CommandKey, id};
 use uuid::Uuid;
@@ -27,35 +35,42 @@ pub struct Accepted {
     pub positions: Positions,
 }
 
+/// What is said with a request.
+#[derive(Clone, Default, Debug)]
+pub struct Asking {
+    pub message: Option<String>,
+    pub source: Option<Source>,
+    pub through: Through,
+}
+
 /// The use cases of friendships.
 pub struct Friendships<'a>(pub(crate) &'a Commands);
 
 impl Friendships<'_> {
     pub async fn request(&self, by: Keyed, to: AccountId, message: Option<String>) -> Result<Requested, Error> {
-        self.request_through(by, to, message, &Through::default()).await
+        self.request_with(by, to, Asking { message, ..Asking::default() }).await
     }
 
     /// [`Self::request`] of somebody who may need to be known to the other one in some way.
-    pub async fn request_through(
-        &self,
-        by: Keyed,
-        to: AccountId,
-        message: Option<String>,
-        through: &Through,
-    ) -> Result<Requested, Error> {
+    pub async fn request_with(&self, by: Keyed, to: AccountId, asking: Asking) -> Result<Requested, Error> {
         let from = by.caller.account;
         if from == to {
             return Err(Error::code(Code::SelfNotAllowed, "a friend request to oneself"));
         }
         let friendship_id = FriendshipId::of(from, to);
         let is_taken = match account::known(self.0, to).await? {
-            Some(person) => taken::is_taken(self.0, &person.settings, from, to, through).await?,
+            Some(person) => taken::is_taken(self.0, &person.settings, from, to, &asking.through).await?,
             None => {
                 self.refuse_closed(friendship_id, to, Code::RequestsNotTaken).await?;
                 false
             }
         };
-        let content = format!("request {to} {}", message.as_deref().unwrap_or_default());
+        let Asking { message, source, .. } = asking;
+        let mut content = format!("request {to} {}", message.as_deref().unwrap_or_default());
+        // As it was said before there were any, where none is given: the same key is the same request.
+        if let Some(source) = source {
+            content = format!("{content} from {}", source.as_str());
+        }
         // Its sender's: it is forgotten with them.
         let sealing = self.0.keys.of_account(from).await?;
         let command = friendship::Command::Request {
@@ -63,6 +78,7 @@ impl Friendships<'_> {
             from,
             to,
             message: message.map(|message| sealing.seal(message.as_bytes())),
+            source,
             is_taken,
             conversation_id: ConversationId(id::new()),
         };
@@ -72,10 +88,9 @@ impl Friendships<'_> {
                 let made = Some((*at, *expires_at));
                 Ok(Requested { request_id: *request_id, made, positions: outcome.positions })
             }
-            Some((Event::Accepted { request_id, from, to, conversation_id }, _)) => {
-                let positions =
-                    self.open(*request_id, *conversation_id, [*from, *to], outcome.positions.clone()).await?;
-                Ok(Requested { request_id: *request_id, made: None, positions })
+            Some((Event::Accepted { request_id, .. }, _)) => {
+                let request_id = *request_id;
+                Ok(Requested { request_id, made: None, positions: self.tell([from, to], outcome).await?.positions })
             }
             _ => Err(Error::Failed {
                 what: "request a friendship",
@@ -97,8 +112,7 @@ impl Friendships<'_> {
             Some((Event::Accepted { from, to, conversation_id, .. }, _)) => (*conversation_id, [*from, *to]),
             _ => self.accepted_before(friendship_id, request_id).await?,
         };
-        let positions = self.open(request_id, conversation_id, members, outcome.positions).await?;
-        Ok(Accepted { conversation_id, positions })
+        Ok(Accepted { conversation_id, positions: self.tell(members, outcome).await?.positions })
     }
 
     /// Whose account was closed makes no new friends by what they had asked before. What was accepted before that stands.
@@ -133,14 +147,21 @@ impl Friendships<'_> {
         Ok((conversation_id, [request.from, request.to]))
     }
 
-    pub async fn reject(
-        &self,
-        by: Keyed,
-        friendship_id: FriendshipId,
-        request_id: RequestId,
-    ) -> Result<Positions, Error> {
+    pub async fn reject(&self, by: Keyed, id: FriendshipId, request_id: RequestId) -> Result<Positions, Error> {
         let command = friendship::Command::Reject { request_id };
-        Ok(self.decide(by, friendship_id, command, &format!("reject {request_id}")).await?.positions)
+        Ok(self.decide(by, id, command, &format!("reject {request_id}")).await?.positions)
+    }
+
+    /// The caller takes back what they asked.
+    pub async fn cancel(&self, by: Keyed, id: FriendshipId, request_id: RequestId) -> Result<Positions, Error> {
+        let command = friendship::Command::Cancel { request_id };
+        Ok(self.decide(by, id, command, &format!("cancel {request_id}")).await?.positions)
+    }
+
+    /// The caller sees no more of what they were asked.
+    pub async fn ignore(&self, by: Keyed, id: FriendshipId, request_id: RequestId) -> Result<Positions, Error> {
+        let command = friendship::Command::Ignore { request_id };
+        Ok(self.decide(by, id, command, &format!("ignore {request_id}")).await?.positions)
     }
 
     async fn decide(
@@ -154,17 +175,36 @@ impl Friendships<'_> {
         self.0.dispatch.execute::<Friendship>(friendship::address(id), Some(by.caller), key, command).await
     }
 
-    async fn open(
-        &self,
-        request_id: RequestId,
-        id: ConversationId,
-        members: [AccountId; 2],
-        mut cause: Positions,
-    ) -> Result<Positions, Error> {
-        let effect = conversation::start_direct(&self.0.dispatch, Some(process::key(request_id)), id, members).await?;
-        cause.merge(&effect.positions);
-        Ok(cause)
+    /// Tells the pair's conversation how it stands since what was done, or, where that was done before, how it stands now:
+    /// whoever did it may have died before the conversation knew.
+    async fn tell(&self, members: [AccountId; 2], outcome: Outcome<Friendship>) -> Result<Told, Error> {
+        let said = outcome.events.iter().find_map(|(event, _)| Some((event, event.standing()?)));
+        let is_said = said.is_some();
+        let (id, standing, key) = match said {
+            Some((event, (id, _, standing))) => (id, standing.clone(), process::key(event, members, standing.revision)),
+            None => {
+                let state = pair(&self.0.dispatch, members[0], members[1]).await?;
+                let Some(id) = state.conversation_id else {
+                    return Ok(Told { positions: outcome.positions, began: false });
+                };
+                (id, state.standing.clone(), process::key_again(members, state.standing.revision))
+            }
+        };
+        let mut positions = outcome.positions;
+        let effect = conversation::set_direct(&self.0.dispatch, Some(key), id, members, standing).await?;
+        positions.merge(&effect.positions);
+        let starts = effect.events.iter().any(|(event, _)| matches!(event, conversations::Event::Started { .. }));
+        // What began by an earlier command is there. Under the key of this one the process may have been faster.
+        let began = starts && (is_said || !effect.repeated);
+        Ok(Told { positions, began })
     }
+}
+
+/// The pair's conversation knows.
+pub(crate) struct Told {
+    pub positions: Positions,
+    /// It had not begun before.
+    pub began: bool,
 }
 
 /// The key of a command of an account: (account, the client's id for it).

@@ -1,12 +1,12 @@
 //! Whether somebody's settings let another ask to be friends. Who knows whom is asked of the log, one by one: whoever
 //! calls names those who may be in between, and a name that is not true opens nothing.
 
+use super::between;
 use crate::{Commands, error::Error};
 use natter_domain::{
-    AccountId, ConversationId, FriendshipId,
+    AccountId, ConversationId,
     account::{RequestsFrom, Settings},
     conversation::{self, Conversation, Kind},
-    friendship::{self, Friendship},
 };
 
 /// Of those between two people that are named, so many are asked about.
@@ -52,8 +52,7 @@ async fn have_a_friend(
 }
 
 async fn are_friends(commands: &Commands, one: AccountId, other: AccountId) -> Result<bool, Error> {
-    let pair = friendship::address(FriendshipId::of(one, other));
-    Ok(commands.dispatch.inspect::<Friendship>(pair).await?.friends)
+    Ok(between(&commands.dispatch, one, other).await?.friends)
 }
 
 async fn share_a_group(

@@ -6,7 +6,7 @@ mod view;
 use crate::{Commands, Keyed, dispatch::Outcome, error::Error, friendship::account_key};
 use natter_domain::{
     AccountId, Code, ConversationId,
-    conversation::{self, Conversation, Kind, State},
+    conversation::{self, Conversation, State},
     inbox::{self, Advance, Event, Inbox},
 };
 use natter_streams::Positions;
@@ -45,8 +45,8 @@ impl Inboxes<'_> {
     async fn advance_of(&self, me: AccountId, conversation_id: ConversationId, seq: u64) -> Result<Advance, Error> {
         let state = self.look(conversation_id).await?;
         let Some(membership) = state.members.get(&me) else { return Err(no_member(&state, me)) };
-        let is_direct = state.kind == Some(Kind::Direct);
-        let peer = state.members.keys().copied().find(|&member| is_direct && member != me);
+        // Where nothing passes, nobody is told that it was read.
+        let peer = state.peer(me).filter(|_| state.lets_pass());
         Ok(Advance { conversation_id, seq, last_seq: state.last_seq, joined_seq: membership.joined_seq, peer })
     }
 

@@ -14,13 +14,14 @@ mod table;
 pub(crate) use run::run;
 
 use crate::{
-    account as accounts, conversation as conversations,
+    account as accounts, conversation as conversations, friendship as friendships,
     process::{self, Order},
 };
 use natter_domain::{
-    AccountId, ConversationId, HandleId, Noun, Timestamp,
+    AccountId, ConversationId, FriendshipId, HandleId, Noun, RequestId, Timestamp,
     account::{self, Account},
     conversation::{self, Conversation},
+    friendship::{self, Friendship},
     id::derived,
 };
 use natter_streams::Record;
@@ -39,6 +40,7 @@ pub(crate) enum Due {
     CloseAccount { account: AccountId, closes_at: Timestamp },
     ExpireIdentityLink { account: AccountId, handle: HandleId },
     EndConversation { conversation: ConversationId },
+    ExpireRequest { friendship: FriendshipId, request: RequestId },
 }
 
 /// Of one kind there is one timer about one thing.
@@ -60,6 +62,7 @@ impl Due {
             // One at a time.
             Self::ExpireIdentityLink { account, .. } => Subject { kind: "account.expire_identity_link", id: account.0 },
             Self::EndConversation { conversation } => Subject { kind: "conversation.end", id: conversation.0 },
+            Self::ExpireRequest { request, .. } => Subject { kind: "friendship.expire_request", id: request.0 },
         }
     }
 
@@ -83,6 +86,10 @@ impl Due {
             }
             Self::EndConversation { conversation } => {
                 Order::new::<Conversation>(conversation::address(*conversation), key, conversation::Command::End)
+            }
+            Self::ExpireRequest { friendship, request } => {
+                let command = friendship::Command::Expire { request_id: *request };
+                Order::new::<Friendship>(friendship::address(*friendship), key, command)
             }
         }
     }
@@ -122,6 +129,7 @@ fn change(event: &Record) -> Result<Option<Change>, natter_streams::Error> {
     match event.noun {
         Noun::Account => accounts::timer::change(event),
         Noun::Conversation => conversations::timer::change(event),
-        Noun::Handle | Noun::Session | Noun::Friendship | Noun::Inbox | Noun::Message | Noun::Projection => Ok(None),
+        Noun::Friendship => friendships::timer::change(event),
+        Noun::Handle | Noun::Session | Noun::Inbox | Noun::Message | Noun::Projection => Ok(None),
     }
 }

@@ -1,7 +1,7 @@
 //! From a request to a conversation.
 
 use crate::support::{Node, appends_failed, code, count_appends, draft, keyed, keyless, wrote_and_died};
-use natter_domain::{AccountId, Code, ConversationId, FriendshipId, friendship};
+use natter_domain::{AccountId, Code, ConversationId, FriendshipId, conversation::Standing, friendship};
 use natter_streams::{Positions, id};
 use natter_testkit::Stack;
 
@@ -112,7 +112,7 @@ async fn a_conversation_whose_acceptor_died_before_opening_it_is_opened_by_the_l
     node.stop().await;
     let conversation_id = ConversationId(id::new());
     let (request_id, from, to) = (requested.request_id, alice.account, bob.account);
-    let accepted = friendship::Event::Accepted { request_id, from, to, conversation_id };
+    let accepted = friendship::Event::Accepted { request_id, from, to, conversation_id, standing: Standing::first() };
     wrote_and_died(&stack, vec![draft(friendship::address(FriendshipId::of(from, to)), 2, &accepted)]).await;
 
     let node = Node::start(&stack).await;

@@ -251,7 +251,13 @@ async fn the_501st_is_refused_until_somebody_has_left() {
     let name = Some(Sealed { key: KeyId::Installation, bytes: vec![1] });
     let begun = Event::Started { kind: Kind::Group, members: everybody.clone(), name, owner: Some(owner) };
     let (request_id, conversation_id) = (RequestId(id::new()), ConversationId(id::new()));
-    let accepted = friendship::Event::Accepted { request_id, from: owner, to: newcomer, conversation_id };
+    let accepted = friendship::Event::Accepted {
+        request_id,
+        from: owner,
+        to: newcomer,
+        conversation_id,
+        standing: conversation::Standing::first(),
+    };
     let friends = friendship::address(FriendshipId::of(owner, newcomer));
     let mut drafts = vec![draft(conversation::address(group), 1, &begun), draft(friends, 1, &accepted)];
     drafts.extend(registered(newcomer));

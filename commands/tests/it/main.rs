@@ -2,6 +2,7 @@
 
 mod admission;
 mod closed;
+mod direct;
 mod fence;
 mod friendship;
 mod group;

@@ -38,7 +38,13 @@ impl Accepted {
 
     fn draft(&self) -> Draft {
         let ([from, to], request_id, conversation_id) = (self.members, self.request_id, self.conversation_id);
-        let accepted = friendship::Event::Accepted { request_id, from, to, conversation_id };
+        let accepted = friendship::Event::Accepted {
+            request_id,
+            from,
+            to,
+            conversation_id,
+            standing: conversation::Standing::first(),
+        };
         draft(friendship::address(FriendshipId::of(from, to)), 1, &accepted)
     }
 }

@@ -404,6 +404,7 @@ fn decided(state: &friendship::State, act: Act, pair: &Pair) -> Result<(), Code>
         from: from.account,
         to: to.account,
         message: None,
+        source: None,
         is_taken: true,
         conversation_id,
     };

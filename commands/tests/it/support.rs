@@ -84,6 +84,7 @@ impl Node {
             reserved_names: vec![],
             closing_grace: limit::CLOSING_GRACE,
             groups: natter_commands::Groups { own_max: 6, ..natter_commands::Groups::default() },
+            strangers: true,
             owns_lanes,
             relays: true,
             rates: true,

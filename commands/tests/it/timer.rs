@@ -4,7 +4,14 @@ use crate::support::{
     AFTER_A_LOSS, Elsewhere, LANES, Node, PASSWORD, checkpoint, code, draft, eventually, sql, wrote_and_died,
 };
 use natter_commands::{Origin, Reaction};
-use natter_domain::{AccountId, Code, HandleId, Timestamp, account, handle, limit};
+use natter_domain::{
+    AccountId, Code, FriendshipId, HandleId, RequestId, Timestamp, account,
+    friendship::{
+        self,
+        Event::{Cancelled, Expired, Requested},
+    },
+    handle, limit,
+};
 use natter_streams::{
     Draft, Lane, Lanes, Record,
     clock::{self, Clock},
@@ -391,4 +398,41 @@ async fn a_timer_that_is_written_is_on_disk() {
     .await;
     assert_eq!(how().await, ["on", "on"]);
     timers.stop().await;
+}
+
+/// A friend request that nobody answers, through restarts; and one that was taken back, which has no timer.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_friend_request_expires_once_its_time_is_over() {
+    let stack = Stack::new().await;
+    let (alice, bob, carol) = (AccountId(id::new()), AccountId(id::new()), AccountId(id::new()));
+    let due = ago(MINUTE);
+    let asked = |from, to| {
+        let (request_id, at) = (RequestId(id::new()), ago(2 * MINUTE));
+        let event = Requested { request_id, from, to, message: None, at, expires_at: due, source: None };
+        (request_id, friendship::address(FriendshipId::of(from, to)), event)
+    };
+    let ((request_id, pair, unanswered), (other, others, taken_back)) = (asked(alice, bob), asked(alice, carol));
+    let cancelled = Cancelled { request_id: other, from: alice, to: carol };
+    let drafts = vec![draft(pair, 1, &unanswered), draft(others, 1, &taken_back), draft(others, 2, &cancelled)];
+    wrote_and_died(&stack, drafts).await;
+    let dial = Dial::at(ago(10 * MINUTE));
+    for _ in 0..2 {
+        let node = Node::quiet(&stack, LANES).await;
+        let timers = Timers::start(&node, &dial);
+        are_set(&stack, 1).await;
+        dial.is_looked_at().await;
+        timers.stop().await;
+        node.stop().await;
+    }
+    let node = Node::quiet(&stack, LANES).await;
+    let timers = Timers::start(&node, &dial);
+    dial.set(due);
+    are_set(&stack, 0).await;
+    timers.stop().await;
+    let of = async |address: natter_domain::Address| -> Vec<friendship::Event> {
+        let events = node.events(lanes().of(address.route)).await;
+        events.iter().filter(|it| it.aggregate_id == address.id).map(|it| it.decode().unwrap()).collect()
+    };
+    assert_eq!(of(pair).await, [unanswered, Expired { request_id, from: alice, to: bob }]);
+    assert_eq!(of(others).await, [taken_back, cancelled]);
 }

@@ -28,6 +28,8 @@ pub enum Command {
     ExpireRegistration,
     ChangeProfile(ProfileChange<Sealed>),
     ChangeSettings(SettingsChange),
+    /// A JSON array of texts.
+    OrderFriendFolders(Sealed),
     /// A session is about to open.
     AdmitSession {
         session_id: SessionId,

@@ -1,8 +1,8 @@
 //! What an account answers.
 
 use super::{
-    Command, Contacts, Event, Identity, Person, State, claiming, contacts, erasure, identities, owned, profile, second,
-    settings, standing, status,
+    Command, Contacts, Event, Identity, Person, State, claiming, contacts, erasure, folders, identities, owned,
+    profile, second, settings, standing, status,
 };
 use crate::{Code, Context, Sealed, Timestamp, limit};
 
@@ -85,6 +85,7 @@ pub fn decide(state: &State, context: &Context, command: &Command) -> Result<Vec
         Command::ExpireRegistration => expire(state, context),
         Command::ChangeProfile(change) => profile::change(state, change),
         Command::ChangeSettings(change) => settings::change(state, change),
+        Command::OrderFriendFolders(names) => folders::order(state, names),
         Command::AdmitSession { session_id, platform, checked, policy, proof } => {
             let (person, platform) = (registered(state)?, platform.as_deref());
             standing::admit(person, context, *session_id, platform, *checked, *policy, proof.as_ref())

@@ -45,6 +45,10 @@ pub enum Event {
     SettingsChanged {
         settings: Settings,
     },
+    FriendFoldersOrdered {
+        /// A JSON array of texts.
+        names: Sealed,
+    },
     /// A session may open.
     SessionAdmitted {
         session_id: SessionId,
@@ -198,6 +202,7 @@ impl crate::Event for Event {
             Self::RegistrationAbandoned { .. } => "registration_abandoned",
             Self::ProfileChanged { .. } => "profile_changed",
             Self::SettingsChanged { .. } => "settings_changed",
+            Self::FriendFoldersOrdered { .. } => "friend_folders_ordered",
             Self::SessionAdmitted { .. } => "session_admitted",
             Self::SessionForgotten { .. } => "session_forgotten",
             Self::SessionsEnded { .. } => "sessions_ended",
@@ -233,7 +238,7 @@ impl crate::Event for Event {
     fn version(&self) -> u32 {
         match self {
             Self::RegistrationStarted { .. } => 5,
-            Self::RegistrationAbandoned { .. } => 2,
+            Self::RegistrationAbandoned { .. } | Self::SettingsChanged { .. } => 2,
             _ => 1,
         }
     }

@@ -12,7 +12,7 @@
 //! What a registered person tells of themselves is in `profile.rs` (ACC-6, ACC-7), what they allow in `settings.rs` (ACC-8),
 //! what stands in their way in `status.rs` (ACC-13 to ACC-17), their second factor in `second.rs` (ACC-18 to ACC-21),
 //! how they are forgotten in `erasure.rs` (ACC-22, ACC-23), who they are elsewhere in `identities.rs` (ACC-24 to ACC-27),
-//! which groups they own in `owned.rs` (ACC-28).
+//! which groups they own in `owned.rs` (ACC-28), in which order their folders of friends stand in `folders.rs` (ACC-29).
 //!
 //! - ACC-9: a session is let in once, before it opens; where one more is one too many, the event names those that go.
 //! - ACC-10: who was proven to be the owner was so by the password and the codes that count now, or is refused.
@@ -30,6 +30,7 @@ mod contacts;
 mod decide;
 mod erasure;
 mod event;
+mod folders;
 mod identities;
 mod owned;
 mod person;
@@ -49,7 +50,10 @@ pub use identities::{About, Identities, Identity, Linking};
 pub use person::Person;
 pub use profile::{Change, Profile, ProfileChange};
 pub use second::{Factor, Proof, Second};
-pub use settings::{AddBy, Audience, FindBy, Locale, RequestsFrom, Settings, SettingsChange, ShowOnline, Visible};
+pub use settings::{
+    AddBy, Audience, FindBy, GroupsFrom, Locale, MessagesFrom, RequestsFrom, Settings, SettingsChange, ShowOnline,
+    Visible,
+};
 pub use standing::{Admitted, Policy, Standing};
 pub use state::State;
 pub use status::{Held, Hold, Mute, Status};

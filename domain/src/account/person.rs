@@ -20,6 +20,8 @@ pub struct Person {
     pub identities: Identities,
     /// They own, or are about to; since when.
     pub groups: BTreeMap<ConversationId, Timestamp>,
+    /// Their order: a JSON array of texts.
+    pub friend_folders: Option<Sealed>,
 }
 
 impl Person {
@@ -43,6 +45,7 @@ impl Person {
             second: Second::default(),
             identities,
             groups: BTreeMap::new(),
+            friend_folders: None,
         }
     }
 
@@ -70,6 +73,7 @@ impl Person {
                 self.profile.clone_from(profile);
             }
             Event::SettingsChanged { settings } => self.settings = *settings,
+            Event::FriendFoldersOrdered { names } => self.friend_folders = Some(names.clone()),
             Event::SessionAdmitted { session_id, platform, ended } => {
                 self.standing.admit(*session_id, platform.as_deref(), ended);
             }

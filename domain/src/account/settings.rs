@@ -14,6 +14,11 @@ pub struct Settings {
     pub show_online: ShowOnline,
     pub locale: Locale,
     pub visible: Visible,
+    /// Version 1 had neither.
+    #[serde(default)]
+    pub messages_from: MessagesFrom,
+    #[serde(default)]
+    pub groups_from: GroupsFrom,
 }
 
 /// By what others find the account.
@@ -52,6 +57,25 @@ pub enum RequestsFrom {
     #[default]
     All,
     FriendsOfFriends,
+    Nobody,
+}
+
+/// Who may write to the person, where the installation lets strangers write at all.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MessagesFrom {
+    #[default]
+    Friends,
+    All,
+}
+
+/// Who may add the person to a group without asking them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GroupsFrom {
+    #[default]
+    Friends,
+    All,
     Nobody,
 }
 
@@ -106,6 +130,8 @@ pub struct SettingsChange {
     pub birthday: Option<Audience>,
     pub gender: Option<Audience>,
     pub region: Option<Audience>,
+    pub messages_from: Option<MessagesFrom>,
+    pub groups_from: Option<GroupsFrom>,
 }
 
 impl SettingsChange {
@@ -128,6 +154,8 @@ impl SettingsChange {
                 gender: self.gender.unwrap_or(now.visible.gender),
                 region: self.region.unwrap_or(now.visible.region),
             },
+            messages_from: self.messages_from.unwrap_or(now.messages_from),
+            groups_from: self.groups_from.unwrap_or(now.groups_from),
         }
     }
 }

@@ -135,7 +135,7 @@ pub(super) fn change(
     }
     let mut last_seq = state.last_seq;
     let mut number = |is_message: bool| {
-        last_seq += u64::from(is_message);
+        last_seq = last_seq.saturating_add(u64::from(is_message));
         last_seq
     };
     let renamed =

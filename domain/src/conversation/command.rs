@@ -1,6 +1,6 @@
 //! What may be asked of a conversation. Its serde shape is for nodes of one version that ask each other; nothing stores it.
 
-use super::{Change, Refusal, Role, event::BodyKind};
+use super::{Change, Refusal, Role, Standing, event::BodyKind};
 use crate::{AccountId, MessageId, Sealed, Timestamp, account::Mute};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, time::Duration};
@@ -8,9 +8,11 @@ use uuid::Uuid;
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub enum Command {
-    /// Two friends begin to talk. Natter itself asks, in answer to an accepted request.
-    StartDirect {
+    /// Two people may talk, or may not any more. Natter itself asks, in answer to what became of their friendship; the
+    /// conversation begins with the first of it that comes.
+    SetDirect {
         members: [AccountId; 2],
+        standing: Standing,
     },
     /// The actor begins the conversation with themselves.
     StartOwn,
@@ -98,6 +100,8 @@ pub enum Command {
         /// What was known of the sender just before. It rides in the command as [`Asked`] does:
         /// what was sent before they were muted is answered again.
         muted: Option<Mute>,
+        /// The one to whom it is sent, where they are gone. It rides in the command likewise.
+        gone: Option<AccountId>,
     },
 }
 

@@ -1,11 +1,11 @@
 //! What a conversation answers.
 
-use super::{Command, Event, Kind, Refusal, State, card, curb, group, join, next_seq, own};
+use super::{Command, Event, Kind, Refusal, State, card, curb, direct, group, join, next_seq, own};
 use crate::{AccountId, Context};
 
 pub fn decide(state: &State, context: &Context, command: &Command) -> Result<Vec<Event>, Refusal> {
     match command {
-        Command::StartDirect { members } => start_direct(state, *members),
+        Command::SetDirect { members, standing } => direct::set(state, *members, standing),
         Command::StartOwn => own::start(state, context),
         Command::StartGroup { name, members, asked } => group::start(state, context, name, members, asked),
         Command::AddMembers { accounts, asked } => group::add(state, context, accounts, asked),
@@ -33,24 +33,11 @@ pub fn decide(state: &State, context: &Context, command: &Command) -> Result<Vec
     }
 }
 
-/// CNV-1.
-fn start_direct(state: &State, members: [AccountId; 2]) -> Result<Vec<Event>, Refusal> {
-    let [one, other] = members;
-    if one == other {
-        return Err(Refusal::WithOneself);
-    }
-    if state.kind.is_none() {
-        return Ok(vec![Event::Started { kind: Kind::Direct, members: members.to_vec(), name: None, owner: None }]);
-    }
-    let same = state.kind == Some(Kind::Direct)
-        && state.members.len() == 2
-        && members.iter().all(|it| state.members.contains_key(it));
-    if same { Ok(vec![]) } else { Err(Refusal::StartedOtherwise) }
-}
-
 fn send(state: &State, context: &Context, command: &Command) -> Result<Vec<Event>, Refusal> {
-    let Command::Send { message_id, body, body_kind, size, muted } = command else { return Ok(vec![]) };
+    let Command::Send { message_id, body, body_kind, size, muted, gone } = command else { return Ok(vec![]) };
     let sender = member(state, context)?;
+    direct::lets_send(state)?;
+    direct::has_somebody(state, context, *gone)?;
     if state.is_dissolved() {
         return Err(Refusal::Closed); // CNV-15
     }

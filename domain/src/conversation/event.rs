@@ -1,6 +1,6 @@
 //! What may have happened in a conversation. A storage contract: see `domain/tests/golden/conversation/`.
 
-use super::{Change, Role};
+use super::{Change, Role, Standing};
 use crate::{AccountId, MessageId, Sealed, Timestamp};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -168,6 +168,15 @@ pub enum Event {
     },
     /// It cannot be read any more.
     Ended {},
+    /// A direct conversation's.
+    StandingChanged {
+        #[serde(flatten)]
+        standing: Standing,
+        /// Those of its two who are shown another state than before. Who was blocked is not.
+        shown_to: Vec<AccountId>,
+        /// As in `Renamed`.
+        last_seq: u64,
+    },
 }
 
 /// How somebody came.
@@ -260,6 +269,7 @@ impl crate::Event for Event {
             Self::LinkRevoked { .. } => "link_revoked",
             Self::Dissolved { .. } => "dissolved",
             Self::Ended { .. } => "ended",
+            Self::StandingChanged { .. } => "standing_changed",
         }
     }
 

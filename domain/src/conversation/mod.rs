@@ -29,14 +29,18 @@
 //!   are exempt (`curb.rs`).
 //! - CNV-15: a dissolved group takes nothing but leaving; it can be read for its time, then it is gone.
 //! - CNV-16: a conversation with oneself begins once. Its one member stays, and nobody joins.
+//! - CNV-17: a direct conversation stands as it was last said to, by the revision, whatever comes late; nothing is sent to
+//!   one that is closed or whose one member blocks the other.
+//! - CNV-18: nothing is sent to somebody who is gone.
 //!
 //! That a message id is used once is kept outside, by the command key; CNV-8 there too. Who is muted by an operator is
-//! known outside too, and comes with the command.
+//! known outside too, and comes with the command; so is who is gone.
 
 mod card;
 mod command;
 mod curb;
 mod decide;
+mod direct;
 mod event;
 mod group;
 mod join;
@@ -51,6 +55,7 @@ pub use command::{Asked, Command};
 pub use curb::Curbs;
 pub(crate) use curb::silence;
 pub use decide::decide;
+pub use direct::Standing;
 pub use event::{BodyKind, Event, Kind, Way};
 pub use join::{Doors, Invitation, Link};
 pub use own::own_id;

@@ -1,7 +1,7 @@
 //! What we remember of a conversation: who is in, who was and when, and the newest number. Cheap to clone: a send changes
 //! the counter only, everything else is shared.
 
-use super::{Card, Curbs, Doors, Event, Invitation, Kind, Link, Role, Way};
+use super::{Card, Curbs, Doors, Event, Invitation, Kind, Link, Role, Standing, Way};
 use crate::{AccountId, Sealed, Timestamp, serial};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -29,6 +29,9 @@ pub struct State {
     /// Dissolved; until when it can be read.
     pub ends_at: Option<Timestamp>,
     pub has_ended: bool,
+    /// A direct one's.
+    #[serde(with = "serial::shared")]
+    pub standing: Arc<Standing>,
     /// The newest message's number; 0 before the first.
     pub last_seq: u64,
 }
@@ -53,11 +56,13 @@ impl State {
                 self.kind = Some(*kind);
                 self.members = members.iter().map(|member| (*member, Membership { joined_seq: 0 })).collect();
                 self.card = Arc::new(Card { name: name.clone(), owner: *owner, ..Card::default() });
+                self.standing = Arc::new(if *kind == Kind::Direct { Standing::first() } else { Standing::default() });
                 self.last_seq = kind.first_seq();
             }
             Event::MessageSent { seq, .. } => self.last_seq = *seq,
             Event::MembersJoined { seq, account_ids, way, begins, .. } => self.join(account_ids, begins, *way, *seq),
             Event::MemberLeft { seq, account_id, joined_seq, .. } => self.leave(*account_id, *joined_seq, *seq),
+            Event::StandingChanged { standing, .. } => self.standing = Arc::new(standing.clone()),
             Event::OwnerChanged { seq, account_id, by } => {
                 self.last_seq = *seq;
                 self.hand_over(*by, *account_id);

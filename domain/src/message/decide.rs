@@ -22,12 +22,12 @@ pub enum Refusal {
     Recalled,
     #[error("a message takes 50 kinds of reactions")]
     TooManyKinds,
+    #[error("the conversation is closed")]
+    Closed,
     #[error("you are muted")]
     Muted { until: Option<Timestamp> },
     #[error("your role does not allow this")]
     NotAllowed,
-    #[error("the conversation is closed")]
-    Closed,
 }
 
 impl crate::Refusal for Refusal {
@@ -39,9 +39,9 @@ impl crate::Refusal for Refusal {
             Self::TooLate => Code::TooLate,
             Self::Recalled => Code::Recalled,
             Self::TooManyKinds => Code::TooManyReactions,
+            Self::Closed => Code::ConversationClosed,
             Self::Muted { .. } => Code::Muted,
             Self::NotAllowed => Code::NotAllowed,
-            Self::Closed => Code::ConversationClosed,
         }
     }
 
@@ -69,6 +69,7 @@ pub fn decide(
                 return Ok(vec![]);
             }
             within(&message, by, context, limit::EDIT_WINDOW)?;
+            is_not_barred(host)?;
             untouched(state)?;
             if let Some(mute) = muted.filter(|mute| mute.holds(context.now)) {
                 return Err(Refusal::Muted { until: mute.until }); // MSG-7
@@ -83,12 +84,13 @@ pub fn decide(
                 return Ok(vec![]);
             }
             within(&message, by, context, limit::RECALL_WINDOW)?;
+            is_not_barred(host)?;
             Ok(vec![Event::Recalled { message, by }])
         }
-        Command::React { emoji, .. } => react(state, message, by, emoji),
-        Command::Unreact { emoji, .. } => unreact(state, message, by, emoji),
-        Command::Pin { .. } => pin(state, host, true, Event::Pinned { message, by }),
-        Command::Unpin { .. } => pin(state, host, false, Event::Unpinned { message, by }),
+        Command::React { emoji, .. } => react(state, message, by, emoji).and_then(|events| passing(host, events)),
+        Command::Unreact { emoji, .. } => unreact(state, message, by, emoji).and_then(|events| passing(host, events)),
+        Command::Pin { .. } => passing(host, pin(state, host, true, Event::Pinned { message, by })?),
+        Command::Unpin { .. } => passing(host, pin(state, host, false, Event::Unpinned { message, by })?),
     }
 }
 
@@ -99,6 +101,16 @@ fn member(host: &conversation::State, context: &Context, message: &Place) -> Res
         return Err(if host.is_former(actor) { Refusal::NotAMember } else { Refusal::NotFound });
     }
     if host.sees(actor, message.seq) { Ok(actor) } else { Err(Refusal::NotFound) }
+}
+
+/// MSG-8.
+fn is_not_barred(host: &conversation::State) -> Result<(), Refusal> {
+    if host.is_barred() { Err(Refusal::Closed) } else { Ok(()) }
+}
+
+/// MSG-8. What is so already needs not pass.
+fn passing(host: &conversation::State, events: Vec<Event>) -> Result<Vec<Event>, Refusal> {
+    if events.is_empty() || host.lets_pass() { Ok(events) } else { Err(Refusal::Closed) }
 }
 
 /// MSG-2 to MSG-4: theirs, and sent not longer ago than this.

@@ -12,6 +12,8 @@
 //! - MSG-6: members pin and unpin, where their group lets them.
 //! - MSG-7: who is muted edits nothing, be it by an operator or by their group.
 //! - MSG-8: in a conversation that is over nothing becomes of messages.
+//! - MSG-9: in a direct conversation that is closed nobody reacts or pins; where one of the two blocks the other, nothing at
+//!   all happens to a message.
 
 mod command;
 mod decide;

@@ -13,7 +13,7 @@ mod username;
 
 pub use email::Email;
 pub use emoji::Emoji;
-pub use name::{GroupName, Nickname};
+pub use name::{GroupName, Label, Nickname};
 pub(crate) use operator::is_operator;
 pub use password::Password;
 pub use phone::Phone;

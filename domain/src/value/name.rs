@@ -38,6 +38,24 @@ impl GroupName {
     }
 }
 
+/// What somebody calls a friend for themselves, and what they call a folder of friends: 1 to 64 characters, by the same
+/// rules.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Label(String);
+
+impl Label {
+    pub fn parse(text: &str) -> Result<Self, &'static str> {
+        if !has_length(text, limit::LABEL_MIN, limit::LABEL_MAX) {
+            return Err("must have 1 to 64 characters");
+        }
+        shown(text).map(Self)
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 pub(super) fn shown(text: &str) -> Result<String, &'static str> {
     if text.chars().any(char::is_control) {
         return Err("must not hold control characters");

@@ -1,6 +1,7 @@
 //! Conversation: CNV-1 to CNV-3, and what holds for all of them. Groups: `group.rs`.
 
 use crate::{
+    friendship::standings,
     laws::{Answer, HELLO, HERE, Lawful, any_moments, check, counts, histories, ids, laws, people, seals},
     scenario::{self, ALICE, BOB, CAROL, min, sealed},
 };
@@ -9,7 +10,7 @@ use natter_domain::{
     account::Mute,
     conversation::{
         Asked, BodyKind, Change, Command, Conversation, Event, JoinPolicy, Kind, Membership, Permissions, Refusal,
-        Role, State, SystemMessage, Way, address, own_id,
+        Role, Standing, State, SystemMessage, Way, address, own_id,
     },
 };
 use proptest::{array::uniform2, collection::vec, option, prelude::*, sample::select};
@@ -21,7 +22,7 @@ fn given<const N: usize>(history: [Event; N]) -> scenario::Given<Conversation> {
 }
 
 fn start(members: [AccountId; 2]) -> Command {
-    Command::StartDirect { members }
+    Command::SetDirect { members, standing: Standing::first() }
 }
 
 fn started() -> Event {
@@ -29,7 +30,14 @@ fn started() -> Event {
 }
 
 fn send() -> Command {
-    Command::Send { message_id: HELLO, body: sealed("hello"), body_kind: BodyKind::Text, size: 5, muted: None }
+    Command::Send {
+        message_id: HELLO,
+        body: sealed("hello"),
+        body_kind: BodyKind::Text,
+        size: 5,
+        muted: None,
+        gone: None,
+    }
 }
 
 fn sent(seq: u64, sender: AccountId) -> Event {
@@ -124,7 +132,8 @@ fn its_state_remembers_members_and_the_newest_number() {
     }
     let joined = Membership { joined_seq: 0 };
     let members = [(ALICE, joined), (BOB, joined)].into_iter().collect();
-    assert_eq!(state, State { kind: Some(Kind::Direct), members, last_seq: 2, ..State::default() });
+    let standing = Arc::new(Standing::first());
+    assert_eq!(state, State { kind: Some(Kind::Direct), members, standing, last_seq: 2, ..State::default() });
 }
 
 #[test]
@@ -182,6 +191,7 @@ fn its_refusals_have_their_codes() {
         (Refusal::TooManyBanned, Code::Conflict),
         (Refusal::OwnerMustStay, Code::OwnerMustStay),
         (Refusal::Muted { until: None }, Code::Muted),
+        (Refusal::Closed, Code::ConversationClosed),
     ] {
         assert_eq!(refusal.code(), code, "{refusal:?}");
     }
@@ -195,10 +205,11 @@ fn it_lives_in_its_own_lane() {
 
 impl Lawful for Conversation {
     fn asks() -> BoxedStrategy<(Option<AccountId>, Command)> {
-        let start = uniform2(people()).prop_map(start);
+        let start =
+            (uniform2(people()), standings()).prop_map(|(members, standing)| Command::SetDirect { members, standing });
         let mute = any_moments().prop_map(|until| Mute { until: Some(until) });
         let send = (ids(), seals(), any::<u32>(), option::of(mute)).prop_map(|(message_id, body, size, muted)| {
-            Command::Send { message_id, body, body_kind: BodyKind::Text, size, muted }
+            Command::Send { message_id, body, body_kind: BodyKind::Text, size, muted, gone: None }
         });
         let some = || vec(people(), 0..4);
         let asked = || {
@@ -215,7 +226,7 @@ impl Lawful for Conversation {
         let remove = people().prop_map(|account| Command::RemoveMember { account });
         let own = Just(Command::StartOwn);
         let any =
-            prop_oneof![1 => start, 1 => own, 2 => group, 4 => send, 3 => add, 3 => remove, 4 => ranks(), 4 => doors()];
+            prop_oneof![2 => start, 1 => own, 2 => group, 4 => send, 3 => add, 3 => remove, 4 => ranks(), 4 => doors()];
         (option::of(people()), any).boxed()
     }
 
@@ -233,7 +244,9 @@ impl Lawful for Conversation {
             (ids(), counts(), people(), seals(), any::<u32>()).prop_map(|(message_id, seq, sender, body, size)| {
                 Event::MessageSent { message_id, seq, sender, body, body_kind: BodyKind::Text, size }
             });
-        prop_oneof![started, sent, joined, left, renamed, group_events(), door_events()].boxed()
+        let stood = (standings(), vec(people(), 0..3), counts())
+            .prop_map(|(standing, shown_to, last_seq)| Event::StandingChanged { standing, shown_to, last_seq });
+        prop_oneof![started, sent, joined, left, renamed, stood, group_events(), door_events()].boxed()
     }
 
     /// A message id that comes again is recognised outside, by the command key: here it is the next message.

@@ -1,42 +1,48 @@
-//! Friendship: FRD-1 to FRD-8.
+//! Friendship: FRD-1 to FRD-9, and what holds for all of it. The rest: `friends.rs`, `blocks.rs`.
 
 use crate::{
-    laws::{Answer, HERE, Lawful, THERE, any_moments, check, conversations, histories, ids, laws, people, seals},
+    laws::{
+        Answer, HERE, Lawful, THERE, any_moments, check, conversations, counts, histories, ids, laws, people, seals,
+    },
     scenario::{self, ALICE, BOB, CAROL, days, hours, just_before, min, sealed},
 };
 use natter_domain::{
     AccountId, Code, Decider, FriendshipId, Refusal as _, RequestId, Timestamp,
-    friendship::{Command, Event, Friendship, Refusal, State, address},
+    account::Change,
+    conversation::Standing,
+    friendship::{Command, Event, FriendChange, Friendship, Refusal, Source, State, address},
 };
-use proptest::{option, prelude::*, sample::select};
+use proptest::{collection::btree_set, option, prelude::*, sample::select};
 use uuid::Uuid;
 
-const R1: RequestId = RequestId(Uuid::from_u128(1));
-const R2: RequestId = RequestId(Uuid::from_u128(2));
+pub const R1: RequestId = RequestId(Uuid::from_u128(1));
+pub const R2: RequestId = RequestId(Uuid::from_u128(2));
 
-fn given<const N: usize>(history: [Event; N]) -> scenario::Given<Friendship> {
+pub fn given<const N: usize>(history: [Event; N]) -> scenario::Given<Friendship> {
     scenario::given(history)
 }
 
-fn request(request_id: RequestId, from: AccountId, to: AccountId) -> Command {
-    Command::Request { request_id, from, to, message: Some(sealed("hello")), is_taken: true, conversation_id: HERE }
+pub fn request(request_id: RequestId, from: AccountId, to: AccountId) -> Command {
+    let message = Some(sealed("hello"));
+    Command::Request { request_id, from, to, message, source: None, is_taken: true, conversation_id: HERE }
 }
 
 /// Asked at `at`, which gives the receiver seven days.
-fn requested(request_id: RequestId, from: AccountId, to: AccountId, at: Timestamp) -> Event {
+pub fn requested(request_id: RequestId, from: AccountId, to: AccountId, at: Timestamp) -> Event {
     let expires_at = Timestamp::from_millis(at.as_millis() + 7 * 24 * 60 * 60 * 1000);
-    Event::Requested { request_id, from, to, message: Some(sealed("hello")), at, expires_at }
+    Event::Requested { request_id, from, to, message: Some(sealed("hello")), at, expires_at, source: None }
 }
 
 /// Alice has asked Bob, at the beginning.
-fn asked() -> Event {
+pub fn asked() -> Event {
     requested(R1, ALICE, BOB, min(0))
 }
 
-const ACCEPT: Command = Command::Accept { request_id: R1, conversation_id: HERE };
-const ACCEPTED: Event = Event::Accepted { request_id: R1, from: ALICE, to: BOB, conversation_id: HERE };
-const REJECT: Command = Command::Reject { request_id: R1 };
-const REJECTED: Event = Event::Rejected { request_id: R1, from: ALICE, to: BOB };
+pub const ACCEPT: Command = Command::Accept { request_id: R1, conversation_id: HERE };
+pub const ACCEPTED: Event =
+    Event::Accepted { request_id: R1, from: ALICE, to: BOB, conversation_id: HERE, standing: Standing::first() };
+pub const REJECT: Command = Command::Reject { request_id: R1 };
+pub const REJECTED: Event = Event::Rejected { request_id: R1, from: ALICE, to: BOB };
 
 #[test]
 fn a_request_is_made_for_seven_days() {
@@ -111,7 +117,8 @@ fn a_request_to_the_one_who_asked_accepts_theirs() {
 #[test]
 fn a_request_to_the_one_who_asked_accepts_theirs_even_within_24_hours_of_ones_own() {
     let history = [asked(), REJECTED, requested(R2, BOB, ALICE, min(1))];
-    let accepted = Event::Accepted { request_id: R2, from: BOB, to: ALICE, conversation_id: HERE };
+    let accepted =
+        Event::Accepted { request_id: R2, from: BOB, to: ALICE, conversation_id: HERE, standing: Standing::first() };
     given(history).when(request(RequestId(Uuid::from_u128(3)), ALICE, BOB)).by(ALICE).at(min(2)).then([accepted]);
 }
 
@@ -211,6 +218,7 @@ fn the_pair_keeps_its_conversation_for_ever() {
         from: BOB,
         to: ALICE,
         message: None,
+        source: None,
         is_taken: false,
         conversation_id: THERE,
     };
@@ -243,6 +251,9 @@ fn its_refusals_have_their_codes() {
     assert_eq!(Refusal::Forbidden.code(), Code::Forbidden);
     assert_eq!(Refusal::NotFound.code(), Code::NotFound);
     assert_eq!(Refusal::IdTaken.code(), Code::Conflict);
+    assert_eq!(Refusal::Blocking.code(), Code::Conflict);
+    assert_eq!(Refusal::NotFriends.code(), Code::NotFriends);
+    assert_eq!(Refusal::NotDue.code(), Code::Unavailable, "the timer asks again");
 }
 
 #[test]
@@ -256,19 +267,44 @@ fn it_lives_in_the_pairs_lane_whoever_is_named_first() {
 }
 
 impl Lawful for Friendship {
-    /// Of one pair, as the address has it; anybody may try to answer.
+    /// Of one pair, as the address has it; anybody may try.
     fn asks() -> BoxedStrategy<(Option<AccountId>, Command)> {
-        let pair = select(vec![(ALICE, BOB), (BOB, ALICE)]);
-        let request = (pair, ids(), option::of(seals()), conversations()).prop_map(
-            |((from, to), request_id, message, conversation_id)| {
-                (Some(from), Command::Request { request_id, from, to, message, is_taken: true, conversation_id })
-            },
-        );
+        let pair = || select(vec![(ALICE, BOB), (BOB, ALICE)]);
+        let request = (pair(), ids(), option::of(seals()), option::of(select(Source::ALL.to_vec())), conversations())
+            .prop_map(|((from, to), request_id, message, source, conversation_id)| {
+                let is_taken = true;
+                (Some(from), Command::Request { request_id, from, to, message, source, is_taken, conversation_id })
+            });
         let accept = (option::of(people()), ids(), conversations())
             .prop_map(|(actor, request_id, conversation_id)| (actor, Command::Accept { request_id, conversation_id }));
-        let reject =
-            (option::of(people()), ids()).prop_map(|(actor, request_id)| (actor, Command::Reject { request_id }));
-        prop_oneof![2 => request, 1 => accept, 3 => reject].boxed()
+        let end = (option::of(people()), ids(), 0..4).prop_map(|(actor, request_id, how)| {
+            let command = match how {
+                0 => Command::Reject { request_id },
+                1 => Command::Cancel { request_id },
+                2 => Command::Ignore { request_id },
+                _ => Command::Expire { request_id },
+            };
+            (actor, command)
+        });
+        let relate =
+            (pair(), any::<bool>(), conversations(), 0..4).prop_map(|((by, other), yes, conversation_id, how)| {
+                let command = match how {
+                    0 => Command::Remove { other },
+                    1 => Command::Block { other, is_known: yes },
+                    2 => Command::Unblock { other },
+                    _ => Command::Open { other, is_taken: yes, conversation_id },
+                };
+                (Some(by), command)
+            });
+        let note =
+            (pair(), option::of(seals()), option::of(any::<bool>())).prop_map(|((by, friend), remark, starred)| {
+                let remark = remark.map_or(Change::Clear, Change::Set);
+                (
+                    Some(by),
+                    Command::ChangeFriend { friend, change: FriendChange { remark, starred, ..Default::default() } },
+                )
+            });
+        prop_oneof![4 => request, 2 => accept, 4 => end, 4 => relate, 1 => note].boxed()
     }
 
     fn events() -> BoxedStrategy<Event> {
@@ -280,15 +316,31 @@ impl Lawful for Friendship {
                 message,
                 at,
                 expires_at,
+                source: None,
             },
         );
-        let accepted =
-            (ids(), people(), people(), conversations()).prop_map(|(request_id, from, to, conversation_id)| {
-                Event::Accepted { request_id, from, to, conversation_id }
+        let ended = (ids(), people(), people(), conversations(), standings(), 0..5).prop_map(
+            |(request_id, from, to, conversation_id, standing, how)| match how {
+                0 => Event::Accepted { request_id, from, to, conversation_id, standing },
+                1 => Event::Rejected { request_id, from, to },
+                2 => Event::Cancelled { request_id, from, to },
+                3 => Event::Ignored { request_id, from, to },
+                _ => Event::Expired { request_id, from, to },
+            },
+        );
+        let stood = (people(), people(), conversations(), standings(), 0..4).prop_map(
+            |(by, other, conversation_id, standing, how)| match how {
+                0 => Event::Removed { by, other, conversation_id, standing },
+                1 => Event::Blocked { by, other, conversation_id: Some(conversation_id), standing },
+                2 => Event::Unblocked { by, other, conversation_id: None, standing },
+                _ => Event::Opened { by, other, conversation_id, standing },
+            },
+        );
+        let noted =
+            (people(), people(), option::of(seals()), any::<bool>()).prop_map(|(account, friend, remark, starred)| {
+                Event::FriendChanged { account, friend, remark, folder: None, starred }
             });
-        let rejected =
-            (ids(), people(), people()).prop_map(|(request_id, from, to)| Event::Rejected { request_id, from, to });
-        prop_oneof![requested, accepted, rejected].boxed()
+        prop_oneof![requested, ended, stood, noted].boxed()
     }
 
     fn again(command: &Command, first: &[Event]) -> Answer<Self> {
@@ -298,6 +350,14 @@ impl Lawful for Friendship {
             _ => Ok(vec![]),
         }
     }
+}
+
+pub fn standings() -> impl Strategy<Value = Standing> {
+    (counts(), any::<bool>(), btree_set(people(), 0..3)).prop_map(|(revision, is_open, barred_by)| Standing {
+        revision,
+        is_open,
+        barred_by,
+    })
 }
 
 laws!(Friendship);

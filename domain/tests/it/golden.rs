@@ -63,6 +63,7 @@ fn account_events_keep_their_shape() {
             RegistrationAbandoned { handles: vec![HANDLE] },
             ProfileChanged { nickname: sealed(b"nickname"), profile: profile() },
             SettingsChanged { settings: settings() },
+            FriendFoldersOrdered { names: sealed(b"names") },
             SessionAdmitted { session_id: SESSION, platform: Some("android".into()), ended: vec![OTHER_SESSION] },
             SessionForgotten { session_id: SESSION },
             SessionsEnded { ended: vec![SESSION, OTHER_SESSION], reason: session::Reason::Ended },
@@ -104,6 +105,16 @@ fn account_events_keep_their_shape() {
             ("registration_started.v3.json", registration_started(min(10), vec![HANDLE], None)),
             ("registration_started.v4.json", registration_started(min(10), vec![HANDLE], Some(contact()))),
             ("registration_abandoned.v1.json", account::Event::RegistrationAbandoned { handles: vec![] }),
+            (
+                "settings_changed.v1.json",
+                account::Event::SettingsChanged {
+                    settings: account::Settings {
+                        messages_from: account::MessagesFrom::Friends,
+                        groups_from: account::GroupsFrom::Friends,
+                        ..settings()
+                    },
+                },
+            ),
         ],
     );
 }
@@ -151,6 +162,8 @@ pub fn settings() -> account::Settings {
             gender: account::Audience::Nobody,
             region: account::Audience::Friends,
         },
+        messages_from: account::MessagesFrom::All,
+        groups_from: account::GroupsFrom::Nobody,
     }
 }
 
@@ -215,12 +228,69 @@ fn friendship_events_keep_their_shape() {
     keep_their_shape(
         Noun::Friendship,
         &examples!(friendship:
-            Requested { request_id: REQUEST, from: ALICE, to: BOB, message: Some(sealed(b"hello")), at: min(0), expires_at: days(7) },
-            Accepted { request_id: REQUEST, from: ALICE, to: BOB, conversation_id: TALK },
+            Requested {
+                request_id: REQUEST,
+                from: ALICE,
+                to: BOB,
+                message: Some(sealed(b"hello")),
+                at: min(0),
+                expires_at: days(7),
+                source: Some(friendship::Source::Qr),
+            },
+            Accepted { request_id: REQUEST, from: ALICE, to: BOB, conversation_id: TALK, standing: standing() },
             Rejected { request_id: REQUEST, from: ALICE, to: BOB },
+            Cancelled { request_id: REQUEST, from: ALICE, to: BOB },
+            Ignored { request_id: REQUEST, from: ALICE, to: BOB },
+            Expired { request_id: REQUEST, from: ALICE, to: BOB },
+            Removed { by: ALICE, other: BOB, conversation_id: TALK, standing: standing() },
+            Blocked { by: ALICE, other: BOB, conversation_id: Some(TALK), standing: standing() },
+            Unblocked { by: ALICE, other: BOB, conversation_id: None, standing: standing() },
+            Opened { by: ALICE, other: BOB, conversation_id: TALK, standing: standing() },
+            FriendChanged {
+                account: ALICE,
+                friend: BOB,
+                remark: Some(sealed(b"remark")),
+                folder: Some(sealed(b"folder")),
+                starred: true,
+            },
         ),
-        &[],
+        &[
+            (
+                "requested.v1.json",
+                friendship::Event::Requested {
+                    request_id: REQUEST,
+                    from: ALICE,
+                    to: BOB,
+                    message: Some(sealed(b"hello")),
+                    at: min(0),
+                    expires_at: days(7),
+                    source: None,
+                },
+            ),
+            (
+                "accepted.v1.json",
+                friendship::Event::Accepted {
+                    request_id: REQUEST,
+                    from: ALICE,
+                    to: BOB,
+                    conversation_id: TALK,
+                    standing: conversation::Standing::first(),
+                },
+            ),
+        ],
     );
+}
+
+/// Nothing of it as at first.
+fn standing() -> conversation::Standing {
+    conversation::Standing { revision: 7, is_open: false, barred_by: [ALICE, BOB].into() }
+}
+
+#[test]
+fn a_source_keeps_its_spelling() {
+    for source in friendship::Source::ALL {
+        assert_eq!(serde_json::to_value(source).expect("it is JSON"), source.as_str());
+    }
 }
 
 #[test]
@@ -285,6 +355,7 @@ fn conversation_events_keep_their_shape() {
             LinkRevoked { link_id: FINGERPRINT, by: ALICE },
             Dissolved { seq: 47, by: ALICE, ends_at: days(30) },
             Ended {},
+            StandingChanged { standing: standing(), shown_to: vec![BOB], last_seq: 43 },
         ),
         &[
             (

@@ -60,7 +60,14 @@ fn rename(name: &str) -> Command {
 }
 
 pub(crate) fn send() -> Command {
-    Command::Send { message_id: HELLO, body: sealed("hello"), body_kind: BodyKind::Text, size: 5, muted: None }
+    Command::Send {
+        message_id: HELLO,
+        body: sealed("hello"),
+        body_kind: BodyKind::Text,
+        size: 5,
+        muted: None,
+        gone: None,
+    }
 }
 
 pub(crate) fn sent(seq: u64, sender: AccountId) -> Event {

@@ -2,8 +2,11 @@
 //! values as tables, and the stored shape of every event and state as golden files.
 
 mod account;
+mod blocks;
 mod conversation;
+mod direct;
 mod erasure;
+mod friends;
 mod friendship;
 mod golden;
 mod group;

@@ -50,6 +50,7 @@ fn an_account_keeps_its_shape() {
     };
     let profile = account::Event::ProfileChanged { nickname: sealed(b"other"), profile: profile() };
     let settings = account::Event::SettingsChanged { settings: settings() };
+    let folders = account::Event::FriendFoldersOrdered { names: sealed(b"names") };
     let (way, contact) = (account::Way::Phone, contact(2));
     let changing = account::Event::ContactChangeStarted { way, contact, expires_at: min(10) };
     let begun = account::Event::IdentityLinkStarted { identity: identity(4), expires_at: min(20) };
@@ -57,7 +58,7 @@ fn an_account_keeps_its_shape() {
         vec![],
         vec![started.clone()],
         vec![started.clone(), account::Event::Registered {}],
-        vec![started.clone(), account::Event::Registered {}, profile, settings],
+        vec![started.clone(), account::Event::Registered {}, profile, settings, folders],
         vec![started.clone(), account::Event::Registered {}, changing.clone()],
         vec![started.clone(), account::Event::RegistrationAbandoned { handles: vec![] }],
         [vec![started.clone(), account::Event::Registered {}], signed_in()].concat(),
@@ -168,16 +169,40 @@ fn a_friendship_keeps_its_shape() {
         message: Some(sealed(b"hello")),
         at: min(at),
         expires_at: days(7),
+        source: None,
     };
+    let accepted = friendship::Event::Accepted {
+        request_id: NEXT,
+        from: BOB,
+        to: ALICE,
+        conversation_id: TALK,
+        standing: conversation::Standing::first(),
+    };
+    let rejected = friendship::Event::Rejected { request_id: REQUEST, from: ALICE, to: BOB };
+    let noted = friendship::Event::FriendChanged {
+        account: ALICE,
+        friend: BOB,
+        remark: Some(sealed(b"remark")),
+        folder: Some(sealed(b"folder")),
+        starred: true,
+    };
+    let standing = conversation::Standing::first().barred(BOB);
+    let blocked = friendship::Event::Blocked { by: BOB, other: ALICE, conversation_id: Some(TALK), standing };
+    let friends = vec![requested(REQUEST, ALICE, BOB, 0), rejected, requested(NEXT, BOB, ALICE, 5), accepted];
     keeps_its_shape::<friendship::Friendship>(&[
         vec![],
+        friends.clone(),
+        [friends, vec![noted, blocked]].concat(),
+        vec![requested(REQUEST, ALICE, BOB, 0)],
         vec![
             requested(REQUEST, ALICE, BOB, 0),
-            friendship::Event::Rejected { request_id: REQUEST, from: ALICE, to: BOB },
-            requested(NEXT, BOB, ALICE, 5),
-            friendship::Event::Accepted { request_id: NEXT, from: BOB, to: ALICE, conversation_id: TALK },
+            friendship::Event::Ignored { request_id: REQUEST, from: ALICE, to: BOB },
+            friendship::Event::Expired { request_id: REQUEST, from: ALICE, to: BOB },
         ],
-        vec![requested(REQUEST, ALICE, BOB, 0)],
+        vec![
+            requested(REQUEST, ALICE, BOB, 0),
+            friendship::Event::Cancelled { request_id: REQUEST, from: ALICE, to: BOB },
+        ],
     ]);
 }
 
@@ -197,9 +222,12 @@ fn a_conversation_keeps_its_shape() {
         body_kind: conversation::BodyKind::Text,
         size: 5,
     };
+    let standing = conversation::Standing::first().barred(BOB);
+    let stood = conversation::Event::StandingChanged { standing, shown_to: vec![BOB], last_seq: 0 };
     keeps_its_shape::<conversation::Conversation>(&[
         vec![],
-        vec![direct, sent],
+        vec![direct.clone(), sent],
+        vec![direct, stood],
         vec![group.clone(), joined(1, vec![CAROL]), left(2, BOB), left(3, CAROL), joined(4, vec![BOB]), renamed],
         std::iter::once(group).chain(set_up()).collect(),
     ]);

@@ -302,6 +302,7 @@ fn who_is_muted_sends_and_edits_nothing() {
         body_kind: BodyKind::Text,
         size: 5,
         muted,
+        gone: None,
     };
     let talk = || scenario::given::<Conversation>([conversation::Event::started_direct([ALICE, BOB])]);
     let until = Some(days(1));

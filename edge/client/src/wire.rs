@@ -68,7 +68,7 @@ pub use conversation::{
     LinkNew, Member, MemberChange, MembersAdded, MembersNew, OwnConversation, Permissions, PermissionsChange,
 };
 pub use frame::{AuthFrame, AuthOk, FrameError, PingFrame, Reply};
-pub use friendship::{Friend, FriendRequest, FriendRequestNew};
+pub use friendship::{Block, Friend, FriendChange, FriendFolder, FriendFolderOrder, FriendRequest, FriendRequestNew};
 pub use inbox::{Draft, InboxChanged, Read, ReadFrame, ReadOk, ReadUpTo, View, ViewChange};
 pub use message::{
     Body, EditFrame, ListFrame, Message, MessageEdit, MessageFrame, MessageNew, MessageReaction, MessageSent,

@@ -5,7 +5,7 @@ use natter_client::wire;
 use natter_commands::Target;
 use natter_domain::{
     Email, Nickname, Phone, Timestamp, Username,
-    account::{Audience, Change, Locale, ProfileChange, RequestsFrom, SettingsChange},
+    account::{Audience, Change, GroupsFrom, Locale, MessagesFrom, ProfileChange, RequestsFrom, SettingsChange},
     limit, profile,
 };
 use std::collections::BTreeMap;
@@ -81,6 +81,16 @@ pub fn settings(given: &wire::SettingsChange) -> Result<SettingsChange, Problem>
                 ("friends_of_friends", RequestsFrom::FriendsOfFriends),
                 ("nobody", RequestsFrom::Nobody),
             ],
+        )?,
+        messages_from: one_of(
+            given.messages_from.as_deref(),
+            "/messages_from",
+            &[("friends", MessagesFrom::Friends), ("all", MessagesFrom::All)],
+        )?,
+        groups_from: one_of(
+            given.groups_from.as_deref(),
+            "/groups_from",
+            &[("friends", GroupsFrom::Friends), ("all", GroupsFrom::All), ("nobody", GroupsFrom::Nobody)],
         )?,
         show_online: given.show_online,
         locale: one_of(given.locale.as_deref(), "/locale", &[("en", Locale::En), ("zh", Locale::Zh)])?,
@@ -183,6 +193,8 @@ mod tests {
         for (json, pointer) in [
             (r#"{"requests_from": "friends"}"#, "/requests_from"),
             (r#"{"locale": "de"}"#, "/locale"),
+            (r#"{"messages_from": "nobody"}"#, "/messages_from"),
+            (r#"{"groups_from": "friends_of_friends"}"#, "/groups_from"),
             (r#"{"visible": {"birthday": "friends_of_friends"}}"#, "/visible/birthday"),
             (r#"{"visible": {"nickname": "all"}}"#, "/visible/nickname"),
             (r#"{"find_by": {"username": "yes"}}"#, "/find_by/username"),

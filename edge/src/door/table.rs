@@ -73,6 +73,12 @@ pub const LIMITS: &[Limit] = &[
     Limit { name: "sync", by: Session, quota: 120, window: 60, shared: false, covers: &["GET /api/v1/sync", "sync"] },
     Limit { name: "search", by: Account, quota: 30, window: 60, shared: false, covers: &["GET /api/v1/accounts"] },
     Limit { name: "befriend", by: Account, quota: 60, window: 3_600, shared: true, covers: &["POST /api/v1/friends/requests"] },
+    Limit { name: "relate", by: Account, quota: 120, window: 600, shared: false, covers: &[
+        "POST /api/v1/friends/requests/{id}/accept", "POST /api/v1/friends/requests/{id}/reject",
+        "POST /api/v1/friends/requests/{id}/cancel", "POST /api/v1/friends/requests/{id}/ignore",
+        "PATCH /api/v1/friends/{account_id}", "DELETE /api/v1/friends/{account_id}", "PUT /api/v1/friends/folders",
+        "PUT /api/v1/blocks/{account_id}", "DELETE /api/v1/blocks/{account_id}",
+    ] },
     Limit { name: "gather", by: Account, quota: 120, window: 600, shared: false, covers: &[
         "POST /api/v1/conversations", "POST /api/v1/conversations/{id}/members", "POST /api/v1/conversations/{id}/links",
     ] },

@@ -1,4 +1,4 @@
-//! `/friends/*`.
+//! `/friends/requests/*`.
 
 use super::{SHOWN_BY, find};
 use crate::{
@@ -16,8 +16,8 @@ use crate::{
 };
 use axum::Json;
 use natter_client::wire;
-use natter_commands::{Error, Keyed, Requested, Through};
-use natter_domain::{AccountId, Code, RequestId, RequestMessage};
+use natter_commands::{Asking, Error, Keyed, Requested, Through};
+use natter_domain::{AccountId, Code, RequestId, RequestMessage, friendship::Source};
 use natter_projections::friendship::Direction;
 use natter_streams::Positions;
 use serde::Deserialize;
@@ -33,7 +33,8 @@ pub fn routes() -> Routes {
         .routes(routes!(request, requests))
         .routes(routes!(accept))
         .routes(routes!(reject))
-        .routes(routes!(friends))
+        .routes(routes!(cancel))
+        .routes(routes!(ignore))
 }
 
 /// Asks somebody to be friends. Where their own request is pending, it is accepted: 200 with that one.
@@ -54,9 +55,11 @@ async fn request(
     let message = given.message.as_deref().map(RequestMessage::parse).transpose();
     let message = message.map_err(Problem::at("/message"))?.flatten();
     let message = message.map(|message| message.as_str().to_owned());
+    let source = given.source.as_deref().map(source).transpose()?;
     let inside = door.open()?;
     let me = by.caller.account;
-    let requested = ask(&inside, by, AccountId(given.to), message.clone()).await?;
+    let asking = Asking { message: message.clone(), source, ..Asking::default() };
+    let requested = ask(&inside, by, AccountId(given.to), asking).await?;
     let thing = match requested.made {
         // From the decision alone: what was written is answered, however far the read side lags.
         Some((created_at, expires_at)) => wire::FriendRequest {
@@ -64,6 +67,7 @@ async fn request(
             from: me.0,
             to: given.to,
             message,
+            source: given.source,
             status: "pending".to_owned(),
             created_at: created_at.to_string(),
             expires_at: expires_at.to_string(),
@@ -74,19 +78,22 @@ async fn request(
     Ok(Written::new(requested.made.is_some(), requested.positions, thing))
 }
 
+fn source(word: &str) -> Result<Source, Problem> {
+    let found = Source::ALL.into_iter().find(|source| source.as_str() == word);
+    found.ok_or_else(|| Problem::invalid("/source", "must be search, group, qr, card, link or other"))
+}
+
 /// Who they know in common is read here, and asked of the log by the command. Where that is not enough, it may have
 /// begun just now: the read side is given the time to see it.
-async fn ask(inside: &Inside, by: Keyed, to: AccountId, message: Option<String>) -> Result<Requested, Problem> {
-    let between = async || {
+async fn ask(inside: &Inside, by: Keyed, to: AccountId, asking: Asking) -> Result<Requested, Problem> {
+    let known = async || {
         let (friends, groups) = inside.projections.friendship().between(by.caller.account, to).await?;
-        Ok::<_, Problem>(Through { friends, groups })
+        Ok::<_, Problem>(Asking { through: Through { friends, groups }, ..asking.clone() })
     };
-    let through = between().await?;
-    match inside.commands.friendship().request_through(by, to, message.clone(), &through).await {
+    match inside.commands.friendship().request_with(by, to, known().await?).await {
         Err(Error::Refused { code: Code::RequestsNotTaken, .. }) => {
             inside.projections.catch_up(SHOWN_BY).await?;
-            let through = between().await?;
-            Ok(inside.commands.friendship().request_through(by, to, message, &through).await?)
+            Ok(inside.commands.friendship().request_with(by, to, known().await?).await?)
         }
         asked => Ok(asked?),
     }
@@ -185,20 +192,32 @@ async fn reject(Writer(by): Writer, door: Door, Ids(id): Ids<Uuid>) -> Result<Wr
     Ok(Written::ok(positions, wire::FriendRequest { status: "rejected".to_owned(), ..request }))
 }
 
-/// The caller's friends.
-#[utoipa::path(get, path = "/api/v1/friends", operation_id = "friendship_friends", tag = "friends",
-    params(Listed), responses(
-        (status = 200, body = wire::PageOf<wire::Friend>),
-        (status = 422, description = "`invalid_input`"),
+/// Takes back what the caller asked.
+#[utoipa::path(post, path = "/api/v1/friends/requests/{id}/cancel", operation_id = "friendship_cancel",
+    tag = "friends", params(("id" = Uuid, Path)), responses(
+        (status = 200, body = wire::FriendRequest),
+        (status = 403, description = "`forbidden`: not the one who asked"),
+        (status = 404, description = "`not_found`"),
+        (status = 409, description = "`request_closed`, `conflict`"),
     ))]
-async fn friends(
-    Viewer(caller): Viewer,
-    door: Door,
-    seen: Seen,
-    Params(listed): Params<Listed>,
-) -> Result<Json<wire::PageOf<wire::Friend>>, Problem> {
-    let (page, inside) = (listed.page()?, door.open()?);
-    seen.by(&inside, SHOWN_BY).await?;
-    let paged = inside.projections.friendship().friends(caller.account, &page).await?;
-    Ok(Json(wire::PageOf { items: paged.items, next_cursor: paged.next_cursor }))
+async fn cancel(Writer(by): Writer, door: Door, Ids(id): Ids<Uuid>) -> Result<Written<wire::FriendRequest>, Problem> {
+    let inside = door.open()?;
+    let (friendship_id, request) = find(&inside, by.caller.account, RequestId(id)).await?;
+    let positions = inside.commands.friendship().cancel(by, friendship_id, RequestId(id)).await?;
+    Ok(Written::ok(positions, wire::FriendRequest { status: "cancelled".to_owned(), ..request }))
+}
+
+/// Hides it from the caller; for who asked it is pending. By its id it can still be answered.
+#[utoipa::path(post, path = "/api/v1/friends/requests/{id}/ignore", operation_id = "friendship_ignore",
+    tag = "friends", params(("id" = Uuid, Path)), responses(
+        (status = 200, body = wire::FriendRequest),
+        (status = 403, description = "`forbidden`: not the one who was asked"),
+        (status = 404, description = "`not_found`"),
+        (status = 409, description = "`request_closed`, `conflict`"),
+    ))]
+async fn ignore(Writer(by): Writer, door: Door, Ids(id): Ids<Uuid>) -> Result<Written<wire::FriendRequest>, Problem> {
+    let inside = door.open()?;
+    let (friendship_id, request) = find(&inside, by.caller.account, RequestId(id)).await?;
+    let positions = inside.commands.friendship().ignore(by, friendship_id, RequestId(id)).await?;
+    Ok(Written::ok(positions, request))
 }

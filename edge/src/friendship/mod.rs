@@ -1,5 +1,9 @@
-//! Becoming friends. A request is addressed by its id alone; the friendship that holds it is found in the projection.
+//! Becoming friends, being friends, and not wanting to hear of somebody. A request is addressed by its id alone; the
+//! friendship that holds it is found in the projection.
 
+pub mod block;
+pub mod friend;
+mod given;
 pub mod http;
 
 use crate::{edge::Inside, http::problem::Problem};

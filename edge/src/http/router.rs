@@ -75,6 +75,8 @@ fn private() -> Routes {
         .merge(code::http::private())
         .merge(account::settings::routes())
         .merge(friendship::http::routes())
+        .merge(friendship::friend::routes())
+        .merge(friendship::block::routes())
         .merge(conversation::http::routes())
         .merge(conversation::members::routes())
         .merge(conversation::join::routes())

@@ -8,7 +8,7 @@ use natter_domain::{AccountId, ConversationId, limit};
 use natter_projections::{
     Page, Paged, Projection, Projections, Settings,
     account::{Held, Standing},
-    friendship::Direction,
+    friendship::{Direction, Which},
     message::Range,
     session::Kept,
 };
@@ -65,6 +65,8 @@ impl<W: Write> Export<W> {
         self.out.field("settings", &self.read_side.account().settings(self.id).await?)?;
         self.sessions().await?;
         self.friends().await?;
+        self.out.field("friend_folders", &self.read_side.friendship().folders(self.id).await?)?;
+        self.blocks().await?;
         self.requests().await?;
         let conversations = self.conversations().await?;
         self.messages(&conversations).await?;
@@ -88,7 +90,21 @@ impl<W: Write> Export<W> {
         self.out.list("friends")?;
         let mut page = first();
         loop {
-            let Paged { items, next_cursor } = self.read_side.friendship().friends(self.id, &page).await?;
+            let Paged { items, next_cursor } =
+                self.read_side.friendship().friends(self.id, &Which::default(), &page).await?;
+            self.out.items(&items)?;
+            match next_cursor {
+                Some(cursor) => page.cursor = Some(cursor),
+                None => return self.out.end_list(),
+            }
+        }
+    }
+
+    async fn blocks(&mut self) -> Result<()> {
+        self.out.list("blocks")?;
+        let mut page = first();
+        loop {
+            let Paged { items, next_cursor } = self.read_side.friendship().blocks(self.id, &page).await?;
             self.out.items(&items)?;
             match next_cursor {
                 Some(cursor) => page.cursor = Some(cursor),

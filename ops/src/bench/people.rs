@@ -144,8 +144,14 @@ fn session(person: &Person) -> Result<Vec<Draft>> {
 fn friends([from, to]: [AccountId; 2], conversation_id: ConversationId) -> Result<Vec<Draft>> {
     let (request_id, at) = (RequestId(id::new()), clock::now());
     let expires_at = at + limit::REQUEST_EXPIRY;
-    let requested = friendship::Event::Requested { request_id, from, to, message: None, at, expires_at };
-    let accepted = friendship::Event::Accepted { request_id, from, to, conversation_id };
+    let requested = friendship::Event::Requested { request_id, from, to, message: None, at, expires_at, source: None };
+    let accepted = friendship::Event::Accepted {
+        request_id,
+        from,
+        to,
+        conversation_id,
+        standing: conversation::Standing::first(),
+    };
     history(friendship::address(FriendshipId::of(from, to)), &[requested, accepted])
 }
 

@@ -2,6 +2,7 @@
 //! not taken from the wire types, so that a field renamed in both server and wire types is noticed.
 
 mod auth;
+mod blocks;
 mod changes;
 mod conversations;
 mod friends;

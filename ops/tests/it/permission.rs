@@ -76,6 +76,15 @@ pub const ROUTES: &[Row] = &[
     ("POST /api/v1/friends/requests", Some(r#"{"to": "{asked}"}"#), [401, 401, 201, 201, 201, 201]),
     ("POST /api/v1/friends/requests/{request}/accept", None, RECEIVER),
     ("POST /api/v1/friends/requests/{other_request}/reject", None, RECEIVER),
+    ("POST /api/v1/friends/requests/{own_request}/cancel", None, RECEIVER),
+    ("POST /api/v1/friends/requests/{ignored_request}/ignore", None, RECEIVER),
+    ("GET /api/v1/friends/folders", None, SEES),
+    ("PUT /api/v1/friends/folders", Some(r#"{"names": ["Work"]}"#), SEES),
+    ("PATCH /api/v1/friends/{friend}", Some(r#"{"starred": true}"#), RECEIVER),
+    ("DELETE /api/v1/friends/{spare}", None, [401, 401, 404, 404, 404, 204]),
+    ("GET /api/v1/blocks", None, SEES),
+    ("PUT /api/v1/blocks/{nuisance}", None, SEES),
+    ("DELETE /api/v1/blocks/{nuisance}", None, [401, 401, 204, 204, 204, 204]),
     ("GET /api/v1/sync", None, SEES),
     ("GET /api/v1/conversations", None, SEES),
     ("POST /api/v1/conversations", Some(r#"{"kind": "direct", "with": "{friend}"}"#), [401, 401, 403, 201, 403, 200]),
@@ -269,6 +278,7 @@ impl Scene {
         }
         let (asked, spare) = (stack.person("asked").await, stack.person("spare").await);
         let (erin, frank) = (stack.person("erin").await, stack.person("frank").await);
+        let (grace, heidi) = (stack.person("grace").await, stack.person("heidi").await);
         let gone = stack.person("suspended").await;
         let [_, friend, member, owner] = &people[..] else { panic!("four") };
         for other in [friend, member, &spare, &gone] {
@@ -281,6 +291,9 @@ impl Scene {
         let (doomed, link) = doors(owner, group, &members, &asked).await;
         let request = erin.client().request_friend(owner.id(), None).await.expect("ask").id;
         let other_request = frank.client().request_friend(owner.id(), None).await.expect("ask").id;
+        let ignored_request = grace.client().request_friend(owner.id(), None).await.expect("ask").id;
+        let own_request = owner.client().request_friend(heidi.id(), None).await.expect("ask").id;
+        let nuisance = stack.person("nuisance").await;
         register_with_email(&node.raw(), &letters, FORGETFUL).await;
         let session = current_session(&owner.on_another_device().await).await;
         let lost = owner.on_another_device().await;
@@ -300,10 +313,13 @@ impl Scene {
             ("{session}", session),
             ("{request}", request.to_string()),
             ("{other_request}", other_request.to_string()),
+            ("{ignored_request}", ignored_request.to_string()),
+            ("{own_request}", own_request.to_string()),
+            ("{nuisance}", nuisance.id().to_string()),
             ("{password}", natter_testkit::PASSWORD.to_owned()),
         ]);
         let factors = Factors::new(&node).await;
-        let others = vec![asked, spare, erin, frank];
+        let others = vec![asked, spare, erin, frank, grace, heidi, nuisance];
         Self { node, letters, people, revoked, suspended, factors, elsewhere, group, things, _others: others }
     }
 

@@ -19,36 +19,46 @@ struct Row {
     profile: Option<(Sealed, Profile)>,
     /// With the position of their event.
     settings: Option<(Settings, u64)>,
-    position: u64,
+    /// The order of the folders of friends, with the position of its event. Nobody else is shown it.
+    friend_folders: Option<(Sealed, u64)>,
+    /// Of what others may be shown.
+    position: Option<u64>,
 }
 
 impl Altered {
     pub(super) fn profile(&mut self, account: Uuid, position: u64, nickname: Sealed, profile: Profile) {
         let row = self.0.entry(account).or_default();
-        (row.profile, row.position) = (Some((nickname, profile)), position);
+        (row.profile, row.position) = (Some((nickname, profile)), Some(position));
     }
 
     pub(super) fn settings(&mut self, account: Uuid, position: u64, settings: Settings) {
         let row = self.0.entry(account).or_default();
-        (row.settings, row.position) = (Some((settings, position)), position);
+        (row.settings, row.position) = (Some((settings, position)), Some(position));
+    }
+
+    pub(super) fn friend_folders(&mut self, account: Uuid, position: u64, names: Sealed) {
+        self.0.entry(account).or_default().friend_folders = Some((names, position));
     }
 
     pub(super) async fn write(&self, connection: &mut PgConnection) -> Result<(), Error> {
         self.write_positions(connection).await?;
         self.write_profiles(connection).await?;
-        self.write_settings(connection).await
+        self.write_settings(connection).await?;
+        self.write_friend_folders(connection).await
     }
 
     async fn write_positions(&self, connection: &mut PgConnection) -> Result<(), Error> {
-        if self.0.is_empty() {
+        let rows = self.0.iter().filter_map(|(account, row)| Some((*account, row.position? as i64)));
+        let (accounts, positions): (Vec<Uuid>, Vec<i64>) = rows.unzip();
+        if accounts.is_empty() {
             return Ok(());
         }
         sqlx::query(
             "UPDATE account SET changed = change.position FROM UNNEST($1::uuid[], $2::bigint[]) AS change(account_id, position)
              WHERE account.account_id = change.account_id",
         )
-        .bind(self.0.keys().copied().collect::<Vec<_>>())
-        .bind(self.0.values().map(|row| row.position as i64).collect::<Vec<_>>())
+        .bind(accounts)
+        .bind(positions)
         .execute(connection)
         .await
         .map_err(Error::database("write which accounts changed"))?;
@@ -110,6 +120,26 @@ impl Altered {
         .execute(connection)
         .await
         .map_err(Error::database("write settings"))?;
+        Ok(())
+    }
+
+    async fn write_friend_folders(&self, connection: &mut PgConnection) -> Result<(), Error> {
+        let rows: Vec<(Uuid, &(Sealed, u64))> =
+            self.0.iter().filter_map(|(account, row)| Some((*account, row.friend_folders.as_ref()?))).collect();
+        if rows.is_empty() {
+            return Ok(());
+        }
+        sqlx::query(
+            "UPDATE account SET friend_folders = change.names, friend_folders_changed = change.position
+             FROM UNNEST($1::uuid[], $2::text[], $3::bigint[]) AS change(account_id, names, position)
+             WHERE account.account_id = change.account_id",
+        )
+        .bind(rows.iter().map(|(account, _)| *account).collect::<Vec<_>>())
+        .bind(rows.iter().map(|(_, (names, _))| names.to_string()).collect::<Vec<_>>())
+        .bind(rows.iter().map(|(_, (_, position))| *position as i64).collect::<Vec<_>>())
+        .execute(connection)
+        .await
+        .map_err(Error::database("write the order of folders"))?;
         Ok(())
     }
 }

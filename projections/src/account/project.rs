@@ -76,6 +76,7 @@ impl Changes {
                 self.altered.profile(account, position, nickname, profile);
             }
             Event::SettingsChanged { settings } => self.altered.settings(account, position, settings),
+            Event::FriendFoldersOrdered { names } => self.altered.friend_folders(account, position, names),
             Event::ContactChanged { way, contact, .. } => {
                 self.contacts.push(Contacted { account, way, value: contact.value, position });
             }
@@ -229,6 +230,7 @@ impl Changes {
         sqlx::query(
             "UPDATE account SET username = NULL, nickname = NULL, avatar = NULL, signature = NULL, gender = NULL,
                  region = NULL, birthday = NULL, custom = NULL, email = NULL, phone = NULL, settings = NULL,
+                 friend_folders = NULL,
                  muted_reason = NULL, suspended_reason = NULL, closes_at = NULL,
                  closed_at = coalesce(closed_at, change.time), erased_at = change.time,
                  changed = change.position

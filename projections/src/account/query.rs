@@ -41,13 +41,14 @@ impl Query<'_> {
         if others.is_empty() {
             return Ok(HashSet::new());
         }
-        let friends: Vec<Uuid> =
-            sqlx::query_scalar("SELECT friend_id FROM friendship WHERE account_id = $1 AND friend_id = ANY($2)")
-                .bind(viewer.0)
-                .bind(others)
-                .fetch_all(statement::bounded(&self.0.pool()))
-                .await
-                .map_err(Error::database("read who is a friend"))?;
+        let friends: Vec<Uuid> = sqlx::query_scalar(
+            "SELECT friend_id FROM friendship WHERE account_id = $1 AND friend_id = ANY($2) AND NOT ended",
+        )
+        .bind(viewer.0)
+        .bind(others)
+        .fetch_all(statement::bounded(&self.0.pool()))
+        .await
+        .map_err(Error::database("read who is a friend"))?;
         Ok(friends.into_iter().map(AccountId).collect())
     }
 

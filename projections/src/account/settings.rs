@@ -5,7 +5,7 @@ use crate::{Error, sync::Since};
 use natter_client::wire;
 use natter_domain::{
     AccountId,
-    account::{Audience, Locale, RequestsFrom, Settings},
+    account::{Audience, GroupsFrom, Locale, MessagesFrom, RequestsFrom, Settings},
 };
 use natter_streams::statement;
 
@@ -20,11 +20,20 @@ const fn audience(of: Audience) -> &'static str {
 
 /// As clients get them.
 pub fn shown(settings: &Settings) -> wire::Settings {
-    let Settings { find_by, add_by, requests_from, show_online, locale, visible } = *settings;
+    let Settings { find_by, add_by, requests_from, show_online, locale, visible, .. } = *settings;
     let requests_from = match requests_from {
         RequestsFrom::All => "all",
         RequestsFrom::FriendsOfFriends => "friends_of_friends",
         RequestsFrom::Nobody => "nobody",
+    };
+    let messages_from = match settings.messages_from {
+        MessagesFrom::Friends => "friends",
+        MessagesFrom::All => "all",
+    };
+    let groups_from = match settings.groups_from {
+        GroupsFrom::Friends => "friends",
+        GroupsFrom::All => "all",
+        GroupsFrom::Nobody => "nobody",
     };
     let locale = match locale {
         Locale::En => "en",
@@ -34,6 +43,8 @@ pub fn shown(settings: &Settings) -> wire::Settings {
         find_by: wire::FindBy { username: find_by.username, email: find_by.email, phone: find_by.phone },
         add_by: wire::AddBy { search: add_by.search, group: add_by.group },
         requests_from: requests_from.to_owned(),
+        messages_from: messages_from.to_owned(),
+        groups_from: groups_from.to_owned(),
         show_online: show_online.0,
         locale: locale.to_owned(),
         visible: wire::Visible {

@@ -46,7 +46,7 @@ impl Changes {
     pub fn note(&mut self, record: &Record, event: &Event) {
         let is_of_a_group = match event {
             Event::Started { owner, .. } => owner.is_some(),
-            Event::MessageSent { .. } | Event::Paused { .. } => false,
+            Event::MessageSent { .. } | Event::Paused { .. } | Event::StandingChanged { .. } => false,
             _ => true,
         };
         if is_of_a_group {

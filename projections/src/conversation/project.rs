@@ -5,7 +5,7 @@ use super::group;
 use crate::Error;
 use natter_domain::{
     AccountId, Sealed, Timestamp,
-    conversation::{Event, Kind, SystemMessage},
+    conversation::{Event, Kind, Standing, SystemMessage},
     message,
 };
 use natter_streams::{Lane, Record};
@@ -25,6 +25,10 @@ pub(crate) struct Changes {
     active: HashMap<Uuid, (u64, Timestamp)>,
     changed: HashMap<Uuid, Changed>,
     group: group::Changes,
+    /// How direct ones stand.
+    standing: HashMap<Uuid, Standing>,
+    /// By conversation and member: where it changed for that member alone.
+    changed_for: HashMap<(Uuid, AccountId), u64>,
 }
 
 /// Where something last happened.
@@ -80,7 +84,10 @@ impl Changes {
     pub(crate) fn note(&mut self, record: &Record) -> Result<(), Error> {
         let (conversation, time) = (record.aggregate_id, record.time);
         let event: Event = record.decode()?;
-        self.changed(conversation, record);
+        // What is told to some of its members is no change for the others.
+        if !matches!(event, Event::StandingChanged { .. }) {
+            self.changed(conversation, record);
+        }
         self.group.note(record, &event);
         if let Some(message) = SystemMessage::of(&event) {
             self.active.insert(conversation, (message.seq, time));
@@ -103,6 +110,11 @@ impl Changes {
             }
             Event::Renamed { name, .. } => {
                 self.renamed.insert(conversation, name);
+            }
+            Event::StandingChanged { standing, shown_to, .. } => {
+                self.standing.insert(conversation, standing);
+                let changed = shown_to.into_iter().map(|account| ((conversation, account), record.position));
+                self.changed_for.extend(changed);
             }
             _ => {}
         }
@@ -155,7 +167,41 @@ impl Changes {
         self.write_counts(connection).await?;
         self.write_renamed(connection).await?;
         self.group.write(connection).await?;
+        self.write_standing(connection).await?;
+        self.write_changed_for(connection).await?;
         self.write_active(connection).await
+    }
+
+    /// One by one: PostgreSQL unnests no lists of lists, and they are few.
+    async fn write_standing(&self, connection: &mut PgConnection) -> Result<(), Error> {
+        for (conversation, standing) in &self.standing {
+            sqlx::query("UPDATE conversation SET is_open = $2, barred_by = $3 WHERE conversation_id = $1")
+                .bind(conversation)
+                .bind(standing.is_open)
+                .bind(standing.barred_by.iter().map(|account| account.0).collect::<Vec<_>>())
+                .execute(&mut *connection)
+                .await
+                .map_err(Error::database("write how conversations stand"))?;
+        }
+        Ok(())
+    }
+
+    async fn write_changed_for(&self, connection: &mut PgConnection) -> Result<(), Error> {
+        if self.changed_for.is_empty() {
+            return Ok(());
+        }
+        sqlx::query(
+            "UPDATE member SET own_changed = change.position
+             FROM UNNEST($1::uuid[], $2::uuid[], $3::bigint[]) AS change(conversation_id, account_id, position)
+             WHERE member.conversation_id = change.conversation_id AND member.account_id = change.account_id",
+        )
+        .bind(self.changed_for.keys().map(|(conversation, _)| *conversation).collect::<Vec<_>>())
+        .bind(self.changed_for.keys().map(|(_, account)| account.0).collect::<Vec<_>>())
+        .bind(self.changed_for.values().map(|position| *position as i64).collect::<Vec<_>>())
+        .execute(connection)
+        .await
+        .map_err(Error::database("write for whom conversations changed"))?;
+        Ok(())
     }
 
     async fn write_started(&self, connection: &mut PgConnection) -> Result<(), Error> {

@@ -41,7 +41,8 @@ const DETAILS: &str = "
                ARRAY(SELECT account_id FROM member WHERE member.conversation_id = page.conversation_id
                      AND left_seq IS NULL ORDER BY account_id)
            ELSE '{}' END AS account_ids,
-           peer.changed AS peer_changed, peer.writer AS peer_writer
+           peer.changed AS peer_changed, peer.writer AS peer_writer,
+           is_open AND NOT $1 = ANY(barred_by) AS is_open
     FROM page LEFT JOIN inbox_cursor AS view ON view.conversation_id = page.conversation_id AND view.account_id = $1
     LEFT JOIN LATERAL (
         SELECT left_seq, left_name, left_count FROM member WHERE member.conversation_id = page.conversation_id AND account_id = $1
@@ -60,7 +61,7 @@ const MINE: &str = "
         SELECT conversation_id, CASE WHEN bool_and(left_seq IS NOT NULL) THEN max(left_seq) END AS left_seq
         FROM member WHERE account_id = $1 GROUP BY conversation_id),
     page AS (
-        SELECT conversation_id, kind, name, last_seq, last_activity, member_count
+        SELECT conversation_id, kind, name, last_seq, last_activity, member_count, is_open, barred_by
         FROM mine JOIN conversation USING (conversation_id)
              LEFT JOIN (SELECT conversation_id, pinned, archived, hidden_seq, folder FROM inbox_cursor
                         WHERE account_id = $1) AS view USING (conversation_id)
@@ -74,24 +75,28 @@ const MINE: &str = "
 
 const ONE: &str = "
     WITH page AS (
-        SELECT conversation_id, kind, name, last_seq, last_activity, member_count FROM conversation
+        SELECT conversation_id, kind, name, last_seq, last_activity, member_count, is_open, barred_by
+        FROM conversation
         WHERE conversation_id = $2)";
 
 const THESE: &str = "
     WITH page AS (
-        SELECT conversation_id, kind, name, last_seq, last_activity, member_count FROM conversation
+        SELECT conversation_id, kind, name, last_seq, last_activity, member_count, is_open, barred_by
+        FROM conversation
         WHERE conversation_id = ANY($2))";
 
 /// `$2`: what the viewer was told, by lane. Who has left is told of their leaving and of recalls, and of nothing else that happens there.
 const CHANGED: &str = "
     WITH mine AS (
-        SELECT conversation_id, bool_or(left_position IS NULL) AS is_in, max(left_position) AS left_position
+        SELECT conversation_id, bool_or(left_position IS NULL) AS is_in, max(left_position) AS left_position,
+               max(own_changed) AS own_changed
         FROM member WHERE account_id = $1 AND conversation_id > $3 GROUP BY conversation_id)
     SELECT conversation.conversation_id, NOT is_in AND left_position > ($2::bigint[])[coalesce(conversation.lane, 0) + 1]
     FROM mine JOIN conversation USING (conversation_id)
          LEFT JOIN inbox_cursor ON inbox_cursor.account_id = $1
               AND inbox_cursor.conversation_id = conversation.conversation_id
     WHERE (is_in AND conversation.changed > ($2::bigint[])[coalesce(conversation.lane, 0) + 1])
+       OR own_changed > ($2::bigint[])[coalesce(conversation.lane, 0) + 1]
        OR greatest(recalled, left_position) > ($2::bigint[])[coalesce(conversation.lane, 0) + 1]
        OR inbox_cursor.changed > ($2::bigint[])[inbox_cursor.lane + 1]
        OR (kind = 'direct' AND EXISTS (
@@ -255,6 +260,7 @@ struct Own {
     /// Of a group.
     card: Option<Card>,
     peer_state: Option<card::State>,
+    is_open: bool,
 }
 
 impl Own {
@@ -275,6 +281,7 @@ impl Own {
             account_ids: row.get("account_ids"),
             card: None,
             peer_state: card::state(row.get("peer_changed"), row.get("peer_writer")),
+            is_open: row.get("is_open"),
         })
     }
 
@@ -316,10 +323,13 @@ impl Facts {
         let name = sealed.and_then(|sealed| self.opener.open_text(row.id().0, &sealed));
         // What everybody may see: whether they are friends still is not asked for every line of a list.
         let card = |peer| self.peers.get(&peer).map_or_else(|| card::unknown(peer), |card| card.to(Viewer::Stranger));
+        let peer = row.peer().map(card);
+        // Nothing is sent to somebody who is gone.
+        let is_open = row.is_open && !peer.as_ref().is_some_and(|peer| peer.closed);
         let mut conversation = wire::Conversation {
             id: row.id().0,
             kind: row.kind.clone(),
-            state: "open".to_owned(),
+            state: if is_open { "open" } else { "closed" }.to_owned(),
             name,
             avatar: None,
             description: None,
@@ -334,7 +344,7 @@ impl Facts {
             card.fill(&self.opener, &mut conversation);
         }
         wire::OwnConversation {
-            peer: row.peer().map(card),
+            peer,
             role: row.card.as_ref().and_then(Card::role).map(|role| role.as_str().to_owned()),
             read_seq: row.read_seq(),
             unread: self.unread.get(&row.id()).copied().unwrap_or(0),

@@ -5,13 +5,13 @@ use super::{
     crowd::Change,
     facts::Facts,
     frame::{Frame, position, push},
-    members::{Known, Standing},
+    members::{Footing, Known},
 };
 use crate::{Error, conversation::card::Card, message};
 use natter_client::wire::{self, Push};
 use natter_domain::{
     AccountId, ConversationId, KeyId, Sealed,
-    conversation::{Event, Kind},
+    conversation::{Event, Kind, Standing},
 };
 use natter_streams::{Record, sealing::Opener};
 use uuid::Uuid;
@@ -58,7 +58,7 @@ pub(super) fn change(event: &Event) -> Option<Change> {
 pub(super) fn frames(
     record: &Record,
     event: Event,
-    standing: Option<Standing>,
+    standing: Option<Footing>,
     facts: &Facts,
     opener: &Opener,
 ) -> Result<Vec<Frame>, Error> {
@@ -89,6 +89,7 @@ pub(super) fn frames(
             let updated = telling.updated(telling.known.name.as_ref(), *seq)?;
             Ok(std::iter::once(updated).chain(telling.message(event)?).collect())
         }
+        Event::StandingChanged { standing, shown_to, last_seq } => telling.standing(standing, shown_to, *last_seq),
         _ => {
             let changed = telling.of_group(&event)?;
             Ok(telling.message(event)?.into_iter().chain(changed).collect())
@@ -99,7 +100,7 @@ pub(super) fn frames(
 pub(super) struct Telling<'a> {
     pub record: &'a Record,
     pub known: &'a Known,
-    pub standing: Standing,
+    pub standing: Footing,
     /// A group's, where the event wants it.
     pub card: Option<&'a Card>,
     /// A group's, where the event wants them.
@@ -119,17 +120,36 @@ impl Telling<'_> {
     }
 
     fn started(&self, kind: Kind, members: &[AccountId], name: Option<&Sealed>) -> Result<Frame, Error> {
-        let mut conversation = self.card(name, kind.first_seq());
+        let mut conversation = match kind {
+            Kind::Direct => self.direct(members, kind.first_seq()),
+            Kind::Group | Kind::Own => self.card(name, kind.first_seq()),
+        };
         conversation.member_count = members.len() as u64;
-        if kind == Kind::Direct {
-            conversation.account_ids = members.iter().map(|member| member.0).collect();
-            conversation.account_ids.sort_unstable();
-        }
         let started = Push::ConversationStarted { conversation, position: position(self.record) };
         match self.known.is_crowd() {
             true => push(self.known.in_after(kind.first_seq()), &started),
             false => push(members.to_vec(), &started),
         }
+    }
+
+    /// Each is told the state that they are shown: who was blocked none.
+    fn standing(&self, standing: &Standing, shown_to: &[AccountId], last_seq: u64) -> Result<Vec<Frame>, Error> {
+        let told = |is_open: bool| {
+            let to: Vec<_> = shown_to.iter().copied().filter(|it| standing.is_open_to(*it) == is_open).collect();
+            let mut conversation = self.direct(&self.known.everybody(), last_seq);
+            conversation.state = if is_open { "open" } else { "closed" }.to_owned();
+            let updated = Push::ConversationUpdated { conversation, position: position(self.record) };
+            if to.is_empty() { Ok(None) } else { push(to, &updated).map(Some) }
+        };
+        Ok([told(true)?, told(false)?].into_iter().flatten().collect())
+    }
+
+    fn direct(&self, members: &[AccountId], last_seq: u64) -> wire::Conversation {
+        let mut conversation = self.card(None, last_seq);
+        conversation.member_count = members.len() as u64;
+        conversation.account_ids = members.iter().map(|member| member.0).collect();
+        conversation.account_ids.sort_unstable();
+        conversation
     }
 
     fn joined(&self, seq: u64, newcomers: &[AccountId], by: AccountId) -> Result<Vec<Frame>, Error> {

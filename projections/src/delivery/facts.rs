@@ -5,7 +5,7 @@
 
 use super::{
     frame::{Happening, What},
-    members::{Cache, Known, Standing},
+    members::{Cache, Footing, Known},
 };
 use crate::{
     Error, Projection,
@@ -14,11 +14,10 @@ use crate::{
         card::{Card, cards},
         members::admins,
     },
-    friendship,
+    friendship::{self, query::Asked},
     generation::live::Live,
     progress::Progress,
 };
-use natter_client::wire;
 use natter_domain::{
     AccountId, ConversationId, RequestId, conversation::Event as Conversation, friendship::Event as Friendship,
 };
@@ -37,7 +36,7 @@ pub(super) struct Facts {
     crowd_min: u64,
     members: Cache,
     /// Of this batch.
-    requests: HashMap<RequestId, wire::FriendRequest>,
+    requests: HashMap<RequestId, Asked>,
     /// How groups are set up of which this batch tells it.
     cards: HashMap<ConversationId, Card>,
     /// Of groups at whose doors something happened in this batch.
@@ -101,7 +100,7 @@ impl Facts {
     }
 
     /// `None`: it is not known yet how the conversation stands, or there is none.
-    fn note(&mut self, happening: &Happening, wanted: &mut Wanted) -> Option<Standing> {
+    fn note(&mut self, happening: &Happening, wanted: &mut Wanted) -> Option<Footing> {
         let (conversation, standing) = match &happening.what {
             What::Conversation(event) => {
                 let conversation = happening.conversation();
@@ -112,11 +111,16 @@ impl Facts {
                 let conversation = event.message().conversation_id;
                 (conversation, self.members.keep(conversation))
             }
-            What::Friendship(Friendship::Accepted { request_id, .. } | Friendship::Rejected { request_id, .. }) => {
+            What::Friendship(
+                Friendship::Accepted { request_id, .. }
+                | Friendship::Rejected { request_id, .. }
+                | Friendship::Cancelled { request_id, .. }
+                | Friendship::Expired { request_id, .. },
+            ) => {
                 wanted.requests.insert(*request_id);
                 return None;
             }
-            What::Friendship(Friendship::Requested { .. }) | What::Inbox(_) | What::Session(_) => return None,
+            What::Friendship(_) | What::Inbox(_) | What::Session(_) => return None,
         };
         if standing.is_none() {
             wanted.conversations.insert(conversation);
@@ -160,7 +164,7 @@ impl Facts {
         self.admins.get(&conversation).map_or(&[], Vec::as_slice)
     }
 
-    pub(super) fn request(&self, request: RequestId) -> Result<wire::FriendRequest, Error> {
+    pub(super) fn request(&self, request: RequestId) -> Result<Asked, Error> {
         self.requests.get(&request).cloned().ok_or(Error::NoRequest(request))
     }
 }

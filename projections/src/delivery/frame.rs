@@ -5,7 +5,7 @@ use super::{
     crowd::Part,
     facts::Facts,
     inbox,
-    members::{Standing, To},
+    members::{Footing, To},
     message,
 };
 use crate::{
@@ -16,7 +16,7 @@ use crate::{
 use bytes::Bytes;
 use natter_client::wire::{self, Push};
 use natter_domain::{
-    ConversationId, FriendshipId, KeyId, Noun, RequestId, SessionId,
+    AccountId, ConversationId, FriendshipId, KeyId, Noun, RequestId, SessionId,
     conversation::Event as Conversation,
     friendship::{Event as Friendship, Outcome},
     inbox::Event as Inbox,
@@ -53,7 +53,7 @@ pub(super) struct Happening {
     record: Arc<Record>,
     pub(super) what: What,
     /// Of its conversation, where that was known before the batch.
-    pub(super) standing: Option<Standing>,
+    pub(super) standing: Option<Footing>,
 }
 
 pub(super) enum What {
@@ -123,18 +123,19 @@ impl Happening {
         let record = &*self.record;
         match self.what {
             What::Conversation(event) => conversation::frames(record, event, self.standing, facts, opener),
-            What::Friendship(event) => Ok(vec![of_friendship(record, event, facts, opener)?]),
+            What::Friendship(event) => of_friendship(record, event, facts, opener),
             What::Inbox(event) => inbox::frames(record, &event, opener),
             What::Message(event) => Ok(vec![message::frame(record, event, facts, opener)?]),
-            What::Session(event) => Ok(ended(record, &event).into_iter().collect()),
+            What::Session(event) => Ok(session_ended(record, &event).into_iter().collect()),
         }
     }
 }
 
-fn of_friendship(record: &Record, event: Friendship, facts: &Facts, opener: &Opener) -> Result<Frame, Error> {
+/// What people do about each other. Of blocks, and of what is ignored or noted, nobody is told.
+fn of_friendship(record: &Record, event: Friendship, facts: &Facts, opener: &Opener) -> Result<Vec<Frame>, Error> {
     let position = position(record);
-    match event {
-        Friendship::Requested { request_id, from, to, message, at, expires_at } => {
+    let frame = match event {
+        Friendship::Requested { request_id, from, to, message, at, expires_at, source } => {
             let request = wire::FriendRequest {
                 id: request_id.0,
                 from: from.0,
@@ -143,6 +144,7 @@ fn of_friendship(record: &Record, event: Friendship, facts: &Facts, opener: &Ope
                     let owner = sealed_for(sealed.key, FriendshipId(record.aggregate_id), from);
                     opener.open_text(owner, &sealed)
                 }),
+                source: source.map(|source| source.as_str().to_owned()),
                 status: "pending".to_owned(),
                 created_at: at.to_string(),
                 expires_at: expires_at.to_string(),
@@ -150,33 +152,58 @@ fn of_friendship(record: &Record, event: Friendship, facts: &Facts, opener: &Ope
             };
             push(vec![from, to], &Push::FriendRequested { request, by: from.0, position })
         }
-        Friendship::Accepted { request_id, from, to, conversation_id } => {
-            let request = answered(facts, request_id, Outcome::Accepted, Some(conversation_id))?;
+        Friendship::Accepted { request_id, from, to, conversation_id, .. } => {
+            let (request, _) = ended(facts, request_id, Outcome::Accepted, Some(conversation_id))?;
             push(vec![from, to], &Push::FriendAccepted { request, by: to.0, position })
         }
         Friendship::Rejected { request_id, from, to } => {
-            let request = answered(facts, request_id, Outcome::Rejected, None)?;
+            let (request, _) = ended(facts, request_id, Outcome::Rejected, None)?;
             push(vec![from, to], &Push::FriendRejected { request, by: to.0, position })
         }
-    }
+        Friendship::Cancelled { request_id, from, to } => {
+            let (request, ignored) = ended(facts, request_id, Outcome::Cancelled, None)?;
+            push(seeing(from, to, ignored), &Push::FriendCancelled { request, by: from.0, position })
+        }
+        Friendship::Expired { request_id, from, to } => {
+            let (request, ignored) = ended(facts, request_id, Outcome::Expired, None)?;
+            push(seeing(from, to, ignored), &Push::FriendExpired { request, by: from.0, position })
+        }
+        Friendship::Removed { by, other, .. } => {
+            let mut account_ids = vec![by.0, other.0];
+            account_ids.sort_unstable();
+            push(vec![by, other], &Push::FriendRemoved { account_ids, by: by.0, position })
+        }
+        Friendship::Ignored { .. }
+        | Friendship::Blocked { .. }
+        | Friendship::Unblocked { .. }
+        | Friendship::Opened { .. }
+        | Friendship::FriendChanged { .. } => return Ok(Vec::new()),
+    };
+    Ok(vec![frame?])
 }
 
-/// What was asked comes from relations, how it was answered from the event.
-fn answered(
+/// Who hears of the end of a request: not who ignored it.
+fn seeing(from: AccountId, to: AccountId, ignored: bool) -> Vec<AccountId> {
+    if ignored { vec![from] } else { vec![from, to] }
+}
+
+/// What was asked comes from relations, how it ended from the event. And whether its receiver ignored it.
+fn ended(
     facts: &Facts,
     request: RequestId,
     outcome: Outcome,
     conversation: Option<ConversationId>,
-) -> Result<wire::FriendRequest, Error> {
+) -> Result<(wire::FriendRequest, bool), Error> {
     let asked = facts.request(request)?;
-    Ok(wire::FriendRequest {
+    let request = wire::FriendRequest {
         status: status(outcome).to_owned(),
         conversation_id: conversation.map(|id| id.0),
-        ..asked
-    })
+        ..asked.request
+    };
+    Ok((request, asked.ignored))
 }
 
-fn ended(record: &Record, event: &Session) -> Option<Frame> {
+fn session_ended(record: &Record, event: &Session) -> Option<Frame> {
     let Session::Revoked { account_id, reason } = event else { return None };
     let content = Content::SessionEnded(SessionId(record.aggregate_id), reason.as_str());
     Some(Frame { to: vec![*account_id].into(), content })

@@ -63,7 +63,7 @@ impl From<Vec<AccountId>> for To {
 
 /// How an event found a conversation, and left it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(super) struct Standing {
+pub(super) struct Footing {
     /// Where its members last changed before the event, or later, where it was loaded.
     pub(super) since: u64,
     /// How many are in: of a crowd, else 0.
@@ -78,7 +78,7 @@ impl Known {
     }
 
     /// `position`: the event's. So many make a crowd.
-    fn fold(&mut self, event: &Event, position: u64, crowd_min: u64) -> Standing {
+    fn fold(&mut self, event: &Event, position: u64, crowd_min: u64) -> Footing {
         let since = self.members_changed;
         match event {
             Event::Started { kind, name, members, .. } => *self = Self::started(*kind, name.clone(), members),
@@ -97,12 +97,12 @@ impl Known {
         }
         // Before the beginning nothing was known: who hears of it asks who is in.
         let since = if matches!(event, Event::Started { .. }) { position } else { since };
-        Standing { since, ..self.standing() }
+        Footing { since, ..self.standing() }
     }
 
-    pub(super) fn standing(&self) -> Standing {
+    pub(super) fn standing(&self) -> Footing {
         let count = if let People::Crowd(count) = self.people { count } else { 0 };
-        Standing { since: self.members_changed, count }
+        Footing { since: self.members_changed, count }
     }
 
     /// `begins`: where their stays begin, in their order, if not with their coming.
@@ -155,6 +155,12 @@ impl Known {
         self.those(Audience::InAfter { seq })
     }
 
+    /// Who is in now; of a crowd nobody is named.
+    pub(super) fn everybody(&self) -> Vec<AccountId> {
+        let People::Named(stays) = &self.people else { return Vec::new() };
+        stays.iter().filter(|(_, stay)| stay.left_seq.is_none()).map(|(account, _)| *account).collect()
+    }
+
     /// Those who came in with the message of that seq.
     pub(super) fn joined_with(&self, seq: u64) -> To {
         self.those(Audience::JoinedWith { seq })
@@ -171,7 +177,7 @@ impl Known {
     }
 
     /// How many were in once the message of that seq was there; of a crowd what `standing` says.
-    pub(super) fn count_after(&self, seq: u64, standing: Standing) -> u64 {
+    pub(super) fn count_after(&self, seq: u64, standing: Footing) -> u64 {
         match self.in_after(seq) {
             To::People(people) => people.len() as u64,
             To::Crowd(_) => standing.count,
@@ -216,7 +222,7 @@ impl Cache {
     }
 
     /// Takes an event in. `None`: the conversation is not there; else it stays for the next [`GENERATION`] others.
-    pub(super) fn fold(&mut self, conversation: ConversationId, event: &Event, position: u64) -> Option<Standing> {
+    pub(super) fn fold(&mut self, conversation: ConversationId, event: &Event, position: u64) -> Option<Footing> {
         let crowd_min = self.crowd_min;
         if let Some(known) = self.young.get_mut(&conversation) {
             return Some(known.fold(event, position, crowd_min));
@@ -234,7 +240,7 @@ impl Cache {
     }
 
     /// How it stands. `None`: the conversation is not there; else it stays for the next [`GENERATION`] others.
-    pub(super) fn keep(&mut self, conversation: ConversationId) -> Option<Standing> {
+    pub(super) fn keep(&mut self, conversation: ConversationId) -> Option<Footing> {
         if let Some(known) = self.old.remove(&conversation) {
             self.insert(conversation, known);
         }
@@ -278,7 +284,7 @@ mod tests {
     }
 
     /// The same, and how it stood with each.
-    fn folded(crowd_min: u64, events: &[Event]) -> (Known, Vec<Standing>) {
+    fn folded(crowd_min: u64, events: &[Event]) -> (Known, Vec<Footing>) {
         let mut cache = Cache::new(crowd_min);
         let fold = |(position, event)| cache.fold(conversation(0), event, position).unwrap();
         let standings = (1..).zip(events).map(fold).collect();
@@ -352,7 +358,7 @@ mod tests {
         assert_eq!(known.people, People::Crowd(1));
         assert_eq!(known.seeing(4), To::Crowd(Audience::Seeing { seq: 4 }));
         let expected = [(1, 0), (1, 0), (2, 3), (3, 3), (3, 2), (5, 1)];
-        assert_eq!(standings, expected.map(|(since, count)| Standing { since, count }));
+        assert_eq!(standings, expected.map(|(since, count)| Footing { since, count }));
         assert_eq!(folded(4, &events).0.in_after(5), people(&[ALICE]), "one less than a crowd");
     }
 

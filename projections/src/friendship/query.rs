@@ -1,8 +1,7 @@
-//! Lists of friend requests and friends.
+//! Lists of friend requests, and what two people have in common.
 
 use crate::{
     Error, Page, Paged, Shared,
-    account::card::{self, Viewer},
     page::Cursor,
     sync::{After, Since},
 };
@@ -26,15 +25,32 @@ pub enum Direction {
 
 pub struct Query<'a>(pub(crate) &'a Shared);
 
-type Row = (Uuid, Uuid, Uuid, Uuid, Option<String>, String, OffsetDateTime, OffsetDateTime, Option<Uuid>);
+type Row = (
+    Uuid,
+    Uuid,
+    Uuid,
+    Uuid,
+    Option<String>,
+    String,
+    OffsetDateTime,
+    OffsetDateTime,
+    Option<Uuid>,
+    Option<String>,
+    // Whether its receiver does not see it.
+    bool,
+);
 
-/// Friend, since when, conversation; which state of the friend's account is the newest.
-type FriendRow = (Uuid, OffsetDateTime, Uuid, Option<i64>, Option<i64>);
+/// A request for frames.
+#[derive(Clone)]
+pub(crate) struct Asked {
+    pub(crate) request: wire::FriendRequest,
+    pub(crate) ignored: bool,
+}
 
 /// `$1` is now: a request expires without an event.
 const COLUMNS: &str = "request_id, friendship_id, sender, receiver, message,
     CASE WHEN status = 'pending' AND expires_at <= $1 THEN 'expired' ELSE status END AS status,
-    created_at, expires_at, conversation_id";
+    created_at, expires_at, conversation_id, source, ignored";
 
 impl Query<'_> {
     /// One request and its pair, if the viewer is one of its two people.
@@ -55,7 +71,7 @@ impl Query<'_> {
         Ok(pair.zip(shown_all(&self.0.keys, row.into_iter().collect()).await?.pop()))
     }
 
-    /// The viewer's requests of one direction, newest first; with `status`, only those that have it now.
+    /// The viewer's requests of one direction, newest first, without those that they ignore; with `status`, only those that have it now.
     pub async fn requests(
         &self,
         viewer: AccountId,
@@ -69,7 +85,7 @@ impl Query<'_> {
         };
         let sql = format!(
             "SELECT * FROM (SELECT {COLUMNS} FROM friend_request WHERE {mine} = $2) AS request
-             WHERE ($3::text IS NULL OR status = $3)
+             WHERE NOT (ignored AND receiver = $2) AND ($3::text IS NULL OR status = $3)
                AND ($4::timestamptz IS NULL OR (created_at, request_id) < ($4, $5::uuid))
              ORDER BY created_at DESC, request_id DESC LIMIT $6"
         );
@@ -96,7 +112,7 @@ impl Query<'_> {
     ) -> Result<(Vec<AccountId>, Vec<ConversationId>), Error> {
         let friends: Vec<Uuid> = sqlx::query_scalar(
             "SELECT friend_id FROM friendship AS mine JOIN friendship AS theirs USING (friend_id)
-             WHERE mine.account_id = $1 AND theirs.account_id = $2 LIMIT 8",
+             WHERE mine.account_id = $1 AND NOT mine.ended AND theirs.account_id = $2 AND NOT theirs.ended LIMIT 8",
         )
         .bind(one.0)
         .bind(other.0)
@@ -117,77 +133,17 @@ impl Query<'_> {
         Ok((friends.into_iter().map(AccountId).collect(), groups.into_iter().map(ConversationId).collect()))
     }
 
-    /// The viewer's friends, the newest first.
-    pub async fn friends(&self, viewer: AccountId, page: &Page) -> Result<Paged<wire::Friend>, Error> {
-        let (time, id) = page.after()?;
-        // Accounts are looked at for the rows of the page only.
-        let sql = format!(
-            "SELECT friend_id, since, conversation_id, {} FROM (
-                 SELECT friend_id, since, conversation_id FROM friendship
-                 WHERE account_id = $1 AND ($2::timestamptz IS NULL OR (since, friend_id) < ($2, $3::uuid))
-                 ORDER BY since DESC, friend_id DESC LIMIT $4) AS page
-             LEFT JOIN account ON account.account_id = friend_id AND registered_at IS NOT NULL
-             ORDER BY since DESC, friend_id DESC",
-            card::STATE
-        );
-        let mut rows: Vec<FriendRow> = sqlx::query_as(&sql)
-            .bind(viewer.0)
-            .bind(time)
-            .bind(id)
-            .bind(page.rows())
-            .fetch_all(statement::bounded(&self.0.pool()))
-            .await
-            .map_err(Error::database("list friends"))?;
-        let next_cursor = page.cut(&mut rows, |row| Cursor { time: row.1.into(), id: row.0 });
-        Ok(Paged { items: self.friends_shown(rows).await?, next_cursor })
-    }
-
-    async fn friends_shown(&self, rows: Vec<FriendRow>) -> Result<Vec<wire::Friend>, Error> {
-        let wanted = rows.iter().map(|row| (AccountId(row.0), card::state(row.3, row.4)));
-        let mut cards = card::shown(self.0, wanted).await?;
-        let friend = |(id, since, conversation_id, ..): FriendRow| wire::Friend {
-            account: cards
-                .remove(&AccountId(id))
-                .map_or_else(|| card::unknown(AccountId(id)), |card| card.to(Viewer::Friend)),
-            since: Timestamp::from(since).to_string(),
-            conversation_id,
-        };
-        Ok(rows.into_iter().map(friend).collect())
-    }
-
-    /// The viewer's friends that changed, or whose account did.
-    pub(crate) async fn friends_changed(&self, since: Since<'_>) -> Result<(Vec<wire::Friend>, Option<After>), Error> {
-        let sql = format!(
-            "SELECT friend_id, since, friendship.conversation_id, {} FROM friendship
-             LEFT JOIN account ON account.account_id = friend_id AND registered_at IS NOT NULL
-             WHERE friendship.account_id = $1 AND friend_id > $3
-               AND (friendship.changed > ($2::bigint[])[friendship.lane + 1]
-                    OR account.changed > ($2::bigint[])[account.lane + 1])
-             ORDER BY friend_id LIMIT $4",
-            card::STATE
-        );
-        let mut rows: Vec<FriendRow> = sqlx::query_as(&sql)
-            .bind(since.viewer.0)
-            .bind(since.positions())
-            .bind(since.after.id)
-            .bind(since.rows())
-            .fetch_all(statement::bounded(&self.0.pool()))
-            .await
-            .map_err(Error::database("read which friends changed"))?;
-        let rest = since.cut(&mut rows, |row| After { id: row.0, number: 0 });
-        Ok((self.friends_shown(rows).await?, rest))
-    }
-
-    /// The viewer's requests, of both directions, that changed or have expired.
+    /// The viewer's requests, of both directions, that changed or have expired, and those that they ignore since.
     pub(crate) async fn requests_changed(
         &self,
         since: Since<'_>,
-    ) -> Result<(Vec<wire::FriendRequest>, Option<After>), Error> {
+    ) -> Result<(Vec<wire::FriendRequest>, Vec<Uuid>, Option<After>), Error> {
         let sql = format!(
             "SELECT {COLUMNS} FROM friend_request
              WHERE (sender = $2 OR receiver = $2) AND request_id > $4
-               AND (changed > ($3::bigint[])[lane + 1]
-                    OR (status = 'pending' AND expires_at > $5 AND expires_at <= $1))
+               AND CASE WHEN ignored AND receiver = $2 THEN NOT $7 AND ignored_changed > ($3::bigint[])[lane + 1]
+                   ELSE changed > ($3::bigint[])[lane + 1]
+                       OR (status = 'pending' AND expires_at > $5 AND expires_at <= $1) END
              ORDER BY request_id LIMIT $6"
         );
         let mut rows: Vec<Row> = sqlx::query_as(&sql)
@@ -197,11 +153,14 @@ impl Query<'_> {
             .bind(since.after.id)
             .bind(OffsetDateTime::from(since.told.time()))
             .bind(since.rows())
+            .bind(since.told.is_nothing())
             .fetch_all(statement::bounded(&self.0.pool()))
             .await
             .map_err(Error::database("read which friend requests changed"))?;
         let rest = since.cut(&mut rows, |row| After { id: row.0, number: 0 });
-        Ok((shown_all(&self.0.keys, rows).await?, rest))
+        let (ignored, rows): (Vec<Row>, Vec<Row>) = rows.into_iter().partition(|row| row.10 && row.3 == since.viewer.0);
+        let ignored = ignored.into_iter().map(|row| row.0).collect();
+        Ok((shown_all(&self.0.keys, rows).await?, ignored, rest))
     }
 }
 
@@ -210,7 +169,7 @@ pub(crate) async fn requests(
     pool: &PgPool,
     keys: &Keys,
     ids: &[RequestId],
-) -> Result<HashMap<RequestId, wire::FriendRequest>, Error> {
+) -> Result<HashMap<RequestId, Asked>, Error> {
     let sql = format!("SELECT {COLUMNS} FROM friend_request WHERE request_id = ANY($2)");
     let rows: Vec<Row> = sqlx::query_as(&sql)
         .bind(now())
@@ -218,7 +177,9 @@ pub(crate) async fn requests(
         .fetch_all(statement::bounded(pool))
         .await
         .map_err(Error::database("read friend requests"))?;
-    Ok(shown_all(keys, rows).await?.into_iter().map(|request| (RequestId(request.id), request)).collect())
+    let ignored: Vec<bool> = rows.iter().map(|row| row.10).collect();
+    let shown = shown_all(keys, rows).await?.into_iter().zip(ignored);
+    Ok(shown.map(|(request, ignored)| (RequestId(request.id), Asked { request, ignored })).collect())
 }
 
 fn now() -> OffsetDateTime {
@@ -243,7 +204,7 @@ pub(crate) fn sealed_for(key: KeyId, pair: FriendshipId, sender: AccountId) -> U
 }
 
 fn shown(opener: &Opener, row: Row) -> wire::FriendRequest {
-    let (id, friendship, from, to, message, status, created_at, expires_at, conversation_id) = row;
+    let (id, friendship, from, to, message, status, created_at, expires_at, conversation_id, source, _) = row;
     let open = |text: String| {
         let sealed = Sealed::parse(&text)?;
         opener.open_text(sealed_for(sealed.key, FriendshipId(friendship), AccountId(from)), &sealed)
@@ -253,6 +214,7 @@ fn shown(opener: &Opener, row: Row) -> wire::FriendRequest {
         from,
         to,
         message: message.and_then(open),
+        source,
         status,
         created_at: Timestamp::from(created_at).to_string(),
         expires_at: Timestamp::from(expires_at).to_string(),

@@ -377,9 +377,12 @@ pub(super) fn fault(error: &Error) -> Option<String> {
 const VERSIONS: &[(&str, u32)] = &[
     ("account.registration_started", 5),
     ("account.registration_abandoned", 2),
+    ("account.settings_changed", 2),
     ("conversation.members_joined", 2),
     ("conversation.renamed", 2),
     ("conversation.started", 2),
+    ("friendship.accepted", 2),
+    ("friendship.requested", 2),
     ("handle.claimed", 2),
     ("session.opened", 2),
     ("session.refreshed", 2),

@@ -114,6 +114,7 @@ impl Projection {
             table("session", "account_id"),
             table("friend_request", "friendship_id"),
             table("friendship", "friendship_id"),
+            table("block", "friendship_id"),
             table("conversation", "conversation_id"),
             table("member", "conversation_id"),
             table("group_invitation", "conversation_id"),

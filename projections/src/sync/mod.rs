@@ -52,10 +52,13 @@ enum Section {
     Requests,
     Conversations,
     Messages,
+    /// Behind the others: a cursor names a section by its number.
+    Blocks,
 }
 
 impl Section {
-    const ALL: [Self; 5] = [Self::Account, Self::Friends, Self::Requests, Self::Conversations, Self::Messages];
+    const ALL: [Self; 6] =
+        [Self::Account, Self::Friends, Self::Requests, Self::Conversations, Self::Messages, Self::Blocks];
 
     fn from(number: u8) -> impl Iterator<Item = Self> {
         Self::ALL.into_iter().skip(usize::from(number))
@@ -140,10 +143,24 @@ impl Query<'_> {
             Section::Account => {
                 answer.account = account::Query(shared).changed(since).await?;
                 answer.settings = account::Query(shared).settings_changed(since).await?;
+                answer.friend_folders = friendship::Query(shared).folder_order_changed(since).await?;
                 (usize::from(answer.account.is_some()) + usize::from(answer.settings.is_some()), None)
             }
-            Section::Friends => taken(&mut answer.friends, friendship::Query(shared).friends_changed(since).await?),
-            Section::Requests => taken(&mut answer.requests, friendship::Query(shared).requests_changed(since).await?),
+            Section::Friends => {
+                let (items, removed, rest) = friendship::Query(shared).friends_changed(since).await?;
+                answer.removed_friends = removed;
+                taken(&mut answer.friends, (items, rest))
+            }
+            Section::Requests => {
+                let (items, ignored, rest) = friendship::Query(shared).requests_changed(since).await?;
+                answer.ignored_requests = ignored;
+                taken(&mut answer.requests, (items, rest))
+            }
+            Section::Blocks => {
+                let (items, unblocked, rest) = friendship::Query(shared).blocks_changed(since).await?;
+                answer.unblocked = unblocked;
+                taken(&mut answer.blocks, (items, rest))
+            }
             Section::Conversations => {
                 let (items, left, rest) = conversation::Query(shared).changed(since).await?;
                 answer.left = left;
@@ -173,7 +190,10 @@ fn nothing() -> wire::Sync {
         friends: Vec::new(),
         removed_friends: Vec::new(),
         requests: Vec::new(),
+        ignored_requests: Vec::new(),
         blocks: Vec::new(),
+        unblocked: Vec::new(),
+        friend_folders: None,
         settings: None,
         account: None,
         cursor: String::new(),

@@ -2,13 +2,13 @@
 
 use crate::support::World;
 use natter_domain::AccountId;
-use natter_projections::{Page, Projections};
+use natter_projections::{Page, Projections, friendship::Which};
 
 const FIFTY: Page = Page { cursor: None, limit: 50 };
 
 /// The nicknames of the viewer's friends, and of those they talk with.
 async fn names(projections: &Projections, viewer: AccountId) -> Vec<Option<String>> {
-    let friends = projections.friendship().friends(viewer, &FIFTY).await.expect("list friends");
+    let friends = projections.friendship().friends(viewer, &Which::default(), &FIFTY).await.expect("list friends");
     let talks = projections.conversation().list(viewer, &FIFTY).await.expect("list conversations");
     let friends = friends.items.into_iter().map(|friend| friend.account.nickname);
     friends.chain(talks.items.into_iter().map(|talk| talk.peer.and_then(|peer| peer.nickname))).collect()

@@ -384,3 +384,89 @@ async fn what_becomes_of_a_message_is_told_to_those_who_see_it() {
     assert_eq!((seen.body, seen.recalled_at.is_some()), (None, true));
     running.stop().await;
 }
+
+/// Of a block, of what is ignored and of what is noted nobody is told; a conversation's state only to who is shown another.
+#[tokio::test]
+async fn who_hears_what_of_friends_and_blocks() {
+    let world = World::new().await;
+    let (alice, bob, talk) = world.pair().await;
+    let (_, running) = world.start().await;
+    let (mut to_alice, mut to_bob) = (listen(&world.bus, alice).await, listen(&world.bus, bob).await);
+    let pair = friendship::address(FriendshipId::of(alice, bob));
+    let mut account_ids = [alice, bob];
+    account_ids.sort_unstable();
+    let first = conversation::Standing::first();
+    let (barred, closed) = (first.barred(alice), first.closed());
+    let (by, other, conversation_id) = (alice, bob, Some(talk));
+    world.append(pair, &friendship::Event::Blocked { by, other, conversation_id, standing: barred.clone() }).await;
+    let stood = |standing: &conversation::Standing, shown_to: &[AccountId]| conversation::Event::StandingChanged {
+        standing: standing.clone(),
+        shown_to: shown_to.to_vec(),
+        last_seq: 0,
+    };
+    let token = world.append(conversation::address(talk), &stood(&barred, &[alice])).await;
+    let updated = |state: &str, position: String| {
+        json!({
+            "event": "conversation.updated",
+            "conversation": {
+                "id": talk, "kind": "direct", "state": state, "name": null, "avatar": null,
+                "member_count": 2, "account_ids": account_ids, "last_seq": 0,
+            },
+            "position": position,
+        })
+    };
+    assert_eq!(frame(&mut to_alice).await, updated("closed", token.to_string()));
+    nothing(&mut to_bob).await;
+
+    let removed = friendship::Event::Removed { by: bob, other: alice, conversation_id: talk, standing: closed.clone() };
+    let token = world.append(pair, &removed).await;
+    let expected = json!({
+        "event": "friend.removed", "account_ids": account_ids, "by": bob, "position": token.to_string(),
+    });
+    assert_eq!(frame(&mut to_alice).await, expected);
+    assert_eq!(frame(&mut to_bob).await, expected);
+    let token = world.append(conversation::address(talk), &stood(&closed, &[alice, bob])).await;
+    assert_eq!(frame(&mut to_alice).await, updated("closed", token.to_string()));
+    assert_eq!(frame(&mut to_bob).await, updated("closed", token.to_string()));
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn the_end_of_a_request_is_told_to_both_but_for_who_ignored_it() {
+    let world = World::new().await;
+    let (_, running) = world.start().await;
+    let (alice, bob) = (world.register("alice").await, world.register("bob").await);
+    let (mut to_alice, mut to_bob) = (listen(&world.bus, alice).await, listen(&world.bus, bob).await);
+    let pair = friendship::address(FriendshipId::of(alice, bob));
+    let ask = async |world: &World| world.request(alice, bob, "", Duration::from_secs(60)).await;
+    let request_id = ask(&world).await;
+    assert_eq!(frame(&mut to_alice).await, frame(&mut to_bob).await);
+    world.append(pair, &friendship::Event::Cancelled { request_id, from: alice, to: bob }).await;
+    let told = frame(&mut to_alice).await;
+    assert_eq!((&told["event"], &told["by"]), (&json!("friend.cancelled"), &json!(alice)));
+    assert_eq!(told["request"]["status"], "cancelled");
+    assert_eq!(frame(&mut to_bob).await, told);
+
+    let request_id = ask(&world).await;
+    assert_eq!(frame(&mut to_alice).await, frame(&mut to_bob).await);
+    world.append(pair, &friendship::Event::Expired { request_id, from: alice, to: bob }).await;
+    let told = frame(&mut to_alice).await;
+    assert_eq!((&told["event"], &told["request"]["status"]), (&json!("friend.expired"), &json!("expired")));
+    assert_eq!(frame(&mut to_bob).await, told);
+
+    for end in 0..2 {
+        let request_id = ask(&world).await;
+        assert_eq!(frame(&mut to_alice).await, frame(&mut to_bob).await);
+        world.append(pair, &friendship::Event::Ignored { request_id, from: alice, to: bob }).await;
+        nothing(&mut to_alice).await;
+        let (from, to) = (alice, bob);
+        let event = match end {
+            0 => friendship::Event::Cancelled { request_id, from, to },
+            _ => friendship::Event::Expired { request_id, from, to },
+        };
+        world.append(pair, &event).await;
+        assert_eq!(frame(&mut to_alice).await["request"]["id"], json!(request_id));
+        nothing(&mut to_bob).await;
+    }
+    running.stop().await;
+}

@@ -3,7 +3,11 @@
 use crate::support::{Running, World, registration_started};
 use natter_client::wire;
 use natter_domain::{AccountId, ConversationId, FriendshipId, MessageId, RequestId, account, friendship, limit};
-use natter_projections::{Error, Page, Projection, Projections, friendship::Direction, message::Range};
+use natter_projections::{
+    Error, Page, Projection, Projections,
+    friendship::{Direction, Which},
+    message::Range,
+};
 use natter_streams::{clock, id};
 use std::time::Duration;
 
@@ -101,7 +105,7 @@ async fn friends_see_each_other() {
     let (alice, bob, conversation) = world.pair().await;
     let (projections, running) = caught_up(&world).await;
     for (viewer, friend) in [(alice, bob), (bob, alice)] {
-        let page = projections.friendship().friends(viewer, &FIFTY).await.unwrap();
+        let page = projections.friendship().friends(viewer, &Which::default(), &FIFTY).await.unwrap();
         let [seen] = &page.items[..] else { panic!("{page:?}") };
         assert_eq!((seen.account.id, seen.conversation_id), (friend.0, conversation.0));
         assert!(seen.account.username.is_some());

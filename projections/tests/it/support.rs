@@ -251,14 +251,20 @@ impl World {
         let (friendship, request_id) = (FriendshipId::of(from, to), RequestId(id::new()));
         let message = Some(self.sealed(friendship.0, text));
         let (at, expires_at) = (clock::now(), clock::now() + lives);
-        let requested = friendship::Event::Requested { request_id, from, to, message, at, expires_at };
+        let requested = friendship::Event::Requested { request_id, from, to, message, at, expires_at, source: None };
         self.append(friendship::address(friendship), &requested).await;
         request_id
     }
 
     pub async fn accept(&self, request_id: RequestId, from: AccountId, to: AccountId) -> ConversationId {
         let conversation_id = ConversationId(id::new());
-        let accepted = friendship::Event::Accepted { request_id, from, to, conversation_id };
+        let accepted = friendship::Event::Accepted {
+            request_id,
+            from,
+            to,
+            conversation_id,
+            standing: conversation::Standing::first(),
+        };
         self.append(friendship::address(FriendshipId::of(from, to)), &accepted).await;
         conversation_id
     }

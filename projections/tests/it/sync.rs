@@ -3,8 +3,13 @@
 
 use crate::support::{World, eventually};
 use natter_client::wire;
-use natter_domain::{AccountId, ConversationId, conversation};
+use natter_domain::{
+    AccountId, ConversationId, FriendshipId, RequestId,
+    conversation::{self, Standing},
+    friendship::{self, Event},
+};
 use natter_projections::{Error, Projection, Projections, generation::Operator, message::Range};
+use natter_streams::{clock, id};
 use serde_json::Value;
 use std::{collections::BTreeMap, time::Duration};
 use uuid::Uuid;
@@ -17,6 +22,7 @@ struct Replica {
     requests: BTreeMap<Uuid, Value>,
     conversations: BTreeMap<Uuid, Value>,
     messages: BTreeMap<(Uuid, u64), Value>,
+    blocks: BTreeMap<Uuid, Value>,
 }
 
 fn json(thing: &impl serde::Serialize) -> Value {
@@ -43,6 +49,10 @@ impl Replica {
             self.account = Some(json(account));
         }
         self.friends.extend(told.friends.iter().map(|friend| (friend.account.id, json(friend))));
+        told.removed_friends.iter().for_each(|id| drop(self.friends.remove(id)));
+        told.ignored_requests.iter().for_each(|id| drop(self.requests.remove(id)));
+        told.unblocked.iter().for_each(|id| drop(self.blocks.remove(id)));
+        self.blocks.extend(told.blocks.iter().map(|block| (block.account.id, json(block))));
         self.requests.extend(told.requests.iter().map(|request| (request.id, json(request))));
         self.conversations.extend(told.conversations.iter().map(|one| (one.conversation.id, json(one))));
         for message in &told.messages {
@@ -240,5 +250,115 @@ async fn what_was_set_aside_is_told_once_it_is_applied() {
     assert!(replica.messages[&(talk.0, 1)]["edited_at"].is_string(), "it is told");
     // Pages that memory kept meanwhile are forgotten within a second or so.
     eventually("it is shown", async || replica == fresh(&read, bob).await).await;
+    running.stop().await;
+}
+
+/// Whether it tells nothing at all.
+fn is_empty(told: &wire::Sync) -> bool {
+    let things = json(told);
+    let things =
+        things.as_object().expect("an object").iter().filter(|(name, _)| !["cursor", "more"].contains(&&***name));
+    things.into_iter().all(|(_, thing)| thing.is_null() || thing.as_array().is_some_and(Vec::is_empty))
+}
+
+/// What becomes of Alice and Bob, one by one, and whether Bob is told of it.
+fn lives(world: &World, [alice, bob]: [AccountId; 2], talk: ConversationId, ask: RequestId) -> Vec<(Step, bool)> {
+    let first = Standing::first();
+    let barred = first.barred(alice);
+    let back = barred.unbarred(alice);
+    let closed = back.closed();
+    let pair = |event| Step::Pair(event);
+    let stands = |standing: &Standing, shown_to: &[AccountId]| {
+        Step::Talk(conversation::Event::StandingChanged {
+            standing: standing.clone(),
+            shown_to: shown_to.to_vec(),
+            last_seq: 0,
+        })
+    };
+    let conversation_id = Some(talk);
+    let (by, other) = (alice, bob);
+    vec![
+        (
+            pair(Event::FriendChanged {
+                account: alice,
+                friend: bob,
+                remark: Some(world.sealed(alice.0, "Bobby")),
+                folder: Some(world.sealed(alice.0, "Work")),
+                starred: true,
+            }),
+            false,
+        ),
+        (pair(Event::Blocked { by, other, conversation_id, standing: barred.clone() }), false),
+        (stands(&barred, &[alice]), false),
+        (pair(Event::Unblocked { by, other, conversation_id, standing: back.clone() }), false),
+        (stands(&back, &[alice]), false),
+        (pair(Event::Removed { by, other, conversation_id: talk, standing: closed.clone() }), true),
+        (stands(&closed, &[alice, bob]), true),
+        (
+            pair(Event::Requested {
+                request_id: ask,
+                from: bob,
+                to: alice,
+                message: None,
+                at: clock::now(),
+                expires_at: clock::now() + Duration::from_secs(600),
+                source: None,
+            }),
+            true,
+        ),
+        (pair(Event::Ignored { request_id: ask, from: bob, to: alice }), false),
+        (pair(Event::Blocked { by, other, conversation_id, standing: closed.barred(alice) }), false),
+        (stands(&closed.barred(alice), &[]), false),
+        (pair(Event::Cancelled { request_id: ask, from: bob, to: alice }), true),
+        (pair(Event::Unblocked { by, other, conversation_id, standing: closed.barred(alice).unbarred(alice) }), false),
+    ]
+}
+
+enum Step {
+    Pair(Event),
+    Talk(conversation::Event),
+}
+
+/// What a client had, with what sync tells, is what a fresh one gets; and of a block the blocked one is told nothing.
+#[tokio::test]
+async fn what_becomes_of_friends_is_told_to_whom_it_concerns() {
+    let world = World::new().await;
+    let (read, running) = world.start().await;
+    let (alice, bob, talk) = world.pair().await;
+    let ask = RequestId(id::new());
+    read.catch_up(&Projection::ALL).await.expect("the projections catch up");
+    let mut clients = [alice, bob].map(|one| (one, Replica::default(), None));
+    for (me, replica, cursor) in &mut clients {
+        replica.sync(&read, *me, cursor, 2).await;
+    }
+    let (mut seen, mut bobs) = (BTreeMap::new(), fresh(&read, bob).await);
+    for (number, (step, bob_is_told)) in lives(&world, [alice, bob], talk, ask).into_iter().enumerate() {
+        match step {
+            Step::Pair(event) => world.append(friendship::address(FriendshipId::of(alice, bob)), &event).await,
+            Step::Talk(event) => world.append(conversation::address(talk), &event).await,
+        };
+        read.catch_up(&Projection::ALL).await.expect("the projections catch up");
+        let told = read.sync().since(bob, clients[1].2.as_deref(), 100).await.expect("sync");
+        assert_eq!(!is_empty(&told), bob_is_told, "step {number}: {told:?}");
+        for (me, replica, cursor) in &mut clients {
+            replica.sync(&read, *me, cursor, 1).await;
+            assert_eq!(*replica, fresh(&read, *me).await, "after step {number}");
+        }
+        if !bob_is_told {
+            assert_eq!(fresh(&read, bob).await, bobs, "after step {number}");
+        }
+        bobs = fresh(&read, bob).await;
+        let alices = &clients[0].1;
+        let state = alices.conversations[&talk.0]["state"].as_str().expect("a state").to_owned();
+        seen.insert(number, (alices.friends.len(), alices.blocks.len(), alices.requests.len(), state));
+    }
+    // Friends, blocks, requests (one was accepted before), and the conversation's state, as Alice has them.
+    let expected = |friends, blocks, requests, state: &str| (friends, blocks, requests, state.to_owned());
+    assert_eq!(seen[&2], expected(1, 1, 1, "closed"));
+    assert_eq!(seen[&4], expected(1, 0, 1, "open"));
+    assert_eq!(seen[&6], expected(0, 0, 1, "closed"));
+    assert_eq!(seen[&7], expected(0, 0, 2, "closed"));
+    assert_eq!(seen[&8], expected(0, 0, 1, "closed"));
+    assert_eq!(seen[&12], expected(0, 0, 1, "closed"));
     running.stop().await;
 }

@@ -219,11 +219,17 @@ impl Told for Friendship {
                 message,
                 at,
                 expires_at,
+                source: None,
             },
         );
-        let accepted = (people(), ids()).prop_map(|((request_id, from, to), conversation_id)| {
-            friendship::Event::Accepted { request_id, from, to, conversation_id }
-        });
+        let accepted =
+            (people(), ids()).prop_map(|((request_id, from, to), conversation_id)| friendship::Event::Accepted {
+                request_id,
+                from,
+                to,
+                conversation_id,
+                standing: conversation::Standing::first(),
+            });
         let rejected = people().prop_map(|(request_id, from, to)| friendship::Event::Rejected { request_id, from, to });
         prop_oneof![requested, accepted, rejected].boxed()
     }

@@ -131,6 +131,10 @@ answered! {
         add_by: AddBy,
         /// From whom friend requests are taken: `all`, `friends_of_friends`, `nobody`
         requests_from: String,
+        /// Who may write, where the installation lets strangers write at all: `friends`, `all`
+        messages_from: String,
+        /// Who may add the person to a group without asking them: `friends`, `all`, `nobody`
+        groups_from: String,
         show_online: bool,
         /// Of mails and texts to the person: `en`, `zh`
         locale: String,
@@ -155,6 +159,8 @@ patched! {
         #[serde(default, deserialize_with = "optional_object")] find_by: Option<FindByChange>,
         #[serde(default, deserialize_with = "optional_object")] add_by: Option<AddByChange>,
         #[serde(default)] requests_from: Option<String>,
+        #[serde(default)] messages_from: Option<String>,
+        #[serde(default)] groups_from: Option<String>,
         #[serde(default)] show_online: Option<bool>,
         #[serde(default)] locale: Option<String>,
         #[serde(default, deserialize_with = "optional_object")] visible: Option<VisibleChange>,

@@ -100,7 +100,7 @@ answer! {
         id: Uuid,
         /// `direct`, `group`, `self`
         kind: String,
-        /// `open`, `dissolved`
+        /// `open`, `closed`: nothing is sent there; `dissolved`
         state: String,
         name: Option<String>,
         avatar: Option<Uuid>,

@@ -69,6 +69,12 @@ pub enum Push {
     FriendAccepted { request: FriendRequest, by: Uuid, position: String },
     #[serde(rename = "friend.rejected")]
     FriendRejected { request: FriendRequest, by: Uuid, position: String },
+    #[serde(rename = "friend.cancelled")]
+    FriendCancelled { request: FriendRequest, by: Uuid, position: String },
+    #[serde(rename = "friend.expired")]
+    FriendExpired { request: FriendRequest, by: Uuid, position: String },
+    #[serde(rename = "friend.removed")]
+    FriendRemoved { account_ids: Vec<Uuid>, by: Uuid, position: String },
 }
 
 /// What the server says of the connection itself.

@@ -1,6 +1,6 @@
 //! What changed since.
 
-use super::{Account, Friend, FriendRequest, Message, OwnConversation, Settings};
+use super::{Account, Block, Friend, FriendRequest, Message, OwnConversation, Settings};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -15,8 +15,13 @@ answer! {
         friends: Vec<Friend>,
         removed_friends: Vec<Uuid>,
         requests: Vec<FriendRequest>,
-        /// Nobody can be blocked yet.
-        blocks: Vec<Uuid>,
+        /// Requests to the caller that they ignore since.
+        #[serde(default)] ignored_requests: Vec<Uuid>,
+        blocks: Vec<Block>,
+        /// Whom the caller blocks no more.
+        #[serde(default)] unblocked: Vec<Uuid>,
+        /// In which order the caller's folders of friends stand, where that changed.
+        #[serde(default)] friend_folders: Option<Vec<String>>,
         settings: Option<Settings>,
         account: Option<Account>,
         /// For the next call; belongs to the account.

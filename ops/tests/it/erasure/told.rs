@@ -204,7 +204,8 @@ impl Told {
             body: wire::Body::Text { text: "are you there?".to_owned() },
         };
         self.friend.client().send(self.group, &message).await.expect("the group goes on");
-        self.friend.client().send(conversation, &message).await.expect("and so does the conversation");
+        let refused = self.friend.client().send(conversation, &message).await.expect_err("there is nobody to read it");
+        assert_eq!(refused.code(), Some("conversation_closed"));
     }
 }
 

@@ -162,7 +162,13 @@ impl Device {
             }
             Push::FriendRequested { request, position, .. }
             | Push::FriendAccepted { request, position, .. }
-            | Push::FriendRejected { request, position, .. } => self.befriends(&request, &position).await,
+            | Push::FriendRejected { request, position, .. }
+            | Push::FriendCancelled { request, position, .. }
+            | Push::FriendExpired { request, position, .. } => self.befriends(&request, &position).await,
+            Push::FriendRemoved { account_ids, .. } => {
+                self.known().friends.retain(|friend, _| !account_ids.contains(friend));
+                Ok(())
+            }
         }
     }
 
