@@ -124,7 +124,8 @@ async fn nothing_is_sealed_for_who_was_erased_and_their_key_is_destroyed() {
     let asked = node.commands.friendship().request(keyless(carol), alice.account, None).await;
     assert_eq!(code(asked), Code::RequestsNotTaken);
     // What is others' stays theirs.
-    node.sent(bob, talk, "are you there?").await;
+    let refused = node.send(bob, talk, message_id(), "are you there?").await;
+    assert_eq!(code(refused), Code::ConversationClosed);
     assert!(!sealing::is_destroyed(&node.log, bob.account).await.unwrap());
     node.stop().await;
 }

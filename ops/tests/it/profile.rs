@@ -131,7 +131,8 @@ async fn settings_are_what_was_asked_for_and_the_rest_stays() {
         default,
         json!({
             "find_by": {"username": true, "email": false, "phone": false}, "add_by": {"search": true, "group": true},
-            "requests_from": "all", "show_online": true, "locale": "en",
+            "requests_from": "all", "messages_from": "friends", "groups_from": "friends", "show_online": true,
+            "locale": "en",
             "visible": {"birthday": "friends", "gender": "friends", "region": "friends"},
         })
     );
@@ -144,6 +145,9 @@ async fn settings_are_what_was_asked_for_and_the_rest_stays() {
         ("/add_by/group", json!(false)),
         ("/requests_from", json!("friends_of_friends")),
         ("/requests_from", json!("nobody")),
+        ("/messages_from", json!("all")),
+        ("/groups_from", json!("all")),
+        ("/groups_from", json!("nobody")),
         ("/show_online", json!(false)),
         ("/locale", json!("zh")),
         ("/visible/birthday", json!("all")),
