@@ -57,6 +57,8 @@ SELECT in_every_generation('relations', 'CREATE TABLE group_link (
     expires_at timestamptz,
     uses integer, -- null: any number
     used integer NOT NULL DEFAULT 0,
+    -- where it was used last: an event that comes again counts once
+    used_position bigint NOT NULL DEFAULT 0,
     PRIMARY KEY (conversation_id, link_id)
 )');
 

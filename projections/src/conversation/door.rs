@@ -110,8 +110,11 @@ fn came(place: &Place, accounts: &[AccountId], way: Way) -> Vec<Statement> {
     let mut statements: Vec<_> =
         of_them.into_iter().map(|sql| query(sql).bind(place.conversation).bind(ids(accounts))).collect();
     if let Way::Link(link) = way {
-        let used = query("UPDATE group_link SET used = used + 1 WHERE conversation_id = $1 AND link_id = $2");
-        statements.push(used.bind(place.conversation).bind(link));
+        let used = query(
+            "UPDATE group_link SET used = used + 1, used_position = $3
+             WHERE conversation_id = $1 AND link_id = $2 AND used_position < $3",
+        );
+        statements.push(used.bind(place.conversation).bind(link).bind(place.position));
     }
     statements
 }

@@ -2,12 +2,12 @@
 
 use crate::{
     delivery::{frame, listen, nothing},
-    support::World,
+    support::{A_MOMENT, World},
 };
 use natter_client::wire;
 use natter_domain::{
     AccountId, ConversationId,
-    conversation::{self, Event, Kind, system_message_id},
+    conversation::{self, Change, Event, JoinPolicy, Kind, Permissions, Role, Way, system_message_id},
 };
 use natter_projections::{
     Page, Projection, Projections,
@@ -96,6 +96,128 @@ pub async fn lives(world: &World) {
         let leaving = group.leaving(erin, joined_seq);
         group.append(leaving).await;
     }
+    for event in set_up(&mut group, dave, erin) {
+        group.append(event).await;
+    }
+}
+
+/// Whatever can happen to a group; at last it is dissolved.
+fn set_up(group: &mut Group<'_>, dave: AccountId, erin: AccountId) -> Vec<Event> {
+    let (world, id, by, now) = (group.world, group.id, group.owner, clock::now());
+    let later = now + A_MOMENT;
+    let (link_id, frank) = (id::new(), AccountId(id::new()));
+    let said = |text: &str| world.sealed(id.0, text);
+    let invited = |account| Event::MembersInvited {
+        account_ids: vec![account],
+        untold: vec![],
+        joined: vec![],
+        by,
+        expires_at: later,
+    };
+    let asked = |account| Event::JoinRequested { account_id: account, message: None, at: now, expires_at: later };
+    let mut events: Vec<Event> = [
+        Change::Avatar(Some(id::new())),
+        Change::Description(Some(said("old friends"))),
+        Change::JoinPolicy(JoinPolicy::Approval),
+        Change::SharesHistory(true),
+        Change::Muted(true),
+        Change::SlowMode(30),
+        Change::Permissions(Permissions { pin: Role::Admin, ..Permissions::default() }),
+    ]
+    .map(|change| {
+        let last_seq = if change.is_told() { group.next() } else { group.last_seq };
+        Event::Changed { change, by, last_seq }
+    })
+    .into();
+    let announced = Event::Announced { seq: group.next(), text: Some(said("tonight")), by };
+    let promoted = Event::RoleChanged { seq: group.next(), account_id: dave, role: Role::Admin, by };
+    let last_seq = group.last_seq;
+    let by_link = Event::MembersJoined {
+        seq: group.next(),
+        account_ids: vec![erin],
+        by: erin,
+        way: Way::Link(link_id),
+        begins: vec![last_seq - 3],
+    };
+    let nickname = Some(world.sealed(dave.0, "davy"));
+    events.extend([
+        announced,
+        promoted,
+        Event::NicknameChanged { account_id: dave, nickname, by: dave, last_seq },
+        Event::LinkMade { link_id, secret: said("secret"), by, at: now, expires_at: None, uses: Some(3) },
+        Event::LinkMade {
+            link_id: id::new(),
+            secret: said("another"),
+            by,
+            at: now,
+            expires_at: Some(later),
+            uses: None,
+        },
+        invited(erin),
+        asked(erin),
+        by_link,
+        Event::MemberMuted { account_id: erin, until: Some(later), by, last_seq },
+        invited(frank),
+        invited(AccountId(id::new())),
+        Event::InvitationEnded { account_id: frank, by },
+        asked(AccountId(id::new())),
+        asked(frank),
+        Event::JoinDeclined { account_id: frank, by },
+        Event::Banned { account_id: frank, by },
+        Event::Banned { account_id: AccountId(id::new()), by },
+        Event::Unbanned { account_id: frank, by },
+    ]);
+    events.push(Event::OwnerChanged { seq: group.next(), account_id: dave, by });
+    let muted = Event::MemberLeft { seq: group.next(), account_id: erin, by: dave, joined_seq: last_seq - 3 };
+    events.extend([muted, Event::added(group.next(), vec![erin], dave)]);
+    events.push(Event::Dissolved { seq: group.next(), by: dave, ends_at: later });
+    events
+}
+
+/// A muted member leaves and comes back; a link is used once; a group that has ended is nobody's.
+#[tokio::test]
+async fn what_was_set_up_is_read() {
+    let world = World::new().await;
+    let [dave, erin] = people(&world, ["dave", "erin"]).await;
+    let mut group = Group::start(&world, &[dave]).await;
+    let (projections, running) = world.start().await;
+    for event in set_up(&mut group, dave, erin) {
+        group.append(event).await;
+    }
+    caught_up(&projections).await;
+    let own = projections.conversation().get(erin, group.id).await.unwrap().expect("she is in");
+    let settings = own.conversation.settings.clone().expect("it is a group");
+    assert_eq!((settings.join_policy.as_str(), settings.slow_mode, settings.muted), ("approval", 30, true));
+    assert_eq!(own.conversation.description.as_deref(), Some("old friends"));
+    assert_eq!((own.conversation.state.as_str(), own.role.as_deref()), ("dissolved", Some("member")));
+    let filter = MemberFilter { only: Some(erin), ..MemberFilter::default() };
+    let Members::Are(found) = projections.conversation().members(dave, group.id, filter, &whole()).await.unwrap()
+    else {
+        panic!("dave is in")
+    };
+    assert!(found.items[0].muted_until.is_some(), "who comes back is muted still: {found:?}");
+    for (role, who) in [(Role::Owner, dave), (Role::Admin, group.owner), (Role::Member, erin)] {
+        let filter = MemberFilter { role: Some(role), ..MemberFilter::default() };
+        let page = projections.conversation().members(dave, group.id, filter, &whole()).await.unwrap();
+        let Members::Are(found) = page else { panic!("dave is in") };
+        assert_eq!(found.items.iter().map(|it| it.account_id).collect::<Vec<_>>(), [who.0], "{role:?}");
+    }
+    let links = projections.door().links(group.id, None).await.unwrap();
+    assert_eq!(links.iter().map(|link| link.used).sum::<u32>(), 1);
+    let log = projections.door().log(group.id, &Page { cursor: None, limit: 200 }).await.unwrap();
+    assert_eq!(log.items[0].action, "dissolved");
+
+    group.append(Event::Ended {}).await;
+    caught_up(&projections).await;
+    for viewer in [group.owner, dave, erin] {
+        assert!(projections.conversation().get(viewer, group.id).await.unwrap().is_none());
+        assert_eq!(group.seen_by(&projections, viewer).await, [] as [u64; 0]);
+    }
+    running.stop().await;
+}
+
+fn whole() -> Page {
+    Page { cursor: None, limit: 50 }
 }
 
 async fn caught_up(projections: &Projections) {

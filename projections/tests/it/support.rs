@@ -413,13 +413,18 @@ pub fn assert_same(found: &[String], expected: &[String], when: &str) {
     assert!(found == expected, "{when}, missing: {missing:#?}\nadded: {added:#?}");
 }
 
-pub const TABLES: [&str; 10] = [
+pub const TABLES: [&str; 15] = [
     "account",
     "session",
     "friend_request",
     "friendship",
     "conversation",
     "member",
+    "group_invitation",
+    "group_request",
+    "group_link",
+    "group_ban",
+    "group_log",
     "inbox_cursor",
     "message",
     "message_change",
