@@ -13,8 +13,12 @@ const LATEST: i64 = 253_402_300_799_999;
 pub struct Timestamp(i64);
 
 impl Timestamp {
+    /// The nearest moment that RFC 3339 can write: years 0 to 9999. What is kept is what comes back when it is read.
     pub const fn from_millis(millis: i64) -> Self {
-        Self(millis)
+        if millis < EARLIEST {
+            return Self(EARLIEST);
+        }
+        Self(if millis > LATEST { LATEST } else { millis })
     }
 
     pub const fn as_millis(self) -> i64 {
@@ -25,16 +29,14 @@ impl Timestamp {
         OffsetDateTime::parse(text, &Rfc3339).ok().map(Into::into)
     }
 
-    /// The nearest moment that RFC 3339 can write: years 0 to 9999.
     fn date_time(self) -> OffsetDateTime {
-        let millis = self.0.clamp(EARLIEST, LATEST);
-        OffsetDateTime::from_unix_timestamp_nanos(i128::from(millis) * 1_000_000).expect("the range just clamped to")
+        OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000_000).expect("a year that can be written")
     }
 }
 
 impl From<OffsetDateTime> for Timestamp {
     fn from(moment: OffsetDateTime) -> Self {
-        Self((moment.unix_timestamp_nanos() / 1_000_000) as i64)
+        Self::from_millis((moment.unix_timestamp_nanos() / 1_000_000) as i64)
     }
 }
 
@@ -48,7 +50,7 @@ impl Add<Duration> for Timestamp {
     type Output = Self;
 
     fn add(self, duration: Duration) -> Self {
-        Self(self.0.saturating_add(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)))
+        Self::from_millis(self.0.saturating_add(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)))
     }
 }
 

@@ -13,7 +13,9 @@ SELECT in_every_generation('relations', 'ALTER TABLE conversation
     ADD slow_mode integer NOT NULL DEFAULT 0, -- seconds
     ADD permissions text, -- JSON; null: the usual ones
     -- dissolved; until when it can be read
-    ADD ends_at timestamptz');
+    ADD ends_at timestamptz,
+    -- where name, picture, words or settings last changed
+    ADD card_changed bigint NOT NULL DEFAULT 0');
 
 -- Of one stay. An owner is named by the conversation.
 SELECT in_every_generation('relations', 'ALTER TABLE member

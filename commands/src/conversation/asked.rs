@@ -42,6 +42,7 @@ pub(super) async fn about(
     Ok(Asked {
         coming: of(Relation::Comes),
         untold: of(Relation::Untold),
+        invited: of(Relation::IsAsked),
         unknown: of(Relation::Unknown),
         members_max: commands.groups.members_max,
     })

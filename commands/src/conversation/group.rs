@@ -4,11 +4,12 @@
 //! So a repeat, which is recognised by its key and not decided, gets its first answer whatever has changed since.
 
 use super::{Conversations, asked};
-use crate::{Keyed, dispatch::Outcome, error::Error, friendship::account_key, keys::Key, seal::knows};
+use crate::{Caller, Keyed, dispatch::Outcome, error::Error, friendship::account_key, keys::Key, seal::knows};
 use natter_domain::{
     AccountId, Announcement, ConversationId, Description, GroupName, Nickname, Sealed, Timestamp,
     conversation::{
-        self, Change, Command, Conversation, Event, JoinPolicy, Permissions, Power, Refusal, Role, State, SystemMessage,
+        self, Change, Command, Conversation, Event, JoinPolicy, Kind, PermissionsChange, Power, Refusal, Role, State,
+        SystemMessage,
     },
     id::derived,
 };
@@ -49,28 +50,6 @@ pub struct CardChange {
     pub is_muted: Option<bool>,
     pub slow_mode: Option<u32>,
     pub permissions: Option<PermissionsChange>,
-}
-
-/// The least roles that are to be others.
-#[derive(Clone, Copy, Default, Debug)]
-pub struct PermissionsChange {
-    pub invite: Option<Role>,
-    pub post: Option<Role>,
-    pub pin: Option<Role>,
-    pub mention_all: Option<Role>,
-    pub edit_card: Option<Role>,
-}
-
-impl PermissionsChange {
-    fn of(&self, now: &Permissions) -> Permissions {
-        Permissions {
-            invite: self.invite.unwrap_or(now.invite),
-            post: self.post.unwrap_or(now.post),
-            pin: self.pin.unwrap_or(now.pin),
-            mention_all: self.mention_all.unwrap_or(now.mention_all),
-            edit_card: self.edit_card.unwrap_or(now.edit_card),
-        }
-    }
 }
 
 impl CardChange {
@@ -141,7 +120,7 @@ impl Conversations<'_> {
 
     pub async fn change(&self, by: Keyed, id: ConversationId, change: &CardChange) -> Result<Positions, Error> {
         let state = self.look(id).await?;
-        knows(&state, by.caller)?;
+        is_a_group(&state, by.caller)?;
         let name = match &change.name {
             Some(name) => Some(self.seal_anew(id, state.card.name.as_ref(), name.as_str()).await?),
             None => None,
@@ -158,9 +137,9 @@ impl Conversations<'_> {
             change.shares_history.map(Change::SharesHistory),
             change.is_muted.map(Change::Muted),
             change.slow_mode.map(Change::SlowMode),
-            change.permissions.map(|change| Change::Permissions(change.of(&state.card.permissions))),
         ];
-        let command = Command::Change { name, changes: changes.into_iter().flatten().collect() };
+        let (changes, permissions) = (changes.into_iter().flatten().collect(), change.permissions);
+        let command = Command::Change { name, changes, permissions };
         Ok(self.decide(by, id, command, &format!("change {id} {}", change.content()), 1).await?.positions)
     }
 
@@ -172,7 +151,7 @@ impl Conversations<'_> {
         text: Option<&Announcement>,
     ) -> Result<Positions, Error> {
         let state = self.look(id).await?;
-        knows(&state, by.caller)?;
+        is_a_group(&state, by.caller)?;
         let sealed = match text {
             Some(text) => Some(self.seal_anew(id, state.card.announcement.as_ref(), text.as_str()).await?),
             None => None,
@@ -209,12 +188,8 @@ impl Conversations<'_> {
         nickname: Option<&Nickname>,
     ) -> Result<Positions, Error> {
         let state = self.look(id).await?;
-        knows(&state, by.caller)?;
-        if !state.members.contains_key(&account) {
-            return Err(Error::refused(&Refusal::NobodyOfThisId));
-        }
-        // Theirs: it is forgotten with them.
-        let sealed = match nickname {
+        // Theirs: it is forgotten with them. For who is not in none is sealed: that is refused, or a repeat.
+        let sealed = match nickname.filter(|_| state.members.contains_key(&account)) {
             Some(name) => Some(self.seal_nickname(account, state.nicknames.get(&account), name.as_str()).await?),
             None => None,
         };
@@ -292,6 +267,12 @@ impl Conversations<'_> {
         let (address, size) = (conversation::address(id), 1_024 + ids * ID_BYTES);
         self.0.dispatch.queue::<Conversation>(address, Some(by.caller), key, Some(command), size).await
     }
+}
+
+/// Before anything is sealed: a key of a conversation is for ever, and one with oneself has none of its own.
+pub(super) fn is_a_group(state: &State, caller: Caller) -> Result<(), Error> {
+    knows(state, caller)?;
+    if state.kind == Some(Kind::Group) { Ok(()) } else { Err(Error::refused(&Refusal::NotAGroup)) }
 }
 
 fn started(conversation_id: ConversationId, outcome: Outcome<Conversation>) -> Result<Started, Error> {

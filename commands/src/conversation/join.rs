@@ -1,7 +1,7 @@
 //! Coming to a group by oneself: invitations, links, asking.
 
-use super::{Conversations, link::Token};
-use crate::{Keyed, error::Error, seal::knows};
+use super::{Conversations, group::is_a_group, link::Token};
+use crate::{Keyed, error::Error};
 use natter_domain::{
     AccountId, Code, ConversationId, RequestMessage, Timestamp,
     conversation::{Command, Event, JoinPolicy, Refusal, State},
@@ -106,7 +106,7 @@ impl Conversations<'_> {
         expires_in: Option<Duration>,
         uses: Option<u32>,
     ) -> Result<Made, Error> {
-        knows(&*self.look(id).await?, by.caller)?;
+        is_a_group(&*self.look(id).await?, by.caller)?;
         let token = Token::new(id);
         let secret = self.0.keys.of_conversation(id).await?.seal(&token.secret);
         let expires_at = expires_in.map(|lasting| clock::now() + lasting);
@@ -131,6 +131,7 @@ impl Conversations<'_> {
 }
 
 fn is_good(state: &State, token: &Token) -> bool {
-    let is_closed = state.is_dissolved() || state.card.join_policy == JoinPolicy::Closed;
+    let is_over = state.is_dissolved() || state.members.is_empty();
+    let is_closed = is_over || state.card.join_policy == JoinPolicy::Closed;
     !is_closed && state.doors.links.get(&token.link_id()).is_some_and(|link| link.is_good(clock::now()))
 }

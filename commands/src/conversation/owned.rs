@@ -34,7 +34,8 @@ impl Conversations<'_> {
         let before = clock::now();
         for (&id, _) in person.groups.iter().filter(|(_, taken_at)| **taken_at + limit::CLAIM_WINDOW < before) {
             let group = self.look(id).await?;
-            if group.card.owner != Some(owner) || group.is_dissolved() {
+            let is_theirs = group.card.owner == Some(owner) && group.members.contains_key(&owner);
+            if !is_theirs || group.is_dissolved() {
                 conversation_ids.push(id);
             }
         }

@@ -1,4 +1,4 @@
-//! A group that was handed over or dissolved takes no place any more among those that its owner may own. Should they have
+//! A group that was handed over, dissolved or left by its last one takes no place any more among those that its owner may own. Should they have
 //! taken it anew meanwhile, it is not counted: one group more than they may have, which is better than one less.
 
 use crate::process::{Orders, Process};
@@ -15,10 +15,17 @@ impl Process for LeavesGroups {
     const NAME: &'static str = "conversation.leaves_groups";
 
     fn react(event: &Record, orders: &mut Orders) -> Result<(), natter_streams::Error> {
-        if event.noun != Noun::Conversation || !["owner_changed", "dissolved"].contains(&&*event.event_type) {
+        let names_one = ["owner_changed", "dissolved", "member_left"];
+        if event.noun != Noun::Conversation || !names_one.contains(&&*event.event_type) {
             return Ok(());
         }
-        if let Event::OwnerChanged { by, .. } | Event::Dissolved { by, .. } = event.decode()? {
+        let by = match event.decode()? {
+            Event::OwnerChanged { by, .. } | Event::Dissolved { by, .. } => Some(by),
+            // An owner leaves as the last one. Of all others it says nothing.
+            Event::MemberLeft { by, account_id, .. } => Some(by).filter(|by| *by == account_id),
+            _ => None,
+        };
+        if let Some(by) = by {
             let conversation_ids = vec![ConversationId(event.aggregate_id)];
             orders.give::<Account>(account::address(by), Command::LeaveGroups { conversation_ids });
         }

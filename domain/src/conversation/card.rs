@@ -1,6 +1,6 @@
 //! What a group says of itself, how it is set up, and who changes that (CNV-7, CNV-11).
 
-use super::{Event, Permissions, Power, Refusal, Role, State, decide::group_member, next_seq};
+use super::{Event, Permissions, PermissionsChange, Power, Refusal, Role, State, decide::group_member, next_seq};
 use crate::{AccountId, Context, Sealed};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -122,10 +122,13 @@ pub(super) fn change(
     context: &Context,
     name: Option<&Sealed>,
     changes: &[Change],
+    permissions: Option<&PermissionsChange>,
 ) -> Result<Vec<Event>, Refusal> {
     let by = group_member(state, context)?;
     let renamed = name.filter(|name| state.card.name.as_ref() != Some(*name));
-    let changed: Vec<&Change> = changes.iter().filter(|change| !change.is_so(&state.card)).collect();
+    let permissions = permissions.map(|change| Change::Permissions(change.of(&state.card.permissions)));
+    let changed: Vec<&Change> =
+        changes.iter().chain(&permissions).filter(|change| !change.is_so(&state.card)).collect();
     let may = |change: &&Change| match change.least() {
         Some(least) => state.role(by) >= Some(least),
         None => state.may(by, Power::EditCard),

@@ -1,6 +1,6 @@
 //! What may be asked of a conversation. Its serde shape is for nodes of one version that ask each other; nothing stores it.
 
-use super::{Change, Refusal, Role, Standing, event::BodyKind};
+use super::{Change, PermissionsChange, Refusal, Role, Standing, event::BodyKind};
 use crate::{AccountId, MessageId, Sealed, Timestamp, account::Mute};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, time::Duration};
@@ -34,6 +34,7 @@ pub enum Command {
     Change {
         name: Option<Sealed>,
         changes: Vec<Change>,
+        permissions: Option<PermissionsChange>,
     },
     Announce {
         text: Option<Sealed>,
@@ -114,6 +115,8 @@ pub struct Asked {
     pub coming: BTreeSet<AccountId>,
     /// Those who are not to know that they are invited: there is a block between the two.
     pub untold: BTreeSet<AccountId>,
+    /// Those who are asked first, and know it.
+    pub invited: BTreeSet<AccountId>,
     /// Those of whom there is no account, or none any more.
     pub unknown: BTreeSet<AccountId>,
     /// People that may be in at one time.
@@ -125,10 +128,12 @@ impl Asked {
         self.coming.contains(&account)
     }
 
+    /// Refused where one is nobody, or was not asked about: who was in a moment ago, say.
     pub(super) fn know(&self, accounts: &[AccountId]) -> Result<(), Refusal> {
-        match accounts.iter().find(|it| self.unknown.contains(it)) {
-            Some(&account) => Err(Refusal::UnknownAccount { account }),
-            None => Ok(()),
+        if let Some(&account) = accounts.iter().find(|it| self.unknown.contains(it)) {
+            return Err(Refusal::UnknownAccount { account });
         }
+        let known = |it: &AccountId| [&self.coming, &self.untold, &self.invited].iter().any(|some| some.contains(it));
+        if accounts.iter().all(known) { Ok(()) } else { Err(Refusal::NotAsked) }
     }
 }

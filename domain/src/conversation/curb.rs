@@ -16,12 +16,12 @@ pub struct Curbs {
     pub paused: imbl::HashMap<AccountId, Timestamp>,
 }
 
-/// What is remembered of slow mode is looked through when so many stand there.
+/// What is remembered of slow mode is looked through when so many stand there, and each time that they have doubled.
 const PAUSED_KEPT: usize = 256;
 
 impl Curbs {
     pub(super) fn pause(&mut self, account: AccountId, at: Timestamp, until: Timestamp) {
-        if self.paused.len() >= PAUSED_KEPT {
+        if self.paused.len() >= PAUSED_KEPT && self.paused.len().is_power_of_two() {
             self.paused.retain(|_, until| at < *until);
         }
         self.paused.insert(account, until);
@@ -55,7 +55,7 @@ pub(super) fn may_post(state: &State, context: &Context, sender: AccountId) -> R
     Ok(Some(Event::Paused { account_id: sender, at: context.now, until }))
 }
 
-/// `until` that is over, or none, takes it back.
+/// `None` takes it back.
 pub(super) fn mute(
     state: &State,
     context: &Context,
@@ -66,7 +66,9 @@ pub(super) fn mute(
     if !state.members.contains_key(&account_id) {
         return Err(Refusal::NobodyOfThisId);
     }
-    let until = until.filter(|until| context.now < *until);
+    if until.is_some_and(|until| until <= context.now) {
+        return Err(Refusal::Past);
+    }
     let holds = state.curbs.muted.get(&account_id).copied().filter(|until| context.now < *until);
     if holds == until {
         return Ok(vec![]);

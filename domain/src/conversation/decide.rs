@@ -10,7 +10,9 @@ pub fn decide(state: &State, context: &Context, command: &Command) -> Result<Vec
         Command::StartGroup { name, members, asked } => group::start(state, context, name, members, asked),
         Command::AddMembers { accounts, asked } => group::add(state, context, accounts, asked),
         Command::RemoveMember { account } => group::remove(state, context, *account),
-        Command::Change { name, changes } => card::change(state, context, name.as_ref(), changes),
+        Command::Change { name, changes, permissions } => {
+            card::change(state, context, name.as_ref(), changes, permissions.as_ref())
+        }
         Command::Announce { text } => card::announce(state, context, text.as_ref()),
         Command::SetRole { account, role } => group::set_role(state, context, *account, *role),
         Command::SetNickname { account, nickname } => group::set_nickname(state, context, *account, nickname.as_ref()),

@@ -125,12 +125,15 @@ pub enum Event {
         /// Who joined at once by the same command: its first event answers for all of it.
         joined: Vec<AccountId>,
         by: AccountId,
+        at: Timestamp,
         expires_at: Timestamp,
     },
     InvitationEnded {
         account_id: AccountId,
         /// Themselves: they do not come. Somebody else: it was taken back.
         by: AccountId,
+        /// Whether they knew of it.
+        is_told: bool,
     },
     JoinRequested {
         account_id: AccountId,

@@ -57,10 +57,11 @@ pub(super) fn add(
     }
     let comes = |it: &AccountId| asked.comes(*it) || state.doors.has_asked(*it, context.now);
     let (coming, others): (Vec<_>, Vec<_>) = newcomers.into_iter().partition(comes);
-    let invited: Vec<AccountId> =
-        others.into_iter().filter(|it| !state.doors.is_invited_at(*it, context.now)).collect();
+    let is_new = |it: &AccountId| !state.doors.is_invited_already(*it, !asked.untold.contains(it), context.now);
+    let invited: Vec<AccountId> = others.into_iter().filter(|it| is_new(it)).collect();
     join::has_room(state, coming.len(), asked.members_max)?;
-    if state.doors.invited.len() + invited.len() > limit::INVITED_MAX {
+    let waiting = state.doors.invited.values().filter(|it| context.now < it.expires_at).count();
+    if !invited.is_empty() && waiting + invited.len() > limit::INVITED_MAX {
         return Err(Refusal::TooManyInvited);
     }
     let invitation = join::invitation(context, invited, &coming, asked, by);
@@ -93,6 +94,9 @@ pub(super) fn remove(state: &State, context: &Context, account: AccountId) -> Re
     if account != by && !state.is_above(by, account) {
         return Err(Refusal::NotAllowed);
     }
+    if account != by && state.is_dissolved() {
+        return Err(Refusal::Closed);
+    }
     let is_owner = state.card.owner == Some(account);
     if is_owner && state.members.len() > 1 && !state.is_dissolved() {
         return Err(Refusal::OwnerMustStay);
@@ -123,11 +127,12 @@ pub(super) fn set_role(
     if !steps_down && !is_for_the_owner {
         return Err(Refusal::NotAllowed);
     }
+    let others = state.card.admins.iter().filter(|admin| **admin != account_id).count();
+    if role != Role::Member && others >= limit::ADMINS_MAX {
+        return Err(Refusal::TooManyAdmins);
+    }
     if role == Role::Owner {
         return Ok(vec![Event::OwnerChanged { seq: next_seq(state), account_id, by }]);
-    }
-    if role == Role::Admin && state.card.admins.len() >= limit::ADMINS_MAX {
-        return Err(Refusal::TooManyAdmins);
     }
     Ok(vec![Event::RoleChanged { seq: next_seq(state), account_id, role, by }])
 }

@@ -47,8 +47,10 @@ impl Doors {
         self.invited.contains_key(&account)
     }
 
-    pub(super) fn is_invited_at(&self, account: AccountId, now: Timestamp) -> bool {
-        self.invited.get(&account).is_some_and(|it| now < it.expires_at)
+    /// Whether another invitation would say nothing new. One that they do not know of stands in the way of none that they
+    /// are to know of.
+    pub(super) fn is_invited_already(&self, account: AccountId, is_told: bool, now: Timestamp) -> bool {
+        self.invited.get(&account).is_some_and(|it| now < it.expires_at && (it.is_told || !is_told))
     }
 
     pub(super) fn has_asked(&self, account: AccountId, now: Timestamp) -> bool {
@@ -83,8 +85,8 @@ pub(super) fn invitation(
     by: AccountId,
 ) -> Option<Event> {
     let untold = account_ids.iter().copied().filter(|it| asked.untold.contains(it)).collect();
-    let (joined, expires_at) = (joined.to_vec(), context.now + limit::INVITATION_EXPIRY);
-    (!account_ids.is_empty()).then_some(Event::MembersInvited { account_ids, untold, joined, by, expires_at })
+    let (joined, at, expires_at) = (joined.to_vec(), context.now, context.now + limit::INVITATION_EXPIRY);
+    (!account_ids.is_empty()).then_some(Event::MembersInvited { account_ids, untold, joined, by, at, expires_at })
 }
 
 /// The actor wants in. `link`: one that they have.
@@ -207,7 +209,7 @@ pub(super) fn uninvite(state: &State, context: &Context, account_id: AccountId) 
         }
     }
     match invitation {
-        Some(_) => Ok(vec![Event::InvitationEnded { account_id, by }]),
+        Some(it) => Ok(vec![Event::InvitationEnded { account_id, by, is_told: it.is_told }]),
         None if by == account_id && !state.knows(by) => Err(Refusal::NotFound),
         None => Ok(vec![]),
     }

@@ -59,7 +59,7 @@ pub use direct::Standing;
 pub use event::{BodyKind, Event, Kind, Way};
 pub use join::{Doors, Invitation, Link};
 pub use own::own_id;
-pub use rank::{Permissions, Power, Role};
+pub use rank::{Permissions, PermissionsChange, Power, Role};
 pub use refusal::Refusal;
 pub use state::{Membership, State, Stay};
 pub use system::{SystemMessage, system_message_id, system_message_seq};

@@ -62,6 +62,29 @@ impl Default for Permissions {
     }
 }
 
+/// The least roles that are to be others.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
+pub struct PermissionsChange {
+    pub invite: Option<Role>,
+    pub post: Option<Role>,
+    pub pin: Option<Role>,
+    pub mention_all: Option<Role>,
+    pub edit_card: Option<Role>,
+}
+
+impl PermissionsChange {
+    /// What it makes of what there is.
+    pub(super) fn of(&self, now: &Permissions) -> Permissions {
+        Permissions {
+            invite: self.invite.unwrap_or(now.invite),
+            post: self.post.unwrap_or(now.post),
+            pin: self.pin.unwrap_or(now.pin),
+            mention_all: self.mention_all.unwrap_or(now.mention_all),
+            edit_card: self.edit_card.unwrap_or(now.edit_card),
+        }
+    }
+}
+
 impl Permissions {
     pub const fn least(&self, power: Power) -> Role {
         match power {

@@ -38,6 +38,10 @@ pub enum Refusal {
     Gone,
     #[error("it is too late to answer this")]
     RequestClosed,
+    #[error("somebody who was in has just left: ask again")]
+    NotAsked,
+    #[error("until when must lie in the future")]
+    Past,
     #[error("it is too early for this")]
     NotDue,
     #[error("a group has at most 100 admins")]
@@ -65,7 +69,7 @@ impl crate::Refusal for Refusal {
             | Self::TooManyAsking
             | Self::TooManyBanned => Code::Conflict,
             Self::NotAGroup => Code::Forbidden,
-            Self::UnknownAccount { .. } => Code::InvalidInput,
+            Self::UnknownAccount { .. } | Self::Past => Code::InvalidInput,
             Self::GroupFull => Code::GroupFull,
             Self::NotAllowed => Code::NotAllowed,
             Self::OwnerMustStay => Code::OwnerMustStay,
@@ -76,7 +80,7 @@ impl crate::Refusal for Refusal {
             Self::Gone => Code::Gone,
             Self::RequestClosed => Code::RequestClosed,
             // To be asked again later.
-            Self::NotDue => Code::Unavailable,
+            Self::NotDue | Self::NotAsked => Code::Unavailable,
         }
     }
 

@@ -1,7 +1,7 @@
 //! What we remember of a conversation: who is in, who was and when, and the newest number. Cheap to clone: a send changes
 //! the counter only, everything else is shared.
 
-use super::{Card, Curbs, Doors, Event, Invitation, Kind, Link, Role, Standing, Way};
+use super::{Card, Change, Curbs, Doors, Event, Invitation, Kind, Link, Role, Standing, Way};
 use crate::{AccountId, Sealed, Timestamp, serial};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -95,6 +95,10 @@ impl State {
             }
             Event::Changed { change, last_seq, .. } => {
                 card.apply(change);
+                if matches!(change, Change::SlowMode(_)) {
+                    // Whoever waits has waited by the old rule.
+                    Arc::make_mut(&mut self.curbs).paused.clear();
+                }
                 self.last_seq = self.last_seq.max(*last_seq);
             }
             Event::Announced { seq, text, .. } => {
@@ -118,7 +122,8 @@ impl State {
     fn evolve_doors(&mut self, event: &Event) {
         let doors = Arc::make_mut(&mut self.doors);
         match event {
-            Event::MembersInvited { account_ids, untold, by, expires_at, .. } => {
+            Event::MembersInvited { account_ids, untold, by, at, expires_at, .. } => {
+                doors.invited.retain(|_, it| *at < it.expires_at);
                 doors.invited.extend(account_ids.iter().map(|account| {
                     let is_told = !untold.contains(account);
                     (*account, Invitation { by: *by, expires_at: *expires_at, is_told })

@@ -93,7 +93,7 @@ fn one_writes_to_oneself_and_nobody_else_is_ever_in() {
     given([own()]).when(add).by(ALICE).refused(Refusal::NotAGroup);
     given([own()]).when(Command::RemoveMember { account: ALICE }).by(ALICE).refused(Refusal::NotAGroup);
     given([own()])
-        .when(Command::Change { name: Some(sealed("notes")), changes: vec![] })
+        .when(Command::Change { name: Some(sealed("notes")), changes: vec![], permissions: None })
         .by(ALICE)
         .refused(Refusal::NotAGroup);
 }
@@ -184,6 +184,8 @@ fn its_refusals_have_their_codes() {
         (Refusal::Gone, Code::Gone),
         (Refusal::RequestClosed, Code::RequestClosed),
         (Refusal::NotDue, Code::Unavailable),
+        (Refusal::NotAsked, Code::Unavailable),
+        (Refusal::Past, Code::InvalidInput),
         (Refusal::TooManyAdmins, Code::Conflict),
         (Refusal::TooManyLinks, Code::Conflict),
         (Refusal::TooManyInvited, Code::Conflict),
@@ -213,11 +215,14 @@ impl Lawful for Conversation {
         });
         let some = || vec(people(), 0..4);
         let asked = || {
-            (some(), some(), some(), 0_usize..6).prop_map(|(coming, untold, unknown, members_max)| Asked {
-                coming: coming.into_iter().collect(),
-                untold: untold.into_iter().collect(),
-                unknown: unknown.into_iter().collect(),
-                members_max,
+            (some(), some(), some(), some(), 0_usize..6).prop_map(|(coming, untold, invited, unknown, members_max)| {
+                Asked {
+                    coming: coming.into_iter().collect(),
+                    untold: untold.into_iter().collect(),
+                    invited: invited.into_iter().collect(),
+                    unknown: unknown.into_iter().collect(),
+                    members_max,
+                }
             })
         };
         let group =
@@ -257,7 +262,7 @@ impl Lawful for Conversation {
                 if at < until { Err(Refusal::TooSoon { until: *until }) } else { Ok(vec![]) }
             }
             // No invitation any more.
-            [Event::InvitationEnded { account_id, by }] if account_id == by => Err(Refusal::NotFound),
+            [Event::InvitationEnded { account_id, by, .. }] if account_id == by => Err(Refusal::NotFound),
             [Event::JoinDeclined { .. }] => Err(Refusal::RequestClosed),
             [Event::MessageSent { message_id, seq, sender, body, body_kind, size }] => Ok(vec![Event::MessageSent {
                 message_id: *message_id,
@@ -307,7 +312,11 @@ fn changes() -> BoxedStrategy<Change> {
 /// What is asked of those who are in.
 fn ranks() -> BoxedStrategy<Command> {
     prop_oneof![
-        (option::of(seals()), vec(changes(), 0..3)).prop_map(|(name, changes)| Command::Change { name, changes }),
+        (option::of(seals()), vec(changes(), 0..3)).prop_map(|(name, changes)| Command::Change {
+            name,
+            changes,
+            permissions: None
+        }),
         option::of(seals()).prop_map(|text| Command::Announce { text }),
         (people(), roles()).prop_map(|(account, role)| Command::SetRole { account, role }),
         (people(), option::of(seals())).prop_map(|(account, nickname)| Command::SetNickname { account, nickname }),
@@ -370,10 +379,21 @@ fn door_events() -> BoxedStrategy<Event> {
     prop_oneof![
         (people(), people()).prop_map(|(account_id, by)| Event::Banned { account_id, by }),
         (people(), people()).prop_map(|(account_id, by)| Event::Unbanned { account_id, by }),
-        (some(), some(), some(), people(), any_moments()).prop_map(|(account_ids, untold, joined, by, expires_at)| {
-            Event::MembersInvited { account_ids, untold, joined, by, expires_at }
+        (some(), some(), some(), people(), any_moments(), any_moments()).prop_map(
+            |(account_ids, untold, joined, by, at, expires_at)| Event::MembersInvited {
+                account_ids,
+                untold,
+                joined,
+                by,
+                at,
+                expires_at
+            }
+        ),
+        (people(), people(), any::<bool>()).prop_map(|(account_id, by, is_told)| Event::InvitationEnded {
+            account_id,
+            by,
+            is_told
         }),
-        (people(), people()).prop_map(|(account_id, by)| Event::InvitationEnded { account_id, by }),
         (people(), option::of(seals()), any_moments(), any_moments()).prop_map(
             |(account_id, message, at, expires_at)| Event::JoinRequested { account_id, message, at, expires_at }
         ),

@@ -339,9 +339,10 @@ fn conversation_events_keep_their_shape() {
                 untold: vec![CAROL],
                 joined: vec![],
                 by: ALICE,
+                at: min(0),
                 expires_at: days(7),
             },
-            InvitationEnded { account_id: BOB, by: ALICE },
+            InvitationEnded { account_id: BOB, by: ALICE, is_told: true },
             JoinRequested { account_id: BOB, message: Some(sealed(b"please")), at: min(0), expires_at: days(7) },
             JoinDeclined { account_id: BOB, by: ALICE },
             LinkMade {

@@ -63,9 +63,10 @@ pub use account::{
     Lookup, PhoneChange, Settings, SettingsChange, Visible, VisibleChange,
 };
 pub use conversation::{
-    Announcement, AnnouncementNew, Ban, Came, Conversation, ConversationChange, ConversationNew, ConversationOutside,
-    GroupEvent, GroupSettings, GroupSettingsChange, Invitation, Invited, JoinNew, JoinRequest, Link, LinkBehind,
-    LinkNew, Member, MemberChange, MembersAdded, MembersNew, OwnConversation, Permissions, PermissionsChange,
+    Announcement, AnnouncementNew, AnnouncementRead, Ban, Came, Conversation, ConversationChange, ConversationNew,
+    ConversationOutside, GroupEvent, GroupSettings, GroupSettingsChange, Invitation, Invited, JoinNew, JoinRequest,
+    Link, LinkBehind, LinkNew, Member, MemberChange, MembersAdded, MembersNew, OwnConversation, Permissions,
+    PermissionsChange,
 };
 pub use frame::{AuthFrame, AuthOk, FrameError, PingFrame, Reply};
 pub use friendship::{Block, Friend, FriendChange, FriendFolder, FriendFolderOrder, FriendRequest, FriendRequestNew};

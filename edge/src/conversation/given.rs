@@ -2,10 +2,10 @@
 
 use crate::{http::problem::Problem, inbox::folder};
 use natter_client::wire::{self, ConversationNew};
-use natter_commands::{CardChange, PermissionsChange};
+use natter_commands::CardChange;
 use natter_domain::{
     AccountId, Description, GroupName, Nickname, Timestamp,
-    conversation::{JoinPolicy, Role},
+    conversation::{JoinPolicy, PermissionsChange, Role},
     limit,
 };
 use natter_projections::conversation::Shown;
@@ -85,7 +85,7 @@ impl Which {
     }
 }
 
-fn flag(text: Option<&str>, pointer: &str) -> Result<Option<bool>, Problem> {
+pub fn flag(text: Option<&str>, pointer: &str) -> Result<Option<bool>, Problem> {
     text.map(|text| text.parse().map_err(|_| Problem::invalid(pointer, "must be true or false"))).transpose()
 }
 
@@ -145,12 +145,9 @@ pub struct MemberChange {
     pub muted_until: Option<Option<Timestamp>>,
 }
 
-pub fn member(given: wire::MemberChange, now: Timestamp) -> Result<MemberChange, Problem> {
-    let until = |text: &str| match Timestamp::parse(text) {
-        Some(until) if now < until => Ok(until),
-        Some(_) => Err(Problem::invalid("/muted_until", "must lie in the future")),
-        None => Err(Problem::invalid("/muted_until", "must be a time such as 2030-12-31T23:59:59Z")),
-    };
+pub fn member(given: wire::MemberChange) -> Result<MemberChange, Problem> {
+    let wrong = || Problem::invalid("/muted_until", "must be a time such as 2030-12-31T23:59:59Z");
+    let until = |text: &str| Timestamp::parse(text).ok_or_else(wrong);
     Ok(MemberChange {
         role: given.role.map(|text| role(&text, "/role")).transpose()?,
         nickname: nullable(given.nickname, |text| Nickname::parse(text).map_err(Problem::at("/nickname")))?,

@@ -34,6 +34,7 @@ pub fn routes() -> Routes {
         .routes(routes!(open, list))
         .routes(routes!(one, change, dissolve))
         .routes(routes!(announce, take_back))
+        .routes(routes!(read_announcement))
 }
 
 /// The one conversation of two friends, or of the caller with themselves, or a group of the caller and those who let
@@ -99,6 +100,7 @@ fn begun(started: &Started, name: &GroupName) -> wire::OwnConversation {
         },
         peer: None,
         role: Some(Role::Owner.as_str().to_owned()),
+        announcement_read: None,
         read_seq: 0,
         unread: 0,
         last_message: Some(wire::Message {
@@ -186,6 +188,26 @@ async fn announce(
     ))]
 async fn take_back(Writer(by): Writer, door: Door, Ids(id): Ids<Uuid>) -> Result<Done, Problem> {
     Ok(Done(door.open()?.commands.conversation().announce(by, ConversationId(id), None).await?))
+}
+
+/// The caller has read the announcement, as it stood at that message.
+#[utoipa::path(put, path = "/api/v1/conversations/{id}/announcement/read", operation_id = "announcement_read",
+    tag = "conversations",
+    params(("id" = Uuid, Path)), request_body = wire::AnnouncementRead, responses(
+        (status = 204),
+        (status = 403, description = "`not_a_member`"),
+        (status = 404, description = "`not_found`"),
+        (status = 409, description = "`conflict`"),
+        (status = 422, description = "`invalid_input`: there is no such message yet"),
+    ))]
+async fn read_announcement(
+    Writer(by): Writer,
+    door: Door,
+    Ids(id): Ids<Uuid>,
+    json::Json(given): json::Json<wire::AnnouncementRead>,
+) -> Result<Done, Problem> {
+    let read = door.open()?.commands.inbox().read_announcement(by, ConversationId(id), given.seq).await;
+    Ok(Done(read.map_err(|error| Problem::from(error).about("/seq"))?))
 }
 
 async fn shown(

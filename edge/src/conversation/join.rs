@@ -187,10 +187,10 @@ async fn links(
     seen.by(&inside, SHOWN_BY).await?;
     let is_admin = standing(&inside, caller.account, id).await? > Role::Member;
     let rows = inside.projections.door().links(id, (!is_admin).then_some(caller.account)).await?;
-    Ok(Json(wire::Items { items: rows.into_iter().map(|row| listed_link(id, row)).collect() }))
+    Ok(Json(wire::Items { items: rows.iter().map(|row| listed_link(id, row)).collect() }))
 }
 
-fn listed_link(id: ConversationId, row: LinkRow) -> wire::Link {
+fn listed_link(id: ConversationId, row: &LinkRow) -> wire::Link {
     let token = row.secret.as_deref().and_then(|secret| Token::of(id, secret));
     let given = Given { by: row.by, expires_at: row.expires_at, max_uses: row.uses, uses: row.used };
     link(row.link_id, token, &given)

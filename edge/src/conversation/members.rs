@@ -1,6 +1,9 @@
 //! `/conversations/{id}/members` and `/conversations/{id}/members/{account_id}`.
 
-use super::given::{self, accounts};
+use super::{
+    admin,
+    given::{self, accounts, flag},
+};
 use crate::{
     account::given::{Query, sought},
     auth::gate::{Viewer, Writer},
@@ -23,7 +26,7 @@ use natter_projections::{
     Page, Projection,
     conversation::{MemberFilter, Members},
 };
-use natter_streams::{Positions, clock};
+use natter_streams::Positions;
 use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa_axum::routes;
@@ -44,13 +47,16 @@ struct Which {
     /// Only those whose user name begins so, at least three characters.
     #[param(min_length = 3, max_length = 254)]
     query: Option<String>,
+    /// Only those who have read the announcement, or who have not. For admins.
+    #[param(value_type = Option<bool>)]
+    has_read: Option<String>,
 }
 
 /// Who is in, the newest first.
 #[utoipa::path(get, path = "/api/v1/conversations/{id}/members", operation_id = "member_list", tag = "conversations",
     params(("id" = Uuid, Path), Which, Listed), responses(
         (status = 200, body = wire::PageOf<wire::Member>),
-        (status = 403, description = "`not_a_member`"),
+        (status = 403, description = "`not_a_member`, `not_allowed`"),
         (status = 404, description = "`not_found`"),
         (status = 422, description = "`invalid_input`"),
     ))]
@@ -64,15 +70,19 @@ async fn list(
 ) -> Result<Json<wire::PageOf<wire::Member>>, Problem> {
     let role = which.role.map(|text| given::role(&text, "/role")).transpose()?;
     let query = which.query.map(|text| sought(Some(&text))).transpose()?;
+    let has_read = flag(which.has_read.as_deref(), "/has_read")?;
     let (page, inside) = (listed.page()?, door.open()?);
     seen.by(&inside, SHOWN_BY).await?;
+    if has_read.is_some() {
+        admin(&inside, caller.account, ConversationId(id)).await?;
+    }
     let prefix = match query {
         None => None,
         Some(Some(Query::Name(name))) => Some(inside.commands.account().prefix(&name)),
         // Nobody is looked for in a group by their address, and what can be no name is nobody's.
         Some(_) => return Ok(Json(wire::PageOf { items: Vec::new(), next_cursor: None })),
     };
-    let filter = MemberFilter { role, prefix, only: None };
+    let filter = MemberFilter { role, prefix, only: None, has_read };
     are(&inside, caller.account, ConversationId(id), filter, &page).await.map(Json)
 }
 
@@ -131,7 +141,7 @@ async fn change(
     Ids((id, who)): Ids<(Uuid, Who)>,
     json::Json(given): json::Json<wire::MemberChange>,
 ) -> Result<Written<wire::Member>, Problem> {
-    let (change, inside, id) = (given::member(given, clock::now())?, door.open()?, ConversationId(id));
+    let (change, inside, id) = (given::member(given)?, door.open()?, ConversationId(id));
     let account = who.account(by.caller.account);
     let mut positions = Positions::default();
     let conversations = inside.commands.conversation();
@@ -140,7 +150,8 @@ async fn change(
         positions.merge(&conversations.set_nickname(part(by, "nickname"), id, account, nickname.as_ref()).await?);
     }
     if let Some(until) = change.muted_until {
-        positions.merge(&conversations.mute_member(part(by, "muted_until"), id, account, until).await?);
+        let muted = conversations.mute_member(part(by, "muted_until"), id, account, until).await;
+        positions.merge(&muted.map_err(|error| Problem::from(error).about("/muted_until"))?);
     }
     if let Some(role) = change.role {
         positions.merge(&conversations.set_role(part(by, "role"), id, account, role).await?);

@@ -49,6 +49,7 @@ const SIGNED_IN: &[&str] = &[
     "POST /api/v1/conversations/{id}/requests/{account_id}/approve",
     "POST /api/v1/links/{token}/join",
     "PUT /api/v1/conversations/{id}/announcement",
+    "PUT /api/v1/conversations/{id}/announcement/read",
     "PUT /api/v1/conversations/{id}/bans/{account_id}",
     "DELETE /api/v1/conversations/{id}/inbox",
     "DELETE /api/v1/blocks/{account_id}",

@@ -12,6 +12,8 @@ const OWNER: usize = 6;
 /// They end sessions, so each is somebody's of whom nothing else is asked.
 const ENDING: [&str; 4] =
     ["POST /api/v1/auth/logout", "DELETE /api/v1/auth/sessions", "POST /api/v1/auth/password/change", CLOSING];
+/// Who does it sees nothing any more of what was said.
+const CLEARING: &str = "DELETE /api/v1/conversations/{id}/inbox";
 
 pub struct Good {
     /// As the description calls it: `GET /api/v1/accounts/{id}`.
@@ -79,6 +81,9 @@ async fn of_owner(scene: &Scene, operation: String, line: &str, body: Option<&st
     if let Some(number) = ENDING.iter().position(|ending| *ending == good.operation) {
         let leaver = scene.node.register(&format!("leaver.{number}")).await;
         (good.token, good.leaver) = (token(&leaver).await, Some(leaver.name.clone()));
+    }
+    if good.operation == CLEARING {
+        good.token = token(scene.member()).await;
     }
     good
 }

@@ -17,12 +17,14 @@ use uuid::Uuid;
 const DEEDS: usize = 60;
 
 /// What somebody may be told who acts on what has changed meanwhile.
-const REFUSALS: [&str; 3] = ["not_found", "not_a_member", "not_friends"];
+const REFUSALS: [&str; 4] = ["not_found", "not_a_member", "banned", "owner_must_stay"];
 
-/// An owner, who stays, and four friends of hers who come and go; two of them are friends too.
+/// An owner, who stays, and four friends of hers who come and go by every way there is; two of them are friends too.
 struct Five {
     people: Vec<Person>,
     group: Uuid,
+    /// A way to it.
+    token: String,
     done: AtomicUsize,
 }
 
@@ -36,8 +38,11 @@ impl Five {
             people[0].befriends(friend).await;
         }
         people[1].befriends(&people[2]).await;
-        let group = people[0].client().start_group("us", &[]).await.expect("start a group");
-        Self { people, group: group.conversation.id, done: AtomicUsize::new(0) }
+        let group = people[0].client().start_group("us", &[]).await.expect("start a group").conversation.id;
+        let new = wire::LinkNew { expires_in: None, max_uses: None };
+        let link = people[0].client().make_link(group, &new).await.expect("make a link").value;
+        let token = link.token.expect("a new link has its token");
+        Self { people, group, token, done: AtomicUsize::new(0) }
     }
 
     fn owner(&self) -> &Person {
@@ -48,10 +53,11 @@ impl Five {
         let (person, mut dice) = (&self.people[index], StdRng::seed_from_u64(index as u64));
         let mut acknowledged = Vec::new();
         for _ in 0..DEEDS {
-            match dice.random_range(0..10) {
+            match dice.random_range(0..12) {
                 0..5 => acknowledged.extend(self.says(person).await),
                 5..7 => self.reads(person).await,
                 7..9 => self.adds(person, &mut dice).await,
+                9..11 => self.comes(person, &mut dice).await,
                 _ => self.removes(person, &mut dice).await,
             }
             self.done.fetch_add(1, Ordering::SeqCst);
@@ -78,12 +84,26 @@ impl Five {
         tried(person, "adds", async || person.client().add_members(self.group, &[one]).await).await;
     }
 
+    /// By the link, or by an invitation: who is added by somebody who is no friend has one.
+    async fn comes(&self, person: &Person, dice: &mut StdRng) {
+        if dice.random() {
+            tried(person, "comes by the link", async || person.client().join_by(&self.token).await).await;
+        } else {
+            tried(person, "comes as invited", async || person.client().join(self.group, None).await).await;
+        }
+    }
+
     async fn removes(&self, person: &Person, dice: &mut StdRng) {
         let whom = match person.id() == self.owner().id() {
             true => self.people[1..].choose(dice).expect("four").id(),
             false => person.id(),
         };
-        tried(person, "removes", async || person.client().remove_member(self.group, whom).await).await;
+        if person.id() == self.owner().id() && dice.random() {
+            tried(person, "bans", async || person.client().ban(self.group, whom).await).await;
+            tried(person, "lets come again", async || person.client().unban(self.group, whom).await).await;
+        } else {
+            tried(person, "removes", async || person.client().remove_member(self.group, whom).await).await;
+        }
     }
 
     async fn are_so_far(&self, share: usize) {

@@ -129,6 +129,7 @@ pub const ROUTES: &[Row] = &[
     ("DELETE /api/v1/conversations/{group}/bans/{banned}", None, ADMINS_DO),
     ("GET /api/v1/conversations/{group}/log", None, ADMINS_READ),
     ("PUT /api/v1/conversations/{group}/announcement", Some(r#"{"text": "by {role}"}"#), ADMINS_READ),
+    ("PUT /api/v1/conversations/{group}/announcement/read", Some(r#"{"seq": 1}"#), MEMBERS_DO),
     ("DELETE /api/v1/conversations/{group}/announcement", None, ADMINS_DO),
     ("PATCH /api/v1/conversations/{group}/members/{spare}", Some(r#"{"nickname": "by {role}"}"#), ADMINS_READ),
     ("DELETE /api/v1/conversations/{doomed}", None, ADMINS_DO),
@@ -325,6 +326,11 @@ impl Scene {
 
     pub fn owner(&self) -> &Person {
         self.people.last().expect("somebody owns the group")
+    }
+
+    /// Of the group, and nothing more.
+    pub fn member(&self) -> &Person {
+        &self.people[self.people.len() - 2]
     }
 
     /// In the group; the message's id.

@@ -28,6 +28,7 @@ pub(crate) struct Card {
     slow_mode: i32,
     permissions: Option<String>,
     ends_at: Option<OffsetDateTime>,
+    card_changed: i64,
     /// Of the viewer's latest stay, if they have one.
     entered_seq: Option<i64>,
     is_in: Option<bool>,
@@ -46,7 +47,7 @@ pub(crate) async fn cards(
     }
     let rows = sqlx::query(
         "SELECT conversation_id, avatar, description, announcement, announced_seq, announced_at, announced_by,
-                join_policy, shares_history, is_muted, slow_mode, permissions, ends_at, latest.*
+                join_policy, shares_history, is_muted, slow_mode, permissions, ends_at, card_changed, latest.*
          FROM conversation LEFT JOIN LATERAL (
              SELECT entered_seq, left_seq IS NULL AS is_in, account_id IS NOT DISTINCT FROM owner AS is_owner, is_admin
              FROM member WHERE member.conversation_id = conversation.conversation_id AND account_id = $2
@@ -95,6 +96,7 @@ impl Card {
             slow_mode: row.get("slow_mode"),
             permissions: row.get("permissions"),
             ends_at: row.get("ends_at"),
+            card_changed: row.get("card_changed"),
             entered_seq: row.get("entered_seq"),
             is_in: row.get("is_in"),
             is_owner: row.get("is_owner"),
@@ -117,6 +119,11 @@ impl Card {
     pub fn role(&self) -> Option<Role> {
         let is = |flag: Option<bool>| flag.unwrap_or(false);
         is(self.is_in).then(|| role(is(self.is_owner), is(self.is_admin)))
+    }
+
+    /// Whether it says something that was not so at that position of its lane.
+    pub fn has_changed_since(&self, position: u64) -> bool {
+        self.card_changed as u64 > position
     }
 
     /// Writes what it says into the conversation.

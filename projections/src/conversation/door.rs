@@ -14,15 +14,21 @@ use uuid::Uuid;
 
 pub(super) fn statements(place: &Place, event: &Event) -> Vec<Statement> {
     let one = |sql, account: &AccountId| query(sql).bind(place.conversation).bind(account.0);
+    // By the event's time: the same whenever it is applied.
+    let expired = |sql| query(sql).bind(place.conversation).bind(place.time);
     match event {
-        Event::MembersInvited { account_ids, untold, by, expires_at, .. } => {
-            vec![invited(place, account_ids, untold, *by, *expires_at)]
-        }
+        Event::MembersInvited { account_ids, untold, by, expires_at, .. } => vec![
+            expired("DELETE FROM group_invitation WHERE conversation_id = $1 AND expires_at <= $2"),
+            invited(place, account_ids, untold, *by, *expires_at),
+        ],
         Event::InvitationEnded { account_id, .. } => {
             vec![one("DELETE FROM group_invitation WHERE conversation_id = $1 AND account_id = $2", account_id)]
         }
         Event::JoinRequested { account_id, message, at, expires_at } => {
-            vec![requested(place, *account_id, message.as_ref(), *at, *expires_at)]
+            vec![
+                expired("DELETE FROM group_request WHERE conversation_id = $1 AND expires_at <= $2"),
+                requested(place, *account_id, message.as_ref(), *at, *expires_at),
+            ]
         }
         Event::JoinDeclined { account_id, .. } => {
             vec![one("DELETE FROM group_request WHERE conversation_id = $1 AND account_id = $2", account_id)]
@@ -40,6 +46,7 @@ pub(super) fn statements(place: &Place, event: &Event) -> Vec<Statement> {
             vec![one("DELETE FROM group_ban WHERE conversation_id = $1 AND account_id = $2", account_id)]
         }
         Event::LinkMade { link_id, secret, by, at, expires_at, uses } => vec![
+            expired("DELETE FROM group_link WHERE conversation_id = $1 AND expires_at <= $2"),
             query(
                 "INSERT INTO group_link (conversation_id, link_id, secret, made_by, made_at, expires_at, uses)
                  VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING",

@@ -73,8 +73,11 @@ impl Place {
 
     fn statements(&self, event: &Event) -> Result<Vec<Statement>, Error> {
         Ok(match event {
-            Event::Changed { change, .. } => vec![self.changed(change)?],
-            Event::Announced { seq, text, by } => vec![self.announced(*seq, text.as_ref(), *by)],
+            Event::Renamed { .. } => vec![self.card_changed()],
+            Event::Changed { change, .. } => vec![self.changed(change)?, self.card_changed()],
+            Event::Announced { seq, text, by } => {
+                vec![self.announced(*seq, text.as_ref(), *by), self.card_changed()]
+            }
             Event::OwnerChanged { account_id, by, .. } => vec![
                 query(set_card!("owner")).bind(self.conversation).bind(account_id.0),
                 self.role(*account_id, false),
@@ -111,6 +114,10 @@ impl Place {
                 set(set_card!("permissions")).bind(json)
             }
         })
+    }
+
+    fn card_changed(&self) -> Statement {
+        query(set_card!("card_changed")).bind(self.conversation).bind(self.position)
     }
 
     fn announced(&self, seq: u64, words: Option<&Sealed>, by: AccountId) -> Statement {

@@ -51,7 +51,7 @@ fn who(event: &Event) -> (Option<AccountId>, Vec<AccountId>) {
         | Event::MemberMuted { by, account_id, .. }
         | Event::Banned { by, account_id }
         | Event::Unbanned { by, account_id }
-        | Event::InvitationEnded { by, account_id }
+        | Event::InvitationEnded { by, account_id, is_told: _ }
         | Event::JoinDeclined { by, account_id } => (Some(*by), vec![*account_id]),
         Event::JoinRequested { account_id, .. } => (Some(*account_id), vec![*account_id]),
         Event::Renamed { by, .. }

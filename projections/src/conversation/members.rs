@@ -34,37 +34,39 @@ pub struct MemberFilter {
     /// Keyed hash of the beginning of a user name.
     pub prefix: Option<HandleId>,
     pub only: Option<AccountId>,
+    /// Whether they have read the announcement.
+    pub has_read: Option<bool>,
 }
 
 impl MemberFilter {
-    /// With `$5`.
-    fn condition(self) -> (&'static str, Option<Uuid>) {
-        match self {
-            Self { only: Some(account), .. } => ("account_id = $5", Some(account.0)),
-            Self { prefix: Some(prefix), role: None, .. } => {
+    /// With `$5`. Each filter is a statement of its own: one for all would read a large group from its end to find somebody.
+    fn condition(self) -> (String, Option<Uuid>) {
+        let named = match (self.only, self.prefix) {
+            (Some(account), _) => ("account_id = $5", Some(account.0)),
+            (None, Some(prefix)) => {
                 ("account_id IN (SELECT account_id FROM account_prefix WHERE prefix = $5)", Some(prefix.0))
             }
-            Self { prefix: Some(prefix), role: Some(Role::Owner), .. } => (
-                "account_id = owner AND account_id IN (SELECT account_id FROM account_prefix WHERE prefix = $5)",
-                Some(prefix.0),
-            ),
-            Self { prefix: Some(prefix), role: Some(Role::Admin), .. } => {
-                ("is_admin AND account_id IN (SELECT account_id FROM account_prefix WHERE prefix = $5)", Some(prefix.0))
-            }
-            Self { prefix: Some(prefix), role: Some(Role::Member), .. } => (
-                "NOT is_admin AND account_id IS DISTINCT FROM owner
-                 AND account_id IN (SELECT account_id FROM account_prefix WHERE prefix = $5)",
-                Some(prefix.0),
-            ),
-            Self { role: Some(Role::Owner), .. } => ("account_id = owner AND $5::uuid IS NULL", None),
-            Self { role: Some(Role::Admin), .. } => ("is_admin AND $5::uuid IS NULL", None),
-            Self { role: Some(Role::Member), .. } => {
-                ("NOT is_admin AND account_id IS DISTINCT FROM owner AND $5::uuid IS NULL", None)
-            }
-            Self { role: None, .. } => ("$5::uuid IS NULL", None),
-        }
+            (None, None) => ("$5::uuid IS NULL", None),
+        };
+        let role = match self.role {
+            Some(Role::Owner) => " AND account_id = owner",
+            Some(Role::Admin) => " AND is_admin",
+            Some(Role::Member) => " AND NOT is_admin AND account_id IS DISTINCT FROM owner",
+            None => "",
+        };
+        let read = match self.has_read {
+            Some(true) => format!(" AND {HAS_READ}"),
+            Some(false) => format!(" AND NOT {HAS_READ}"),
+            None => String::new(),
+        };
+        (format!("{}{role}{read}", named.0), named.1)
     }
 }
+
+/// The announcement, as it stands.
+const HAS_READ: &str = "EXISTS (
+    SELECT FROM inbox_cursor AS view WHERE view.account_id = member.account_id
+      AND view.conversation_id = member.conversation_id AND announcement_read_seq >= announced_seq)";
 
 /// Account, since when, whether they own the conversation, whether they are an admin, what they are called, until when
 /// they are muted.
@@ -104,7 +106,6 @@ impl Query<'_> {
             Standing::Left => return Ok(Members::Left),
             Standing::Is(_) => {}
         }
-        // Each filter is a statement of its own: one for all would read a large group from its end to find somebody.
         let (which, who) = filter.condition();
         let sql = format!(
             "SELECT account_id, joined_at, account_id IS NOT DISTINCT FROM owner, is_admin, nickname, muted_until
@@ -137,8 +138,10 @@ pub(crate) async fn admins(pool: &PgPool, groups: &[Uuid]) -> Result<HashMap<Con
         return Ok(HashMap::new());
     }
     let rows: Vec<(Uuid, Uuid)> = sqlx::query_as(
-        "SELECT conversation_id, account_id FROM member JOIN conversation USING (conversation_id)
-         WHERE conversation_id = ANY($1) AND left_seq IS NULL AND (is_admin OR account_id = owner)",
+        "SELECT conversation_id, account_id FROM member
+         WHERE conversation_id = ANY($1) AND left_seq IS NULL AND is_admin
+         UNION ALL
+         SELECT conversation_id, owner FROM conversation WHERE conversation_id = ANY($1) AND owner IS NOT NULL",
     )
     .bind(groups)
     .fetch_all(statement::bounded(pool))

@@ -85,7 +85,7 @@ impl Changes {
         let (conversation, time) = (record.aggregate_id, record.time);
         let event: Event = record.decode()?;
         // What is told to some of its members is no change for the others.
-        if !matches!(event, Event::StandingChanged { .. }) {
+        if is_shown_to_all(&event) {
             self.changed(conversation, record);
         }
         self.group.note(record, &event);
@@ -347,6 +347,23 @@ impl Changes {
         .map_err(Error::database("write conversations' activity"))?;
         Ok(())
     }
+}
+
+/// What happens at a group's door, and who waits, changes nothing of what its members see of it.
+fn is_shown_to_all(event: &Event) -> bool {
+    !matches!(
+        event,
+        Event::StandingChanged { .. }
+            | Event::Paused { .. }
+            | Event::MembersInvited { .. }
+            | Event::InvitationEnded { .. }
+            | Event::JoinRequested { .. }
+            | Event::JoinDeclined { .. }
+            | Event::LinkMade { .. }
+            | Event::LinkRevoked { .. }
+            | Event::Banned { .. }
+            | Event::Unbanned { .. }
+    )
 }
 
 fn column<R, T>(rows: &[R], field: impl Fn(&R) -> T) -> Vec<T> {

@@ -240,7 +240,7 @@ impl Query<'_> {
             .chain(rows.iter().filter_map(|row| row.card.as_ref()).flat_map(Card::keys));
         let opener = self.0.keys.opener(wanted.collect::<Vec<_>>()).await?;
         let facts = Facts { last, unread, peers: card::shown(self.0, peers).await?, opener };
-        Ok(rows.into_iter().map(|row| facts.shown(row)).collect())
+        Ok(rows.iter().map(|row| facts.shown(row)).collect())
     }
 }
 
@@ -315,7 +315,7 @@ struct Facts {
 }
 
 impl Facts {
-    fn shown(&self, row: Own) -> wire::OwnConversation {
+    fn shown(&self, row: &Own) -> wire::OwnConversation {
         let (viewer, interval) = (row.membership.viewer(), row.membership.latest());
         let last = self.last.get(&row.id());
         let last_seq = last.map_or(0, |message| message.seq).max(row.begin());
@@ -340,10 +340,15 @@ impl Facts {
             account_ids: row.account_ids.clone(),
             last_seq,
         };
-        if let Some(card) = &row.card {
+        // Who has left sees the card no more: it goes on saying things.
+        let is_in = row.membership.latest().left_seq.is_none();
+        if let Some(card) = row.card.as_ref().filter(|_| is_in) {
             card.fill(&self.opener, &mut conversation);
         }
+        let read = row.view.announcement_read_seq;
+        let announcement_read = conversation.announcement.as_ref().map(|it| it.seq <= read);
         wire::OwnConversation {
+            announcement_read,
             peer,
             role: row.card.as_ref().and_then(Card::role).map(|role| role.as_str().to_owned()),
             read_seq: row.read_seq(),

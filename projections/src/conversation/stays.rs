@@ -17,7 +17,7 @@ pub(crate) async fn known(
     crowd_min: u64,
     conversations: &[ConversationId],
 ) -> Result<HashMap<ConversationId, Known>, Error> {
-    // One statement, so that the numbers are of the same moment as the stays.
+    // One statement, so that the numbers are of the same moment as the stays. In a group that has ended nobody is.
     let rows: Vec<KnownRow> = sqlx::query_as(
         "WITH these AS MATERIALIZED (
              SELECT conversation_id, kind, name, members_changed, member_count,
@@ -28,7 +28,7 @@ pub(crate) async fn known(
          UNION ALL
          SELECT conversation_id, kind, name, members_changed, NULL, account_id, joined_seq, left_seq, left_position,
                 coalesce(entered_seq, joined_seq)
-         FROM these JOIN member USING (conversation_id) WHERE NOT is_crowd",
+         FROM these LEFT JOIN member USING (conversation_id) WHERE NOT is_crowd",
     )
     .bind(conversations.iter().map(|id| id.0).collect::<Vec<_>>())
     .bind(crowd_min as i64)
@@ -55,6 +55,9 @@ pub(crate) async fn known(
 type KnownRow =
     (Uuid, String, Option<String>, i64, Option<i64>, Option<Uuid>, Option<i64>, Option<i64>, Option<i64>, Option<i64>);
 
+/// Whose stay or where it is, and its bounds.
+type StayRow = (Uuid, i64, Option<i64>, Option<i64>, i64);
+
 fn stay(joined_seq: i64, left_seq: Option<i64>, left_position: Option<i64>, entered_seq: i64) -> Interval {
     Interval { entered_seq: entered_seq as u64, ..gate::interval(joined_seq, left_seq, left_position) }
 }
@@ -70,7 +73,7 @@ pub(crate) async fn stays_in(
 ) -> Result<Vec<(AccountId, Interval)>, Error> {
     let mut stays = Vec::new();
     for some in accounts.chunks(ASKED_AT_ONCE) {
-        let rows: Vec<(Uuid, i64, Option<i64>, Option<i64>, i64)> = sqlx::query_as(
+        let rows: Vec<StayRow> = sqlx::query_as(
             "SELECT account_id, joined_seq, left_seq, left_position, coalesce(entered_seq, joined_seq) FROM member
              WHERE conversation_id = $1 AND account_id = ANY($2)",
         )
@@ -88,7 +91,7 @@ pub(crate) async fn stays_in(
 
 /// All stays of an account.
 pub(crate) async fn stays_of(pool: &PgPool, account: AccountId) -> Result<Vec<(ConversationId, Interval)>, Error> {
-    let rows: Vec<(Uuid, i64, Option<i64>, Option<i64>, i64)> = sqlx::query_as(
+    let rows: Vec<StayRow> = sqlx::query_as(
         "SELECT conversation_id, joined_seq, left_seq, left_position, coalesce(entered_seq, joined_seq)
              FROM member WHERE account_id = $1",
     )

@@ -83,11 +83,11 @@ pub(super) fn frames(
         }
         Event::Renamed { name, last_seq, .. } => {
             let updated = telling.updated(Some(name), *last_seq)?;
-            Ok(std::iter::once(updated).chain(telling.message(event)?).collect())
+            Ok(updated.into_iter().chain(telling.message(event)?).collect())
         }
         Event::Changed { last_seq: seq, .. } | Event::Announced { seq, .. } => {
             let updated = telling.updated(telling.known.name.as_ref(), *seq)?;
-            Ok(std::iter::once(updated).chain(telling.message(event)?).collect())
+            Ok(updated.into_iter().chain(telling.message(event)?).collect())
         }
         Event::StandingChanged { standing, shown_to, last_seq } => telling.standing(standing, shown_to, *last_seq),
         _ => {
@@ -114,7 +114,7 @@ impl Telling<'_> {
         let Some(message) = message::project::sent(self.record, event).and_then(|sent| sent.birth()) else {
             return Ok(None);
         };
-        let to = self.known.seeing(message.seq);
+        let to = self.known.hearing(message.seq);
         let message = message::shown(self.opener, &message);
         push(to, &Push::MessageSent { message, position: position(self.record) }).map(Some)
     }
@@ -172,13 +172,18 @@ impl Telling<'_> {
             position: position(self.record),
         };
         // Their stay holds their leaving.
-        push(self.known.seeing(seq), &left)
+        push(self.known.hearing(seq), &left)
     }
 
-    fn updated(&self, name: Option<&Sealed>, last_seq: u64) -> Result<Frame, Error> {
+    /// Where the card was read as it stood later, the change behind tells it, to those who are in then: somebody who has left
+    /// in between is not to see it.
+    fn updated(&self, name: Option<&Sealed>, last_seq: u64) -> Result<Option<Frame>, Error> {
+        if self.card.is_some_and(|card| card.has_changed_since(self.record.position)) {
+            return Ok(None);
+        }
         let conversation = self.card(name, last_seq);
         let to = self.known.in_after(last_seq);
-        push(to, &Push::ConversationUpdated { conversation, position: position(self.record) })
+        push(to, &Push::ConversationUpdated { conversation, position: position(self.record) }).map(Some)
     }
 
     /// The conversation once its newest message was the one of that seq.
@@ -198,7 +203,8 @@ impl Telling<'_> {
             account_ids: Vec::new(),
             last_seq,
         };
-        if let Some(card) = self.card {
+        // What it says later is told by the change that says it.
+        if let Some(card) = self.card.filter(|card| !card.has_changed_since(self.record.position)) {
             card.fill(self.opener, &mut conversation);
         }
         conversation

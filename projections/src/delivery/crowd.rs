@@ -66,6 +66,8 @@ pub enum Change {
 pub enum Audience {
     /// Who may see the message of that seq.
     Seeing { seq: u64 },
+    /// Of those the ones who had come by then: it is told as it happens.
+    Hearing { seq: u64 },
     /// Of those the ones whose stay had not ended before that position: the others see the message as it was.
     SeeingChange { seq: u64, position: u64 },
     /// Who was in once the message of that seq was there.
@@ -81,6 +83,7 @@ impl Audience {
     pub fn means(self, stay: &Interval) -> bool {
         match self {
             Self::Seeing { seq } => stay.sees(seq),
+            Self::Hearing { seq } => stay.sees(seq) && stay.entered_seq < seq,
             Self::SeeingChange { seq, position } => {
                 stay.sees(seq) && stay.left_position.is_none_or(|left| position <= left)
             }
@@ -180,6 +183,8 @@ mod tests {
         let shared = Interval::begun(0, 4);
         let meant = [
             (Audience::Seeing { seq: 3 }, true),
+            (Audience::Hearing { seq: 4 }, false),
+            (Audience::Hearing { seq: 5 }, true),
             (Audience::InAfter { seq: 4 }, false),
             (Audience::InAfter { seq: 5 }, true),
             (Audience::JoinedWith { seq: 5 }, true),

@@ -44,7 +44,8 @@ impl Telling<'_> {
                 let told: Vec<AccountId> = account_ids.iter().filter(|it| !untold.contains(it)).copied().collect();
                 Ok(vec![push(told, &self.invited(*by, *expires_at))?])
             }
-            Event::InvitationEnded { account_id, by } => {
+            // Who was not told of it is not told of its end.
+            Event::InvitationEnded { account_id, by, is_told } if *is_told || account_id == by => {
                 let to = if account_id == by { self.admins.to_vec() } else { vec![*account_id] };
                 let (account_id, by) = (account_id.0, by.0);
                 Ok(vec![push(to, &Push::MemberUninvited { conversation_id, account_id, by, position })?])

@@ -145,6 +145,11 @@ impl Known {
         self.those(Audience::Seeing { seq })
     }
 
+    /// Of those the ones who had come by then.
+    pub(super) fn hearing(&self, seq: u64) -> To {
+        self.those(Audience::Hearing { seq })
+    }
+
     /// Of those the ones whose stay had not ended before that position: the others see the message as it was.
     pub(super) fn seeing_change(&self, seq: u64, position: u64) -> To {
         self.those(Audience::SeeingChange { seq, position })

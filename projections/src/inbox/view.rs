@@ -11,12 +11,14 @@ pub(crate) const COLUMNS: &str = "
     coalesce(view.read_seq, 0) AS read_seq, coalesce(view.pinned, false) AS pinned, view.quiet_until,
     coalesce(view.archived, false) AS archived, view.hidden_seq, view.folder,
     coalesce(view.marked_unread, false) AS marked_unread, view.draft, view.draft_at,
-    coalesce(view.cleared_seq, 0) AS cleared_seq";
+    coalesce(view.cleared_seq, 0) AS cleared_seq, coalesce(view.announcement_read_seq, 0) AS announcement_read_seq";
 
 /// One, read.
 pub(crate) struct Seen {
     pub(crate) read_seq: u64,
     pub(crate) cleared_seq: u64,
+    /// The number of the newest announcement that they have read.
+    pub(crate) announcement_read_seq: u64,
     view: View,
     draft: Option<(Sealed, Timestamp)>,
 }
@@ -28,6 +30,7 @@ impl Seen {
         Self {
             read_seq: row.get::<i64, _>("read_seq") as u64,
             cleared_seq: row.get::<i64, _>("cleared_seq") as u64,
+            announcement_read_seq: row.get::<i64, _>("announcement_read_seq") as u64,
             view: View {
                 pinned: row.get("pinned"),
                 quiet_until: moment("quiet_until"),

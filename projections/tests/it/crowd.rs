@@ -114,20 +114,20 @@ async fn a_crowd_is_told_once_for_all_and_nobody_by_name() {
     let (part, frames) = edge.hears_one().await;
     assert_eq!(events(&frames), ["conversation.started", "message.sent"]);
     assert_eq!(frames[0]["conversation"]["member_count"], 3);
-    let audiences = vec![Audience::InAfter { seq: 1 }, Audience::Seeing { seq: 1 }];
+    let audiences = vec![Audience::InAfter { seq: 1 }, Audience::Hearing { seq: 1 }];
     assert_eq!(part, Part { position: begun, since: begun, change: None, audiences }, "who hears of it asks who is in");
 
     let said = group.says().await;
     let (part, frames) = edge.hears_one().await;
     assert_eq!((events(&frames), &frames[0]["message"]["seq"]), (vec!["message.sent"], &json!(2)));
-    let audiences = vec![Audience::Seeing { seq: 2 }];
+    let audiences = vec![Audience::Hearing { seq: 2 }];
     assert_eq!(part, Part { position: said, since: begun, change: None, audiences });
 
     let joined = group.joins(dave).await;
     let (part, frames) = edge.hears_one().await;
     assert_eq!(events(&frames), ["conversation.started", "member.joined", "message.sent"]);
     assert_eq!(frames[0]["conversation"]["member_count"], 4);
-    let audiences = vec![Audience::JoinedWith { seq: 3 }, Audience::InBefore { seq: 3 }, Audience::Seeing { seq: 3 }];
+    let audiences = vec![Audience::JoinedWith { seq: 3 }, Audience::InBefore { seq: 3 }, Audience::Hearing { seq: 3 }];
     let change = Some(Change::Joined { joined_seq: 2, account_ids: vec![dave], begins: vec![] });
     assert_eq!(part, Part { position: joined, since: begun, change, audiences });
 
@@ -135,7 +135,7 @@ async fn a_crowd_is_told_once_for_all_and_nobody_by_name() {
     let (part, frames) = edge.hears_one().await;
     assert_eq!(events(&frames), ["message.sent", "member.left"]);
     let change = Some(Change::Left { account_id: bob, joined_seq: 0, left_seq: 4 });
-    let audiences = vec![Audience::Seeing { seq: 4 }, Audience::Seeing { seq: 4 }];
+    let audiences = vec![Audience::Hearing { seq: 4 }, Audience::Hearing { seq: 4 }];
     assert_eq!(part, Part { position: left, since: joined, change, audiences });
 
     let renamed = Event::Renamed { name: world.sealed(group.id.0, "them"), by: alice, last_seq: 4, is_message: false };

@@ -112,6 +112,7 @@ fn set_up(group: &mut Group<'_>, dave: AccountId, erin: AccountId) -> Vec<Event>
         untold: vec![],
         joined: vec![],
         by,
+        at: now,
         expires_at: later,
     };
     let asked = |account| Event::JoinRequested { account_id: account, message: None, at: now, expires_at: later };
@@ -159,7 +160,7 @@ fn set_up(group: &mut Group<'_>, dave: AccountId, erin: AccountId) -> Vec<Event>
         Event::MemberMuted { account_id: erin, until: Some(later), by, last_seq },
         invited(frank),
         invited(AccountId(id::new())),
-        Event::InvitationEnded { account_id: frank, by },
+        Event::InvitationEnded { account_id: frank, by, is_told: true },
         asked(AccountId(id::new())),
         asked(frank),
         Event::JoinDeclined { account_id: frank, by },

@@ -30,7 +30,7 @@ fn came(seq: u64, account: AccountId, by: AccountId, way: Way) -> Event {
 
 fn invited(account: AccountId, by: AccountId, untold: bool) -> Event {
     let untold = if untold { vec![account] } else { vec![] };
-    Event::MembersInvited { account_ids: vec![account], untold, joined: vec![], by, expires_at: days(7) }
+    Event::MembersInvited { account_ids: vec![account], untold, joined: vec![], by, at: min(0), expires_at: days(7) }
 }
 
 fn requested(account_id: AccountId) -> Event {
@@ -81,6 +81,7 @@ fn an_invitation_lets_one_in_for_seven_days() {
         untold: vec![],
         joined: vec![],
         by: ALICE,
+        at: days(7),
         expires_at: days(14),
     };
     given(history()).when(add).by(ALICE).at(days(7)).then([again]);
@@ -88,7 +89,8 @@ fn an_invitation_lets_one_in_for_seven_days() {
 
 #[test]
 fn who_blocked_whoever_invites_them_does_not_know() {
-    let asked = Asked { untold: [BOB].into(), ..coming(&[]) };
+    let asked = Asked { untold: [BOB].into(), ..coming(&[BOB]) };
+    let asked = Asked { coming: [].into(), ..asked };
     let add = Command::AddMembers { accounts: vec![BOB], asked };
     given([started(&[ALICE])]).when(add).by(ALICE).then([invited(BOB, ALICE, true)]);
     let history = || [started(&[ALICE]), invited(BOB, ALICE, true)];
@@ -97,10 +99,24 @@ fn who_blocked_whoever_invites_them_does_not_know() {
 }
 
 #[test]
+fn one_that_they_do_not_know_of_stands_in_nobodys_way() {
+    let history = || [started(&[ALICE, CAROL]), invited(BOB, ALICE, true)];
+    let add = Command::AddMembers { accounts: vec![BOB], asked: coming(&[]) };
+    given(history()).when(add.clone()).by(CAROL).then([invited(BOB, CAROL, false)]);
+    let untold = Asked { untold: [BOB].into(), members_max: 500, ..Asked::default() };
+    let again = Command::AddMembers { accounts: vec![BOB], asked: untold };
+    given(history()).when(again.clone()).by(ALICE).silent();
+    let told = [started(&[ALICE, CAROL]), invited(BOB, CAROL, false)];
+    given(told).when(again).by(ALICE).silent();
+    let ended = Event::InvitationEnded { account_id: BOB, by: ALICE, is_told: false };
+    given(history()).when(Command::Uninvite { account: BOB }).by(ALICE).then([ended]);
+}
+
+#[test]
 fn an_invitation_is_declined_or_taken_back() {
     let history = || [started(&[ALICE, BOB, CAROL]), invited(DAVE, BOB, false)];
     let uninvite = || Command::Uninvite { account: DAVE };
-    let ended = |by| Event::InvitationEnded { account_id: DAVE, by };
+    let ended = |by| Event::InvitationEnded { account_id: DAVE, by, is_told: true };
     for by in [DAVE, BOB, ALICE] {
         given(history()).when(uninvite()).by(by).then([ended(by)]);
     }

@@ -5,7 +5,8 @@ use crate::scenario::{ALICE, BOB, CAROL, days, just_before, min, sealed};
 use natter_domain::{
     AccountId, Decider,
     conversation::{
-        Change, Command, Conversation, Event, JoinPolicy, Permissions, Power, Refusal, Role, State, SystemMessage,
+        Change, Command, Conversation, Event, JoinPolicy, Permissions, PermissionsChange, Power, Refusal, Role, State,
+        SystemMessage,
     },
 };
 use std::time::Duration;
@@ -36,7 +37,7 @@ fn muted(account_id: AccountId, minutes: Option<i64>, by: AccountId) -> Event {
 }
 
 fn change(change: Change) -> Command {
-    Command::Change { name: None, changes: vec![change] }
+    Command::Change { name: None, changes: vec![change], permissions: None }
 }
 
 fn changed(change: Change, by: AccountId, last_seq: u64) -> Event {
@@ -143,6 +144,7 @@ fn who_is_muted_writes_nothing_until_then() {
     given_all(history()).when(mute(CAROL, Some(60))).by(BOB).silent();
     given_all(history()).when(mute(CAROL, None)).by(BOB).then([muted(CAROL, None, BOB)]);
     given_all(history()).when(mute(CAROL, None)).by(BOB).at(min(60)).silent();
+    given_all(history()).when(mute(CAROL, Some(60))).by(BOB).at(min(60)).refused(Refusal::Past);
     let freed = and(ranks(), [muted(CAROL, Some(60), BOB), muted(CAROL, None, BOB)]);
     given_all(freed).when(send()).by(CAROL).then([sent(3, CAROL)]);
     // Leaving and coming back does not help.
@@ -177,6 +179,10 @@ fn in_slow_mode_members_wait_between_two_messages() {
         .then([sent(5, DAVE), Event::Paused { account_id: DAVE, at: after(1), until: after(31) }]);
     let off = and(ranks(), [slow.clone(), sent(4, CAROL), paused(0), changed(Change::SlowMode(0), ALICE, 5)]);
     given_all(off).when(send()).by(CAROL).at(after(1)).then([sent(6, CAROL)]);
+    // Another rule is for all from now on.
+    let shorter = and(ranks(), [slow.clone(), sent(4, CAROL), paused(0), changed(Change::SlowMode(5), ALICE, 5)]);
+    let waits = Event::Paused { account_id: CAROL, at: after(1), until: after(6) };
+    given_all(shorter).when(send()).by(CAROL).at(after(1)).then([sent(6, CAROL), waits]);
 }
 
 #[test]
@@ -244,6 +250,7 @@ fn several_changes_are_all_made_or_none_and_each_that_is_told_has_its_number() {
     let all = |name: &str| Command::Change {
         name: Some(sealed(name)),
         changes: vec![policy.clone(), picture.clone(), silence.clone()],
+        permissions: None,
     };
     given(ranks()).when(all("other")).by(CAROL).refused(Refusal::NotAllowed);
     given(ranks()).when(all("other")).by(BOB).then([
@@ -254,6 +261,34 @@ fn several_changes_are_all_made_or_none_and_each_that_is_told_has_its_number() {
     ]);
     let history = and(ranks(), [changed(policy.clone(), BOB, 2), changed(picture.clone(), BOB, 3)]);
     given_all(history).when(all("name")).by(BOB).then([changed(silence.clone(), BOB, 4)]);
+}
+
+#[test]
+fn two_changes_of_permissions_are_both_made() {
+    let change = |post: Option<Role>, pin: Option<Role>| {
+        let permissions = Some(PermissionsChange { post, pin, ..PermissionsChange::default() });
+        Command::Change { name: None, changes: vec![], permissions }
+    };
+    let first = Permissions { post: Role::Admin, ..Permissions::default() };
+    let both = Permissions { pin: Role::Admin, ..first };
+    let event = |permissions| changed(Change::Permissions(permissions), ALICE, 2);
+    given(ranks()).when(change(Some(Role::Admin), None)).by(ALICE).then([event(first)]);
+    given(ranks()).when(change(Some(Role::Admin), None)).by(BOB).refused(Refusal::NotAllowed);
+    given_all(and(ranks(), [event(first)])).when(change(None, Some(Role::Admin))).by(ALICE).then([event(both)]);
+    given_all(and(ranks(), [event(both)])).when(change(None, Some(Role::Admin))).by(ALICE).silent();
+}
+
+#[test]
+fn there_are_so_many_admins_however_they_became_it() {
+    let crowd = super::crowd(100);
+    let members: Vec<AccountId> = [ALICE, BOB].into_iter().chain(crowd.clone()).collect();
+    let admins = crowd.into_iter().zip(2..).map(|(who, seq)| role_changed(seq, who, Role::Admin, ALICE));
+    let history: Vec<Event> = std::iter::once(started(&members)).chain(admins).collect();
+    for role in [Role::Admin, Role::Owner] {
+        given_all(history.clone()).when(set_role(BOB, role)).by(ALICE).refused(Refusal::TooManyAdmins);
+    }
+    let one_of_them = Event::OwnerChanged { seq: 102, account_id: members[2], by: ALICE };
+    given_all(history).when(set_role(members[2], Role::Owner)).by(ALICE).then([one_of_them]);
 }
 
 #[test]
@@ -311,6 +346,7 @@ fn a_dissolved_group_takes_nothing_but_leaving() {
         given_all(history()).when(command).by(ALICE).refused(Refusal::Closed);
     }
     given_all(history()).when(remove(CAROL)).by(CAROL).then([left(4, CAROL, CAROL, 0)]);
+    given_all(history()).when(remove(CAROL)).by(ALICE).refused(Refusal::Closed);
     given_all(history()).when(remove(ALICE)).by(ALICE).then([left(4, ALICE, ALICE, 0)]);
 }
 

@@ -86,4 +86,64 @@ impl Signed {
     pub async fn conversation(&self, conversation: Uuid) -> Result<wire::OwnConversation, Error> {
         self.read(format!("/conversations/{conversation}")).await
     }
+
+    pub async fn change_group(
+        &self,
+        group: Uuid,
+        change: &wire::ConversationChange,
+    ) -> Result<Answer<wire::OwnConversation>, Error> {
+        self.write("PATCH", &format!("/conversations/{group}"), Some(change)).await
+    }
+
+    /// Ends it for all.
+    pub async fn dissolve(&self, group: Uuid) -> Result<Answer<()>, Error> {
+        self.write("DELETE", &format!("/conversations/{group}"), None::<&()>).await
+    }
+
+    pub async fn announce(&self, group: Uuid, text: &str) -> Result<Answer<wire::OwnConversation>, Error> {
+        let new = wire::AnnouncementNew { text: text.to_owned() };
+        self.write("PUT", &format!("/conversations/{group}/announcement"), Some(&new)).await
+    }
+
+    pub async fn change_member(
+        &self,
+        group: Uuid,
+        account: Uuid,
+        change: &wire::MemberChange,
+    ) -> Result<Answer<wire::Member>, Error> {
+        self.write("PATCH", &format!("/conversations/{group}/members/{account}"), Some(change)).await
+    }
+
+    /// By an invitation or through an open door, or to ask.
+    pub async fn join(&self, group: Uuid, message: Option<&str>) -> Result<Answer<wire::Came>, Error> {
+        let new = wire::JoinNew { message: message.map(str::to_owned) };
+        self.write("POST", &format!("/conversations/{group}/join"), Some(&new)).await
+    }
+
+    /// What the caller is invited to, the newest first.
+    pub async fn invitations(&self, page: &Page) -> Result<wire::PageOf<wire::Invitation>, Error> {
+        self.read(page.query().on("/invitations")).await
+    }
+
+    pub async fn make_link(&self, group: Uuid, new: &wire::LinkNew) -> Result<Answer<wire::Link>, Error> {
+        self.write("POST", &format!("/conversations/{group}/links"), Some(new)).await
+    }
+
+    pub async fn join_by(&self, token: &str) -> Result<Answer<wire::Came>, Error> {
+        self.write("POST", &format!("/links/{token}/join"), None::<&()>).await
+    }
+
+    /// They go, if they are in, and do not come back.
+    pub async fn ban(&self, group: Uuid, account: Uuid) -> Result<Answer<()>, Error> {
+        self.write("PUT", &format!("/conversations/{group}/bans/{account}"), None::<&()>).await
+    }
+
+    pub async fn unban(&self, group: Uuid, account: Uuid) -> Result<Answer<()>, Error> {
+        self.write("DELETE", &format!("/conversations/{group}/bans/{account}"), None::<&()>).await
+    }
+
+    /// What happened to it, for its admins, the newest first.
+    pub async fn group_log(&self, group: Uuid, page: &Page) -> Result<wire::PageOf<wire::GroupEvent>, Error> {
+        self.read(page.query().on(&format!("/conversations/{group}/log"))).await
+    }
 }

@@ -62,6 +62,12 @@ request! {
     }
 }
 request! {
+    AnnouncementRead {
+        /// The announcement's.
+        seq: u64,
+    }
+}
+request! {
     /// What is to be so of a member; what is left out stays as it is.
     MemberChange {
         /// `admin`, `member`; `owner` hands the group over.
@@ -126,6 +132,8 @@ answer! {
         peer: Option<Account>,
         /// A group's, while the caller is in: `owner`, `admin`, `member`
         #[serde(default, skip_serializing_if = "Option::is_none")] role: Option<String>,
+        /// Whether the caller has read the group's announcement, where there is one.
+        #[serde(default, skip_serializing_if = "Option::is_none")] announcement_read: Option<bool>,
         read_seq: u64,
         /// Messages of others after `read_seq`.
         unread: u64,

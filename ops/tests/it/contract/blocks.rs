@@ -132,7 +132,8 @@ fn ways(bob: &Someone, alice: &Someone, talk: &str, sent: &str) -> Vec<Way> {
             "POST",
             "/api/v1/conversations".to_owned(),
             Some(json!({"kind": "group", "name": "us", "members": [alice.id]})),
-            (403, "not_friends"),
+            // She is invited, as anybody would be who does not let him add her; she is not told.
+            (201, ""),
         ),
         way(
             "ask",

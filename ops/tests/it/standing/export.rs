@@ -56,7 +56,9 @@ async fn a_person_is_given_all_that_is_held_on_them_and_nothing_of_others() {
     let names: BTreeSet<&str> = exported.as_object().expect("an object").keys().map(String::as_str).collect();
     let all = [
         "account",
+        "blocks",
         "conversations",
+        "friend_folders",
         "friends",
         "identities",
         "messages",

@@ -202,6 +202,25 @@ async fn an_announcement_is_made_by_admins_and_told_to_all() {
     let pushed = to_carol.event("conversation.updated").await;
     assert_eq!(pushed["conversation"]["announcement"], *announcement);
     assert_eq!(to_carol.event("message.sent").await["message"]["body"]["code"], json!("group.announced"));
+    assert_eq!(own["announcement_read"], json!(false));
+    let beyond = json!({"seq": 1_000}).to_string();
+    carol.raw.put(&path(&id, "/announcement/read"), beyond).await.invalid("/seq");
+    let seq = json!({"seq": announcement["seq"]}).to_string();
+    let read = carol.raw.put(&path(&id, "/announcement/read"), seq).await;
+    gone(&read);
+    let position = read.position();
+    assert_eq!(reads(carol, &position, &path(&id, "")).await.ok(200)["announcement_read"], json!(true));
+    for (has_read, expected) in [("true", vec![&carol.id]), ("false", vec![&scene.alice.id, &bob.id])] {
+        let listed = reads(bob, &position, &path(&id, &format!("/members?has_read={has_read}"))).await.ok(200);
+        let mut found: Vec<String> =
+            listed["items"].as_array().expect("items").iter().map(|it| text(&it["account_id"])).collect();
+        found.sort();
+        let mut expected: Vec<String> = expected.into_iter().cloned().collect();
+        expected.sort();
+        assert_eq!(found, expected, "{has_read}");
+    }
+    carol.raw.get(&path(&id, "/members?has_read=true")).await.refused(403, "not_allowed");
+    bob.raw.get(&path(&id, "/members?has_read=maybe")).await.invalid("/has_read");
     gone(&bob.raw.call("DELETE", &path(&id, "/announcement"), None).await);
     let updated = to_carol.event("conversation.updated").await;
     assert!(updated["conversation"].get("announcement").is_none(), "{updated}");
