@@ -4,7 +4,7 @@
 //! So a repeat, which is recognised by its key and not decided, gets its first answer whatever has changed since.
 
 use super::{Conversations, asked};
-use crate::{Caller, Keyed, dispatch::Outcome, error::Error, friendship::account_key, keys::Key, seal::knows};
+use crate::{Caller, Keyed, account, dispatch::Outcome, error::Error, friendship::account_key, keys::Key, seal::knows};
 use natter_domain::{
     AccountId, Announcement, ConversationId, Description, GroupName, Nickname, Sealed, Timestamp,
     conversation::{
@@ -210,8 +210,9 @@ impl Conversations<'_> {
         Ok(self.decide(by, id, command, &format!("mute {id} {account} {until:?}"), 1).await?.positions)
     }
 
-    /// They go, and do not come back.
+    /// They go, and do not come back. They need not be in, but there must be somebody.
     pub async fn ban(&self, by: Keyed, id: ConversationId, account: AccountId) -> Result<Positions, Error> {
+        account::known(self.0, account).await?;
         Ok(self.decide(by, id, Command::Ban { account }, &format!("ban {id} {account}"), 1).await?.positions)
     }
 
