@@ -32,7 +32,7 @@ pub mod sync;
 
 pub use error::{Error, Wait};
 pub use generation::{Generation, Store};
-pub use page::{Page, Paged};
+pub use page::Page;
 pub use progress::WAIT_BOUND;
 pub use projector::{Projection, Step};
 

@@ -15,14 +15,6 @@ pub struct Page {
     pub limit: u32,
 }
 
-/// A part of a list.
-#[derive(Clone, PartialEq, Debug)]
-pub struct Paged<T> {
-    pub items: Vec<T>,
-    /// `None` on the last page.
-    pub next_cursor: Option<String>,
-}
-
 /// Lists are sorted by a time, then by an id.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Cursor {

@@ -143,7 +143,7 @@ async fn find(
     let Some(query) = query else { return Ok(Json(wire::PageOf { items: Vec::new(), next_cursor: None })) };
     let sought = sought(&inside, query).await?;
     let found = inside.projections.account().find(caller.account, sought, &page).await?;
-    Ok(Json(wire::PageOf { items: found.items, next_cursor: found.next_cursor }))
+    Ok(Json(found))
 }
 
 async fn sought(inside: &Inside, query: Query) -> Result<Sought, Problem> {

@@ -44,8 +44,7 @@ async fn bans(
     let (page, inside, id) = (listed.page()?, door.open()?, ConversationId(id));
     seen.by(&inside, SHOWN_BY).await?;
     admin(&inside, caller.account, id).await?;
-    let paged = inside.projections.door().bans(id, &page).await?;
-    Ok(Json(wire::PageOf { items: paged.items, next_cursor: paged.next_cursor }))
+    Ok(Json(inside.projections.door().bans(id, &page).await?))
 }
 
 /// They go, if they are in, and do not come back.
@@ -92,6 +91,5 @@ async fn log(
     let (page, inside, id) = (listed.page()?, door.open()?, ConversationId(id));
     seen.by(&inside, SHOWN_BY).await?;
     admin(&inside, caller.account, id).await?;
-    let paged = inside.projections.door().log(id, &page).await?;
-    Ok(Json(wire::PageOf { items: paged.items, next_cursor: paged.next_cursor }))
+    Ok(Json(inside.projections.door().log(id, &page).await?))
 }

@@ -237,8 +237,7 @@ async fn list(
 ) -> Result<Json<wire::PageOf<wire::OwnConversation>>, Problem> {
     let (which, page, inside) = (which.shown()?, listed.page()?, door.open()?);
     seen.by(&inside, SHOWN_BY).await?;
-    let paged = inside.projections.conversation().some(caller.account, &which, &page).await?;
-    Ok(Json(wire::PageOf { items: paged.items, next_cursor: paged.next_cursor }))
+    Ok(Json(inside.projections.conversation().some(caller.account, &which, &page).await?))
 }
 
 /// One of the caller's conversations.

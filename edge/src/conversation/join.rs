@@ -79,8 +79,7 @@ async fn invitations(
 ) -> Result<Json<wire::PageOf<wire::Invitation>>, Problem> {
     let (page, inside) = (listed.page()?, door.open()?);
     seen.by(&inside, SHOWN_BY).await?;
-    let paged = inside.projections.door().invitations(caller.account, &page).await?;
-    Ok(Json(wire::PageOf { items: paged.items, next_cursor: paged.next_cursor }))
+    Ok(Json(inside.projections.door().invitations(caller.account, &page).await?))
 }
 
 /// Whom the group has invited, the newest first. For admins.
@@ -101,8 +100,7 @@ async fn invited(
     let (page, inside, id) = (listed.page()?, door.open()?, ConversationId(id));
     seen.by(&inside, SHOWN_BY).await?;
     admin(&inside, caller.account, id).await?;
-    let paged = inside.projections.door().invited(id, &page).await?;
-    Ok(Json(wire::PageOf { items: paged.items, next_cursor: paged.next_cursor }))
+    Ok(Json(inside.projections.door().invited(id, &page).await?))
 }
 
 /// Ends an invitation: who is invited does not come (`me`), or whoever invited them, or an admin, takes it back. 204 also
@@ -138,8 +136,7 @@ async fn requests(
     let (page, inside, id) = (listed.page()?, door.open()?, ConversationId(id));
     seen.by(&inside, SHOWN_BY).await?;
     admin(&inside, caller.account, id).await?;
-    let paged = inside.projections.door().requests(id, &page).await?;
-    Ok(Json(wire::PageOf { items: paged.items, next_cursor: paged.next_cursor }))
+    Ok(Json(inside.projections.door().requests(id, &page).await?))
 }
 
 /// Lets somebody in who asks. For admins.

@@ -94,7 +94,7 @@ async fn are(
     page: &Page,
 ) -> Result<wire::PageOf<wire::Member>, Problem> {
     match inside.projections.conversation().members(viewer, id, filter, page).await? {
-        Members::Are(paged) => Ok(wire::PageOf { items: paged.items, next_cursor: paged.next_cursor }),
+        Members::Are(page) => Ok(page),
         Members::Left => Err(Problem::new(Code::NotAMember, "you are not in this conversation any more")),
         Members::Unknown => Err(Problem::not_found()),
     }

@@ -37,8 +37,7 @@ async fn blocks(
 ) -> Result<Json<wire::PageOf<wire::Block>>, Problem> {
     let (page, inside) = (listed.page()?, door.open()?);
     seen.by(&inside, SHOWN_BY).await?;
-    let paged = inside.projections.friendship().blocks(caller.account, &page).await?;
-    Ok(Json(wire::PageOf { items: paged.items, next_cursor: paged.next_cursor }))
+    Ok(Json(inside.projections.friendship().blocks(caller.account, &page).await?))
 }
 
 /// From here on nothing passes between the two. The other one is not told.

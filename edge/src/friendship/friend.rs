@@ -56,8 +56,7 @@ async fn friends(
     let which = Which { folder: folder.map(|name| name.as_str().to_owned()), starred };
     let (page, inside) = (listed.page()?, door.open()?);
     seen.by(&inside, SHOWN_BY).await?;
-    let paged = inside.projections.friendship().friends(caller.account, &which, &page).await?;
-    Ok(Json(wire::PageOf { items: paged.items, next_cursor: paged.next_cursor }))
+    Ok(Json(inside.projections.friendship().friends(caller.account, &which, &page).await?))
 }
 
 /// What the caller notes of a friend: nobody else sees it.

@@ -156,8 +156,7 @@ async fn requests(
     let (direction, status, page) = (which.direction()?, which.status()?, listed.page()?);
     let inside = door.open()?;
     seen.by(&inside, SHOWN_BY).await?;
-    let paged = inside.projections.friendship().requests(caller.account, direction, status, &page).await?;
-    Ok(Json(wire::PageOf { items: paged.items, next_cursor: paged.next_cursor }))
+    Ok(Json(inside.projections.friendship().requests(caller.account, direction, status, &page).await?))
 }
 
 /// Makes the two friends; the answer names their conversation, which is open for both.

@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use natter_client::wire;
 use natter_domain::{AccountId, ConversationId, limit};
 use natter_projections::{
-    Page, Paged, Projection, Projections, Settings,
+    Page, Projection, Projections, Settings,
     account::{Held, Standing},
     friendship::{Direction, Which},
     message::Range,
@@ -90,7 +90,7 @@ impl<W: Write> Export<W> {
         self.out.list("friends")?;
         let mut page = first();
         loop {
-            let Paged { items, next_cursor } =
+            let wire::PageOf { items, next_cursor } =
                 self.read_side.friendship().friends(self.id, &Which::default(), &page).await?;
             self.out.items(&items)?;
             match next_cursor {
@@ -104,7 +104,7 @@ impl<W: Write> Export<W> {
         self.out.list("blocks")?;
         let mut page = first();
         loop {
-            let Paged { items, next_cursor } = self.read_side.friendship().blocks(self.id, &page).await?;
+            let wire::PageOf { items, next_cursor } = self.read_side.friendship().blocks(self.id, &page).await?;
             self.out.items(&items)?;
             match next_cursor {
                 Some(cursor) => page.cursor = Some(cursor),

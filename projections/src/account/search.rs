@@ -2,7 +2,7 @@
 //! nobody is found by less than three characters of it; an address or a number is looked for whole.
 
 use super::{Query, card};
-use crate::{Error, Page, Paged};
+use crate::{Error, Page};
 use natter_client::wire;
 use natter_domain::{
     AccountId, HandleId,
@@ -41,7 +41,12 @@ impl Sought {
 
 impl Query<'_> {
     /// Those that are found, the oldest accounts first behind the one of exactly that name.
-    pub async fn find(&self, viewer: AccountId, sought: Sought, page: &Page) -> Result<Paged<wire::Account>, Error> {
+    pub async fn find(
+        &self,
+        viewer: AccountId,
+        sought: Sought,
+        page: &Page,
+    ) -> Result<wire::PageOf<wire::Account>, Error> {
         let after =
             page.cursor.as_deref().map(|text| text.parse::<Uuid>().map_err(|_| Error::BadCursor)).transpose()?;
         // Asked also of nobody: who is not to be found takes as long as who is not there.
@@ -62,7 +67,7 @@ impl Query<'_> {
         let next = ids.last().map(|last| if Some(*last) == first { Uuid::nil() } else { *last });
         let next_cursor = next.filter(|_| more).map(|id| id.to_string());
         let ids: Vec<AccountId> = ids.into_iter().map(AccountId).collect();
-        Ok(Paged { items: self.cards(viewer, &ids).await?, next_cursor })
+        Ok(wire::PageOf { items: self.cards(viewer, &ids).await?, next_cursor })
     }
 
     async fn wants_to_be_found(&self, account: AccountId, sought: Sought) -> Result<Option<Uuid>, Error> {

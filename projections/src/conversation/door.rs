@@ -2,7 +2,7 @@
 //! whom it concerns. Whether a viewer is one of these, the caller has found out.
 
 use super::group::{Place, Statement, text};
-use crate::{Error, Page, Paged, Shared, page::Cursor};
+use crate::{Error, Page, Shared, page::Cursor};
 use natter_client::wire;
 use natter_domain::{
     AccountId, ConversationId, Sealed, Timestamp,
@@ -140,7 +140,7 @@ pub struct Query<'a>(pub(crate) &'a Shared);
 
 impl Query<'_> {
     /// What the viewer is invited to, the newest first.
-    pub async fn invitations(&self, viewer: AccountId, page: &Page) -> Result<Paged<wire::Invitation>, Error> {
+    pub async fn invitations(&self, viewer: AccountId, page: &Page) -> Result<wire::PageOf<wire::Invitation>, Error> {
         let (time, id) = page.after()?;
         let mut rows: Vec<InvitationRow> = sqlx::query_as(
             "SELECT conversation_id, name, avatar,
@@ -172,11 +172,11 @@ impl Query<'_> {
                 expires_at: moment(expires_at),
             }
         };
-        Ok(Paged { items: rows.into_iter().map(shown).collect(), next_cursor })
+        Ok(wire::PageOf { items: rows.into_iter().map(shown).collect(), next_cursor })
     }
 
     /// Whom the group has invited, the newest first.
-    pub async fn invited(&self, group: ConversationId, page: &Page) -> Result<Paged<wire::Invited>, Error> {
+    pub async fn invited(&self, group: ConversationId, page: &Page) -> Result<wire::PageOf<wire::Invited>, Error> {
         let (time, id) = page.after()?;
         let mut rows: Vec<InvitedRow> = sqlx::query_as(
             "SELECT account_id, invited_by, invited_at, expires_at FROM group_invitation
@@ -199,11 +199,11 @@ impl Query<'_> {
             invited_at: moment(at),
             expires_at: moment(expires_at),
         };
-        Ok(Paged { items: rows.into_iter().map(shown).collect(), next_cursor })
+        Ok(wire::PageOf { items: rows.into_iter().map(shown).collect(), next_cursor })
     }
 
     /// Who asks to come, the newest first.
-    pub async fn requests(&self, group: ConversationId, page: &Page) -> Result<Paged<wire::JoinRequest>, Error> {
+    pub async fn requests(&self, group: ConversationId, page: &Page) -> Result<wire::PageOf<wire::JoinRequest>, Error> {
         type Row = (Uuid, Option<String>, OffsetDateTime, OffsetDateTime);
         let (time, id) = page.after()?;
         let mut rows: Vec<Row> = sqlx::query_as(
@@ -232,11 +232,11 @@ impl Query<'_> {
                 expires_at: moment(expires_at),
             }
         };
-        Ok(Paged { items: rows.into_iter().map(shown).collect(), next_cursor })
+        Ok(wire::PageOf { items: rows.into_iter().map(shown).collect(), next_cursor })
     }
 
     /// Who is banned, the newest first.
-    pub async fn bans(&self, group: ConversationId, page: &Page) -> Result<Paged<wire::Ban>, Error> {
+    pub async fn bans(&self, group: ConversationId, page: &Page) -> Result<wire::PageOf<wire::Ban>, Error> {
         type Row = (Uuid, Uuid, OffsetDateTime);
         let (time, id) = page.after()?;
         let mut rows: Vec<Row> = sqlx::query_as(
@@ -253,7 +253,7 @@ impl Query<'_> {
         .map_err(Error::database("list who is banned"))?;
         let next_cursor = page.cut(&mut rows, |row| Cursor { time: row.2.into(), id: row.0 });
         let shown = |(account_id, by, at): Row| wire::Ban { account_id, by, banned_at: moment(at) };
-        Ok(Paged { items: rows.into_iter().map(shown).collect(), next_cursor })
+        Ok(wire::PageOf { items: rows.into_iter().map(shown).collect(), next_cursor })
     }
 
     /// Links that are good, the newest first: all of them, or `of` this person.

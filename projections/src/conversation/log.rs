@@ -4,7 +4,7 @@ use super::{
     door::Query,
     group::{Place, Statement, text},
 };
-use crate::{Error, Page, Paged, page::Cursor};
+use crate::{Error, Page, page::Cursor};
 use natter_client::wire;
 use natter_domain::{
     AccountId, ConversationId, Event as _, Sealed, Timestamp,
@@ -115,7 +115,7 @@ fn words(event: &Event) -> Option<&Sealed> {
 
 impl Query<'_> {
     /// The newest first.
-    pub async fn log(&self, group: ConversationId, page: &Page) -> Result<Paged<wire::GroupEvent>, Error> {
+    pub async fn log(&self, group: ConversationId, page: &Page) -> Result<wire::PageOf<wire::GroupEvent>, Error> {
         type Row = (Uuid, OffsetDateTime, String, Option<Uuid>, Vec<Uuid>, Option<String>, Option<String>);
         let (time, id) = page.after()?;
         let mut rows: Vec<Row> = sqlx::query_as(
@@ -142,6 +142,6 @@ impl Query<'_> {
             detail: detail.and_then(|json| serde_json::from_str(&json).ok()),
             text: words.as_deref().and_then(Sealed::parse).and_then(|sealed| opener.open_text(group.0, &sealed)),
         };
-        Ok(Paged { items: rows.into_iter().map(shown).collect(), next_cursor })
+        Ok(wire::PageOf { items: rows.into_iter().map(shown).collect(), next_cursor })
     }
 }

@@ -1,7 +1,7 @@
 //! Who is in a conversation, by pages, and what the viewer is in it.
 
 use super::Query;
-use crate::{Error, Page, Paged, gate, page::Cursor};
+use crate::{Error, Page, gate, page::Cursor};
 use natter_client::wire;
 use natter_domain::{AccountId, ConversationId, HandleId, Sealed, Timestamp, conversation::Role};
 use natter_streams::{sealing::Opener, statement};
@@ -15,7 +15,7 @@ pub enum Members {
     Unknown,
     /// They were in and are not: it is no matter of theirs any more.
     Left,
-    Are(Paged<wire::Member>),
+    Are(wire::PageOf<wire::Member>),
 }
 
 /// What somebody is to a conversation.
@@ -128,7 +128,7 @@ impl Query<'_> {
         let keys: Vec<_> = rows.iter().filter_map(|row| Some((row.0, Sealed::key_of(row.4.as_deref()?)?))).collect();
         let opener = self.0.keys.opener(keys).await?;
         let items = rows.into_iter().map(|row| member(row, &opener)).collect();
-        Ok(Members::Are(Paged { items, next_cursor }))
+        Ok(Members::Are(wire::PageOf { items, next_cursor }))
     }
 }
 

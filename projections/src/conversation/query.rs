@@ -7,7 +7,7 @@
 
 use super::card::{Card, cards};
 use crate::{
-    Error, Page, Paged, Shared,
+    Error, Page, Shared,
     account::card::{self, Viewer},
     gate::{self, Membership},
     inbox::view,
@@ -122,7 +122,7 @@ fn detailed(page: &str) -> String {
 
 impl Query<'_> {
     /// The viewer's conversations but for those that they have hidden; those that were left included, by last activity.
-    pub async fn list(&self, viewer: AccountId, page: &Page) -> Result<Paged<wire::OwnConversation>, Error> {
+    pub async fn list(&self, viewer: AccountId, page: &Page) -> Result<wire::PageOf<wire::OwnConversation>, Error> {
         self.some(viewer, &Shown::default(), page).await
     }
 
@@ -132,7 +132,7 @@ impl Query<'_> {
         viewer: AccountId,
         which: &Shown,
         page: &Page,
-    ) -> Result<Paged<wire::OwnConversation>, Error> {
+    ) -> Result<wire::PageOf<wire::OwnConversation>, Error> {
         let (time, id) = page.after()?;
         let mut rows: Vec<PgRow> = sqlx::query(&detailed(MINE))
             .bind(viewer.0)
@@ -151,7 +151,7 @@ impl Query<'_> {
             id: row.get("conversation_id"),
         };
         let next_cursor = page.cut(&mut rows, place);
-        Ok(Paged { items: self.shown(viewer, rows).await?, next_cursor })
+        Ok(wire::PageOf { items: self.shown(viewer, rows).await?, next_cursor })
     }
 
     /// As it stands in rows: the same name always gives the same value.

@@ -2,7 +2,7 @@
 
 use super::Query;
 use crate::{
-    Error, Page, Paged,
+    Error, Page,
     account::card::{self, Viewer},
     page::Cursor,
     sync::{After, Since},
@@ -18,7 +18,7 @@ type Row = (Uuid, OffsetDateTime, Option<i64>, Option<i64>, bool);
 
 impl Query<'_> {
     /// Those that the viewer blocks, the newest first.
-    pub async fn blocks(&self, viewer: AccountId, page: &Page) -> Result<Paged<wire::Block>, Error> {
+    pub async fn blocks(&self, viewer: AccountId, page: &Page) -> Result<wire::PageOf<wire::Block>, Error> {
         let (time, id) = page.after()?;
         let sql = format!(
             "SELECT blocked_id, since, {}, ended FROM (
@@ -38,7 +38,7 @@ impl Query<'_> {
             .await
             .map_err(Error::database("list blocks"))?;
         let next_cursor = page.cut(&mut rows, |row| Cursor { time: row.1.into(), id: row.0 });
-        Ok(Paged { items: self.blocks_shown(rows).await?, next_cursor })
+        Ok(wire::PageOf { items: self.blocks_shown(rows).await?, next_cursor })
     }
 
     /// One of them.

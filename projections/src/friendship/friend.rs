@@ -3,7 +3,7 @@
 
 use super::Query;
 use crate::{
-    Error, Page, Paged,
+    Error, Page,
     account::card::{self, Viewer},
     page::Cursor,
     sync::{After, Since},
@@ -59,7 +59,12 @@ const JOINED: &str = "FROM friendship
 
 impl Query<'_> {
     /// The viewer's friends, the newest first.
-    pub async fn friends(&self, viewer: AccountId, which: &Which, page: &Page) -> Result<Paged<wire::Friend>, Error> {
+    pub async fn friends(
+        &self,
+        viewer: AccountId,
+        which: &Which,
+        page: &Page,
+    ) -> Result<wire::PageOf<wire::Friend>, Error> {
         let (time, id) = page.after()?;
         let within = match &which.folder {
             Some(folder) => Some(self.in_folder(viewer, folder).await?),
@@ -86,7 +91,7 @@ impl Query<'_> {
             .await
             .map_err(Error::database("list friends"))?;
         let next_cursor = page.cut(&mut rows, |row| Cursor { time: row.since.into(), id: row.friend_id });
-        Ok(Paged { items: self.friends_shown(viewer, rows).await?, next_cursor })
+        Ok(wire::PageOf { items: self.friends_shown(viewer, rows).await?, next_cursor })
     }
 
     /// One of them.

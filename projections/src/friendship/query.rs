@@ -1,7 +1,7 @@
 //! Lists of friend requests, and what two people have in common.
 
 use crate::{
-    Error, Page, Paged, Shared,
+    Error, Page, Shared,
     page::Cursor,
     sync::{After, Since},
 };
@@ -78,7 +78,7 @@ impl Query<'_> {
         direction: Direction,
         status: Option<&str>,
         page: &Page,
-    ) -> Result<Paged<wire::FriendRequest>, Error> {
+    ) -> Result<wire::PageOf<wire::FriendRequest>, Error> {
         let mine = match direction {
             Direction::In => "receiver",
             Direction::Out => "sender",
@@ -101,7 +101,7 @@ impl Query<'_> {
             .await
             .map_err(Error::database("list friend requests"))?;
         let next_cursor = page.cut(&mut rows, |row| Cursor { time: row.6.into(), id: row.0 });
-        Ok(Paged { items: shown_all(&self.0.keys, rows).await?, next_cursor })
+        Ok(wire::PageOf { items: shown_all(&self.0.keys, rows).await?, next_cursor })
     }
 
     /// Friends and groups that the two have in common, some of them: for who asks whether there is one.

@@ -3,7 +3,7 @@
 
 use crate::{
     lease_support::{Member, PATIENT, STEADY, connect},
-    support::{Holder, LANE, LANES, blocked_of, records, sql, whole},
+    support::{Holder, LANE, LANES, blocked_of, idle, records, sql, whole},
 };
 use natter_streams::{
     Head, Log,
@@ -93,6 +93,7 @@ async fn a_keepers_takeover_behind_a_renewal_takes_nothing() {
 }
 
 /// It was sent under an epoch that has ended when the row is free for it: by a takeover of another, or of its own node.
+/// The node stands still from there on, so that it does not look: a row of its own that it does not work on it frees.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_release_behind_a_takeover_frees_nothing() {
     for taken_by in ["owner", "'another'"] {
@@ -101,14 +102,17 @@ async fn a_release_behind_a_takeover_frees_nothing() {
         node.holds(LANES.into()).await;
         let mut holder = Holder::hold(&stack).await;
         let before = row(&stack).await;
-        let stopping = tokio::spawn(node.stop());
+        node.begin_to_stop();
         blocked_of(&stack, TAKEOVERS, 1).await;
+        node.freeze(true);
         holder.run(&format!("UPDATE lanes SET epoch = epoch + 1, owner = {taken_by} WHERE lane = 0")).await;
         holder.release().await;
-        within("the node stops", BOUND, stopping).await.unwrap();
+        idle(&stack, TAKEOVERS).await;
         let (epoch, owner, is_held) = row(&stack).await;
         let expected = if taken_by == "owner" { before.1 } else { "another".to_owned() };
         assert_eq!((epoch, owner, is_held), (before.0 + 1, expected, true));
+        node.freeze(false);
+        node.stop().await;
     }
 }
 

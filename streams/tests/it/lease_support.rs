@@ -87,9 +87,13 @@ impl Member {
         self.frozen.send_replace(frozen);
     }
 
-    /// In order.
-    pub async fn stop(self) {
+    /// In order, as [`Self::stop`], which waits for its end.
+    pub fn begin_to_stop(&self) {
         self.stop.cancel();
+    }
+
+    pub async fn stop(self) {
+        self.begin_to_stop();
         within("the keeper stops", BOUND, self.keeper).await.expect("it does not panic");
         assert!(self.held.lock().expect("nobody panics").is_empty(), "all work has ended");
     }

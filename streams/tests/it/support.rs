@@ -237,6 +237,22 @@ pub async fn blocked_of(stack: &Stack, names: &[&str], count: usize) -> Vec<i32>
     .await
 }
 
+/// Waits until these connections have had their answers.
+pub async fn idle(stack: &Stack, names: &[&str]) {
+    eventually("nothing is under way", async || {
+        let busy: i64 = sqlx::query_scalar(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state <> 'idle'
+             AND application_name = ANY($1)",
+        )
+        .bind(names)
+        .fetch_one(stack.pool())
+        .await
+        .map_err(|error| error.to_string())?;
+        if busy == 0 { Ok(()) } else { Err(format!("{busy} are busy")) }
+    })
+    .await;
+}
+
 pub async fn terminate(stack: &Stack, backend: i32) {
     let ended: bool = sqlx::query_scalar("SELECT pg_terminate_backend($1)")
         .bind(backend)
