@@ -44,10 +44,10 @@ impl Inboxes<'_> {
 
     async fn advance_of(&self, me: AccountId, conversation_id: ConversationId, seq: u64) -> Result<Advance, Error> {
         let state = self.look(conversation_id).await?;
-        let Some(membership) = state.members.get(&me) else { return Err(no_member(&state, me)) };
+        let Some(joined_seq) = state.joined_seq(me) else { return Err(no_member(&state, me)) };
         // Where nothing passes, nobody is told that it was read.
         let peer = state.peer(me).filter(|_| state.lets_pass());
-        Ok(Advance { conversation_id, seq, last_seq: state.last_seq, joined_seq: membership.joined_seq, peer })
+        Ok(Advance { conversation_id, seq, last_seq: state.last_seq, joined_seq, peer })
     }
 
     async fn look(&self, id: ConversationId) -> Result<Arc<State>, Error> {

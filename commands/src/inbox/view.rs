@@ -47,7 +47,7 @@ impl Inboxes<'_> {
         seq: u64,
     ) -> Result<Positions, Error> {
         let (me, state) = (by.caller.account, self.look(conversation_id).await?);
-        if !state.members.contains_key(&me) {
+        if !state.is_in(me) {
             return Err(no_member(&state, me));
         }
         let command = Command::ReadAnnouncement { conversation_id, seq, last_seq: state.last_seq };
@@ -86,7 +86,7 @@ fn seal(sealing: Option<&Sealing>, given: Change<String>) -> Change<Sealed> {
 /// The newest message that they may see; `None`: the conversation does not exist for them. Who has left learns nothing of
 /// what came after.
 fn newest(state: &State, who: AccountId) -> Option<u64> {
-    if state.members.contains_key(&who) {
+    if state.is_in(who) {
         return Some(state.last_seq);
     }
     state.past.get(&who)?.last().map(|stay| stay.left_seq)

@@ -2,7 +2,7 @@
 
 use super::{
     Asked, Event, Kind, Refusal, Role, State, Way,
-    decide::{group_member, of_group},
+    decide::{group_member, hall_member, of_group, of_hall},
     join, next_seq,
 };
 use crate::{AccountId, Context, Sealed, limit};
@@ -117,7 +117,7 @@ pub(super) fn set_role(
     account_id: AccountId,
     role: Role,
 ) -> Result<Vec<Event>, Refusal> {
-    let by = group_member(state, context)?;
+    let by = hall_member(state, context)?;
     let has = state.role(account_id).ok_or(Refusal::NobodyOfThisId)?;
     if has == role {
         return Ok(vec![]);
@@ -157,9 +157,9 @@ pub(super) fn set_nickname(
     Ok(vec![Event::NicknameChanged { account_id, nickname: nickname.cloned(), by, last_seq: state.last_seq }])
 }
 
-/// The owner ends the group for all; it can be read for a while (CNV-15).
+/// The owner ends it for all; it can be read for a while (CNV-15).
 pub(super) fn dissolve(state: &State, context: &Context, kept_for: Duration) -> Result<Vec<Event>, Refusal> {
-    let by = of_group(state, context)?;
+    let by = of_hall(state, context)?;
     if state.is_dissolved() {
         return Ok(vec![]);
     }
