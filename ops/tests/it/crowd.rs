@@ -388,3 +388,42 @@ async fn people_who_come_and_go_are_pushed_their_stays_and_nothing_else() {
         assert_eq!(ear.seqs().await, expected, "of {of:?}");
     }
 }
+
+/// Nobody knows anybody. Two listen at another edge than the one where things are said.
+#[tokio::test]
+async fn a_channel_is_heard_at_every_edge_by_whom_subscribes_and_by_nobody_who_is_banned() {
+    let stack = Stack::new().await;
+    let _node = node(&stack, 1_000).await;
+    let apps = node(&stack, 1_000).await;
+    let (alice, bob, carol) = (stack.person("alice").await, stack.person("bob").await, stack.person("carol").await);
+    let channel = alice.client().start_channel("news").await.expect("start a channel").conversation.id;
+    let (to_bob, to_carol) = (Ear::of(&bob, &apps, channel).await, Ear::of(&carol, &apps, channel).await);
+    let comes = async |who: &Person| who.client().join(channel, None).await.expect("subscribe");
+    says(&alice, channel, "to nobody").await;
+    comes(&bob).await;
+    to_bob.hears(Heard::Started).await;
+    for _ in 0..5 {
+        says(&alice, channel, "to bob").await;
+    }
+    comes(&carol).await;
+    let seq = says(&alice, channel, "to both").await;
+    to_carol.hears(Heard::Message(seq)).await;
+    to_bob.hears(Heard::Message(seq)).await;
+    assert_eq!((to_bob.seqs().await, to_carol.seqs().await), ((3..=8).collect(), vec![8]));
+    // Whatever the edge knows of him.
+    alice.client().ban(channel, bob.id()).await.expect("ban him");
+    for _ in 0..5 {
+        says(&alice, channel, "to carol").await;
+    }
+    to_carol.hears(Heard::Message(13)).await;
+    to_bob.hears(Heard::Left(vec![bob.id()])).await;
+    assert_eq!(to_bob.seqs().await.last(), Some(&8));
+    let connected = Ear::of(&bob, &apps, channel).await;
+    alice.client().unban(channel, bob.id()).await.expect("take it back");
+    comes(&bob).await;
+    let seq = says(&alice, channel, "to both again").await;
+    for ear in [&to_bob, &to_carol, &connected] {
+        ear.hears(Heard::Message(seq)).await;
+    }
+    assert_eq!(connected.seqs().await, [seq], "nothing of what was said meanwhile");
+}

@@ -22,7 +22,7 @@ use uuid::Uuid;
 const DEEDS: usize = 40;
 const ROUNDS: usize = 2;
 /// What somebody may be told who acts on what has changed meanwhile, or asks nobody first.
-const REFUSALS: [&str; 14] = [
+const REFUSALS: [&str; 15] = [
     "not_found",
     "not_a_member",
     "not_friends",
@@ -37,6 +37,7 @@ const REFUSALS: [&str; 14] = [
     "owner_must_stay",
     "self_not_allowed",
     "invalid_input",
+    "banned",
 ];
 
 /// What a client knows, built from sync and from ranges of messages, as JSON: every field counts.
@@ -98,7 +99,10 @@ impl Replica {
         }
         known.friends.extend(told.friends.iter().map(|friend| (friend.account.id, as_json(friend))));
         known.requests.extend(told.requests.iter().map(|request| (request.id, as_json(request))));
-        known.conversations.extend(told.conversations.iter().map(|one| (one.conversation.id, as_json(one))));
+        // What is left and not told is none of theirs any more.
+        let is_told = |id: &Uuid| told.conversations.iter().any(|one| one.conversation.id == *id);
+        told.left.iter().filter(|id| !is_told(id)).for_each(|id| known.loses(*id));
+        told.conversations.iter().for_each(|one| known.puts(one));
         known.forget_what_is_gone();
         for message in &told.messages {
             if let Some(held) = known.messages.get_mut(&(message.conversation_id, message.seq)) {
@@ -142,10 +146,11 @@ async fn read(me: &Signed) -> Known {
     reader.known
 }
 
-/// An owner, who stays, and three friends of hers who come and go.
+/// An owner, who stays, and three friends of hers who come and go; to her channel too.
 struct House {
     people: Vec<Person>,
     group: Uuid,
+    channel: Uuid,
     done: AtomicUsize,
 }
 
@@ -159,7 +164,8 @@ impl House {
             people[0].befriends(friend).await;
         }
         let group = people[0].client().start_group("us", &[people[1].id()]).await.expect("start a group");
-        Self { people, group: group.conversation.id, done: AtomicUsize::new(0) }
+        let channel = people[0].client().start_channel("news").await.expect("start a channel").conversation.id;
+        Self { people, group: group.conversation.id, channel, done: AtomicUsize::new(0) }
     }
 
     /// One person lives, and one of their devices syncs in between.
@@ -199,7 +205,7 @@ impl House {
         let (me, one) = (person.client(), self.people.choose(dice).expect("four").id());
         let Ok(mine) = view::all(me).await else { return };
         let Some(talk) = mine.choose(dice).map(|own| own.conversation.id) else { return };
-        match dice.random_range(0..22) {
+        match dice.random_range(0..26) {
             0..6 => says(person, talk).await,
             6..12 => changes(person, talk, dice).await,
             12..14 => {
@@ -213,7 +219,11 @@ impl House {
             }
             16 => tried(person, async || me.leave(self.group).await.map(drop)).await,
             17 => tried(person, async || me.rename_group(self.group, "us all").await.map(drop)).await,
-            20.. => view::changes(person, talk, dice).await,
+            20..22 => view::changes(person, talk, dice).await,
+            22 | 23 => tried(person, async || me.join(self.channel, None).await.map(drop)).await,
+            24 => tried(person, async || me.leave(self.channel).await.map(drop)).await,
+            25 if dice.random() => tried(person, async || me.ban(self.channel, one).await.map(drop)).await,
+            25 => tried(person, async || me.unban(self.channel, one).await.map(drop)).await,
             18 => tried(person, async || me.request_friend(one, Some("hello")).await.map(drop)).await,
             _ => answers(person, dice).await,
         }

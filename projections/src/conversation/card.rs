@@ -49,7 +49,10 @@ pub(crate) async fn cards(
         "SELECT conversation_id, avatar, description, announcement, announced_seq, announced_at, announced_by,
                 join_policy, shares_history, is_muted, slow_mode, permissions, ends_at, card_changed, entered_seq,
                 kind = 'channel' OR latest.is_in AS is_in, $2 = owner AS is_owner,
-                CASE WHEN kind = 'channel' THEN $2 = ANY(staff) ELSE latest.is_admin END AS is_admin
+                CASE WHEN kind = 'channel' THEN EXISTS (
+                    SELECT FROM channel_person WHERE channel_person.conversation_id = conversation.conversation_id
+                      AND account_id = $2 AND channel_person.is_admin)
+                ELSE latest.is_admin END AS is_admin
          FROM conversation LEFT JOIN LATERAL (
              SELECT entered_seq, left_seq IS NULL AS is_in, is_admin
              FROM member WHERE member.conversation_id = conversation.conversation_id AND account_id = $2

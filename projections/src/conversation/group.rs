@@ -4,8 +4,8 @@
 use super::{door, log};
 use crate::Error;
 use natter_domain::{
-    AccountId, EventId, Sealed,
-    conversation::{Change, Event, Role},
+    AccountId, EventId, Sealed, Timestamp,
+    conversation::{Change, Event, Kind, Role},
 };
 use natter_streams::Record;
 use sqlx::{PgConnection, postgres::PgArguments, query, query::Query, types::time::OffsetDateTime};
@@ -30,14 +30,16 @@ macro_rules! set_card {
     };
 }
 
-/// Of the stay in which it happened: the same batch may hold its end, and the begin of the next one.
+/// Of the stay in which it happened: the same batch may hold its end, and the begin of the next one. In a channel it is of no
+/// stay.
 macro_rules! set_stay {
     ($column:literal) => {
         concat!(
             "UPDATE member SET ",
             $column,
             " = $4 WHERE conversation_id = $1 AND account_id = $2 AND joined_position < $3
-             AND (left_position IS NULL OR left_position > $3)"
+             AND (left_position IS NULL OR left_position > $3)
+             AND NOT EXISTS (SELECT FROM conversation WHERE conversation_id = $1 AND kind = 'channel')"
         )
     };
 }
@@ -73,6 +75,7 @@ impl Place {
 
     fn statements(&self, event: &Event) -> Result<Vec<Statement>, Error> {
         Ok(match event {
+            Event::Started { kind: Kind::Channel, owner: Some(owner), .. } => vec![self.staff(*owner, false)],
             Event::Renamed { .. } => vec![self.card_changed()],
             Event::Changed { change, .. } => vec![self.changed(change)?, self.card_changed()],
             Event::Announced { seq, text, by } => {
@@ -93,9 +96,10 @@ impl Place {
             Event::NicknameChanged { account_id, nickname, .. } => {
                 vec![self.stay(set_stay!("nickname"), *account_id).bind(text(nickname.as_ref()))]
             }
-            Event::MemberMuted { account_id, until, .. } => {
-                vec![self.stay(set_stay!("muted_until"), *account_id).bind(until.map(OffsetDateTime::from))]
-            }
+            Event::MemberMuted { account_id, until, .. } => vec![
+                self.stay(set_stay!("muted_until"), *account_id).bind(until.map(OffsetDateTime::from)),
+                self.silenced(*account_id, *until),
+            ],
             Event::MembersJoined { account_ids, .. } => vec![self.still_muted(account_ids)],
             Event::Dissolved { ends_at, .. } => {
                 let ends_at = OffsetDateTime::from(*ends_at);
@@ -145,12 +149,26 @@ impl Place {
     /// Of a channel, whose admins need not subscribe to it.
     fn staff(&self, account: AccountId, is_admin: bool) -> Statement {
         query(
-            "UPDATE conversation SET staff = array_remove(staff, $2) || CASE WHEN $3 THEN ARRAY[$2] ELSE '{}' END
-             WHERE conversation_id = $1 AND kind = 'channel'",
+            "INSERT INTO channel_person (conversation_id, account_id, is_admin, since)
+             SELECT $1, $2, $3, $4 FROM conversation WHERE conversation_id = $1 AND kind = 'channel'
+             ON CONFLICT (conversation_id, account_id) DO UPDATE SET is_admin = excluded.is_admin",
         )
         .bind(self.conversation)
         .bind(account.0)
         .bind(is_admin)
+        .bind(self.time)
+    }
+
+    fn silenced(&self, account: AccountId, until: Option<Timestamp>) -> Statement {
+        query(
+            "INSERT INTO channel_person (conversation_id, account_id, is_admin, muted_until, since)
+             SELECT $1, $2, false, $3, $4 FROM conversation WHERE conversation_id = $1 AND kind = 'channel'
+             ON CONFLICT (conversation_id, account_id) DO UPDATE SET muted_until = excluded.muted_until",
+        )
+        .bind(self.conversation)
+        .bind(account.0)
+        .bind(until.map(OffsetDateTime::from))
+        .bind(self.time)
     }
 
     /// Who is banned from a channel is told no more of it. Their subscription ends behind this, and then they are counted out.
@@ -193,6 +211,7 @@ impl Place {
             "DELETE FROM group_link WHERE conversation_id = $1",
             "DELETE FROM group_ban WHERE conversation_id = $1",
             "DELETE FROM group_log WHERE conversation_id = $1",
+            "DELETE FROM channel_person WHERE conversation_id = $1",
             "UPDATE conversation SET has_ended = true WHERE conversation_id = $1",
         ];
         of_all.into_iter().map(|sql| query(sql).bind(self.conversation)).collect()

@@ -121,6 +121,7 @@ impl Projection {
             table("group_request", "conversation_id"),
             table("group_link", "conversation_id"),
             table("group_ban", "conversation_id"),
+            table("channel_person", "conversation_id"),
             table("group_log", "conversation_id"),
             table("inbox_cursor", "account_id"),
         ];

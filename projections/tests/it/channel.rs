@@ -104,6 +104,8 @@ pub async fn lives(world: &World) {
     channel.append(Event::RoleChanged { seq: 4, account_id: cem, role: Role::Admin, by: ada }).await;
     channel.append(Event::OwnerChanged { seq: 5, account_id: bea, by: ada }).await;
     channel.last_seq = 5;
+    let until = Some(clock::now() + Duration::from_secs(60));
+    channel.append(Event::MemberMuted { account_id: cem, until, by: bea, last_seq: 5 }).await;
     channel.bans(cem).await;
     channel.ends(cem).await;
     channel.append(Event::Unbanned { account_id: cem, by: bea }).await;

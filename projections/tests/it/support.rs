@@ -413,7 +413,7 @@ pub fn assert_same(found: &[String], expected: &[String], when: &str) {
     assert!(found == expected, "{when}, missing: {missing:#?}\nadded: {added:#?}");
 }
 
-pub const TABLES: [&str; 15] = [
+pub const TABLES: [&str; 16] = [
     "account",
     "session",
     "friend_request",
@@ -425,6 +425,7 @@ pub const TABLES: [&str; 15] = [
     "group_link",
     "group_ban",
     "group_log",
+    "channel_person",
     "inbox_cursor",
     "message",
     "message_change",

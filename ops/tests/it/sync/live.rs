@@ -150,15 +150,10 @@ impl Device {
             | Push::MemberDeclined { .. } => Ok(()),
             // Its position is of the inbox's lane, not of the conversation's.
             Push::ConversationRead { conversation_id, position, .. } => {
-                let card = self.held.me.at(&position).conversation(conversation_id).await?;
-                self.known().conversations.insert(conversation_id, as_json(&card));
-                Ok(())
+                self.looks(conversation_id, self.held.me.at(&position)).await
             }
             Push::InboxChanged { conversation_id, position, .. } => {
-                let card = self.held.me.at(&position).conversation(conversation_id).await?;
-                self.known().conversations.insert(conversation_id, as_json(&card));
-                self.known().forget_what_is_gone();
-                Ok(())
+                self.looks(conversation_id, self.held.me.at(&position)).await
             }
             Push::FriendRequested { request, position, .. }
             | Push::FriendAccepted { request, position, .. }
@@ -234,8 +229,15 @@ impl Device {
 
     /// Cards hold what is the reader's alone, which no push does.
     async fn looks_at(&mut self, conversation: Uuid) -> Result<(), Error> {
-        let card = self.at(conversation).conversation(conversation).await?;
-        self.known().conversations.insert(conversation, as_json(&card));
+        self.looks(conversation, self.at(conversation)).await
+    }
+
+    async fn looks(&mut self, conversation: Uuid, me: Signed) -> Result<(), Error> {
+        match me.conversation(conversation).await {
+            // They are banned from a channel.
+            Err(error) if error.code() == Some("not_found") => self.known().loses(conversation),
+            card => self.known().puts(&card?),
+        }
         self.known().forget_what_is_gone();
         Ok(())
     }

@@ -13,6 +13,19 @@ use rand::{Rng, rngs::StdRng};
 use uuid::Uuid;
 
 impl Known {
+    /// A channel to which they do not subscribe is none of theirs.
+    pub fn puts(&mut self, own: &wire::OwnConversation) {
+        match own.subscribed {
+            Some(false) => self.loses(own.conversation.id),
+            _ => _ = self.conversations.insert(own.conversation.id, super::as_json(own)),
+        }
+    }
+
+    pub fn loses(&mut self, conversation: Uuid) {
+        self.conversations.remove(&conversation);
+        self.messages.retain(|(id, _), _| *id != conversation);
+    }
+
     /// A client forgets what its person has deleted.
     pub fn forget_what_is_gone(&mut self) {
         let Self { conversations, messages, .. } = self;
