@@ -47,11 +47,13 @@ impl Inboxes<'_> {
         seq: u64,
     ) -> Result<Positions, Error> {
         let (me, state) = (by.caller.account, self.look(conversation_id).await?);
+        let content = format!("announcement {conversation_id} {seq}");
         if !state.is_in(me) {
-            return Err(no_member(&state, me));
+            let key = by.key.map(|key| account_key(self.0, by, key, &content));
+            return Ok(self.done(by, key, no_member(&state, me)).await?.positions);
         }
         let command = Command::ReadAnnouncement { conversation_id, seq, last_seq: state.last_seq };
-        Ok(self.decide(by, command, &format!("announcement {conversation_id} {seq}"), BYTES).await?.positions)
+        Ok(self.decide(by, command, &content, BYTES).await?.positions)
     }
 
     async fn newest_of(&self, me: AccountId, conversation: ConversationId) -> Result<u64, Error> {

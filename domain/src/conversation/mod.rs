@@ -61,7 +61,7 @@ pub(crate) use curb::silence;
 pub use decide::decide;
 pub use direct::Standing;
 pub use event::{BodyKind, Event, Kind, Way};
-pub use join::{Doors, Invitation, Link};
+pub use join::{Declined, Doors, Invitation, Link};
 pub use own::own_id;
 pub use rank::{Permissions, PermissionsChange, Power, Role};
 pub use refusal::Refusal;
@@ -83,7 +83,7 @@ fn next_seq(state: &State) -> u64 {
 
 impl Decider for Conversation {
     const NOUN: Noun = Noun::Conversation;
-    const STATE_VERSION: u32 = 4;
+    const STATE_VERSION: u32 = 5;
     type Host = Self;
     type State = State;
     type Command = Command;

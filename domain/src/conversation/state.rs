@@ -130,11 +130,8 @@ impl State {
                 }));
             }
             Event::InvitationEnded { account_id, .. } => _ = doors.invited.remove(account_id),
-            Event::JoinRequested { account_id, at, expires_at, .. } => {
-                doors.asking.retain(|_, expires_at| *at < *expires_at);
-                doors.asking.insert(*account_id, *expires_at);
-            }
-            Event::JoinDeclined { account_id, .. } => _ = doors.asking.remove(account_id),
+            Event::JoinRequested { account_id, at, expires_at, .. } => doors.ask(*account_id, *at, *expires_at),
+            Event::JoinDeclined { account_id, by } => doors.decline(*account_id, *by),
             Event::LinkMade { link_id, by, at, expires_at, uses, .. } => {
                 doors.links.retain(|_, link| link.is_good(*at));
                 doors.links.insert(*link_id, Link { by: *by, expires_at: *expires_at, left: *uses });

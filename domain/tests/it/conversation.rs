@@ -267,7 +267,6 @@ impl Lawful for Conversation {
             }
             // No invitation any more.
             [Event::InvitationEnded { account_id, by, .. }] if account_id == by => Err(Refusal::NotFound),
-            [Event::JoinDeclined { .. }] => Err(Refusal::RequestClosed),
             [Event::MessageSent { message_id, seq, sender, body, body_kind, size }] => Ok(vec![Event::MessageSent {
                 message_id: *message_id,
                 seq: seq + 1,

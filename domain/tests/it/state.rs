@@ -265,6 +265,8 @@ fn set_up() -> Vec<conversation::Event> {
                 at: min(0),
                 expires_at: min(60),
             },
+            Event::JoinRequested { account_id: CAROL, message: None, at: min(0), expires_at: min(60) },
+            Event::JoinDeclined { account_id: CAROL, by },
             Event::JoinRequested { account_id: FAR, message: None, at: min(0), expires_at: min(60) },
             Event::LinkMade { link_id, secret, by, at: min(0), expires_at: Some(min(60)), uses: Some(3) },
             Event::Dissolved { seq: 4, by, ends_at: min(90) },

@@ -100,12 +100,15 @@ async fn where_an_admin_answers_people_ask() {
     join(carol, &id).await.ok(200);
     let decline = path(&id, &format!("/requests/{}", carol.id));
     gone(&alice.raw.call("DELETE", &decline, None).await);
-    alice.raw.call("DELETE", &decline, None).await.refused(409, "request_closed");
+    gone(&alice.raw.call("DELETE", &decline, None).await);
+    carol.raw.call("DELETE", &path(&id, "/requests/me"), None).await.refused(404, "not_found");
     let too_late = path(&id, &format!("/requests/{}/approve", carol.id));
     alice.raw.call("POST", &too_late, None).await.refused(409, "request_closed");
     // Asked again, and thought better of it.
     assert_eq!(came(&join(carol, &id).await), "requested");
     gone(&carol.raw.call("DELETE", &path(&id, "/requests/me"), None).await);
+    gone(&carol.raw.call("DELETE", &path(&id, "/requests/me"), None).await);
+    alice.raw.call("DELETE", &decline, None).await.refused(409, "request_closed");
     alice.raw.call("POST", &too_late, None).await.refused(409, "request_closed");
 }
 
