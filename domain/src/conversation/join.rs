@@ -259,6 +259,9 @@ pub(super) fn make_link(
         return Ok(vec![]);
     }
     may_invite(state, by)?;
+    if expires_at.is_some_and(|expires_at| expires_at <= context.now) {
+        return Err(Refusal::Past);
+    }
     if state.doors.links.values().filter(|link| link.is_good(context.now)).count() >= limit::LINKS_MAX {
         return Err(Refusal::TooManyLinks);
     }

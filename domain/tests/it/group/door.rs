@@ -243,6 +243,27 @@ fn a_link_is_made_by_whoever_may_invite_and_revoked_by_who_made_it() {
 }
 
 #[test]
+fn no_link_is_made_whose_time_is_over() {
+    let until = |expires_at| {
+        let (secret, expires_at) = (sealed("secret"), Some(expires_at));
+        given([started(&[ALICE, BOB])])
+            .when(Command::MakeLink { link_id: LINK, secret, expires_at, uses: None })
+            .by(BOB)
+    };
+    let made = |at| {
+        let (secret, expires_at) = (sealed("secret"), Some(hours(1)));
+        Event::LinkMade { link_id: LINK, secret, by: BOB, at, expires_at, uses: None }
+    };
+    until(hours(1)).at(just_before(hours(1))).then([made(just_before(hours(1)))]);
+    until(hours(1)).at(hours(1)).refused(Refusal::Past);
+    until(min(1)).at(hours(1)).refused(Refusal::Past);
+    // One that there is is no new one.
+    let secret = sealed("secret");
+    let again = Command::MakeLink { link_id: LINK, secret, expires_at: Some(hours(1)), uses: None };
+    given([started(&[ALICE, BOB]), link(Some(hours(1)), None)]).when(again).by(BOB).at(hours(2)).silent();
+}
+
+#[test]
 fn who_is_banned_comes_by_no_way() {
     let history = |more: Event| [started(&[ALICE, BOB]), left(2, BOB, ALICE, 0), banned(BOB), more];
     given(history(policy(JoinPolicy::Open))).when(join()).by(BOB).refused(Refusal::Banned);

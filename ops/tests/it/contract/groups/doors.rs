@@ -146,6 +146,7 @@ async fn a_link_leads_to_the_group_while_it_is_good() {
     join_by(carol, &token).await.refused(410, "gone");
     for (what, pointer) in [
         (json!({"expires_in": 59}), "/expires_in"),
+        (json!({"expires_in": 0}), "/expires_in"),
         (json!({"max_uses": 0}), "/max_uses"),
         (json!({"max_uses": 100_001}), "/max_uses"),
     ] {
