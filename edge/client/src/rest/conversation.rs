@@ -17,12 +17,12 @@ impl Signed {
         self.write("POST", "/conversations", Some(&request)).await
     }
 
-    /// Changes how a conversation is shown to the caller.
+    /// Changes how a conversation is shown to the caller. `None`: it has ended, and something was taken back.
     pub async fn change_view(
         &self,
         conversation: Uuid,
         change: &wire::ViewChange,
-    ) -> Result<Answer<wire::OwnConversation>, Error> {
+    ) -> Result<Answer<Option<wire::OwnConversation>>, Error> {
         self.write("PATCH", &format!("/conversations/{conversation}/inbox"), Some(change)).await
     }
 
