@@ -35,6 +35,8 @@
 //! - CNV-19: a channel begins once, and who begins it owns it. Whoever is not banned from it takes part and sees all of it,
 //!   without being a member: its state does not grow with those who read it. Who may write is for its permissions to say: at
 //!   first admins.
+//! - CNV-20: of each person the latest 100 stays are kept, so that coming and going for ever costs nobody room. What was said
+//!   in older ones is read, since the read model has them all, and nothing is done to it any more by who saw it only then.
 //!
 //! That a message id is used once is kept outside, by the command key; CNV-8 there too. Who is muted by an operator is
 //! known outside too, and comes with the command; so is who is gone.
