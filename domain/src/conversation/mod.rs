@@ -41,6 +41,7 @@
 //! That a message id is used once is kept outside, by the command key; CNV-8 there too. Who is muted by an operator is
 //! known outside too, and comes with the command; so is who is gone.
 
+mod bucket;
 mod card;
 mod channel;
 mod command;
@@ -56,6 +57,7 @@ mod refusal;
 mod state;
 mod system;
 
+pub use bucket::{Beginning, Bucket};
 pub use card::{Card, Change, JoinPolicy};
 pub use command::{Asked, Command};
 pub use curb::Curbs;

@@ -237,7 +237,7 @@ const FAR: natter_domain::AccountId = natter_domain::AccountId(uuid!("01890a5d-a
 
 /// Whatever a group can remember.
 fn set_up() -> Vec<conversation::Event> {
-    use conversation::{Change, Event, JoinPolicy, Permissions, Role};
+    use conversation::{Bucket, Change, Event, JoinPolicy, Permissions, Role};
     let (by, link_id, secret) = (ALICE, CAROL.0, sealed(b"secret"));
     let changes = [
         Change::Avatar(Some(TALK.0)),
@@ -253,7 +253,13 @@ fn set_up() -> Vec<conversation::Event> {
         .chain([
             Event::Announced { seq: 2, text: Some(sealed(b"tonight")), by },
             Event::RoleChanged { seq: 3, account_id: BOB, role: Role::Admin, by },
-            Event::NicknameChanged { account_id: BOB, nickname: Some(sealed(b"bobby")), by, last_seq: 3 },
+            Event::NicknameChanged {
+                account_id: BOB,
+                nickname: Some(sealed(b"bobby")),
+                bucket: Some(Bucket(17)),
+                by,
+                last_seq: 3,
+            },
             Event::MemberMuted { account_id: BOB, until: Some(min(60)), by, last_seq: 3 },
             Event::Paused { account_id: BOB, at: min(0), until: min(1) },
             Event::Banned { account_id: CAROL, by },

@@ -21,10 +21,10 @@ use crate::{
 use axum::Json;
 use natter_client::wire;
 use natter_commands::Keyed;
-use natter_domain::{AccountId, Code, ConversationId, id::derived};
+use natter_domain::{AccountId, Code, ConversationId, conversation::Beginning, id::derived};
 use natter_projections::{
     Page, Projection,
-    conversation::{MemberFilter, Members},
+    conversation::{MemberFilter, Members, Named},
 };
 use natter_streams::Positions;
 use serde::Deserialize;
@@ -44,7 +44,7 @@ pub fn routes() -> Routes {
 struct Which {
     /// Only those who are this: `owner`, `admin`, `member`.
     role: Option<String>,
-    /// Only those whose user name begins so, at least three characters.
+    /// Only those whose user name, or nickname in the group, begins so, at least three characters.
     #[param(min_length = 3, max_length = 254)]
     query: Option<String>,
     /// Only those who have read the announcement, or who have not. For admins.
@@ -52,7 +52,8 @@ struct Which {
     has_read: Option<String>,
 }
 
-/// Who is in, the newest first.
+/// Who is in, the newest first. A page of a search may hold fewer than `limit`, even nobody, and not be the last: that is the
+/// one without `next_cursor`.
 #[utoipa::path(get, path = "/api/v1/conversations/{id}/members", operation_id = "member_list", tag = "conversations",
     params(("id" = Uuid, Path), Which, Listed), responses(
         (status = 200, body = wire::PageOf<wire::Member>),
@@ -69,21 +70,26 @@ async fn list(
     Params(listed): Params<Listed>,
 ) -> Result<Json<wire::PageOf<wire::Member>>, Problem> {
     let role = which.role.map(|text| given::role(&text, "/role")).transpose()?;
-    let query = which.query.map(|text| sought(Some(&text))).transpose()?;
+    let sought = which.query.as_deref().map(|text| sought(Some(text))).transpose()?;
     let has_read = flag(which.has_read.as_deref(), "/has_read")?;
     let (page, inside) = (listed.page()?, door.open()?);
     seen.by(&inside, SHOWN_BY).await?;
     if has_read.is_some() {
         admin(&inside, caller.account, ConversationId(id)).await?;
     }
-    let prefix = match query {
-        None => None,
-        Some(Some(Query::Name(name))) => Some(inside.commands.account().prefix(&name)),
-        // Nobody is looked for in a group by their address, and what can be no name is nobody's.
-        Some(_) => return Ok(Json(wire::PageOf { items: Vec::new(), next_cursor: None })),
-    };
-    let filter = MemberFilter { role, prefix, only: None, has_read };
+    let named = sought.zip(which.query).map(|(sought, text)| named(&inside, sought, &text));
+    let filter = MemberFilter { role, named, only: None, has_read };
     are(&inside, caller.account, ConversationId(id), filter, &page).await.map(Json)
+}
+
+/// Nobody is looked for in a group by their address, and what can be no user name may still be a nickname.
+fn named(inside: &Inside, sought: Option<Query>, text: &str) -> Named {
+    let prefix = match sought {
+        Some(Query::Name(name)) => Some(inside.commands.account().prefix(&name)),
+        Some(Query::Reached(_)) | None => None,
+    };
+    let nickname = Beginning::of(text).map(|beginning| (inside.commands.conversation().bucket(&beginning), beginning));
+    Named { prefix, nickname }
 }
 
 async fn are(
@@ -164,7 +170,7 @@ async fn change(
         positions,
         match inside.projections.conversation().members(by.caller.account, id, filter, &page).await? {
             Members::Are(found) => found.items.into_iter().next(),
-            Members::Left | Members::Unknown => None,
+            Members::Left | Members::NotShown | Members::Unknown => None,
         },
     ))
 }
