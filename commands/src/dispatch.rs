@@ -94,6 +94,18 @@ impl Dispatch {
         self.queue(address, caller, key, Some(command), SMALL).await
     }
 
+    /// What was done under this key before, and nothing now: for whom the command cannot be made any more.
+    pub async fn done<D: Kept>(
+        &self,
+        address: Address,
+        caller: Caller,
+        key: Option<Key>,
+    ) -> Result<Option<Outcome<D>>, Error> {
+        let Some(key) = key else { return Ok(None) };
+        let outcome = self.queue::<D>(address, Some(caller), Some(key), None, 0).await?;
+        Ok(outcome.repeated.then_some(outcome))
+    }
+
     /// An aggregate's state, true at a moment after the call.
     pub async fn inspect<D: Kept>(&self, address: Address) -> Result<Arc<D::State>, Error> {
         Ok(self.queue::<D>(address, None, None, None, 0).await?.state.unwrap_or_default())

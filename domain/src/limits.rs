@@ -60,6 +60,8 @@ pub const OWN_GROUPS_DEFAULT: usize = 200;
 pub const OWN_GROUPS_MAX: usize = 10_000;
 /// Admins of a group beside its owner.
 pub const ADMINS_MAX: usize = 100;
+/// Stays of one person in one group, beside the one that lasts, by which it is decided what they may do.
+pub const STAYS_KEPT: usize = 100;
 /// Links of a group that are good at one time.
 pub const LINKS_MAX: usize = 50;
 /// People who may come by one link.

@@ -8,8 +8,8 @@ use crate::{Caller, Keyed, account, dispatch::Outcome, error::Error, friendship:
 use natter_domain::{
     AccountId, Announcement, ConversationId, Description, GroupName, Nickname, Sealed, Timestamp,
     conversation::{
-        self, Change, Command, Conversation, Event, JoinPolicy, Kind, PermissionsChange, Power, Refusal, Role, State,
-        SystemMessage,
+        self, Beginning, Bucket, Change, Command, Conversation, Event, JoinPolicy, Kind, PermissionsChange, Power,
+        Refusal, Role, State, SystemMessage,
     },
     id::derived,
 };
@@ -19,6 +19,9 @@ use uuid::Uuid;
 
 /// Bytes of an id in a command, roughly.
 const ID_BYTES: usize = 40;
+
+/// The kind of the handle that the beginning of a nickname is. Nobody claims one, and nobody keeps it whole.
+const NICKNAME: &str = "nickname beginning";
 
 /// A group or a channel that has begun.
 pub struct Started {
@@ -199,8 +202,16 @@ impl Conversations<'_> {
             None => None,
         };
         let content = format!("nickname {id} {account} {:?}", nickname.map(Nickname::as_str));
-        let command = Command::SetNickname { account, nickname: sealed };
+        let beginning = nickname.and_then(|name| Beginning::of(name.as_str()));
+        let bucket = beginning.map(|beginning| self.bucket(&beginning));
+        let command = Command::SetNickname { account, nickname: sealed, bucket };
         Ok(self.decide(by, id, command, &content, 1).await?.positions)
+    }
+
+    /// Where nicknames that begin so are.
+    pub fn bucket(&self, beginning: &Beginning) -> Bucket {
+        let [first, second, ..] = *self.0.keyring.handle(NICKNAME, beginning.first()).0.as_bytes();
+        Bucket::of([first, second])
     }
 
     /// They write nothing until then; `None`: they may again.

@@ -60,9 +60,7 @@ impl Conversations<'_> {
     /// The one conversation of the caller with themselves.
     pub async fn open_own(&self, by: Keyed) -> Result<Opened, Error> {
         let id = conversation::own_id(by.caller.account);
-        let address = conversation::address(id);
-        let started = self.0.dispatch.execute::<Conversation>(address, Some(by.caller), None, Command::StartOwn);
-        let outcome = started.await?;
+        let outcome = self.decide(by, id, Command::StartOwn, "start own", 1).await?;
         Ok(Opened { conversation_id: id, created: !outcome.events.is_empty(), positions: outcome.positions })
     }
 

@@ -3,7 +3,7 @@
 
 mod view;
 
-use crate::{Commands, Keyed, dispatch::Outcome, error::Error, friendship::account_key};
+use crate::{Commands, Keyed, dispatch::Outcome, error::Error, friendship::account_key, keys::Key};
 use natter_domain::{
     AccountId, Code, ConversationId,
     conversation::{self, Conversation, State},
@@ -26,7 +26,10 @@ impl Inboxes<'_> {
         let me = by.caller.account;
         let key = by.key.map(|key| account_key(self.0, by, key, &format!("advance {cursors:?}")));
         let asked = cursors.iter().map(|&(conversation_id, seq)| self.advance_of(me, conversation_id, seq));
-        let advances: Vec<Advance> = futures::future::try_join_all(asked).await?;
+        let advances: Vec<Advance> = match futures::future::try_join_all(asked).await {
+            Ok(advances) => advances,
+            Err(refused) => return self.advanced_before(by, key, refused).await,
+        };
         let least: Vec<(ConversationId, u64)> =
             advances.iter().map(|advance| (advance.conversation_id, advance.joined_seq)).collect();
         let command = inbox::Command::Advance { cursors: advances };
@@ -40,6 +43,18 @@ impl Inboxes<'_> {
             (id, seq.max(joined))
         };
         Ok(Advanced { cursors: least.into_iter().map(now_at).collect(), positions: outcome.positions })
+    }
+
+    /// Who has left since they did it is answered as they were then.
+    async fn advanced_before(&self, by: Keyed, key: Option<Key>, refused: Error) -> Result<Advanced, Error> {
+        let outcome = self.done(by, key, refused).await?;
+        Ok(Advanced { cursors: moved_to(&outcome).collect(), positions: outcome.positions })
+    }
+
+    /// Refused, unless it was done under this key before.
+    async fn done(&self, by: Keyed, key: Option<Key>, refused: Error) -> Result<Outcome<Inbox>, Error> {
+        let address = inbox::address(by.caller.account);
+        self.0.dispatch.done::<Inbox>(address, by.caller, key).await?.ok_or(refused)
     }
 
     async fn advance_of(&self, me: AccountId, conversation_id: ConversationId, seq: u64) -> Result<Advance, Error> {

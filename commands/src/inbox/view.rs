@@ -1,5 +1,6 @@
 //! How conversations are shown to a person, and what they delete for themselves. Who was in a conversation and left may do
-//! that too: their view of it stays theirs. What the conversation has to say is asked of it first.
+//! that too: their view of it stays theirs. What the conversation has to say is asked of it first; of one that has ended
+//! everything is taken back that was set, for it would count for ever.
 
 use super::{Inboxes, no_member};
 use crate::{Keyed, dispatch::Outcome, error::Error, friendship::account_key};
@@ -28,15 +29,41 @@ impl Inboxes<'_> {
         let newest = self.newest_of(me, conversation_id).await?;
         let size = if matches!(given.draft, Change::Set(_)) { DRAFT_BYTES } else { BYTES };
         let change = self.sealed(me, given).await?;
-        let command = Command::Change { conversation_id, newest, change };
-        Ok(self.decide(by, command, &content, size).await?.positions)
+        match newest {
+            Some(newest) => {
+                let command = Command::Change { conversation_id, newest, change };
+                Ok(self.decide(by, command, &content, size).await?.positions)
+            }
+            None => self.take_back(by, conversation_id, change, &content, size).await,
+        }
     }
 
     /// Deletes the conversation for the caller: all that is there by now is gone for them.
     pub async fn clear(&self, by: Keyed, conversation_id: ConversationId) -> Result<Positions, Error> {
-        let newest = self.newest_of(by.caller.account, conversation_id).await?;
-        let command = Command::Clear { conversation_id, newest };
-        Ok(self.decide(by, command, &format!("clear {conversation_id}"), BYTES).await?.positions)
+        let content = format!("clear {conversation_id}");
+        match self.newest_of(by.caller.account, conversation_id).await? {
+            Some(newest) => {
+                let command = Command::Clear { conversation_id, newest };
+                Ok(self.decide(by, command, &content, BYTES).await?.positions)
+            }
+            None => self.take_back(by, conversation_id, ViewChange::away(), &content, BYTES).await,
+        }
+    }
+
+    /// The conversation is over for them, or never was theirs: then nothing of them is there to be taken back.
+    async fn take_back(
+        &self,
+        by: Keyed,
+        conversation_id: ConversationId,
+        change: ViewChange<Sealed>,
+        content: &str,
+        size: usize,
+    ) -> Result<Positions, Error> {
+        let outcome = self.decide(by, Command::TakeBack { conversation_id, change }, content, size).await?;
+        if outcome.events.is_empty() {
+            return Err(Error::refused(&Refusal::NotFound));
+        }
+        Ok(outcome.positions)
     }
 
     /// The caller has read the announcement as it stood at that message.
@@ -47,15 +74,17 @@ impl Inboxes<'_> {
         seq: u64,
     ) -> Result<Positions, Error> {
         let (me, state) = (by.caller.account, self.look(conversation_id).await?);
+        let content = format!("announcement {conversation_id} {seq}");
         if !state.is_in(me) {
-            return Err(no_member(&state, me));
+            let key = by.key.map(|key| account_key(self.0, by, key, &content));
+            return Ok(self.done(by, key, no_member(&state, me)).await?.positions);
         }
         let command = Command::ReadAnnouncement { conversation_id, seq, last_seq: state.last_seq };
-        Ok(self.decide(by, command, &format!("announcement {conversation_id} {seq}"), BYTES).await?.positions)
+        Ok(self.decide(by, command, &content, BYTES).await?.positions)
     }
 
-    async fn newest_of(&self, me: AccountId, conversation: ConversationId) -> Result<u64, Error> {
-        newest(&*self.look(conversation).await?, me).ok_or_else(|| Error::refused(&Refusal::NotFound))
+    async fn newest_of(&self, me: AccountId, conversation: ConversationId) -> Result<Option<u64>, Error> {
+        Ok(newest(&*self.look(conversation).await?, me))
     }
 
     async fn decide(&self, by: Keyed, command: Command, content: &str, size: usize) -> Result<Outcome<Inbox>, Error> {

@@ -1,6 +1,6 @@
 //! What may be asked of a conversation. Its serde shape is for nodes of one version that ask each other; nothing stores it.
 
-use super::{Change, PermissionsChange, Refusal, Role, Standing, event::BodyKind};
+use super::{Bucket, Change, PermissionsChange, Refusal, Role, Standing, event::BodyKind};
 use crate::{AccountId, MessageId, Sealed, Timestamp, account::Mute};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, time::Duration};
@@ -51,6 +51,7 @@ pub enum Command {
     SetNickname {
         account: AccountId,
         nickname: Option<Sealed>,
+        bucket: Option<Bucket>,
     },
     Mute {
         account: AccountId,

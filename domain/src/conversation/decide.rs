@@ -16,7 +16,9 @@ pub fn decide(state: &State, context: &Context, command: &Command) -> Result<Vec
         }
         Command::Announce { text } => card::announce(state, context, text.as_ref()),
         Command::SetRole { account, role } => group::set_role(state, context, *account, *role),
-        Command::SetNickname { account, nickname } => group::set_nickname(state, context, *account, nickname.as_ref()),
+        Command::SetNickname { account, nickname, bucket } => {
+            group::set_nickname(state, context, *account, nickname.as_ref(), *bucket)
+        }
         Command::Mute { account, until } => curb::mute(state, context, *account, *until),
         Command::Ban { account } => curb::ban(state, context, *account),
         Command::Unban { account } => curb::unban(state, context, *account),

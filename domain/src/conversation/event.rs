@@ -1,6 +1,6 @@
 //! What may have happened in a conversation. A storage contract: see `domain/tests/golden/conversation/`.
 
-use super::{Change, Role, Standing};
+use super::{Bucket, Change, Role, Standing};
 use crate::{AccountId, MessageId, Sealed, Timestamp};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -94,6 +94,9 @@ pub enum Event {
         account_id: AccountId,
         /// Under the key of whose it is.
         nickname: Option<Sealed>,
+        /// Among which it is looked for. Version 1 had none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        bucket: Option<Bucket>,
         by: AccountId,
         last_seq: u64,
     },
@@ -282,7 +285,9 @@ impl crate::Event for Event {
 
     fn version(&self) -> u32 {
         match self {
-            Self::Started { .. } | Self::MembersJoined { .. } | Self::Renamed { .. } => 2,
+            Self::Started { .. } | Self::MembersJoined { .. } | Self::Renamed { .. } | Self::NicknameChanged { .. } => {
+                2
+            }
             _ => 1,
         }
     }

@@ -1,7 +1,7 @@
 //! Who begins a group, who is added, who goes, and who is what (CNV-4 to CNV-6, CNV-12).
 
 use super::{
-    Asked, Event, Kind, Refusal, Role, State, Way,
+    Asked, Bucket, Event, Kind, Refusal, Role, State, Way,
     decide::{group_member, hall_member, of_group, of_hall},
     join, next_seq,
 };
@@ -143,6 +143,7 @@ pub(super) fn set_nickname(
     context: &Context,
     account_id: AccountId,
     nickname: Option<&Sealed>,
+    bucket: Option<Bucket>,
 ) -> Result<Vec<Event>, Refusal> {
     let by = group_member(state, context)?;
     if !state.members.contains_key(&account_id) {
@@ -154,7 +155,8 @@ pub(super) fn set_nickname(
     if account_id != by && !state.is_above(by, account_id) {
         return Err(Refusal::NotAllowed);
     }
-    Ok(vec![Event::NicknameChanged { account_id, nickname: nickname.cloned(), by, last_seq: state.last_seq }])
+    let (nickname, last_seq) = (nickname.cloned(), state.last_seq);
+    Ok(vec![Event::NicknameChanged { account_id, nickname, bucket, by, last_seq }])
 }
 
 /// The owner ends it for all; it can be read for a while (CNV-15).

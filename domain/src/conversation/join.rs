@@ -13,6 +13,9 @@ pub struct Doors {
     /// Who asks to come, and until when that can be answered.
     #[serde(with = "serial::sorted")]
     pub asking: imbl::HashMap<AccountId, Timestamp>,
+    /// Whose request was declined, or withdrawn, while it could still have been answered: who does it again is not refused.
+    #[serde(with = "serial::sorted")]
+    pub declined: imbl::HashMap<AccountId, Declined>,
     #[serde(with = "serial::sorted")]
     pub links: imbl::HashMap<Uuid, Link>,
     #[serde(with = "serial::sorted")]
@@ -25,6 +28,13 @@ pub struct Invitation {
     pub expires_at: Timestamp,
     /// Whether they know of it. Who has blocked whoever invites them does not.
     pub is_told: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Declined {
+    pub by: AccountId,
+    /// The end of the request's time: nobody asks after that.
+    pub until: Timestamp,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -57,10 +67,27 @@ impl Doors {
         self.asking.get(&account).is_some_and(|expires_at| now < *expires_at)
     }
 
+    fn was_declined(&self, account: AccountId, by: AccountId, now: Timestamp) -> bool {
+        self.declined.get(&account).is_some_and(|it| it.by == by && now < it.until)
+    }
+
+    pub(super) fn ask(&mut self, account: AccountId, at: Timestamp, expires_at: Timestamp) {
+        self.asking.retain(|_, expires_at| at < *expires_at);
+        self.declined.retain(|who, it| *who != account && at < it.until);
+        self.asking.insert(account, expires_at);
+    }
+
+    pub(super) fn decline(&mut self, account: AccountId, by: AccountId) {
+        if let Some(until) = self.asking.remove(&account) {
+            self.declined.insert(account, Declined { by, until });
+        }
+    }
+
     /// They are in, or out for good: nothing of them waits here any more.
     pub(super) fn forget(&mut self, account: AccountId) {
         self.invited.remove(&account);
         self.asking.remove(&account);
+        self.declined.remove(&account);
     }
 }
 
@@ -181,11 +208,14 @@ pub(super) fn approve(
     Ok(vec![joined(state, vec![account], by, Way::Asked)])
 }
 
-/// An admin does not let them in, or they think better of it.
+/// An admin does not let them in, or they think better of it. Whoever did it does it again in silence.
 pub(super) fn decline(state: &State, context: &Context, account_id: AccountId) -> Result<Vec<Event>, Refusal> {
     let by = context.actor.ok_or(Refusal::NotFound)?;
     if by != account_id && !state.is_admin(group_member(state, context)?) {
         return Err(Refusal::NotAllowed);
+    }
+    if state.doors.was_declined(account_id, by, context.now) {
+        return Ok(vec![]);
     }
     if by == account_id && !state.doors.asking.contains_key(&account_id) {
         return Err(if state.knows(by) { Refusal::RequestClosed } else { Refusal::NotFound });
@@ -229,6 +259,9 @@ pub(super) fn make_link(
         return Ok(vec![]);
     }
     may_invite(state, by)?;
+    if expires_at.is_some_and(|expires_at| expires_at <= context.now) {
+        return Err(Refusal::Past);
+    }
     if state.doors.links.values().filter(|link| link.is_good(context.now)).count() >= limit::LINKS_MAX {
         return Err(Refusal::TooManyLinks);
     }

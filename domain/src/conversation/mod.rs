@@ -35,10 +35,13 @@
 //! - CNV-19: a channel begins once, and who begins it owns it. Whoever is not banned from it takes part and sees all of it,
 //!   without being a member: its state does not grow with those who read it. Who may write is for its permissions to say: at
 //!   first admins.
+//! - CNV-20: of each person the latest 100 stays are kept, so that coming and going for ever costs nobody room. What was said
+//!   in older ones is read, since the read model has them all, and nothing is done to it any more by who saw it only then.
 //!
 //! That a message id is used once is kept outside, by the command key; CNV-8 there too. Who is muted by an operator is
 //! known outside too, and comes with the command; so is who is gone.
 
+mod bucket;
 mod card;
 mod channel;
 mod command;
@@ -54,6 +57,7 @@ mod refusal;
 mod state;
 mod system;
 
+pub use bucket::{Beginning, Bucket};
 pub use card::{Card, Change, JoinPolicy};
 pub use command::{Asked, Command};
 pub use curb::Curbs;
@@ -61,7 +65,7 @@ pub(crate) use curb::silence;
 pub use decide::decide;
 pub use direct::Standing;
 pub use event::{BodyKind, Event, Kind, Way};
-pub use join::{Doors, Invitation, Link};
+pub use join::{Declined, Doors, Invitation, Link};
 pub use own::own_id;
 pub use rank::{Permissions, PermissionsChange, Power, Role};
 pub use refusal::Refusal;
@@ -83,7 +87,7 @@ fn next_seq(state: &State) -> u64 {
 
 impl Decider for Conversation {
     const NOUN: Noun = Noun::Conversation;
-    const STATE_VERSION: u32 = 4;
+    const STATE_VERSION: u32 = 5;
     type Host = Self;
     type State = State;
     type Command = Command;

@@ -2,7 +2,7 @@
 //! the counter only, everything else is shared.
 
 use super::{Card, Change, Curbs, Doors, Event, Invitation, Kind, Link, Role, Standing, Way};
-use crate::{AccountId, Sealed, Timestamp, serial};
+use crate::{AccountId, Sealed, Timestamp, limit, serial};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -13,8 +13,8 @@ pub struct State {
     /// Who is in. A hundred thousand may be: a map that shares its parts, written down in a few bytes each.
     #[serde(with = "packed")]
     pub members: imbl::OrdMap<AccountId, Membership>,
-    /// The stays that have ended, by whose they were, in their order; theirs too who have come back. Unlike the members they
-    /// are not bounded: hence a map that shares its parts.
+    /// The stays that have ended, by whose they were, in their order; theirs too who have come back. Of each person the latest
+    /// are kept (CNV-20). Unlike the members they are not bounded: hence a map that shares its parts.
     #[serde(with = "serial::sorted")]
     pub past: imbl::HashMap<AccountId, Vec<Stay>>,
     #[serde(with = "serial::shared")]
@@ -130,11 +130,8 @@ impl State {
                 }));
             }
             Event::InvitationEnded { account_id, .. } => _ = doors.invited.remove(account_id),
-            Event::JoinRequested { account_id, at, expires_at, .. } => {
-                doors.asking.retain(|_, expires_at| *at < *expires_at);
-                doors.asking.insert(*account_id, *expires_at);
-            }
-            Event::JoinDeclined { account_id, .. } => _ = doors.asking.remove(account_id),
+            Event::JoinRequested { account_id, at, expires_at, .. } => doors.ask(*account_id, *at, *expires_at),
+            Event::JoinDeclined { account_id, by } => doors.decline(*account_id, *by),
             Event::LinkMade { link_id, by, at, expires_at, uses, .. } => {
                 doors.links.retain(|_, link| link.is_good(*at));
                 doors.links.insert(*link_id, Link { by: *by, expires_at: *expires_at, left: *uses });
@@ -184,7 +181,7 @@ impl State {
         self.is_in(account) || self.past.contains_key(&account)
     }
 
-    /// Whether the account may see the message of this number, now or by a stay before.
+    /// Whether the account may see the message of this number, now or by a stay before, as far as these are kept.
     pub fn sees(&self, account: AccountId, seq: u64) -> bool {
         let mut past = self.past.get(&account).into_iter().flatten();
         self.joined_seq(account).is_some_and(|joined_seq| joined_seq < seq)
@@ -221,6 +218,9 @@ impl State {
         match stays.last_mut() {
             Some(last) if last.left_seq == joined_seq => last.left_seq = left_seq,
             _ => stays.push(Stay { joined_seq, left_seq }),
+        }
+        if stays.len() > limit::STAYS_KEPT {
+            stays.remove(0);
         }
         self.last_seq = left_seq;
     }

@@ -21,6 +21,8 @@ pub enum Command {
         /// As above.
         newest: u64,
     },
+    /// Take back what was set of a conversation that is over for its owner.
+    TakeBack { conversation_id: ConversationId, change: ViewChange<Sealed> },
     /// Move how far the announcement was read.
     ReadAnnouncement {
         conversation_id: ConversationId,
@@ -66,5 +68,29 @@ impl<T> Default for ViewChange<T> {
             draft: Change::Keep,
             marked_unread: None,
         }
+    }
+}
+
+impl<T> ViewChange<T> {
+    /// All of it goes.
+    pub fn away() -> Self {
+        Self {
+            pinned: Some(false),
+            quiet_until: Change::Clear,
+            archived: Some(false),
+            hidden: Some(false),
+            folder: Change::Clear,
+            draft: Change::Clear,
+            marked_unread: Some(false),
+        }
+    }
+
+    /// Nothing is set by it.
+    pub(super) fn only_takes_back(&self) -> bool {
+        let flags = [self.pinned, self.archived, self.hidden, self.marked_unread];
+        let texts = [&self.folder, &self.draft];
+        !flags.contains(&Some(true))
+            && !matches!(self.quiet_until, Change::Set(_))
+            && !texts.iter().any(|it| matches!(it, Change::Set(_)))
     }
 }

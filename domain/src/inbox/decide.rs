@@ -16,6 +16,8 @@ pub enum Refusal {
     TooManyFolders,
     #[error("there are at most 1000 drafts")]
     TooManyDrafts,
+    #[error("there is no such conversation")]
+    NotFound,
 }
 
 impl crate::Refusal for Refusal {
@@ -23,6 +25,7 @@ impl crate::Refusal for Refusal {
         match self {
             Self::BeyondTheEnd | Self::QuietInThePast => Code::InvalidInput,
             Self::TooManyPinned | Self::TooManyFolders | Self::TooManyDrafts => Code::Conflict,
+            Self::NotFound => Code::NotFound,
         }
     }
 }
@@ -34,6 +37,7 @@ pub fn decide(state: &State, context: &Context, command: &Command) -> Result<Vec
             view::change(state, context, *conversation_id, *newest, change)
         }
         Command::Clear { conversation_id, newest } => Ok(view::clear(state, *conversation_id, *newest)),
+        Command::TakeBack { conversation_id, change } => view::take_back(state, *conversation_id, change),
         Command::ReadAnnouncement { conversation_id, seq, last_seq } => {
             read_announcement(state, *conversation_id, *seq, *last_seq)
         }

@@ -16,6 +16,7 @@
 //!   they may see, its draft and its mark, and is hidden. What is gone never comes back.
 //! - INB-11: a person pins 100 conversations at the most, has 100 folders and 1,000 drafts.
 //! - INB-12: how far an announcement was read never goes back, and never lies beyond the newest message.
+//! - INB-13: of a conversation that is over for its owner nothing is set any more, but what was set is taken back.
 
 mod command;
 mod decide;

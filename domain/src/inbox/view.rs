@@ -65,6 +65,22 @@ pub(super) fn change(
     Ok(view.into_iter().chain(draft).collect())
 }
 
+/// INB-13: it counts no more in what a person may have.
+pub(super) fn take_back(
+    state: &State,
+    conversation_id: ConversationId,
+    change: &ViewChange<Sealed>,
+) -> Result<Vec<Event>, Refusal> {
+    if !change.only_takes_back() {
+        return Err(Refusal::NotFound);
+    }
+    let now = state.view(conversation_id);
+    let view = now.changed(0, change);
+    let draft = drafted(state, conversation_id, &change.draft)?;
+    let view = (view != now).then_some(Event::ViewChanged { conversation_id, view });
+    Ok(view.into_iter().chain(draft).collect())
+}
+
 /// INB-10.
 pub(super) fn clear(state: &State, conversation_id: ConversationId, newest: u64) -> Vec<Event> {
     let now = state.view(conversation_id).at(newest);

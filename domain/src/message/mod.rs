@@ -3,8 +3,8 @@
 //! comes with each command. Who is in the conversation does change: the conversation is this noun's host, and its state
 //! of that very moment is read with every decision.
 //!
-//! - MSG-1: only members act on a message, and only on one that they see, be it from a stay before this one; to everybody
-//!   else it does not exist.
+//! - MSG-1: only members act on a message, and only on one that they see, be it from a stay before this one, as far as these
+//!   are kept (CNV-20); to everybody else it does not exist.
 //! - MSG-2: the sender edits, within 15 minutes of sending, and nobody else. Saying the same again is no edit.
 //! - MSG-3: the sender recalls, within 2 minutes of sending, and nobody else. Then nothing more happens to the message.
 //! - MSG-4: what no person has sent is neither edited nor recalled.

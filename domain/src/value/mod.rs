@@ -20,6 +20,16 @@ pub use phone::Phone;
 pub use text::{Announcement, Description, GivenText, RequestMessage};
 pub use username::Username;
 
+use caseless::default_case_fold_str;
+use unicode_normalization::UnicodeNormalization;
+
+/// The form in which names are compared: NFKC, full case folding, NFKC again for what folding took apart. Handles are hashes
+/// of it, so it may never change for a name that was once given.
+pub(crate) fn folded(text: &str) -> String {
+    let composed: String = text.nfkc().collect();
+    default_case_fold_str(&composed).nfkc().collect()
+}
+
 /// Whether the text holds from `min` to `max` Unicode scalar values.
 fn has_length(text: &str, min: usize, max: usize) -> bool {
     (min..=max).contains(&text.chars().take(max + 1).count())

@@ -1,6 +1,6 @@
 //! The name people sign in with and find each other by. Shown as given, compared by [`Username::normalised`].
 
-use super::{has_length, is_invisible};
+use super::{folded, has_length, is_invisible};
 use crate::limit;
 use caseless::default_case_fold_str;
 use std::ops::RangeInclusive;
@@ -43,12 +43,9 @@ impl Username {
         &self.0
     }
 
-    /// The form in which names are compared: NFKC, full case folding, NFKC again for what folding took apart.
-    /// `Ａlice`, `ALICE` and `alice` are one name, `Straße` and `strasse` too. Handles are hashes of it, so it may
-    /// never change for a name that was once given.
+    /// [`folded`]: `Ａlice`, `ALICE` and `alice` are one name, `Straße` and `strasse` too.
     pub fn normalised(&self) -> String {
-        let composed: String = self.0.nfkc().collect();
-        default_case_fold_str(&composed).nfkc().collect()
+        folded(&self.0)
     }
 
     /// The beginnings of the normalised form, from three characters on.

@@ -163,7 +163,7 @@ fn what_lets_people_into_groups_is_not_for_channels() {
         },
         Command::RemoveMember { account: BOB },
         Command::RemoveMember { account: ALICE },
-        Command::SetNickname { account: ALICE, nickname: Some(sealed("queen")) },
+        Command::SetNickname { account: ALICE, nickname: Some(sealed("queen")), bucket: None },
         Command::Approve { account: BOB, members_max: 9 },
         Command::Uninvite { account: BOB },
         Command::MakeLink { link_id, secret: sealed("secret"), expires_at: None, uses: None },

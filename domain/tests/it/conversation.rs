@@ -9,8 +9,8 @@ use natter_domain::{
     AccountId, Code, Decider, Refusal as _,
     account::Mute,
     conversation::{
-        Asked, BodyKind, Change, Command, Conversation, Event, JoinPolicy, Kind, Membership, Permissions, Refusal,
-        Role, Standing, State, SystemMessage, Way, address, own_id,
+        Asked, BodyKind, Bucket, Change, Command, Conversation, Event, JoinPolicy, Kind, Membership, Permissions,
+        Refusal, Role, Standing, State, SystemMessage, Way, address, own_id,
     },
 };
 use proptest::{array::uniform2, collection::vec, option, prelude::*, sample::select};
@@ -267,7 +267,6 @@ impl Lawful for Conversation {
             }
             // No invitation any more.
             [Event::InvitationEnded { account_id, by, .. }] if account_id == by => Err(Refusal::NotFound),
-            [Event::JoinDeclined { .. }] => Err(Refusal::RequestClosed),
             [Event::MessageSent { message_id, seq, sender, body, body_kind, size }] => Ok(vec![Event::MessageSent {
                 message_id: *message_id,
                 seq: seq + 1,
@@ -279,6 +278,10 @@ impl Lawful for Conversation {
             _ => Ok(vec![]),
         }
     }
+}
+
+fn buckets() -> BoxedStrategy<Bucket> {
+    any::<[u8; 2]>().prop_map(Bucket::of).boxed()
 }
 
 fn roles() -> BoxedStrategy<Role> {
@@ -323,7 +326,8 @@ fn ranks() -> BoxedStrategy<Command> {
         }),
         option::of(seals()).prop_map(|text| Command::Announce { text }),
         (people(), roles()).prop_map(|(account, role)| Command::SetRole { account, role }),
-        (people(), option::of(seals())).prop_map(|(account, nickname)| Command::SetNickname { account, nickname }),
+        (people(), option::of(seals()), option::of(buckets()))
+            .prop_map(|(account, nickname, bucket)| Command::SetNickname { account, nickname, bucket }),
         (people(), option::of(any_moments())).prop_map(|(account, until)| Command::Mute { account, until }),
         people().prop_map(|account| Command::Ban { account }),
         people().prop_map(|account| Command::Unban { account }),
@@ -363,7 +367,7 @@ fn group_events() -> BoxedStrategy<Event> {
             by
         }),
         (people(), option::of(seals()), people(), counts()).prop_map(|(account_id, nickname, by, last_seq)| {
-            Event::NicknameChanged { account_id, nickname, by, last_seq }
+            Event::NicknameChanged { account_id, nickname, bucket: None, by, last_seq }
         }),
         (people(), option::of(any_moments()), people(), counts())
             .prop_map(|(account_id, until, by, last_seq)| { Event::MemberMuted { account_id, until, by, last_seq } }),

@@ -329,7 +329,13 @@ fn conversation_events_keep_their_shape() {
             Announced { seq: 44, text: Some(sealed(b"tonight")), by: ALICE },
             OwnerChanged { seq: 45, account_id: BOB, by: ALICE },
             RoleChanged { seq: 46, account_id: BOB, role: conversation::Role::Admin, by: ALICE },
-            NicknameChanged { account_id: BOB, nickname: Some(sealed(b"bobby")), by: BOB, last_seq: 46 },
+            NicknameChanged {
+                account_id: BOB,
+                nickname: Some(sealed(b"bobby")),
+                bucket: Some(conversation::Bucket(1_023)),
+                by: BOB,
+                last_seq: 46,
+            },
             MemberMuted { account_id: BOB, until: Some(days(1)), by: ALICE, last_seq: 46 },
             Paused { account_id: BOB, at: min(0), until: min(1) },
             Banned { account_id: BOB, by: ALICE },
@@ -372,6 +378,16 @@ fn conversation_events_keep_their_shape() {
             (
                 "renamed.v1.json",
                 conversation::Event::Renamed { name: sealed(b"name"), by: ALICE, last_seq: 43, is_message: false },
+            ),
+            (
+                "nickname_changed.v1.json",
+                conversation::Event::NicknameChanged {
+                    account_id: BOB,
+                    nickname: Some(sealed(b"bobby")),
+                    bucket: None,
+                    by: BOB,
+                    last_seq: 46,
+                },
             ),
         ],
     );

@@ -13,6 +13,7 @@ use natter_domain::{
         Asked, BodyKind, Command, Conversation, Event, Kind, Refusal, State, Stay, SystemMessage, system_message_id,
         system_message_seq,
     },
+    limit,
 };
 use proptest::{collection::vec, prelude::*};
 use std::collections::BTreeMap;
@@ -396,6 +397,36 @@ fn random_joins_leaves_and_sends_keep_numbers_and_stays_as_the_model_has_them() 
         }
         Ok(())
     });
+}
+
+/// Bob's: he leaves and is added again so often, and each time alice `speaks` in between or not.
+fn comes_and_goes(times: u64, speaks: bool) -> State {
+    let mut state = State::default();
+    let step = 2 + u64::from(speaks);
+    Conversation::evolve(&mut state, &started(&[ALICE, BOB]));
+    for time in 0..times {
+        let (seq, begins) = (2 + time * step, if time == 0 { 0 } else { time * step });
+        let said = || sent(seq + 1, ALICE);
+        let events =
+            [Some(left(seq, BOB, BOB, begins)), speaks.then(said), Some(joined(seq + step - 1, &[BOB], ALICE))];
+        events.iter().flatten().for_each(|event| Conversation::evolve(&mut state, event));
+    }
+    state
+}
+
+#[test]
+fn of_who_comes_and_goes_for_ever_the_latest_stays_are_kept() {
+    let kept = limit::STAYS_KEPT as u64;
+    let all = comes_and_goes(kept, true);
+    assert_eq!(all.past[&BOB].len() as u64, kept);
+    assert!(all.sees(BOB, 1) && all.sees(BOB, 2) && !all.sees(BOB, 3) && all.sees(BOB, 4));
+    let more = comes_and_goes(kept + 3, true);
+    assert_eq!(more.past[&BOB].len() as u64, kept);
+    assert_eq!(more.past[&BOB].last(), Some(&Stay { joined_seq: (kept + 2) * 3, left_seq: (kept + 2) * 3 + 2 }));
+    // The three oldest are gone: up to the leaving of the third.
+    assert!((1..=8).all(|seq| !more.sees(BOB, seq)) && more.sees(BOB, 10) && more.sees(BOB, 11) && !more.sees(BOB, 12));
+    assert!(more.sees(BOB, more.last_seq) && more.knows(BOB));
+    assert_eq!(comes_and_goes(10 * kept, false).past[&BOB].len(), 1, "where nothing is said in between it is one stay");
 }
 
 fn number(event: &Event) -> u64 {

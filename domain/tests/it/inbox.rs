@@ -111,6 +111,7 @@ fn its_refusals_have_their_codes() {
         (Refusal::TooManyPinned, Code::Conflict),
         (Refusal::TooManyFolders, Code::Conflict),
         (Refusal::TooManyDrafts, Code::Conflict),
+        (Refusal::NotFound, Code::NotFound),
     ] {
         assert_eq!(refusal.code(), code);
     }
@@ -177,9 +178,11 @@ impl Lawful for Inbox {
             .prop_map(|(conversation_id, newest, change)| Command::Change { conversation_id, newest, change });
         let clear = (conversations(), counts())
             .prop_map(|(conversation_id, newest)| Command::Clear { conversation_id, newest });
+        let take_back = (conversations(), changes())
+            .prop_map(|(conversation_id, change)| Command::TakeBack { conversation_id, change });
         let announce = (conversations(), counts(), counts())
             .prop_map(|(conversation_id, seq, last_seq)| Command::ReadAnnouncement { conversation_id, seq, last_seq });
-        let any = prop_oneof![3 => advance, 3 => change, 1 => clear, 1 => announce];
+        let any = prop_oneof![3 => advance, 3 => change, 1 => take_back, 1 => clear, 1 => announce];
         any.prop_map(|command| (Some(ALICE), command)).boxed()
     }
 

@@ -173,6 +173,40 @@ fn so_many_are_pinned_and_no_more() {
 }
 
 #[test]
+fn of_a_conversation_that_is_over_everything_is_taken_back_and_nothing_set() {
+    let take_back = |change| Command::TakeBack { conversation_id: HERE, change };
+    let set =
+        View { pinned: true, archived: true, folder: Some(sealed("work")), quiet_until: Some(days(1)), ..hidden(10) };
+    let history = || [shown(set.clone()), drafted(Some("hello"))];
+    let unpin = ViewChange { pinned: Some(false), ..nothing() };
+    given(history()).when(take_back(unpin.clone())).then([shown(View { pinned: false, ..set.clone() })]);
+    given(history()).when(take_back(ViewChange::away())).then([shown(plain()), drafted(None)]);
+    given([]).when(take_back(ViewChange::away())).silent();
+    given(history()).when(take_back(nothing())).silent();
+    for more in [
+        ViewChange { pinned: Some(true), ..nothing() },
+        ViewChange { archived: Some(true), ..unpin.clone() },
+        ViewChange { hidden: Some(true), ..unpin.clone() },
+        ViewChange { marked_unread: Some(true), ..unpin.clone() },
+        ViewChange { quiet_until: Change::Set(days(2)), ..unpin.clone() },
+        ViewChange { folder: Change::Set(sealed("work")), ..unpin.clone() },
+        ViewChange { draft: Change::Set(sealed("hello")), ..unpin },
+    ] {
+        given(history()).when(take_back(more)).refused(Refusal::NotFound);
+    }
+}
+
+#[test]
+fn what_was_taken_back_makes_room() {
+    let place = |number: usize| ConversationId(Uuid::from_u128(1_000 + number as u128));
+    let view = |number, view| Event::ViewChanged { conversation_id: place(number), view };
+    let pinned = (0..limit::PINNED_MAX).map(|number| view(number, View { pinned: true, ..plain() }));
+    let pin = change(ViewChange { pinned: Some(true), ..nothing() });
+    let taken_back = pinned.chain([view(7, plain())]);
+    given(taken_back).when(pin).then([shown(View { pinned: true, ..plain() })]);
+}
+
+#[test]
 fn so_many_folders_and_drafts_and_no_more() {
     let place = |number: usize| ConversationId(Uuid::from_u128(1_000 + number as u128));
     let name = |number: usize| sealed(&format!("folder {number}"));

@@ -237,7 +237,7 @@ const FAR: natter_domain::AccountId = natter_domain::AccountId(uuid!("01890a5d-a
 
 /// Whatever a group can remember.
 fn set_up() -> Vec<conversation::Event> {
-    use conversation::{Change, Event, JoinPolicy, Permissions, Role};
+    use conversation::{Bucket, Change, Event, JoinPolicy, Permissions, Role};
     let (by, link_id, secret) = (ALICE, CAROL.0, sealed(b"secret"));
     let changes = [
         Change::Avatar(Some(TALK.0)),
@@ -253,7 +253,13 @@ fn set_up() -> Vec<conversation::Event> {
         .chain([
             Event::Announced { seq: 2, text: Some(sealed(b"tonight")), by },
             Event::RoleChanged { seq: 3, account_id: BOB, role: Role::Admin, by },
-            Event::NicknameChanged { account_id: BOB, nickname: Some(sealed(b"bobby")), by, last_seq: 3 },
+            Event::NicknameChanged {
+                account_id: BOB,
+                nickname: Some(sealed(b"bobby")),
+                bucket: Some(Bucket(17)),
+                by,
+                last_seq: 3,
+            },
             Event::MemberMuted { account_id: BOB, until: Some(min(60)), by, last_seq: 3 },
             Event::Paused { account_id: BOB, at: min(0), until: min(1) },
             Event::Banned { account_id: CAROL, by },
@@ -265,6 +271,8 @@ fn set_up() -> Vec<conversation::Event> {
                 at: min(0),
                 expires_at: min(60),
             },
+            Event::JoinRequested { account_id: CAROL, message: None, at: min(0), expires_at: min(60) },
+            Event::JoinDeclined { account_id: CAROL, by },
             Event::JoinRequested { account_id: FAR, message: None, at: min(0), expires_at: min(60) },
             Event::LinkMade { link_id, secret, by, at: min(0), expires_at: Some(min(60)), uses: Some(3) },
             Event::Dissolved { seq: 4, by, ends_at: min(90) },

@@ -8,7 +8,7 @@ use crate::{
     auth::gate::{Viewer, Writer},
     edge::{Door, Inside},
     http::{
-        answer::{Done, Written},
+        answer::{Done, Shown, Written},
         json,
         path::Ids,
         position::{self, Seen},
@@ -151,6 +151,7 @@ fn first_settings(kind: Kind) -> wire::GroupSettings {
 #[utoipa::path(patch, path = "/api/v1/conversations/{id}", operation_id = "conversation_change", tag = "conversations",
     params(("id" = Uuid, Path)), request_body = wire::ConversationChange, responses(
         (status = 200, body = wire::OwnConversation),
+        (status = 204, description = "Done, and there no more: of a repeat."),
         (status = 403, description = "`not_a_member`, `not_allowed`, `conversation_closed`; `forbidden`: it is no group"),
         (status = 404, description = "`not_found`"),
         (status = 409, description = "`conflict`"),
@@ -161,7 +162,7 @@ async fn change(
     door: Door,
     Ids(id): Ids<Uuid>,
     json::Json(given): json::Json<wire::ConversationChange>,
-) -> Result<Written<wire::OwnConversation>, Problem> {
+) -> Result<Shown<wire::OwnConversation>, Problem> {
     let (change, inside, id) = (card(given)?, door.open()?, ConversationId(id));
     let positions = inside.commands.conversation().change(by, id, &change).await?;
     shown(&inside, by, id, positions).await
@@ -184,6 +185,7 @@ async fn dissolve(Writer(by): Writer, door: Door, Ids(id): Ids<Uuid>) -> Result<
     tag = "conversations",
     params(("id" = Uuid, Path)), request_body = wire::AnnouncementNew, responses(
         (status = 200, body = wire::OwnConversation),
+        (status = 204, description = "Done, and there no more: of a repeat."),
         (status = 403, description = "`not_a_member`, `not_allowed`, `conversation_closed`; `forbidden`: it is no group"),
         (status = 404, description = "`not_found`"),
         (status = 409, description = "`conflict`"),
@@ -194,7 +196,7 @@ async fn announce(
     door: Door,
     Ids(id): Ids<Uuid>,
     json::Json(given): json::Json<wire::AnnouncementNew>,
-) -> Result<Written<wire::OwnConversation>, Problem> {
+) -> Result<Shown<wire::OwnConversation>, Problem> {
     let text = Announcement::parse(&given.text).map_err(Problem::at("/text"))?;
     let (inside, id) = (door.open()?, ConversationId(id));
     let positions = inside.commands.conversation().announce(by, id, Some(&text)).await?;
@@ -239,10 +241,10 @@ async fn shown(
     by: Keyed,
     id: ConversationId,
     positions: Positions,
-) -> Result<Written<wire::OwnConversation>, Problem> {
+) -> Result<Shown<wire::OwnConversation>, Problem> {
     position::wait(inside, &positions, SHOWN_BY).await?;
-    let thing = get(inside, by.caller.account, id).await?;
-    Ok(Written::ok(positions, thing))
+    let thing = inside.projections.conversation().get(by.caller.account, id).await?;
+    Ok(Shown(positions, thing))
 }
 
 /// The caller's conversations, by last activity, newest first. Those that they have hidden are left out unless they are

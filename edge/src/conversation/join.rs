@@ -228,7 +228,8 @@ async fn make_link(
     json::Json(given): json::Json<wire::LinkNew>,
 ) -> Result<Written<wire::Link>, Problem> {
     let (expires_in, uses) = given::link(&given)?;
-    let made = door.open()?.commands.conversation().make_link(by, ConversationId(id), expires_in, uses).await?;
+    let made = door.open()?.commands.conversation().make_link(by, ConversationId(id), expires_in, uses).await;
+    let made = made.map_err(|error| Problem::from(error).about("/expires_in"))?;
     let given = Given { by: made.by, expires_at: made.expires_at, max_uses: made.uses, uses: 0 };
     let thing = link(made.token.link_id(), Some(made.token), &given);
     Ok(Written(StatusCode::CREATED, made.positions, thing))

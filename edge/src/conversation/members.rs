@@ -9,7 +9,7 @@ use crate::{
     auth::gate::{Viewer, Writer},
     edge::{Door, Inside},
     http::{
-        answer::{Done, Written},
+        answer::{Done, Shown, Written},
         json,
         path::{Ids, Who},
         position::{self, Seen},
@@ -21,10 +21,10 @@ use crate::{
 use axum::Json;
 use natter_client::wire;
 use natter_commands::Keyed;
-use natter_domain::{AccountId, Code, ConversationId, id::derived};
+use natter_domain::{AccountId, Code, ConversationId, conversation::Beginning, id::derived};
 use natter_projections::{
     Page, Projection,
-    conversation::{MemberFilter, Members},
+    conversation::{MemberFilter, Members, Named},
 };
 use natter_streams::Positions;
 use serde::Deserialize;
@@ -44,7 +44,7 @@ pub fn routes() -> Routes {
 struct Which {
     /// Only those who are this: `owner`, `admin`, `member`.
     role: Option<String>,
-    /// Only those whose user name begins so, at least three characters.
+    /// Only those whose user name, or nickname in the group, begins so, at least three characters.
     #[param(min_length = 3, max_length = 254)]
     query: Option<String>,
     /// Only those who have read the announcement, or who have not. For admins.
@@ -52,7 +52,8 @@ struct Which {
     has_read: Option<String>,
 }
 
-/// Who is in, the newest first.
+/// Who is in, the newest first. A page of a search may hold fewer than `limit`, even nobody, and not be the last: that is the
+/// one without `next_cursor`.
 #[utoipa::path(get, path = "/api/v1/conversations/{id}/members", operation_id = "member_list", tag = "conversations",
     params(("id" = Uuid, Path), Which, Listed), responses(
         (status = 200, body = wire::PageOf<wire::Member>),
@@ -69,21 +70,26 @@ async fn list(
     Params(listed): Params<Listed>,
 ) -> Result<Json<wire::PageOf<wire::Member>>, Problem> {
     let role = which.role.map(|text| given::role(&text, "/role")).transpose()?;
-    let query = which.query.map(|text| sought(Some(&text))).transpose()?;
+    let sought = which.query.as_deref().map(|text| sought(Some(text))).transpose()?;
     let has_read = flag(which.has_read.as_deref(), "/has_read")?;
     let (page, inside) = (listed.page()?, door.open()?);
     seen.by(&inside, SHOWN_BY).await?;
     if has_read.is_some() {
         admin(&inside, caller.account, ConversationId(id)).await?;
     }
-    let prefix = match query {
-        None => None,
-        Some(Some(Query::Name(name))) => Some(inside.commands.account().prefix(&name)),
-        // Nobody is looked for in a group by their address, and what can be no name is nobody's.
-        Some(_) => return Ok(Json(wire::PageOf { items: Vec::new(), next_cursor: None })),
-    };
-    let filter = MemberFilter { role, prefix, only: None, has_read };
+    let named = sought.zip(which.query).map(|(sought, text)| named(&inside, sought, &text));
+    let filter = MemberFilter { role, named, only: None, has_read };
     are(&inside, caller.account, ConversationId(id), filter, &page).await.map(Json)
+}
+
+/// Nobody is looked for in a group by their address, and what can be no user name may still be a nickname.
+fn named(inside: &Inside, sought: Option<Query>, text: &str) -> Named {
+    let prefix = match sought {
+        Some(Query::Name(name)) => Some(inside.commands.account().prefix(&name)),
+        Some(Query::Reached(_)) | None => None,
+    };
+    let nickname = Beginning::of(text).map(|beginning| (inside.commands.conversation().bucket(&beginning), beginning));
+    Named { prefix, nickname }
 }
 
 async fn are(
@@ -131,6 +137,7 @@ async fn add(
     params(("id" = Uuid, Path), ("account_id" = String, Path, description = "An account's id, or `me`.")),
     request_body = wire::MemberChange, responses(
         (status = 200, body = wire::Member),
+        (status = 204, description = "Done, and there no more: of a repeat."),
         (status = 403, description = "`not_a_member`, `not_allowed`, `conversation_closed`; `forbidden`: it is no group"),
         (status = 404, description = "`not_found`"),
         (status = 409, description = "`conflict`, `too_many_groups`"),
@@ -141,32 +148,49 @@ async fn change(
     door: Door,
     Ids((id, who)): Ids<(Uuid, Who)>,
     json::Json(given): json::Json<wire::MemberChange>,
-) -> Result<Written<wire::Member>, Problem> {
+) -> Result<Shown<wire::Member>, Problem> {
     let (change, inside, id) = (given::member(given)?, door.open()?, ConversationId(id));
     let account = who.account(by.caller.account);
-    let mut positions = Positions::default();
+    let (mut positions, mut parts) = (Positions::default(), Parts::of(by));
     let conversations = inside.commands.conversation();
-    // Each is a command of its own, under a key of its own.
     if let Some(nickname) = change.nickname {
-        positions.merge(&conversations.set_nickname(part(by, "nickname"), id, account, nickname.as_ref()).await?);
+        positions.merge(&conversations.set_nickname(parts.next("nickname"), id, account, nickname.as_ref()).await?);
     }
     if let Some(until) = change.muted_until {
-        let muted = conversations.mute_member(part(by, "muted_until"), id, account, until).await;
+        let muted = conversations.mute_member(parts.next("muted_until"), id, account, until).await;
         positions.merge(&muted.map_err(|error| Problem::from(error).about("/muted_until"))?);
     }
     if let Some(role) = change.role {
-        positions.merge(&conversations.set_role(part(by, "role"), id, account, role).await?);
+        positions.merge(&conversations.set_role(parts.next("role"), id, account, role).await?);
     }
     position::wait(&inside, &positions, SHOWN_BY).await?;
     let filter = MemberFilter { only: Some(account), ..MemberFilter::default() };
-    let mut found = are(&inside, by.caller.account, id, filter, &Page { cursor: None, limit: 1 }).await?;
-    let member = found.items.pop().ok_or_else(Problem::not_found)?;
-    Ok(Written::ok(positions, member))
+    let page = Page { cursor: None, limit: 1 };
+    Ok(Shown(
+        positions,
+        match inside.projections.conversation().members(by.caller.account, id, filter, &page).await? {
+            Members::Are(found) => found.items.into_iter().next(),
+            Members::Left | Members::NotShown | Members::Unknown => None,
+        },
+    ))
 }
 
-fn part(by: Keyed, what: &str) -> Keyed {
-    let key = by.key.map(|key| derived("natter part of a change", &[key.as_bytes(), what.as_bytes()]));
-    Keyed { key, ..by }
+/// The keys of a change's parts, each of which is a command. The first has the change's own, so that a key that was used for
+/// anything else is told; the others have keys made from it.
+struct Parts {
+    by: Keyed,
+    first: Option<Keyed>,
+}
+
+impl Parts {
+    fn of(by: Keyed) -> Self {
+        Self { by, first: Some(by) }
+    }
+
+    fn next(&mut self, what: &str) -> Keyed {
+        let key = self.by.key.map(|key| derived("natter part of a change", &[key.as_bytes(), what.as_bytes()]));
+        self.first.take().unwrap_or(Keyed { key, ..self.by })
+    }
 }
 
 /// The caller leaves a group (`me`), or somebody above them removes a member. 204 also for who has left already.

@@ -5,7 +5,7 @@ use crate::{
     auth::gate::{Viewer, Writer},
     edge::Door,
     http::{
-        answer::{Done, Written},
+        answer::{Done, Shown},
         path::Ids,
         position::{self, Seen},
         problem::Problem,
@@ -44,16 +44,16 @@ async fn blocks(
 #[utoipa::path(put, path = "/api/v1/blocks/{account_id}", operation_id = "block_set", tag = "friends",
     params(("account_id" = Uuid, Path)), responses(
         (status = 200, body = wire::Block),
+        (status = 204, description = "Done, and there no more: of a repeat."),
         (status = 404, description = "`not_found`: there is no such account, or it is closed"),
         (status = 409, description = "`conflict`"),
         (status = 422, description = "`self_not_allowed`"),
     ))]
-async fn block(Writer(by): Writer, door: Door, Ids(id): Ids<Uuid>) -> Result<Written<wire::Block>, Problem> {
+async fn block(Writer(by): Writer, door: Door, Ids(id): Ids<Uuid>) -> Result<Shown<wire::Block>, Problem> {
     let (inside, other) = (door.open()?, AccountId(id));
     let positions = inside.commands.friendship().block(by, other).await?;
     position::wait(&inside, &positions, SHOWN_BY).await?;
-    let found = inside.projections.friendship().block(by.caller.account, other).await?;
-    Ok(Written::ok(positions, found.ok_or_else(Problem::not_found)?))
+    Ok(Shown(positions, inside.projections.friendship().block(by.caller.account, other).await?))
 }
 
 /// Takes it back.

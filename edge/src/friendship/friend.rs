@@ -5,7 +5,7 @@ use crate::{
     auth::gate::{Viewer, Writer},
     edge::{Door, Inside},
     http::{
-        answer::{Done, Written},
+        answer::{Done, Shown, Written},
         json,
         path::Ids,
         position::{self, Seen},
@@ -63,6 +63,7 @@ async fn friends(
 #[utoipa::path(patch, path = "/api/v1/friends/{account_id}", operation_id = "friendship_change", tag = "friends",
     params(("account_id" = Uuid, Path)), request_body = wire::FriendChange, responses(
         (status = 200, body = wire::Friend),
+        (status = 204, description = "Done, and there no more: of a repeat."),
         (status = 404, description = "`not_found`: no friend"),
         (status = 409, description = "`conflict`"),
         (status = 422, description = "`invalid_input`"),
@@ -72,12 +73,11 @@ async fn change(
     door: Door,
     Ids(id): Ids<Uuid>,
     json::Json(given): json::Json<wire::FriendChange>,
-) -> Result<Written<wire::Friend>, Problem> {
+) -> Result<Shown<wire::Friend>, Problem> {
     let (change, inside, friend) = (given::change(&given)?, door.open()?, AccountId(id));
     let positions = inside.commands.friendship().change_friend(by, friend, change).await?;
     position::wait(&inside, &positions, SHOWN_BY).await?;
-    let found = inside.projections.friendship().friend(by.caller.account, friend).await?;
-    Ok(Written::ok(positions, found.ok_or_else(Problem::not_found)?))
+    Ok(Shown(positions, inside.projections.friendship().friend(by.caller.account, friend).await?))
 }
 
 /// Ends the friendship, for both.

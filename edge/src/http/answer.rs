@@ -30,6 +30,20 @@ impl<T: Serialize> IntoResponse for Written<T> {
     }
 }
 
+/// The answer to a write that shows a thing as it is now: 200. 204 where it is there no more for the caller, as a repeat may
+/// find it: the write stands all the same.
+pub struct Shown<T>(pub Positions, pub Option<T>);
+
+impl<T: Serialize> IntoResponse for Shown<T> {
+    fn into_response(self) -> Response {
+        let Self(positions, thing) = self;
+        match thing {
+            Some(thing) => Written::ok(positions, thing).into_response(),
+            None => Done(positions).into_response(),
+        }
+    }
+}
+
 /// The answer to a write that has nothing to show: 204.
 pub struct Done(pub Positions);
 

@@ -7,7 +7,7 @@ use crate::{
     conversation,
     edge::Door,
     http::{
-        answer::{Done, Written},
+        answer::{Done, Shown, Written},
         json,
         path::Ids,
         position,
@@ -47,6 +47,7 @@ async fn read(
 #[utoipa::path(patch, path = "/api/v1/conversations/{id}/inbox", operation_id = "inbox_change", tag = "conversations",
     params(("id" = Uuid, Path)), request_body = wire::ViewChange, responses(
         (status = 200, body = wire::OwnConversation),
+        (status = 204, description = "Taken back: the conversation has ended."),
         (status = 404, description = "`not_found`"),
         (status = 409, description = "`conflict`: too many are pinned, too many folders, too many drafts"),
         (status = 422, description = "`invalid_input`"),
@@ -56,18 +57,18 @@ async fn change(
     door: Door,
     Ids(id): Ids<Uuid>,
     json::Json(given): json::Json<wire::ViewChange>,
-) -> Result<Written<wire::OwnConversation>, Problem> {
+) -> Result<Shown<wire::OwnConversation>, Problem> {
     let (change, inside, id) = (given::change(given)?, door.open()?, ConversationId(id));
     let changed = inside.commands.inbox().change(by, id, change).await;
     // The one thing of it that is looked at there is when that is.
     let positions = changed.map_err(|error| Problem::from(error).about("/quiet_until"))?;
     position::wait(&inside, &positions, conversation::SHOWN_BY).await?;
-    let thing = conversation::get(&inside, by.caller.account, id).await?;
-    Ok(Written::ok(positions, thing))
+    let thing = inside.projections.conversation().get(by.caller.account, id).await?;
+    Ok(Shown(positions, thing))
 }
 
 /// Deletes a conversation for the caller: every message that is there by now is gone for them, and it is hidden until
-/// another one comes. Nobody else notices.
+/// another one comes. Nobody else notices. Of one that has ended everything is taken back that the caller had set.
 #[utoipa::path(delete, path = "/api/v1/conversations/{id}/inbox", operation_id = "inbox_clear", tag = "conversations",
     params(("id" = Uuid, Path)), responses(
         (status = 204),

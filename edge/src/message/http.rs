@@ -5,7 +5,7 @@ use crate::{
     auth::gate::{Viewer, Writer},
     edge::{Door, Inside},
     http::{
-        answer::{Done, Written},
+        answer::{Done, Shown, Written},
         json::{self, few},
         path::Ids,
         position::{self, Seen},
@@ -107,14 +107,16 @@ async fn one(
 ) -> Result<Json<wire::Message>, Problem> {
     let inside = door.open()?;
     seen.by(&inside, SHOWN_BY).await?;
-    shown(&inside, caller, named(id, message_id)).await.map(Json)
+    shown(&inside, caller, named(id, message_id)).await?.map(Json).ok_or_else(Problem::not_found)
 }
 
-/// Says something else, within 15 minutes of sending.
+/// Says something else, within 15 minutes of sending. Who has deleted the message for themselves edits it for the others, as
+/// they recall it, and is not shown it.
 #[utoipa::path(patch, path = "/api/v1/conversations/{id}/messages/{message_id}", operation_id = "message_edit",
     tag = "messages", params(("id" = Uuid, Path), ("message_id" = Uuid, Path)), request_body = wire::MessageEdit,
     responses(
         (status = 200, body = wire::Message),
+        (status = 204, description = "Edited, and gone for the caller."),
         (status = 403, description = "`not_your_message`, `not_a_member`, `muted`"),
         (status = 404, description = "`not_found`"),
         (status = 409, description = "`too_late`, `recalled`; `conflict`"),
@@ -124,13 +126,12 @@ async fn edit(
     door: Door,
     Ids((id, message_id)): Ids<(Uuid, Uuid)>,
     json::Json(given): json::Json<wire::MessageEdit>,
-) -> Result<Written<wire::Message>, Problem> {
+) -> Result<Shown<wire::Message>, Problem> {
     let (body, inside, of) = (Checked::new(&given.body)?, door.open()?, named(id, message_id));
     let muted = inside.mutes.of(by.caller.account);
     let positions = inside.commands.message().muted(muted).edit(by, of, &body.json, body.size).await?;
     position::wait(&inside, &positions, SHOWN_BY).await?;
-    let message = shown(&inside, by.caller, of).await?;
-    Ok(Written::ok(positions, message))
+    Ok(Shown(positions, shown(&inside, by.caller, of).await?))
 }
 
 /// Takes the message back, within 2 minutes of sending: nobody sees what it said any more.
@@ -211,7 +212,6 @@ fn named(conversation: Uuid, message: Uuid) -> Named {
     Named { conversation: ConversationId(conversation), message: MessageId(message) }
 }
 
-async fn shown(inside: &Inside, caller: Caller, of: Named) -> Result<wire::Message, Problem> {
-    let found = inside.projections.message().one(caller.account, of.conversation, of.message).await?;
-    found.ok_or_else(Problem::not_found)
+async fn shown(inside: &Inside, caller: Caller, of: Named) -> Result<Option<wire::Message>, Problem> {
+    Ok(inside.projections.message().one(caller.account, of.conversation, of.message).await?)
 }

@@ -15,6 +15,7 @@ mod cut;
 mod door;
 mod erasure;
 mod exhausted;
+mod expiry;
 mod good;
 mod group;
 mod history;

@@ -5,7 +5,7 @@ use super::{door, log};
 use crate::Error;
 use natter_domain::{
     AccountId, EventId, Sealed, Timestamp,
-    conversation::{Change, Event, Kind, Role},
+    conversation::{Bucket, Change, Event, Kind, Role},
 };
 use natter_streams::Record;
 use sqlx::{PgConnection, postgres::PgArguments, query, query::Query, types::time::OffsetDateTime};
@@ -93,9 +93,10 @@ impl Place {
                 vec![self.role(*account_id, is_admin), self.staff(*account_id, is_admin)]
             }
             Event::Banned { account_id, .. } => vec![self.staff(*account_id, false), self.put_out(*account_id)],
-            Event::NicknameChanged { account_id, nickname, .. } => {
-                vec![self.stay(set_stay!("nickname"), *account_id).bind(text(nickname.as_ref()))]
-            }
+            Event::NicknameChanged { account_id, nickname, bucket, .. } => vec![
+                self.stay(set_stay!("nickname"), *account_id).bind(text(nickname.as_ref())),
+                self.stay(set_stay!("nickname_bucket"), *account_id).bind(bucket.map(|Bucket(number)| number as i16)),
+            ],
             Event::MemberMuted { account_id, until, .. } => vec![
                 self.stay(set_stay!("muted_until"), *account_id).bind(until.map(OffsetDateTime::from)),
                 self.silenced(*account_id, *until),

@@ -3,7 +3,10 @@
 use super::Query;
 use crate::{Error, Page, gate, page::Cursor};
 use natter_client::wire;
-use natter_domain::{AccountId, ConversationId, HandleId, Sealed, Timestamp, conversation::Role};
+use natter_domain::{
+    AccountId, ConversationId, HandleId, Sealed, Timestamp,
+    conversation::{Beginning, Bucket, Role},
+};
 use natter_streams::{sealing::Opener, statement};
 use sqlx::{PgPool, types::time::OffsetDateTime};
 use std::collections::HashMap;
@@ -30,25 +33,42 @@ pub enum Standing {
 }
 
 /// Which of them.
-#[derive(Clone, Copy, Default, Debug)]
+#[derive(Clone, Default, Debug)]
 pub struct MemberFilter {
     pub role: Option<Role>,
-    /// Keyed hash of the beginning of a user name.
-    pub prefix: Option<HandleId>,
+    pub named: Option<Named>,
     pub only: Option<AccountId>,
     /// Whether they have read the announcement.
     pub has_read: Option<bool>,
 }
 
+/// By what somebody looks for members.
+#[derive(Clone, Debug)]
+pub struct Named {
+    /// Keyed hash of the beginning of a user name.
+    pub prefix: Option<HandleId>,
+    /// That of a nickname in the group, and where it is looked for.
+    pub nickname: Option<(Bucket, Beginning)>,
+}
+
+impl Named {
+    fn is_called(&self, nickname: Option<&str>) -> bool {
+        self.nickname.as_ref().zip(nickname).is_some_and(|((_, beginning), nickname)| beginning.is_of(nickname))
+    }
+
+    fn bucket(&self) -> Option<i16> {
+        self.nickname.as_ref().map(|(Bucket(number), _)| *number as i16)
+    }
+}
+
 impl MemberFilter {
-    /// With `$5`. Each filter is a statement of its own: one for all would read a large group from its end to find somebody.
-    fn condition(self) -> (String, Option<Uuid>) {
-        let named = match (self.only, self.prefix) {
-            (Some(account), _) => ("account_id = $5", Some(account.0)),
-            (None, Some(prefix)) => {
-                ("account_id IN (SELECT account_id FROM account_prefix WHERE prefix = $5)", Some(prefix.0))
-            }
-            (None, None) => ("$5::uuid IS NULL", None),
+    /// With `$5` and `$6`. Each filter is a statement of its own: one for all would read a large group from its end to find
+    /// somebody.
+    fn condition(&self) -> (String, Option<Uuid>) {
+        let named = match (self.only, &self.named) {
+            (Some(account), _) => ("account_id = $5 AND $6::smallint IS NULL", Some(account.0)),
+            (None, Some(named)) => (IS_LIKELY_NAMED, named.prefix.map(|prefix| prefix.0)),
+            (None, None) => ("$5::uuid IS NULL AND $6::smallint IS NULL", None),
         };
         let role = match self.role {
             Some(Role::Owner) => " AND account_id = owner",
@@ -65,14 +85,25 @@ impl MemberFilter {
     }
 }
 
+/// Whose user name begins so, and those of whose nicknames some may.
+const IS_LIKELY_NAMED: &str = "account_id IN (
+    SELECT account_id FROM account_prefix WHERE prefix = $5
+    UNION ALL
+    SELECT called.account_id FROM member AS called
+    WHERE called.conversation_id = $1 AND called.nickname_bucket = $6 AND called.left_seq IS NULL)";
+
+/// Whether it is the user name that begins so.
+const IS_NAMED: &str =
+    "EXISTS (SELECT FROM account_prefix AS named WHERE named.prefix = $5 AND named.account_id = member.account_id)";
+
 /// The announcement, as it stands.
 const HAS_READ: &str = "EXISTS (
     SELECT FROM inbox_cursor AS view WHERE view.account_id = member.account_id
       AND view.conversation_id = member.conversation_id AND announcement_read_seq >= announced_seq)";
 
 /// Account, since when, whether they own the conversation, whether they are an admin, what they are called, until when
-/// they are muted.
-type Row = (Uuid, OffsetDateTime, bool, bool, Option<String>, Option<OffsetDateTime>);
+/// they are muted, whether they are looked for by their user name.
+type Row = (Uuid, OffsetDateTime, bool, bool, Option<String>, Option<OffsetDateTime>, bool);
 
 impl Query<'_> {
     /// What the viewer is in the conversation.
@@ -101,7 +132,8 @@ impl Query<'_> {
         is_one.map_err(Error::database("read of what kind a conversation is"))
     }
 
-    /// Who is in, the newest first. Of a channel: who subscribes to it.
+    /// Who is in, the newest first; of a channel, who subscribes to it. A page of those who are looked for by a name may have fewer
+    /// than there is room for, and still not be the last: whose nickname is another one is left out of it once it is opened.
     pub async fn members(
         &self,
         viewer: AccountId,
@@ -119,7 +151,7 @@ impl Query<'_> {
         let (which, who) = filter.condition();
         let sql = format!(
             "SELECT account_id, joined_at, account_id IS NOT DISTINCT FROM owner, is_admin OR account_id = ANY(staff),
-                    nickname, muted_until
+                    nickname, muted_until, {IS_NAMED}
              FROM member JOIN conversation USING (conversation_id)
              WHERE conversation_id = $1 AND left_seq IS NULL AND {which}
                AND (joined_at, account_id) < (coalesce($2, 'infinity'::timestamptz),
@@ -132,13 +164,20 @@ impl Query<'_> {
             .bind(id)
             .bind(page.rows())
             .bind(who)
+            .bind(filter.named.as_ref().and_then(Named::bucket))
             .fetch_all(statement::bounded(&self.0.pool()))
             .await
             .map_err(Error::database("list members"))?;
         let next_cursor = page.cut(&mut rows, |row| Cursor { time: row.1.into(), id: row.0 });
         let keys: Vec<_> = rows.iter().filter_map(|row| Some((row.0, Sealed::key_of(row.4.as_deref()?)?))).collect();
         let opener = self.0.keys.opener(keys).await?;
-        let items = rows.into_iter().map(|row| member(row, &opener)).collect();
+        let is_meant = |is_named: bool, member: &wire::Member| match &filter.named {
+            Some(named) => is_named || named.is_called(member.nickname.as_deref()),
+            None => true,
+        };
+        let members = rows.into_iter().map(|row| (row.6, member(row, &opener)));
+        let items =
+            members.filter(|(is_named, member)| is_meant(*is_named, member)).map(|(_, member)| member).collect();
         Ok(Members::Are(wire::PageOf { items, next_cursor }))
     }
 }
@@ -173,7 +212,7 @@ pub(super) fn role(is_owner: bool, is_admin: bool) -> Role {
     }
 }
 
-fn member((account_id, joined_at, is_owner, is_admin, nickname, muted_until): Row, opener: &Opener) -> wire::Member {
+fn member((account_id, joined_at, is_owner, is_admin, nickname, muted_until, _): Row, opener: &Opener) -> wire::Member {
     let nickname = nickname.as_deref().and_then(Sealed::parse);
     wire::Member {
         account_id,

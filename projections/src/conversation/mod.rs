@@ -12,5 +12,5 @@ mod subscription;
 
 pub use card::settings;
 pub use door::{LinkRow, Query as Doors};
-pub use members::{MemberFilter, Members, Standing};
+pub use members::{MemberFilter, Members, Named, Standing};
 pub use query::{Query, Shown};

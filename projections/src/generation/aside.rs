@@ -383,6 +383,7 @@ const VERSIONS: &[(&str, u32)] = &[
     ("account.registration_abandoned", 2),
     ("account.settings_changed", 2),
     ("conversation.members_joined", 2),
+    ("conversation.nickname_changed", 2),
     ("conversation.renamed", 2),
     ("conversation.started", 2),
     ("friendship.accepted", 2),

@@ -7,7 +7,7 @@ use crate::{
 use natter_client::wire;
 use natter_domain::{
     AccountId, ConversationId,
-    conversation::{self, Change, Event, JoinPolicy, Kind, Permissions, Role, Way, system_message_id},
+    conversation::{self, Bucket, Change, Event, JoinPolicy, Kind, Permissions, Role, Way, system_message_id},
 };
 use natter_projections::{
     Page, Projection, Projections,
@@ -144,7 +144,7 @@ fn set_up(group: &mut Group<'_>, dave: AccountId, erin: AccountId) -> Vec<Event>
     events.extend([
         announced,
         promoted,
-        Event::NicknameChanged { account_id: dave, nickname, by: dave, last_seq },
+        Event::NicknameChanged { account_id: dave, nickname, bucket: Some(Bucket(17)), by: dave, last_seq },
         Event::LinkMade { link_id, secret: said("secret"), by, at: now, expires_at: None, uses: Some(3) },
         Event::LinkMade {
             link_id: id::new(),

@@ -154,10 +154,39 @@ fn a_request_is_declined_once_or_withdrawn() {
         given(asked()).when(decline()).by(by).then([declined(by)]);
     }
     given(asked()).when(decline()).by(BOB).refused(Refusal::NotAllowed);
-    let over = || [started(&[ALICE, BOB]), policy(JoinPolicy::Approval), requested(CAROL), declined(ALICE)];
-    given(over()).when(decline()).by(ALICE).refused(Refusal::RequestClosed);
-    given(over()).when(decline()).by(CAROL).refused(Refusal::NotFound);
-    given(over()).when(Command::Approve { account: CAROL, members_max: 500 }).by(ALICE).refused(Refusal::RequestClosed);
+    let over = |by| [started(&[ALICE, BOB]), policy(JoinPolicy::Approval), requested(CAROL), declined(by)];
+    for by in [ALICE, CAROL] {
+        let approve = Command::Approve { account: CAROL, members_max: 500 };
+        given(over(by)).when(approve).by(ALICE).refused(Refusal::RequestClosed);
+        // Who did it does it again; who did not finds it closed, or nothing.
+        given(over(by)).when(decline()).by(by).silent();
+    }
+    given(over(CAROL)).when(decline()).by(ALICE).refused(Refusal::RequestClosed);
+    given(over(ALICE)).when(decline()).by(CAROL).refused(Refusal::NotFound);
+    // Who was in before knows of the group.
+    let former = [started(&[ALICE, BOB, CAROL]), left(2, CAROL, CAROL, 0), policy(JoinPolicy::Approval)];
+    let former = || former.clone().into_iter().chain([requested(CAROL), declined(CAROL)]).collect::<Vec<_>>();
+    crate::scenario::given::<Conversation>(former()).when(decline()).by(CAROL).silent();
+}
+
+#[test]
+fn that_a_request_was_declined_is_remembered_for_its_time_and_no_longer() {
+    let decline = || Command::Decline { account: CAROL };
+    let declined = Event::JoinDeclined { account_id: CAROL, by: CAROL };
+    let over = || [started(&[ALICE]), policy(JoinPolicy::Approval), requested(CAROL), declined.clone()];
+    given(over()).when(decline()).by(CAROL).at(just_before(days(7))).silent();
+    given(over()).when(decline()).by(CAROL).at(days(7)).refused(Refusal::NotFound);
+    let kept = |history: &[Event]| {
+        let mut state = State::default();
+        history.iter().for_each(|event| Conversation::evolve(&mut state, event));
+        state.doors.declined.len()
+    };
+    let asks = |account_id, at, expires_at| Event::JoinRequested { account_id, message: None, at, expires_at };
+    assert_eq!(kept(&over()), 1);
+    assert_eq!(kept(&[&over()[..], &[asks(DAVE, min(1), days(8))]].concat()), 1);
+    assert_eq!(kept(&[&over()[..], &[asks(DAVE, days(7), days(14))]].concat()), 0, "its time is over");
+    assert_eq!(kept(&[&over()[..], &[asks(CAROL, min(1), days(8))]].concat()), 0, "they ask again");
+    assert_eq!(kept(&[&over()[..], &[banned(CAROL)]].concat()), 0);
 }
 
 #[test]
@@ -211,6 +240,27 @@ fn a_link_is_made_by_whoever_may_invite_and_revoked_by_who_made_it() {
     let secret = sealed("secret");
     let made = Event::LinkMade { link_id: LINK, secret, by: ALICE, at: hours(1), expires_at: None, uses: None };
     later.then([made]);
+}
+
+#[test]
+fn no_link_is_made_whose_time_is_over() {
+    let until = |expires_at| {
+        let (secret, expires_at) = (sealed("secret"), Some(expires_at));
+        given([started(&[ALICE, BOB])])
+            .when(Command::MakeLink { link_id: LINK, secret, expires_at, uses: None })
+            .by(BOB)
+    };
+    let made = |at| {
+        let (secret, expires_at) = (sealed("secret"), Some(hours(1)));
+        Event::LinkMade { link_id: LINK, secret, by: BOB, at, expires_at, uses: None }
+    };
+    until(hours(1)).at(just_before(hours(1))).then([made(just_before(hours(1)))]);
+    until(hours(1)).at(hours(1)).refused(Refusal::Past);
+    until(min(1)).at(hours(1)).refused(Refusal::Past);
+    // One that there is is no new one.
+    let secret = sealed("secret");
+    let again = Command::MakeLink { link_id: LINK, secret, expires_at: Some(hours(1)), uses: None };
+    given([started(&[ALICE, BOB]), link(Some(hours(1)), None)]).when(again).by(BOB).at(hours(2)).silent();
 }
 
 #[test]

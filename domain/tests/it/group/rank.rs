@@ -5,8 +5,8 @@ use crate::scenario::{ALICE, BOB, CAROL, days, just_before, min, sealed};
 use natter_domain::{
     AccountId, Decider,
     conversation::{
-        Change, Command, Conversation, Event, JoinPolicy, Permissions, PermissionsChange, Power, Refusal, Role, State,
-        SystemMessage,
+        Beginning, Bucket, Change, Command, Conversation, Event, JoinPolicy, Permissions, PermissionsChange, Power,
+        Refusal, Role, State, SystemMessage,
     },
 };
 use std::time::Duration;
@@ -305,10 +305,12 @@ fn admins_announce_and_take_it_back() {
 
 #[test]
 fn people_choose_what_they_are_called() {
-    let call = |account, name: Option<&str>| Command::SetNickname { account, nickname: name.map(sealed) };
+    let bucket = Some(Bucket(17));
+    let call = |account, name: Option<&str>| Command::SetNickname { account, nickname: name.map(sealed), bucket };
     let called = |account_id, name: Option<&str>, by| Event::NicknameChanged {
         account_id,
         nickname: name.map(sealed),
+        bucket,
         by,
         last_seq: 2,
     };
@@ -389,4 +391,21 @@ fn what_members_are_told_of() {
     for (event, code) in table {
         assert_eq!(told(&event), code.map(|code| (3, code)), "{event:?}");
     }
+}
+
+#[test]
+fn a_nickname_is_looked_for_by_three_characters_or_more_as_names_are_compared() {
+    let beginning = |text: &str| Beginning::of(text);
+    for short in ["", "ab", "\u{e9}\u{e9}", "e\u{301}a"] {
+        assert_eq!(beginning(short), None, "{short}");
+    }
+    let (name, other) = ("Stra\u{df}enk\u{fc}nstler", "stranger");
+    for text in ["STR", "strasse", "stra\u{df}", "Strassenku\u{308}n"] {
+        assert!(beginning(text).expect("long enough").is_of(name), "{text}");
+    }
+    assert!(!beginning("strassf").expect("long enough").is_of(name));
+    assert_eq!(beginning(name).expect("long enough").first(), beginning(other).expect("long enough").first());
+    assert_eq!(beginning("\u{e9}\u{e9}\u{e9}x").expect("long enough").first(), "\u{e9}\u{e9}\u{e9}");
+    assert_eq!(beginning("abc").expect("long enough").first(), "abc");
+    assert_eq!((Bucket::of([0xff, 0xff]), Bucket::of([4, 0])), (Bucket(1_023), Bucket(0)));
 }

@@ -17,12 +17,12 @@ impl Signed {
         self.write("POST", "/conversations", Some(&request)).await
     }
 
-    /// Changes how a conversation is shown to the caller.
+    /// Changes how a conversation is shown to the caller. `None`: it has ended, and something was taken back.
     pub async fn change_view(
         &self,
         conversation: Uuid,
         change: &wire::ViewChange,
-    ) -> Result<Answer<wire::OwnConversation>, Error> {
+    ) -> Result<Answer<Option<wire::OwnConversation>>, Error> {
         self.write("PATCH", &format!("/conversations/{conversation}/inbox"), Some(change)).await
     }
 
@@ -99,11 +99,12 @@ impl Signed {
         self.read(format!("/conversations/{conversation}")).await
     }
 
+    /// `None` here and below: done, and there no more for the caller, as a repeat may find it.
     pub async fn change_group(
         &self,
         group: Uuid,
         change: &wire::ConversationChange,
-    ) -> Result<Answer<wire::OwnConversation>, Error> {
+    ) -> Result<Answer<Option<wire::OwnConversation>>, Error> {
         self.write("PATCH", &format!("/conversations/{group}"), Some(change)).await
     }
 
@@ -112,7 +113,7 @@ impl Signed {
         self.write("DELETE", &format!("/conversations/{group}"), None::<&()>).await
     }
 
-    pub async fn announce(&self, group: Uuid, text: &str) -> Result<Answer<wire::OwnConversation>, Error> {
+    pub async fn announce(&self, group: Uuid, text: &str) -> Result<Answer<Option<wire::OwnConversation>>, Error> {
         let new = wire::AnnouncementNew { text: text.to_owned() };
         self.write("PUT", &format!("/conversations/{group}/announcement"), Some(&new)).await
     }
@@ -122,7 +123,7 @@ impl Signed {
         group: Uuid,
         account: Uuid,
         change: &wire::MemberChange,
-    ) -> Result<Answer<wire::Member>, Error> {
+    ) -> Result<Answer<Option<wire::Member>>, Error> {
         self.write("PATCH", &format!("/conversations/{group}/members/{account}"), Some(change)).await
     }
 

@@ -60,7 +60,12 @@ impl Signed {
         self.read(query.on("/friends")).await
     }
 
-    pub async fn change_friend(&self, id: Uuid, change: &wire::FriendChange) -> Result<Answer<wire::Friend>, Error> {
+    /// `None`: done, and no friend any more, as a repeat may find it.
+    pub async fn change_friend(
+        &self,
+        id: Uuid,
+        change: &wire::FriendChange,
+    ) -> Result<Answer<Option<wire::Friend>>, Error> {
         self.write("PATCH", &format!("/friends/{id}"), Some(change)).await
     }
 
@@ -82,7 +87,8 @@ impl Signed {
         self.read(page.query().on("/blocks")).await
     }
 
-    pub async fn block(&self, id: Uuid) -> Result<Answer<wire::Block>, Error> {
+    /// `None`: done, and taken back since, as a repeat may find it.
+    pub async fn block(&self, id: Uuid) -> Result<Answer<Option<wire::Block>>, Error> {
         self.write("PUT", &format!("/blocks/{id}"), None::<&()>).await
     }
 

@@ -37,12 +37,13 @@ impl Signed {
         Ok(found.value.items)
     }
 
+    /// `None`: edited for the others; the caller has deleted it for themselves.
     pub async fn edit(
         &self,
         conversation: Uuid,
         message: Uuid,
         body: &wire::Body,
-    ) -> Result<Answer<wire::Message>, Error> {
+    ) -> Result<Answer<Option<wire::Message>>, Error> {
         let edit = wire::MessageEdit { body: body.clone() };
         self.write("PATCH", &format!("/conversations/{conversation}/messages/{message}"), Some(&edit)).await
     }

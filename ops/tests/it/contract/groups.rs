@@ -1,6 +1,8 @@
-//! Groups: their card, their members, and what is pushed of them. How people come: [`doors`]; who may what: [`ranks`].
+//! Groups: their card, their members, and what is pushed of them. How people come: [`doors`]; who may what: [`ranks`]; after their
+//! end: [`ended`].
 
 mod doors;
+mod ended;
 mod ranks;
 
 use super::{MESSAGE, OWN_CONVERSATION, PERSONAL, Someone, has, is_id, is_time, lacks, new_id, text};

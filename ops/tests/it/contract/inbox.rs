@@ -328,6 +328,25 @@ async fn what_is_deleted_for_oneself_is_gone_by_every_path_and_stays_with_the_ot
     assert_eq!(found, json!({"items": []}));
 }
 
+/// As they recall it: it is theirs still.
+#[tokio::test]
+async fn what_is_deleted_for_oneself_is_edited_for_the_others() {
+    let scene = Scene::new().await;
+    let Scene { alice, bob, .. } = &scene;
+    let note = new_id();
+    alice.says(&scene.id, &note, "four").await.ok(201);
+    assert_eq!(scene.clears().await.status, 204);
+    let mine = scene.path(&format!("/messages/{note}"));
+    let edit = json!({"body": {"kind": "text", "text": "five"}}).to_string().into_bytes();
+    let typed = alice.raw.with("content-type", "application/json");
+    let edited = typed.call("PATCH", &mine, Some(edit)).await;
+    assert_eq!((edited.status, edited.text().as_str()), (204, ""));
+    alice.raw.with("natter-position", &edited.position()).get(&mine).await.refused(404, "not_found");
+    let read = bob.raw.with("natter-position", &edited.position()).get(&mine).await.ok(200);
+    assert_eq!(read["body"]["text"], "five");
+    assert_eq!(alice.raw.call("DELETE", &mine, None).await.status, 204);
+}
+
 #[tokio::test]
 async fn a_repeated_deletion_deletes_nothing_more() {
     let mut scene = Scene::new().await;

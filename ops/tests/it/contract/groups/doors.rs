@@ -1,6 +1,6 @@
 //! How people come to a group: added, invited, by asking, by a link, through an open door; and what newcomers see.
 
-use super::{Scene, Someone, add, connect, gone, group, new_id, patch, path, reads, remove, text};
+use super::{Scene, Someone, add, connect, gone, group, ids, new_id, patch, path, reads, remove, text};
 use natter_testkit::Reply;
 use serde_json::{Value, json};
 
@@ -100,12 +100,15 @@ async fn where_an_admin_answers_people_ask() {
     join(carol, &id).await.ok(200);
     let decline = path(&id, &format!("/requests/{}", carol.id));
     gone(&alice.raw.call("DELETE", &decline, None).await);
-    alice.raw.call("DELETE", &decline, None).await.refused(409, "request_closed");
+    gone(&alice.raw.call("DELETE", &decline, None).await);
+    carol.raw.call("DELETE", &path(&id, "/requests/me"), None).await.refused(404, "not_found");
     let too_late = path(&id, &format!("/requests/{}/approve", carol.id));
     alice.raw.call("POST", &too_late, None).await.refused(409, "request_closed");
     // Asked again, and thought better of it.
     assert_eq!(came(&join(carol, &id).await), "requested");
     gone(&carol.raw.call("DELETE", &path(&id, "/requests/me"), None).await);
+    gone(&carol.raw.call("DELETE", &path(&id, "/requests/me"), None).await);
+    alice.raw.call("DELETE", &decline, None).await.refused(409, "request_closed");
     alice.raw.call("POST", &too_late, None).await.refused(409, "request_closed");
 }
 
@@ -143,6 +146,7 @@ async fn a_link_leads_to_the_group_while_it_is_good() {
     join_by(carol, &token).await.refused(410, "gone");
     for (what, pointer) in [
         (json!({"expires_in": 59}), "/expires_in"),
+        (json!({"expires_in": 0}), "/expires_in"),
         (json!({"max_uses": 0}), "/max_uses"),
         (json!({"max_uses": 100_001}), "/max_uses"),
     ] {
@@ -214,4 +218,54 @@ async fn members_are_found_by_the_beginning_of_their_names() {
     assert_eq!(dave["items"], json!([]), "he is not in");
     alice.raw.get(&path(&id, "/members?query=ca")).await.invalid("/query");
     alice.raw.get(&path(&id, "/members?role=king")).await.invalid("/role");
+}
+
+async fn called(who: &Someone, group: &str, whom: &Someone, nickname: Value) -> String {
+    let named = patch(who, &path(group, &format!("/members/{}", whom.id)), &json!({"nickname": nickname})).await;
+    named.ok(200);
+    named.position()
+}
+
+/// All pages of one, to the one without a next.
+async fn found(who: &Someone, position: &str, group: &str, query: &str) -> Vec<String> {
+    let (mut found, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let list = path(group, &format!("/members?limit=1&query={query}{cursor}"));
+        let page = reads(who, position, &list).await.ok(200);
+        found.extend(page["items"].as_array().expect("items").iter().map(|member| text(&member["account_id"])));
+        let Some(next) = page["next_cursor"].as_str() else { return found };
+        cursor = format!("&cursor={next}");
+    }
+}
+
+#[tokio::test]
+async fn members_are_found_by_the_beginning_of_their_nicknames_in_the_group() {
+    let scene = Scene::new().await;
+    let Scene { alice, bob, carol, dave, .. } = &scene;
+    let id = scene.group().await;
+    add(alice, &id, &[carol]).await.ok(200);
+    called(alice, &id, bob, json!("Stra\u{df}enk\u{fc}nstler")).await;
+    called(alice, &id, carol, json!("strange one")).await;
+    let position = called(alice, &id, alice, json!("\u{8def}\u{4eba}\u{7532}\u{4e59}")).await;
+    let is = async |query: &str, who: &[&Someone]| {
+        assert_eq!(found(alice, &position, &id, query).await, ids(who), "{query}");
+    };
+    is("str", &[carol, bob]).await;
+    // They share their bucket, and nothing more.
+    is("STRASSEN", &[bob]).await;
+    is("strange%20o", &[carol]).await;
+    is("strand", &[]).await;
+    is("%E8%B7%AF%E4%BA%BA%E7%94%B2", &[alice]).await;
+    is("bob", &[bob]).await;
+    is("alice@example.org", &[]).await;
+    dave.raw.get(&path(&id, "/members?query=str")).await.refused(404, "not_found");
+
+    // Another name, none, and a stay that is over.
+    called(alice, &id, bob, json!("stroller")).await;
+    let position = called(alice, &id, carol, json!(null)).await;
+    assert_eq!(found(alice, &position, &id, "strasse").await, [""; 0]);
+    assert_eq!(found(alice, &position, &id, "str").await, ids(&[bob]));
+    gone(&remove(bob, &id, "me").await);
+    let added = add(alice, &id, &[bob]).await;
+    assert_eq!(found(alice, &added.position(), &id, "str").await, [""; 0]);
 }
