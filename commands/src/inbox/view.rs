@@ -1,13 +1,13 @@
 //! How conversations are shown to a person, and what they delete for themselves. Who was in a conversation and left may do
 //! that too: their view of it stays theirs. What the conversation has to say is asked of it first.
 
-use super::{Inboxes, no_member};
+use super::{Inboxes, outside};
 use crate::{Keyed, dispatch::Outcome, error::Error, friendship::account_key};
 use natter_domain::{
     AccountId, ConversationId, Sealed,
     account::Change,
-    conversation::{Refusal, State},
-    inbox::{self, Command, Inbox, ViewChange},
+    conversation::{Kind, Refusal, State},
+    inbox::{self, Command, Inbox, Outside, ViewChange},
 };
 use natter_streams::{Positions, sealing::Sealing};
 
@@ -46,11 +46,10 @@ impl Inboxes<'_> {
         conversation_id: ConversationId,
         seq: u64,
     ) -> Result<Positions, Error> {
-        let (me, state) = (by.caller.account, self.look(conversation_id).await?);
-        if !state.members.contains_key(&me) {
-            return Err(no_member(&state, me));
-        }
-        let command = Command::ReadAnnouncement { conversation_id, seq, last_seq: state.last_seq };
+        let state = self.look(conversation_id).await?;
+        let no_group = (state.kind != Some(Kind::Group)).then_some(Outside::NotAGroup);
+        let outside = outside(&state, by.caller.account).or(no_group);
+        let command = Command::ReadAnnouncement { conversation_id, seq, last_seq: state.last_seq, outside };
         Ok(self.decide(by, command, &format!("announcement {conversation_id} {seq}"), BYTES).await?.positions)
     }
 

@@ -79,7 +79,7 @@ fn next_seq(state: &State) -> u64 {
 
 impl Decider for Conversation {
     const NOUN: Noun = Noun::Conversation;
-    const STATE_VERSION: u32 = 4;
+    const STATE_VERSION: u32 = 5;
     type Host = Self;
     type State = State;
     type Command = Command;

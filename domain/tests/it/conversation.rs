@@ -130,7 +130,7 @@ fn its_state_remembers_members_and_the_newest_number() {
     for event in [started(), sent(1, ALICE), sent(2, BOB)] {
         Conversation::evolve(&mut state, &event);
     }
-    let joined = Membership { joined_seq: 0 };
+    let joined = Membership::begun(0, 0);
     let members = [(ALICE, joined), (BOB, joined)].into_iter().collect();
     let standing = Arc::new(Standing::first());
     assert_eq!(state, State { kind: Some(Kind::Direct), members, standing, last_seq: 2, ..State::default() });

@@ -275,7 +275,7 @@ fn to_who_is_not_in_there_is_no_message() {
 #[test]
 fn to_who_came_later_there_is_no_message() {
     let mut talk = talk();
-    let joined = |joined_seq| conversation::Membership { joined_seq };
+    let joined = |joined_seq| conversation::Membership::begun(joined_seq, joined_seq);
     talk.members = [(ALICE, joined(0)), (BOB, joined(3)), (CAROL, joined(2))].into_iter().collect();
     let given = || scenario::given::<Message>([]).within(talk.clone());
     given().when(react(THUMB)).by(BOB).refused(Refusal::NotFound);

@@ -273,12 +273,29 @@ fn where_history_is_shared_newcomers_see_it_and_who_comes_back_what_they_missed(
     for seq in 1..=6 {
         assert!(state.sees(CAROL, seq) && state.sees(BOB, seq), "{seq}");
     }
+    let stays = [BOB, CAROL].map(|who| (state.members[&who].joined_seq, state.members[&who].entered_seq));
+    assert_eq!(stays, [(3, 5), (0, 5)], "what was said before they came they need not read");
     let sent = Conversation::decide(&state, &state, &by(CAROL), &send()).expect("she is in");
     assert_eq!(sent.len(), 1);
 }
 
 fn by(actor: AccountId) -> natter_domain::Context {
     natter_domain::Context { actor: Some(actor), session: None, now: min(0) }
+}
+
+/// A hundred thousand who came by the thousand, as many as one call adds.
+#[test]
+fn a_member_of_a_large_group_costs_few_bytes() {
+    let mut state = State::default();
+    let crowd = super::crowd(100_000);
+    Conversation::evolve(&mut state, &started(&[ALICE]));
+    for chunk in crowd.chunks(1_000) {
+        let next = joined(state.last_seq + 1, chunk, ALICE);
+        Conversation::evolve(&mut state, &next);
+    }
+    let json = serde_json::to_string(&state).unwrap();
+    let bytes = json.len() * 3 / 4 / crowd.len();
+    assert!(bytes <= 19, "{bytes} bytes for each member");
 }
 
 #[test]
@@ -294,6 +311,12 @@ fn members_are_read_as_they_were_written_down() {
     assert_eq!(serde_json::from_str::<State>(&json).unwrap(), state);
     let bytes = json.len() / crowd.len();
     assert!(bytes < 40, "{bytes} bytes for each member");
+    // Some of them see what was said before they came.
+    let (account_ids, begins) = (vec![BOB, CAROL], vec![0, 1 << 20]);
+    let shared = Event::MembersJoined { seq: 1 << 50, account_ids, by: ALICE, way: Way::Added, begins };
+    Conversation::evolve(&mut state, &shared);
+    let json = serde_json::to_string(&state).unwrap();
+    assert_eq!(serde_json::from_str::<State>(&json).unwrap(), state);
     let broken = json.replacen("AAAA", "AAA", 1);
     assert!(serde_json::from_str::<State>(&broken).is_err());
 }
