@@ -1,6 +1,8 @@
 //! What a group says of itself, how it is set up, and who changes that (CNV-7, CNV-11).
 
-use super::{Event, Permissions, PermissionsChange, Power, Refusal, Role, State, decide::group_member, next_seq};
+use super::{
+    Event, Permissions, PermissionsChange, Power, Refusal, Role, State, curb::silence, decide::group_member, next_seq,
+};
 use crate::{AccountId, Context, Sealed};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -135,6 +137,10 @@ pub(super) fn change(
     };
     if renamed.is_some() && !state.may(by, Power::EditCard) || !changed.iter().all(may) {
         return Err(Refusal::NotAllowed);
+    }
+    // A name or a description is writing too.
+    if renamed.is_some() || !changed.is_empty() {
+        silence(state, by, context.now)?;
     }
     let mut last_seq = state.last_seq;
     let mut number = |is_message: bool| {

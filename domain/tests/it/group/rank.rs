@@ -161,6 +161,48 @@ fn while_all_are_muted_only_admins_write() {
     }
 }
 
+/// A name and a description are read by all.
+#[test]
+fn who_is_muted_does_not_write_by_the_card() {
+    let card =
+        [rename("other"), change(Change::Description(Some(sealed("us")))), change(Change::Avatar(Some(Uuid::nil())))];
+    for command in card {
+        let one = || and(ranks(), [muted(CAROL, Some(60), BOB)]);
+        let refused = Refusal::Muted { until: Some(min(60)) };
+        given_all(one()).when(command.clone()).by(CAROL).at(just_before(min(60))).refused(refused);
+        assert!(is_done(&one(), CAROL, &command, 60) && is_done(&one(), DAVE, &command, 0));
+        let all = || and(ranks(), [changed(Change::Muted(true), ALICE, 3)]);
+        given_all(all()).when(command.clone()).by(CAROL).refused(Refusal::Muted { until: None });
+        assert!(is_done(&all(), BOB, &command, 0), "admins are never silent");
+    }
+    let history = and(ranks(), [muted(CAROL, Some(60), BOB)]);
+    given_all(history).when(rename("name")).by(CAROL).silent();
+}
+
+fn is_done(history: &[Event], by: AccountId, command: &Command, minutes: i64) -> bool {
+    let mut state = State::default();
+    history.iter().for_each(|event| Conversation::evolve(&mut state, event));
+    let context = natter_domain::Context { actor: Some(by), session: None, now: min(minutes) };
+    Conversation::decide(&state, &state, &context, command).is_ok_and(|events| !events.is_empty())
+}
+
+#[test]
+fn what_is_remembered_of_slow_mode_stays_small() {
+    let mut state = State::default();
+    let after = |seconds: i64| natter_domain::Timestamp::from_millis(min(0).as_millis() + seconds * 1_000);
+    let paused = |account_id, at| Event::Paused { account_id, at: after(at), until: after(at + 30) };
+    for event in [started(&[ALICE]), changed(Change::SlowMode(30), ALICE, 2)] {
+        Conversation::evolve(&mut state, &event);
+    }
+    for (index, account) in super::crowd(256).into_iter().enumerate() {
+        Conversation::evolve(&mut state, &paused(account, index as i64 % 8));
+    }
+    assert_eq!(state.curbs.paused.len(), 256);
+    // Those who wrote in the first half have waited.
+    Conversation::evolve(&mut state, &paused(CAROL, 33));
+    assert_eq!(state.curbs.paused.len(), 129, "the other half, and carol");
+}
+
 #[test]
 fn in_slow_mode_members_wait_between_two_messages() {
     let slow = changed(Change::SlowMode(30), ALICE, 3);
