@@ -37,6 +37,7 @@ pub const POSTGRES: &[(i64, &str, &str)] = &[
     (26, "friend", include_str!("../postgres/0026_friend.sql")),
     (27, "inbox", include_str!("../postgres/0027_inbox.sql")),
     (28, "group", include_str!("../postgres/0028_group.sql")),
+    (31, "dissolved", include_str!("../postgres/0031_dissolved.sql")),
 ];
 
 /// Number, name and text of every file in `scylla/`; a test compares with the folder. They are applied by who has a

@@ -149,10 +149,7 @@ impl State {
                 doors.links.insert(*link_id, Link { by: *by, expires_at: *expires_at, left: *uses });
             }
             Event::LinkRevoked { link_id, .. } => _ = doors.links.remove(link_id),
-            Event::Banned { account_id, .. } => {
-                doors.forget(*account_id);
-                doors.banned.insert(*account_id, ());
-            }
+            Event::Banned { account_id, .. } => doors.ban(*account_id),
             Event::Unbanned { account_id, .. } => _ = doors.banned.remove(account_id),
             _ => {}
         }
