@@ -52,7 +52,7 @@ mod state;
 mod system;
 
 pub use card::{Card, Change, JoinPolicy};
-pub use command::{Asked, Command};
+pub use command::{Asked, Command, MemberChange};
 pub use curb::Curbs;
 pub(crate) use curb::silence;
 pub use decide::decide;

@@ -127,7 +127,7 @@ fn begun(started: &Started, name: &GroupName) -> wire::OwnConversation {
 #[utoipa::path(patch, path = "/api/v1/conversations/{id}", operation_id = "conversation_change", tag = "conversations",
     params(("id" = Uuid, Path)), request_body = wire::ConversationChange, responses(
         (status = 200, body = wire::OwnConversation),
-        (status = 403, description = "`not_a_member`, `not_allowed`, `conversation_closed`; `forbidden`: it is no group"),
+        (status = 403, description = "`not_a_member`, `not_allowed`, `muted`, `conversation_closed`; `forbidden`: it is no group"),
         (status = 404, description = "`not_found`"),
         (status = 409, description = "`conflict`"),
         (status = 422, description = "`invalid_input`"),
@@ -195,7 +195,7 @@ async fn take_back(Writer(by): Writer, door: Door, Ids(id): Ids<Uuid>) -> Result
     tag = "conversations",
     params(("id" = Uuid, Path)), request_body = wire::AnnouncementRead, responses(
         (status = 204),
-        (status = 403, description = "`not_a_member`"),
+        (status = 403, description = "`not_a_member`; `forbidden`: it is no group"),
         (status = 404, description = "`not_found`"),
         (status = 409, description = "`conflict`"),
         (status = 422, description = "`invalid_input`: there is no such message yet"),

@@ -3,6 +3,7 @@
 use super::{
     admin,
     given::{self, accounts, flag},
+    standing,
 };
 use crate::{
     account::given::{Query, sought},
@@ -20,13 +21,11 @@ use crate::{
 };
 use axum::Json;
 use natter_client::wire;
-use natter_commands::Keyed;
-use natter_domain::{AccountId, Code, ConversationId, id::derived};
+use natter_domain::{AccountId, Code, ConversationId};
 use natter_projections::{
     Page, Projection,
     conversation::{MemberFilter, Members},
 };
-use natter_streams::Positions;
 use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa_axum::routes;
@@ -80,9 +79,12 @@ async fn list(
         None => None,
         Some(Some(Query::Name(name))) => Some(inside.commands.account().prefix(&name)),
         // Nobody is looked for in a group by their address, and what can be no name is nobody's.
-        Some(_) => return Ok(Json(wire::PageOf { items: Vec::new(), next_cursor: None })),
+        Some(_) => {
+            standing(&inside, caller.account, ConversationId(id)).await?;
+            return Ok(Json(wire::PageOf { items: Vec::new(), next_cursor: None }));
+        }
     };
-    let filter = MemberFilter { role, prefix, only: None, has_read };
+    let filter = MemberFilter { role, prefix, has_read };
     are(&inside, caller.account, ConversationId(id), filter, &page).await.map(Json)
 }
 
@@ -124,7 +126,8 @@ async fn add(
     Ok(Written::ok(joined.positions, added))
 }
 
-/// Changes what a member is, what they are called, or whether they may write. Handing the group over is making them `owner`.
+/// Changes what a member is, what they are called, or whether they may write: all that is given or nothing. Handing the group
+/// over is making them `owner`.
 #[utoipa::path(patch, path = "/api/v1/conversations/{id}/members/{account_id}", operation_id = "member_change",
     tag = "conversations",
     params(("id" = Uuid, Path), ("account_id" = String, Path, description = "An account's id, or `me`.")),
@@ -143,29 +146,12 @@ async fn change(
 ) -> Result<Written<wire::Member>, Problem> {
     let (change, inside, id) = (given::member(given)?, door.open()?, ConversationId(id));
     let account = who.account(by.caller.account);
-    let mut positions = Positions::default();
-    let conversations = inside.commands.conversation();
-    // Each is a command of its own, under a key of its own.
-    if let Some(nickname) = change.nickname {
-        positions.merge(&conversations.set_nickname(part(by, "nickname"), id, account, nickname.as_ref()).await?);
-    }
-    if let Some(until) = change.muted_until {
-        let muted = conversations.mute_member(part(by, "muted_until"), id, account, until).await;
-        positions.merge(&muted.map_err(|error| Problem::from(error).about("/muted_until"))?);
-    }
-    if let Some(role) = change.role {
-        positions.merge(&conversations.set_role(part(by, "role"), id, account, role).await?);
-    }
+    let changed = inside.commands.conversation().change_member(by, id, account, &change).await;
+    let positions = changed.map_err(|error| Problem::from(error).about("/muted_until"))?;
     position::wait(&inside, &positions, SHOWN_BY).await?;
-    let filter = MemberFilter { only: Some(account), ..MemberFilter::default() };
-    let mut found = are(&inside, by.caller.account, id, filter, &Page { cursor: None, limit: 1 }).await?;
-    let member = found.items.pop().ok_or_else(Problem::not_found)?;
+    // A repeat is answered too when one of the two has left since.
+    let member = inside.projections.conversation().member(id, account).await?.ok_or_else(Problem::not_found)?;
     Ok(Written::ok(positions, member))
-}
-
-fn part(by: Keyed, what: &str) -> Keyed {
-    let key = by.key.map(|key| derived("natter part of a change", &[key.as_bytes(), what.as_bytes()]));
-    Keyed { key, ..by }
 }
 
 /// The caller leaves a group (`me`), or somebody above them removes a member. 204 also for who has left already.

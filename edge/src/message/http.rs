@@ -115,7 +115,7 @@ async fn one(
     tag = "messages", params(("id" = Uuid, Path), ("message_id" = Uuid, Path)), request_body = wire::MessageEdit,
     responses(
         (status = 200, body = wire::Message),
-        (status = 403, description = "`not_your_message`, `not_a_member`, `muted`"),
+        (status = 403, description = "`not_your_message`, `not_a_member`, `muted`, `not_allowed`"),
         (status = 404, description = "`not_found`"),
         (status = 409, description = "`too_late`, `recalled`; `conflict`"),
     ))]

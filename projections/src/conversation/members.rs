@@ -3,7 +3,7 @@
 use super::Query;
 use crate::{Error, Page, gate, page::Cursor};
 use natter_client::wire;
-use natter_domain::{AccountId, ConversationId, HandleId, Sealed, Timestamp, conversation::Role};
+use natter_domain::{AccountId, ConversationId, HandleId, KeyId, Sealed, Timestamp, conversation::Role};
 use natter_streams::{sealing::Opener, statement};
 use sqlx::{PgPool, types::time::OffsetDateTime};
 use std::collections::HashMap;
@@ -33,7 +33,6 @@ pub struct MemberFilter {
     pub role: Option<Role>,
     /// Keyed hash of the beginning of a user name.
     pub prefix: Option<HandleId>,
-    pub only: Option<AccountId>,
     /// Whether they have read the announcement.
     pub has_read: Option<bool>,
 }
@@ -41,12 +40,9 @@ pub struct MemberFilter {
 impl MemberFilter {
     /// With `$5`. Each filter is a statement of its own: one for all would read a large group from its end to find somebody.
     fn condition(self) -> (String, Option<Uuid>) {
-        let named = match (self.only, self.prefix) {
-            (Some(account), _) => ("account_id = $5", Some(account.0)),
-            (None, Some(prefix)) => {
-                ("account_id IN (SELECT account_id FROM account_prefix WHERE prefix = $5)", Some(prefix.0))
-            }
-            (None, None) => ("$5::uuid IS NULL", None),
+        let named = match self.prefix {
+            Some(prefix) => ("account_id IN (SELECT account_id FROM account_prefix WHERE prefix = $5)", Some(prefix.0)),
+            None => ("$5::uuid IS NULL", None),
         };
         let role = match self.role {
             Some(Role::Owner) => " AND account_id = owner",
@@ -92,6 +88,26 @@ impl Query<'_> {
         Ok(row.map_or(Standing::Left, |(is_owner, is_admin)| Standing::Is(role(is_owner, is_admin))))
     }
 
+    /// Somebody, as they are, or were when they left.
+    pub async fn member(
+        &self,
+        conversation: ConversationId,
+        account: AccountId,
+    ) -> Result<Option<wire::Member>, Error> {
+        let row: Option<Row> = sqlx::query_as(
+            "SELECT account_id, joined_at, account_id IS NOT DISTINCT FROM owner, is_admin, nickname, muted_until
+             FROM member JOIN conversation USING (conversation_id)
+             WHERE conversation_id = $1 AND account_id = $2 ORDER BY joined_seq DESC LIMIT 1",
+        )
+        .bind(conversation.0)
+        .bind(account.0)
+        .fetch_optional(statement::bounded(&self.0.pool()))
+        .await
+        .map_err(Error::database("read a member"))?;
+        let opener = self.0.keys.opener(row.iter().filter_map(key).collect::<Vec<_>>()).await?;
+        Ok(row.map(|row| member(row, &opener)))
+    }
+
     /// Who is in, the newest first.
     pub async fn members(
         &self,
@@ -125,14 +141,13 @@ impl Query<'_> {
             .await
             .map_err(Error::database("list members"))?;
         let next_cursor = page.cut(&mut rows, |row| Cursor { time: row.1.into(), id: row.0 });
-        let keys: Vec<_> = rows.iter().filter_map(|row| Some((row.0, Sealed::key_of(row.4.as_deref()?)?))).collect();
-        let opener = self.0.keys.opener(keys).await?;
+        let opener = self.0.keys.opener(rows.iter().filter_map(key).collect::<Vec<_>>()).await?;
         let items = rows.into_iter().map(|row| member(row, &opener)).collect();
         Ok(Members::Are(wire::PageOf { items, next_cursor }))
     }
 }
 
-/// Owner and admins of these groups.
+/// Owner and admins of these groups, as far as they are in: an owner leaves as the last one.
 pub(crate) async fn admins(pool: &PgPool, groups: &[Uuid]) -> Result<HashMap<ConversationId, Vec<AccountId>>, Error> {
     if groups.is_empty() {
         return Ok(HashMap::new());
@@ -141,7 +156,8 @@ pub(crate) async fn admins(pool: &PgPool, groups: &[Uuid]) -> Result<HashMap<Con
         "SELECT conversation_id, account_id FROM member
          WHERE conversation_id = ANY($1) AND left_seq IS NULL AND is_admin
          UNION ALL
-         SELECT conversation_id, owner FROM conversation WHERE conversation_id = ANY($1) AND owner IS NOT NULL",
+         SELECT conversation_id, owner FROM conversation JOIN member USING (conversation_id)
+         WHERE conversation_id = ANY($1) AND left_seq IS NULL AND account_id = owner",
     )
     .bind(groups)
     .fetch_all(statement::bounded(pool))
@@ -160,6 +176,11 @@ pub(super) fn role(is_owner: bool, is_admin: bool) -> Role {
         (false, true) => Role::Admin,
         (false, false) => Role::Member,
     }
+}
+
+/// What a row is opened with.
+fn key(row: &Row) -> Option<(Uuid, KeyId)> {
+    Some((row.0, Sealed::key_of(row.4.as_deref()?)?))
 }
 
 fn member((account_id, joined_at, is_owner, is_admin, nickname, muted_until): Row, opener: &Opener) -> wire::Member {

@@ -4,9 +4,10 @@ use super::{add, direct, given, joined, left, remove, rename, send, sent, starte
 use crate::scenario::{ALICE, BOB, CAROL, days, just_before, min, sealed};
 use natter_domain::{
     AccountId, Decider,
+    account::Change as Field,
     conversation::{
-        Change, Command, Conversation, Event, JoinPolicy, Permissions, PermissionsChange, Power, Refusal, Role, State,
-        SystemMessage,
+        Change, Command, Conversation, Event, JoinPolicy, Kind, MemberChange, Permissions, PermissionsChange, Power,
+        Refusal, Role, State, SystemMessage,
     },
 };
 use std::time::Duration;
@@ -16,7 +17,7 @@ const DAVE: AccountId = AccountId(Uuid::from_u128(0xd));
 const WHILE: Duration = Duration::from_secs(3_600);
 
 fn set_role(account: AccountId, role: Role) -> Command {
-    Command::SetRole { account, role }
+    Command::ChangeMember { account, change: MemberChange { role: Some(role), ..MemberChange::default() } }
 }
 
 fn role_changed(seq: u64, account_id: AccountId, role: Role, by: AccountId) -> Event {
@@ -29,7 +30,17 @@ fn ranks() -> [Event; 2] {
 }
 
 fn mute(account: AccountId, minutes: Option<i64>) -> Command {
-    Command::Mute { account, until: minutes.map(min) }
+    let muted_until = minutes.map_or(Field::Clear, |minutes| Field::Set(min(minutes)));
+    Command::ChangeMember { account, change: MemberChange { muted_until, ..MemberChange::default() } }
+}
+
+fn call(account: AccountId, name: Option<&str>) -> Command {
+    let nickname = name.map_or(Field::Clear, |name| Field::Set(sealed(name)));
+    Command::ChangeMember { account, change: MemberChange { nickname, ..MemberChange::default() } }
+}
+
+fn called(account_id: AccountId, name: Option<&str>, by: AccountId) -> Event {
+    Event::NicknameChanged { account_id, nickname: name.map(sealed), by, last_seq: 2 }
 }
 
 fn muted(account_id: AccountId, minutes: Option<i64>, by: AccountId) -> Event {
@@ -249,6 +260,20 @@ fn permissions_say_what_members_may() {
     }
 }
 
+/// With a friend, and with oneself.
+#[test]
+fn where_nobody_owns_a_conversation_who_is_in_may_do_everything() {
+    let own = Event::Started { kind: Kind::Own, members: vec![ALICE], name: None, owner: None };
+    for event in [direct(), own] {
+        let mut state = State::default();
+        Conversation::evolve(&mut state, &event);
+        for power in [Power::Invite, Power::Post, Power::Pin, Power::MentionAll, Power::EditCard] {
+            assert!(state.may(ALICE, power), "{power:?} in {:?}", state.kind);
+            assert!(!state.may(CAROL, power), "who is not in may nothing");
+        }
+    }
+}
+
 #[test]
 fn what_members_may_not_is_refused_to_them() {
     let strict = Permissions {
@@ -347,13 +372,6 @@ fn admins_announce_and_take_it_back() {
 
 #[test]
 fn people_choose_what_they_are_called() {
-    let call = |account, name: Option<&str>| Command::SetNickname { account, nickname: name.map(sealed) };
-    let called = |account_id, name: Option<&str>, by| Event::NicknameChanged {
-        account_id,
-        nickname: name.map(sealed),
-        by,
-        last_seq: 2,
-    };
     given(ranks()).when(call(CAROL, Some("caz"))).by(CAROL).then([called(CAROL, Some("caz"), CAROL)]);
     given(ranks()).when(call(CAROL, Some("caz"))).by(BOB).then([called(CAROL, Some("caz"), BOB)]);
     given(ranks()).when(call(BOB, Some("b"))).by(CAROL).refused(Refusal::NotAllowed);
@@ -363,6 +381,33 @@ fn people_choose_what_they_are_called() {
     given_all(history()).when(call(CAROL, None)).by(CAROL).then([called(CAROL, None, CAROL)]);
     let stranger = AccountId(Uuid::from_u128(0xe));
     given(ranks()).when(call(stranger, Some("e"))).by(ALICE).refused(Refusal::NobodyOfThisId);
+}
+
+#[test]
+fn what_is_changed_of_a_member_is_all_of_it_or_nothing() {
+    let all =
+        |role| MemberChange { nickname: Field::Set(sealed("caz")), muted_until: Field::Set(min(60)), role: Some(role) };
+    let ask = |role| Command::ChangeMember { account: CAROL, change: all(role) };
+    // What changes without a message has the number of the newest one.
+    given(ranks()).when(ask(Role::Admin)).by(ALICE).then([
+        called(CAROL, Some("caz"), ALICE),
+        muted(CAROL, Some(60), ALICE),
+        role_changed(3, CAROL, Role::Admin, ALICE),
+    ]);
+    let handed = Event::OwnerChanged { seq: 3, account_id: CAROL, by: ALICE };
+    let both = [called(CAROL, Some("caz"), ALICE), muted(CAROL, Some(60), ALICE), handed];
+    given(ranks()).when(ask(Role::Owner)).by(ALICE).then(both.clone());
+    given_all(and(ranks(), both)).when(ask(Role::Owner)).by(ALICE).silent();
+    // Bob may call her so and mute her, and may not make her an admin.
+    given(ranks()).when(ask(Role::Admin)).by(BOB).refused(Refusal::NotAllowed);
+    given(ranks()).when(ask(Role::Member)).by(BOB).then([called(CAROL, Some("caz"), BOB), muted(CAROL, Some(60), BOB)]);
+    given(ranks()).when(ask(Role::Admin)).by(ALICE).at(min(60)).refused(Refusal::Past);
+    let nothing = |account| Command::ChangeMember { account, change: MemberChange::default() };
+    given(ranks()).when(nothing(CAROL)).by(DAVE).silent();
+    let stranger = AccountId(Uuid::from_u128(0xe));
+    given(ranks()).when(nothing(CAROL)).by(stranger).refused(Refusal::NotFound);
+    given(ranks()).when(nothing(stranger)).by(DAVE).refused(Refusal::NobodyOfThisId);
+    given([direct()]).when(nothing(BOB)).by(ALICE).refused(Refusal::NotAGroup);
 }
 
 #[test]
