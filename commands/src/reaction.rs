@@ -4,7 +4,7 @@
 use crate::{
     Commands,
     account::{erasure::DestroysKeys, process::ReleasesHandles},
-    conversation::process::LeavesGroups,
+    conversation::process::{EndsSubscriptions, LeavesGroups},
     friendship::process::OpensConversation,
     process::{self, Around, Process},
     session::process::KeepsSessions,
@@ -33,16 +33,19 @@ pub enum Reaction {
     DestroysKeys,
     /// A group that is somebody's no more takes no place among theirs.
     LeavesGroups,
+    /// Who is banned from a channel does not subscribe to it any more.
+    EndsSubscriptions,
 }
 
 impl Reaction {
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::OpensConversation,
         Self::ReleasesHandles,
         Self::KeepsSessions,
         Self::Timers,
         Self::DestroysKeys,
         Self::LeavesGroups,
+        Self::EndsSubscriptions,
     ];
 
     /// The name in checkpoints, leases and metrics.
@@ -54,6 +57,7 @@ impl Reaction {
             Self::Timers => timer::NAME,
             Self::DestroysKeys => DestroysKeys::NAME,
             Self::LeavesGroups => LeavesGroups::NAME,
+            Self::EndsSubscriptions => EndsSubscriptions::NAME,
         }
     }
 }
@@ -89,6 +93,7 @@ impl Reactions {
             Reaction::KeepsSessions => process::run::<KeepsSessions>(self.around, lane, stop).await,
             Reaction::DestroysKeys => process::run::<DestroysKeys>(self.around, lane, stop).await,
             Reaction::LeavesGroups => process::run::<LeavesGroups>(self.around, lane, stop).await,
+            Reaction::EndsSubscriptions => process::run::<EndsSubscriptions>(self.around, lane, stop).await,
             Reaction::Timers => timer::run(self.around, self.clock, lane, stop).await,
         }
     }

@@ -18,7 +18,7 @@ use cqrs_es::{
 };
 use natter_domain::{
     Address, Decider, Timestamp, account::Account, conversation::Conversation, friendship::Friendship, handle::Handle,
-    inbox::Inbox, message::Message, projection::Projection, session::Session,
+    inbox::Inbox, message::Message, projection::Projection, session::Session, subscription::Subscription,
 };
 use natter_streams::{Draft, Lane, Log};
 use std::{
@@ -203,6 +203,7 @@ pub(crate) struct Stores {
     conversation: Store<Conversation>,
     inbox: Store<Inbox>,
     message: Store<Message>,
+    subscription: Store<Subscription>,
     projection: Store<Projection>,
 }
 
@@ -216,6 +217,7 @@ impl Stores {
             conversation: Store::new(log.clone(), lane),
             inbox: Store::new(log.clone(), lane),
             message: Store::new(log.clone(), lane),
+            subscription: Store::new(log.clone(), lane),
             projection: Store::new(log.clone(), lane),
         }
     }
@@ -228,6 +230,7 @@ impl Stores {
         self.conversation.forget();
         self.inbox.forget();
         self.message.forget();
+        self.subscription.forget();
         self.projection.forget();
     }
 }
@@ -281,5 +284,6 @@ kept! {
     Conversation => conversation,
     Inbox => inbox,
     Message => message,
+    Subscription => subscription,
     Projection => projection,
 }

@@ -13,11 +13,12 @@ pub enum Noun {
     Conversation,
     Inbox,
     Message,
+    Subscription,
     Projection,
 }
 
 impl Noun {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Account,
         Self::Handle,
         Self::Session,
@@ -25,6 +26,7 @@ impl Noun {
         Self::Conversation,
         Self::Inbox,
         Self::Message,
+        Self::Subscription,
         Self::Projection,
     ];
 
@@ -37,6 +39,7 @@ impl Noun {
             Self::Conversation => "conversation",
             Self::Inbox => "inbox",
             Self::Message => "message",
+            Self::Subscription => "subscription",
             Self::Projection => "projection",
         }
     }

@@ -24,6 +24,7 @@ pub mod inbox;
 pub mod message;
 pub mod projection;
 pub mod session;
+pub mod subscription;
 
 pub use address::{Address, Noun};
 pub use code::Code;

@@ -4,7 +4,8 @@
 //! Membership is a list of intervals of seqs; a member sees a message if `joined_seq < seq <= left_seq` in one of
 //! them. Relations and history are written apart; an interval that is still open is taken up to the last seq that
 //! *relations* has seen, so that a message is not shown before relations has seen whether its reader had left. What they
-//! have deleted for themselves is cut off from all of it.
+//! have deleted for themselves is cut off from all of it. In a channel everybody is a member, from its beginning on, but for
+//! whom it has banned.
 
 use crate::{Error, Shared, message::Span};
 use natter_domain::{AccountId, ConversationId};
@@ -21,17 +22,24 @@ pub struct Interval {
     pub left_seq: Option<u64>,
     /// The lane position at which the stay ended: what changed behind it is not seen.
     pub left_position: Option<u64>,
+    /// The lane position at which it began, where somebody who was told of it goes by that; else 0.
+    pub joined_position: u64,
 }
 
 impl Interval {
     /// Of somebody who has just come, and sees what was said from `joined_seq` on.
     pub fn begun(joined_seq: u64, entered_seq: u64) -> Self {
-        Self { joined_seq, entered_seq, left_seq: None, left_position: None }
+        Self { joined_seq, entered_seq, left_seq: None, left_position: None, joined_position: 0 }
     }
 
     /// The rule.
     pub fn sees(&self, seq: u64) -> bool {
         self.joined_seq < seq && self.left_seq.is_none_or(|left_seq| seq <= left_seq)
+    }
+
+    /// The lane position up to which this is known of it.
+    pub fn changed(&self) -> u64 {
+        self.left_position.unwrap_or(self.joined_position)
     }
 
     fn span(&self, last_seq: u64) -> Span {
@@ -123,10 +131,17 @@ pub(crate) async fn ask(
 ) -> Result<Option<(Membership, u64)>, Error> {
     type Row = (i64, Option<i64>, Option<i64>, i64, i64, i64);
     let rows: Vec<Row> = sqlx::query_as(
-        "SELECT joined_seq, left_seq, left_position, last_seq, coalesce(cleared_seq, 0), conversation.changed
-         FROM member JOIN conversation USING (conversation_id)
-              LEFT JOIN inbox_cursor USING (conversation_id, account_id)
-         WHERE conversation_id = $1 AND account_id = $2 ORDER BY joined_seq",
+        "WITH stay AS (
+             SELECT joined_seq, left_seq, left_position FROM member
+             WHERE conversation_id = $1 AND account_id = $2
+               AND NOT EXISTS (SELECT FROM conversation WHERE conversation_id = $1 AND kind = 'channel')
+             UNION ALL
+             SELECT 0, NULL, NULL FROM conversation WHERE conversation_id = $1 AND kind = 'channel' AND NOT has_ended
+               AND NOT EXISTS (SELECT FROM group_ban WHERE conversation_id = $1 AND account_id = $2))
+         SELECT joined_seq, left_seq, left_position, last_seq, coalesce(cleared_seq, 0), conversation.changed
+         FROM stay CROSS JOIN conversation
+              LEFT JOIN inbox_cursor ON inbox_cursor.conversation_id = $1 AND inbox_cursor.account_id = $2
+         WHERE conversation.conversation_id = $1 ORDER BY joined_seq",
     )
     .bind(conversation.0)
     .bind(viewer.0)
@@ -148,6 +163,7 @@ pub(crate) fn interval(joined_seq: i64, left_seq: Option<i64>, left_position: Op
         entered_seq: joined_seq as u64,
         left_seq: left_seq.map(unsigned),
         left_position: left_position.map(unsigned),
+        joined_position: 0,
     }
 }
 

@@ -74,6 +74,7 @@ impl Changes {
             Noun::Inbox => self.inbox.note(record),
             // What became of it is history's; that something did is told to who asks what changed.
             Noun::Message => self.conversation.note_message(record),
+            Noun::Subscription => self.conversation.note_subscription(record),
             // Who holds which name is asked of the handle itself; what operators ask for is for who audits the log.
             Noun::Handle | Noun::Projection => Ok(()),
         }

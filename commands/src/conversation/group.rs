@@ -21,10 +21,11 @@ use uuid::Uuid;
 /// Bytes of an id in a command, roughly.
 const ID_BYTES: usize = 40;
 
-/// A group that has begun.
+/// A group or a channel that has begun.
 pub struct Started {
     pub conversation_id: ConversationId,
-    /// Everybody who is in, the owner first.
+    pub kind: Kind,
+    /// Everybody who is in, the owner first; of a channel nobody.
     pub members: Vec<AccountId>,
     /// The system message that its beginning is.
     pub message: SystemMessage,
@@ -137,15 +138,18 @@ impl Conversations<'_> {
         Ok(Joined { account_ids, invited, positions: outcome.positions })
     }
 
-    /// The caller leaves, or removes somebody.
+    /// The caller leaves, or removes somebody. Who leaves a channel is not told of it any more.
     pub async fn remove_member(&self, by: Keyed, id: ConversationId, account: AccountId) -> Result<Positions, Error> {
+        if account == by.caller.account && self.look(id).await?.is_channel() {
+            return self.unsubscribe(by, id).await;
+        }
         let command = Command::RemoveMember { account };
         Ok(self.decide(by, id, command, &format!("remove from {id} {account}"), 1).await?.positions)
     }
 
     pub async fn change(&self, by: Keyed, id: ConversationId, change: &CardChange) -> Result<Positions, Error> {
         let state = self.look(id).await?;
-        is_a_group(&state, by.caller)?;
+        has_a_card(&state, by.caller)?;
         let name = match &change.name {
             Some(name) => Some(self.seal_anew(id, state.card.name.as_ref(), name.as_str()).await?),
             None => None,
@@ -176,7 +180,7 @@ impl Conversations<'_> {
         text: Option<&Announcement>,
     ) -> Result<Positions, Error> {
         let state = self.look(id).await?;
-        is_a_group(&state, by.caller)?;
+        has_a_card(&state, by.caller)?;
         let sealed = match text {
             Some(text) => Some(self.seal_anew(id, state.card.announcement.as_ref(), text.as_str()).await?),
             None => None,
@@ -194,6 +198,7 @@ impl Conversations<'_> {
         change: &MemberChange,
     ) -> Result<Positions, Error> {
         let state = self.look(id).await?;
+        self.is_somebody(&state, account).await?;
         let nickname = self.sealed_nickname(&state, account, change.nickname.as_ref()).await?;
         let (muted_until, role) = (field(change.muted_until), change.role);
         let command = Command::ChangeMember { account, change: Changed { nickname, muted_until, role } };
@@ -207,7 +212,14 @@ impl Conversations<'_> {
     /// They go, and do not come back. They need not be in, but there must be somebody.
     pub async fn ban(&self, by: Keyed, id: ConversationId, account: AccountId) -> Result<Positions, Error> {
         account::known(self.0, account).await?;
-        Ok(self.decide(by, id, Command::Ban { account }, &format!("ban {id} {account}"), 1).await?.positions)
+        let banned = self.decide(by, id, Command::Ban { account }, &format!("ban {id} {account}"), 1).await?;
+        self.end_subscription(id, account).await?;
+        Ok(banned.positions)
+    }
+
+    /// Anybody takes part in a channel, but must be there.
+    async fn is_somebody(&self, state: &State, account: AccountId) -> Result<(), Error> {
+        if state.is_channel() { account::known(self.0, account).await.map(drop) } else { Ok(()) }
     }
 
     pub async fn unban(&self, by: Keyed, id: ConversationId, account: AccountId) -> Result<Positions, Error> {
@@ -220,7 +232,7 @@ impl Conversations<'_> {
         Ok(self.decide(by, id, command, &format!("dissolve {id}"), 1).await?.positions)
     }
 
-    async fn seal(&self, id: ConversationId, text: &str) -> Result<Sealed, Error> {
+    pub(super) async fn seal(&self, id: ConversationId, text: &str) -> Result<Sealed, Error> {
         Ok(self.0.keys.of_conversation(id).await?.seal(text.as_bytes()))
     }
 
@@ -281,6 +293,11 @@ impl Conversations<'_> {
     }
 }
 
+/// The same of a group or a channel.
+pub(super) fn has_a_card(state: &State, caller: Caller) -> Result<(), Error> {
+    if state.is_channel() { Ok(()) } else { is_a_group(state, caller) }
+}
+
 /// Before anything is sealed: a key of a conversation is for ever, and one with oneself has none of its own.
 pub(super) fn is_a_group(state: &State, caller: Caller) -> Result<(), Error> {
     knows(state, caller)?;
@@ -301,10 +318,11 @@ fn field<T>(given: Option<Option<T>>) -> Field<T> {
     }
 }
 
-fn started(conversation_id: ConversationId, outcome: Outcome<Conversation>) -> Result<Started, Error> {
-    let nothing = || Error::Failed { what: "begin a group", source: "the decision wrote no beginning".into() };
+pub(super) fn started(conversation_id: ConversationId, outcome: Outcome<Conversation>) -> Result<Started, Error> {
+    let nothing =
+        || Error::Failed { what: "begin a group or a channel", source: "the decision wrote no beginning".into() };
     let (event, at) = outcome.events.into_iter().next().ok_or_else(nothing)?;
     let message = SystemMessage::of(&event).ok_or_else(nothing)?;
-    let Event::Started { members, .. } = event else { return Err(nothing()) };
-    Ok(Started { conversation_id, members, message, at, positions: outcome.positions })
+    let Event::Started { kind, members, .. } = event else { return Err(nothing()) };
+    Ok(Started { conversation_id, kind, members, message, at, positions: outcome.positions })
 }

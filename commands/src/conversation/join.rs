@@ -39,6 +39,9 @@ pub struct Behind {
 impl Conversations<'_> {
     /// By an invitation, through an open door, or to ask.
     pub async fn join(&self, by: Keyed, id: ConversationId, message: Option<&RequestMessage>) -> Result<Came, Error> {
+        if self.look(id).await?.is_channel() {
+            return Ok(Came { is_in: true, positions: self.subscribe(by, id).await? });
+        }
         // A key is for ever: what is said to a group that does not exist for them is not sealed with one.
         let me = by.caller.account;
         let sealed = match message {

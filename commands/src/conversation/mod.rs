@@ -1,6 +1,7 @@
-//! Talking: opening the direct conversation of two friends, and sending. Groups: [`group`], coming to one: [`join`].
+//! Talking: opening the direct conversation of two friends, and sending. Groups: [`group`], coming to one: [`join`]. Channels: [`channel`].
 
 mod asked;
+mod channel;
 mod group;
 mod join;
 mod link;

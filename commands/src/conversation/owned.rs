@@ -34,7 +34,7 @@ impl Conversations<'_> {
         let before = clock::now();
         for (&id, _) in person.groups.iter().filter(|(_, taken_at)| **taken_at + limit::CLAIM_WINDOW < before) {
             let group = self.look(id).await?;
-            let is_theirs = group.card.owner == Some(owner) && group.members.contains_key(&owner);
+            let is_theirs = group.card.owner == Some(owner) && group.is_in(owner);
             if !is_theirs || group.is_dissolved() {
                 conversation_ids.push(id);
             }

@@ -1,3 +1,5 @@
+//! What is done because of what became of a group or a channel.
+//!
 //! A group that was handed over, dissolved or left by its last one takes no place any more among those that its owner may own. Should they have
 //! taken it anew meanwhile, it is not counted: one group more than they may have, which is better than one less.
 
@@ -6,6 +8,7 @@ use natter_domain::{
     ConversationId, Noun,
     account::{self, Account, Command},
     conversation::Event,
+    subscription::{self, Subscription},
 };
 use natter_streams::Record;
 
@@ -28,6 +31,26 @@ impl Process for LeavesGroups {
         if let Some(by) = by {
             let conversation_ids = vec![ConversationId(event.aggregate_id)];
             orders.give::<Account>(account::address(by), Command::LeaveGroups { conversation_ids });
+        }
+        Ok(())
+    }
+}
+
+/// Nothing is said to who is banned from a channel: that is decided by the ban itself, wherever something is said. What is left of
+/// their subscription ends behind it. In a group there is none, and nothing happens.
+pub(crate) struct EndsSubscriptions;
+
+impl Process for EndsSubscriptions {
+    const NAME: &'static str = "conversation.ends_subscriptions";
+
+    fn react(event: &Record, orders: &mut Orders) -> Result<(), natter_streams::Error> {
+        if event.noun != Noun::Conversation || &*event.event_type != "banned" {
+            return Ok(());
+        }
+        if let Event::Banned { account_id: account, .. } = event.decode()? {
+            let channel = ConversationId(event.aggregate_id);
+            let command = subscription::Command::End { channel, account };
+            orders.give::<Subscription>(subscription::address(channel, account), command);
         }
         Ok(())
     }

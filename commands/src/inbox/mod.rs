@@ -46,7 +46,7 @@ impl Inboxes<'_> {
         let state = self.look(conversation_id).await?;
         // Where nothing passes, nobody is told that it was read.
         let peer = state.peer(me).filter(|_| state.lets_pass());
-        let entered_seq = state.members.get(&me).map_or(0, |member| member.entered_seq);
+        let entered_seq = state.entered_seq(me).unwrap_or_default();
         let (last_seq, outside) = (state.last_seq, outside(&state, me));
         Ok(Advance { conversation_id, seq, last_seq, entered_seq, peer, outside })
     }
@@ -59,7 +59,7 @@ impl Inboxes<'_> {
 /// `None`: they are in.
 fn outside(state: &State, who: AccountId) -> Option<Outside> {
     let out = if state.is_former(who) { Outside::NotAMember } else { Outside::NotFound };
-    (!state.members.contains_key(&who)).then_some(out)
+    (!state.is_in(who)).then_some(out)
 }
 
 /// Where the command moved cursors; a repeat says what it said the first time.

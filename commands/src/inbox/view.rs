@@ -47,7 +47,7 @@ impl Inboxes<'_> {
         seq: u64,
     ) -> Result<Positions, Error> {
         let state = self.look(conversation_id).await?;
-        let no_group = (state.kind != Some(Kind::Group)).then_some(Outside::NotAGroup);
+        let no_group = (!matches!(state.kind, Some(Kind::Group | Kind::Channel))).then_some(Outside::NotAGroup);
         let outside = outside(&state, by.caller.account).or(no_group);
         let command = Command::ReadAnnouncement { conversation_id, seq, last_seq: state.last_seq, outside };
         Ok(self.decide(by, command, &format!("announcement {conversation_id} {seq}"), BYTES).await?.positions)
@@ -85,7 +85,7 @@ fn seal(sealing: Option<&Sealing>, given: Change<String>) -> Change<Sealed> {
 /// The newest message that they may see; `None`: the conversation does not exist for them. Who has left learns nothing of
 /// what came after.
 fn newest(state: &State, who: AccountId) -> Option<u64> {
-    if state.members.contains_key(&who) {
+    if state.is_in(who) {
         return Some(state.last_seq);
     }
     state.past.get(&who)?.last().map(|stay| stay.left_seq)

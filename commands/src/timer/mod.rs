@@ -130,6 +130,6 @@ fn change(event: &Record) -> Result<Option<Change>, natter_streams::Error> {
         Noun::Account => accounts::timer::change(event),
         Noun::Conversation => conversations::timer::change(event),
         Noun::Friendship => friendships::timer::change(event),
-        Noun::Handle | Noun::Session | Noun::Inbox | Noun::Message | Noun::Projection => Ok(None),
+        Noun::Handle | Noun::Session | Noun::Inbox | Noun::Message | Noun::Subscription | Noun::Projection => Ok(None),
     }
 }

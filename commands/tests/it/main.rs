@@ -1,6 +1,7 @@
 //! The write side on a real log: what is answered, when, and what survives what.
 
 mod admission;
+mod channel;
 mod closed;
 mod direct;
 mod fence;

@@ -1,14 +1,15 @@
 //! What a group says of itself, how it is set up, and who changes that (CNV-7, CNV-11).
 
 use super::{
-    Event, Permissions, PermissionsChange, Power, Refusal, Role, State, curb::silence, decide::group_member, next_seq,
+    Event, Kind, Permissions, PermissionsChange, Power, Refusal, Role, State, curb::silence, decide::hall_member,
+    next_seq,
 };
 use crate::{AccountId, Context, Sealed};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use uuid::Uuid;
 
-/// Empty for a conversation that is no group.
+/// Of a group or a channel; empty for any other conversation.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Card {
     pub name: Option<Sealed>,
@@ -105,6 +106,19 @@ impl Change {
 }
 
 impl Card {
+    /// As one of that kind begins.
+    pub(super) fn of(kind: Kind) -> Self {
+        match kind {
+            Kind::Channel => Self {
+                join_policy: JoinPolicy::Open,
+                shares_history: true,
+                permissions: Permissions::of_channel(),
+                ..Self::default()
+            },
+            Kind::Direct | Kind::Group | Kind::Own => Self::default(),
+        }
+    }
+
     pub(super) fn apply(&mut self, change: &Change) {
         match change {
             Change::Avatar(avatar) => self.avatar = *avatar,
@@ -118,6 +132,13 @@ impl Card {
     }
 }
 
+impl Change {
+    /// What says who comes and what they see: in a channel that is everybody, and all.
+    const fn is_of_members(&self) -> bool {
+        matches!(self, Self::JoinPolicy(_) | Self::SharesHistory(_))
+    }
+}
+
 /// All of them or none. Each that is told takes a number of its own.
 pub(super) fn change(
     state: &State,
@@ -126,7 +147,7 @@ pub(super) fn change(
     changes: &[Change],
     permissions: Option<&PermissionsChange>,
 ) -> Result<Vec<Event>, Refusal> {
-    let by = group_member(state, context)?;
+    let by = hall_member(state, context)?;
     let renamed = name.filter(|name| state.card.name.as_ref() != Some(*name));
     let permissions = permissions.map(|change| Change::Permissions(change.of(&state.card.permissions)));
     let changed: Vec<&Change> =
@@ -137,6 +158,9 @@ pub(super) fn change(
     };
     if renamed.is_some() && !state.may(by, Power::EditCard) || !changed.iter().all(may) {
         return Err(Refusal::NotAllowed);
+    }
+    if state.is_channel() && changed.iter().any(|change| change.is_of_members()) {
+        return Err(Refusal::NotAGroup);
     }
     // A name or a description is writing too.
     if renamed.is_some() || !changed.is_empty() {
@@ -160,7 +184,7 @@ pub(super) fn change(
 
 /// Admins say something to all, or take it back.
 pub(super) fn announce(state: &State, context: &Context, text: Option<&Sealed>) -> Result<Vec<Event>, Refusal> {
-    let by = group_member(state, context)?;
+    let by = hall_member(state, context)?;
     if state.card.announcement.as_ref() == text {
         return Ok(vec![]);
     }

@@ -25,6 +25,10 @@ pub enum Command {
         members: Vec<AccountId>,
         asked: Asked,
     },
+    /// The actor begins a channel and owns it.
+    StartChannel {
+        name: Sealed,
+    },
     /// The actor adds people, or invites them.
     AddMembers {
         accounts: Vec<AccountId>,

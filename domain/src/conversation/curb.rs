@@ -1,6 +1,6 @@
 //! Who is kept from writing, and who from coming (CNV-14).
 
-use super::{Event, Power, Refusal, State, decide::group_member, group::left};
+use super::{Event, Power, Refusal, State, decide::hall_member, group::left};
 use crate::{AccountId, Context, Timestamp, limit, serial};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -62,8 +62,8 @@ pub(super) fn mute(
     account_id: AccountId,
     until: Option<Timestamp>,
 ) -> Result<Vec<Event>, Refusal> {
-    let by = group_member(state, context)?;
-    if !state.members.contains_key(&account_id) {
+    let by = hall_member(state, context)?;
+    if !state.is_in(account_id) {
         return Err(Refusal::NobodyOfThisId);
     }
     if until.is_some_and(|until| until <= context.now) {
@@ -81,7 +81,7 @@ pub(super) fn mute(
 
 /// They go, if they are in, and do not come back.
 pub(super) fn ban(state: &State, context: &Context, account_id: AccountId) -> Result<Vec<Event>, Refusal> {
-    let by = group_member(state, context)?;
+    let by = hall_member(state, context)?;
     // Who is banned is for admins to know, so this comes before what is so already.
     if !state.is_admin(by) {
         return Err(Refusal::NotAllowed);
@@ -89,7 +89,7 @@ pub(super) fn ban(state: &State, context: &Context, account_id: AccountId) -> Re
     if state.doors.banned.contains_key(&account_id) {
         return Ok(vec![]);
     }
-    if state.members.contains_key(&account_id) && !state.is_above(by, account_id) {
+    if state.is_in(account_id) && !state.is_above(by, account_id) {
         return Err(Refusal::NotAllowed);
     }
     if state.doors.banned.len() >= limit::BANNED_MAX {
@@ -99,7 +99,7 @@ pub(super) fn ban(state: &State, context: &Context, account_id: AccountId) -> Re
 }
 
 pub(super) fn unban(state: &State, context: &Context, account_id: AccountId) -> Result<Vec<Event>, Refusal> {
-    let by = group_member(state, context)?;
+    let by = hall_member(state, context)?;
     if !state.is_admin(by) {
         return Err(Refusal::NotAllowed);
     }

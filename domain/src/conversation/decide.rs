@@ -1,6 +1,6 @@
 //! What a conversation answers.
 
-use super::{Command, Event, Kind, Refusal, State, card, curb, direct, group, join, next_seq, own};
+use super::{Command, Event, Kind, Refusal, State, card, channel, curb, direct, group, join, next_seq, own};
 use crate::{AccountId, Context};
 
 pub fn decide(state: &State, context: &Context, command: &Command) -> Result<Vec<Event>, Refusal> {
@@ -8,6 +8,7 @@ pub fn decide(state: &State, context: &Context, command: &Command) -> Result<Vec
         Command::SetDirect { members, standing } => direct::set(state, *members, standing),
         Command::StartOwn => own::start(state, context),
         Command::StartGroup { name, members, asked } => group::start(state, context, name, members, asked),
+        Command::StartChannel { name } => channel::start(state, context, name),
         Command::AddMembers { accounts, asked } => group::add(state, context, accounts, asked),
         Command::RemoveMember { account } => group::remove(state, context, *account),
         Command::Change { name, changes, permissions } => {
@@ -53,10 +54,14 @@ fn send(state: &State, context: &Context, command: &Command) -> Result<Vec<Event
 /// The actor, if they are in (CNV-2). A conversation that has not begun has no members.
 fn member(state: &State, context: &Context) -> Result<AccountId, Refusal> {
     let actor = context.actor.ok_or(Refusal::NotFound)?;
-    if state.members.contains_key(&actor) {
+    if state.is_in(actor) {
         return Ok(actor);
     }
-    Err(if state.is_former(actor) { Refusal::NotAMember } else { Refusal::NotFound })
+    Err(match state.is_former(actor) {
+        true => Refusal::NotAMember,
+        false if state.is_channel() && state.doors.banned.contains_key(&actor) => Refusal::Banned,
+        false => Refusal::NotFound,
+    })
 }
 
 /// The actor, if they are in a group, be it dissolved.
@@ -67,6 +72,20 @@ pub(super) fn of_group(state: &State, context: &Context) -> Result<AccountId, Re
 
 /// The actor, if they are in a group that goes on.
 pub(super) fn group_member(state: &State, context: &Context) -> Result<AccountId, Refusal> {
-    let actor = of_group(state, context)?;
+    going_on(state, of_group(state, context)?)
+}
+
+/// The actor, if they are in what has a card, be it dissolved: a group, or a channel.
+pub(super) fn of_hall(state: &State, context: &Context) -> Result<AccountId, Refusal> {
+    let actor = member(state, context)?;
+    if matches!(state.kind, Some(Kind::Group | Kind::Channel)) { Ok(actor) } else { Err(Refusal::NotAGroup) }
+}
+
+/// The same of one that goes on.
+pub(super) fn hall_member(state: &State, context: &Context) -> Result<AccountId, Refusal> {
+    going_on(state, of_hall(state, context)?)
+}
+
+fn going_on(state: &State, actor: AccountId) -> Result<AccountId, Refusal> {
     if state.is_dissolved() { Err(Refusal::Closed) } else { Ok(actor) }
 }

@@ -209,6 +209,9 @@ pub enum Kind {
     Group,
     /// Of one person with themselves. Its word in events is `own`, what clients call it is `self`.
     Own,
+    /// Anybody's: nobody has to be let in, and nobody is counted as a member. Whoever wants to be told of what is said there
+    /// has a [`subscription`](crate::subscription).
+    Channel,
 }
 
 impl Kind {
@@ -217,6 +220,7 @@ impl Kind {
             Self::Direct => "direct",
             Self::Group => "group",
             Self::Own => "self",
+            Self::Channel => "channel",
         }
     }
 
@@ -224,7 +228,7 @@ impl Kind {
     pub const fn first_seq(self) -> u64 {
         match self {
             Self::Direct | Self::Own => 0,
-            Self::Group => 1,
+            Self::Group | Self::Channel => 1,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{
     Asked, Event, Kind, MemberChange, Refusal, Role, State, Way, curb,
-    decide::{group_member, of_group},
+    decide::{group_member, hall_member, of_group, of_hall},
     join, next_seq,
 };
 use crate::{AccountId, Context, Sealed, account::Change, limit};
@@ -117,8 +117,8 @@ pub(super) fn change_member(
     account_id: AccountId,
     change: &MemberChange,
 ) -> Result<Vec<Event>, Refusal> {
-    group_member(state, context)?;
-    if !state.members.contains_key(&account_id) {
+    hall_member(state, context)?;
+    if !state.is_in(account_id) {
         return Err(Refusal::NobodyOfThisId);
     }
     let mut events = match &change.nickname {
@@ -139,7 +139,7 @@ pub(super) fn change_member(
 
 /// CNV-12.
 fn set_role(state: &State, context: &Context, account_id: AccountId, role: Role) -> Result<Vec<Event>, Refusal> {
-    let by = group_member(state, context)?;
+    let by = hall_member(state, context)?;
     let has = state.role(account_id).ok_or(Refusal::NobodyOfThisId)?;
     if has == role {
         return Ok(vec![]);
@@ -179,9 +179,9 @@ fn set_nickname(
     Ok(vec![Event::NicknameChanged { account_id, nickname: nickname.cloned(), by, last_seq: state.last_seq }])
 }
 
-/// The owner ends the group for all; it can be read for a while (CNV-15).
+/// The owner ends it for all; it can be read for a while (CNV-15).
 pub(super) fn dissolve(state: &State, context: &Context, kept_for: Duration) -> Result<Vec<Event>, Refusal> {
-    let by = of_group(state, context)?;
+    let by = of_hall(state, context)?;
     if state.is_dissolved() {
         return Ok(vec![]);
     }

@@ -33,11 +33,15 @@
 //! - CNV-17: a direct conversation stands as it was last said to, by the revision, whatever comes late; nothing is sent to
 //!   one that is closed or whose one member blocks the other.
 //! - CNV-18: nothing is sent to somebody who is gone.
+//! - CNV-19: a channel begins once, and who begins it owns it. Whoever is not banned from it takes part and sees all of it,
+//!   without being a member: its state does not grow with those who read it. Who may write is for its permissions to say: at
+//!   first admins.
 //!
 //! That a message id is used once is kept outside, by the command key; CNV-8 there too. Who is muted by an operator is
 //! known outside too, and comes with the command; so is who is gone.
 
 mod card;
+mod channel;
 mod command;
 mod curb;
 mod decide;

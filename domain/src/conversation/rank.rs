@@ -62,6 +62,14 @@ impl Default for Permissions {
     }
 }
 
+impl Permissions {
+    /// Of a channel as it begins: admins talk, the others listen.
+    pub const fn of_channel() -> Self {
+        let admin = Role::Admin;
+        Self { invite: admin, post: admin, pin: admin, mention_all: admin, edit_card: admin }
+    }
+}
+
 /// The least roles that are to be others.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
 pub struct PermissionsChange {
@@ -100,7 +108,7 @@ impl Permissions {
 impl State {
     /// `None`: they are not in.
     pub fn role(&self, account: AccountId) -> Option<Role> {
-        self.members.contains_key(&account).then(|| {
+        self.is_in(account).then(|| {
             if self.card.owner == Some(account) {
                 Role::Owner
             } else if self.card.admins.contains(&account) {

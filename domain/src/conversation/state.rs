@@ -64,7 +64,7 @@ impl State {
             Event::Started { kind, members, name, owner } => {
                 self.kind = Some(*kind);
                 self.members = members.iter().map(|member| (*member, Membership::begun(0, 0))).collect();
-                self.card = Arc::new(Card { name: name.clone(), owner: *owner, ..Card::default() });
+                self.card = Arc::new(Card { name: name.clone(), owner: *owner, ..Card::of(*kind) });
                 self.standing = Arc::new(if *kind == Kind::Direct { Standing::first() } else { Standing::default() });
                 self.last_seq = kind.first_seq();
             }
@@ -149,7 +149,13 @@ impl State {
                 doors.links.insert(*link_id, Link { by: *by, expires_at: *expires_at, left: *uses });
             }
             Event::LinkRevoked { link_id, .. } => _ = doors.links.remove(link_id),
-            Event::Banned { account_id, .. } => doors.ban(*account_id),
+            Event::Banned { account_id, .. } => {
+                doors.ban(*account_id);
+                // Nobody leaves a channel who could not come back to it.
+                if self.card.admins.contains(account_id) {
+                    Arc::make_mut(&mut self.card).admins.remove(account_id);
+                }
+            }
             Event::Unbanned { account_id, .. } => _ = doors.banned.remove(account_id),
             _ => {}
         }
@@ -160,6 +166,28 @@ impl State {
         self.ends_at.is_some()
     }
 
+    pub fn is_channel(&self) -> bool {
+        self.kind == Some(Kind::Channel)
+    }
+
+    /// Takes part: a member, or, in a channel, anybody who is not banned from it.
+    pub fn is_in(&self, account: AccountId) -> bool {
+        self.members.contains_key(&account)
+            || self.is_channel() && !self.has_ended && !self.doors.banned.contains_key(&account)
+    }
+
+    /// The number behind which what they see begins, while they are in.
+    pub fn joined_seq(&self, account: AccountId) -> Option<u64> {
+        let member = self.members.get(&account).map(|member| member.joined_seq);
+        member.or_else(|| self.is_in(account).then_some(0))
+    }
+
+    /// The number at which they came, less one, while they are in.
+    pub fn entered_seq(&self, account: AccountId) -> Option<u64> {
+        let member = self.members.get(&account).map(|member| member.entered_seq);
+        member.or_else(|| self.is_in(account).then_some(0))
+    }
+
     /// Was in, and is not.
     pub fn is_former(&self, account: AccountId) -> bool {
         !self.members.contains_key(&account) && self.past.contains_key(&account)
@@ -167,13 +195,13 @@ impl State {
 
     /// Is in, or was. To everybody else it does not exist (CNV-2).
     pub fn knows(&self, account: AccountId) -> bool {
-        self.members.contains_key(&account) || self.past.contains_key(&account)
+        self.is_in(account) || self.past.contains_key(&account)
     }
 
     /// Whether the account may see the message of this number, now or by a stay before.
     pub fn sees(&self, account: AccountId, seq: u64) -> bool {
         let mut past = self.past.get(&account).into_iter().flatten();
-        self.members.get(&account).is_some_and(|member| member.joined_seq < seq)
+        self.joined_seq(account).is_some_and(|joined_seq| joined_seq < seq)
             || past.any(|stay| stay.joined_seq < seq && seq <= stay.left_seq)
     }
 

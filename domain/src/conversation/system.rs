@@ -1,7 +1,7 @@
 //! System messages: what happened to a conversation, told among its messages. They take a number, have no sender, and are
 //! the events themselves: nothing is stored of them beside.
 
-use super::{Change, Event, Role};
+use super::{Change, Event, Kind, Role};
 use crate::{AccountId, ConversationId, MessageId, id::derived};
 use uuid::Builder;
 
@@ -25,7 +25,11 @@ impl SystemMessage {
         match event {
             Event::Started { kind, owner, .. } => {
                 let by = (*owner)?;
-                told(kind.first_seq(), "group.created", "the group was created".to_owned(), vec![by], by)
+                let (code, text) = match kind {
+                    Kind::Channel => ("channel.created", "the channel was created"),
+                    _ => ("group.created", "the group was created"),
+                };
+                told(kind.first_seq(), code, text.to_owned(), vec![by], by)
             }
             Event::MembersJoined { seq, account_ids, by, .. } => {
                 told(*seq, "member.joined", people(account_ids.len(), "joined"), account_ids.clone(), *by)

@@ -100,7 +100,7 @@ pub fn decide(
 /// The actor, if they are in and see the message, also from a stay before (MSG-1).
 fn member(host: &conversation::State, context: &Context, message: &Place) -> Result<AccountId, Refusal> {
     let actor = context.actor.ok_or(Refusal::NotFound)?;
-    if !host.members.contains_key(&actor) {
+    if !host.is_in(actor) {
         return Err(if host.is_former(actor) { Refusal::NotAMember } else { Refusal::NotFound });
     }
     if host.sees(actor, message.seq) { Ok(actor) } else { Err(Refusal::NotFound) }

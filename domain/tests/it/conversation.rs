@@ -231,13 +231,17 @@ impl Lawful for Conversation {
         let add = (some(), asked()).prop_map(|(accounts, asked)| Command::AddMembers { accounts, asked });
         let remove = people().prop_map(|account| Command::RemoveMember { account });
         let own = Just(Command::StartOwn);
-        let any =
-            prop_oneof![2 => start, 1 => own, 2 => group, 4 => send, 3 => add, 3 => remove, 4 => ranks(), 4 => doors()];
+        let channel = seals().prop_map(|name| Command::StartChannel { name });
+        let any = prop_oneof![2 => start, 1 => own, 1 => channel, 2 => group, 4 => send, 3 => add, 3 => remove, 4 => ranks(), 4 => doors()];
         (option::of(people()), any).boxed()
     }
 
     fn events() -> BoxedStrategy<Event> {
-        let started = (select(vec![Kind::Direct, Kind::Group, Kind::Own]), vec(people(), 0..4), option::of(seals()))
+        let started = (
+            select(vec![Kind::Direct, Kind::Group, Kind::Own, Kind::Channel]),
+            vec(people(), 0..4),
+            option::of(seals()),
+        )
             .prop_flat_map(|(kind, members, name)| (Just((kind, members, name)), option::of(people())))
             .prop_map(|((kind, members, name), owner)| Event::Started { kind, members, name, owner });
         let joined = (counts(), vec(people(), 0..4), people(), ways(), vec(counts(), 0..4))

@@ -5,7 +5,7 @@
 use crate::scenario::{ALICE, BOB, CAROL, days, min};
 use natter_domain::{
     ConversationId, Event, EventId, HandleId, KeyId, MessageId, Noun, RequestId, Sealed, SessionId, Timestamp, account,
-    conversation, friendship, handle, inbox, message, projection, session,
+    conversation, friendship, handle, inbox, message, projection, session, subscription,
 };
 use serde_json::Value;
 use std::{
@@ -435,6 +435,18 @@ fn message_events_keep_their_shape() {
             Unreacted { message: PLACE, account_id: BOB, emoji: "\u{1f44d}".into(), count: 0 },
             Pinned { message: message::Place { sender: None, ..PLACE }, by: BOB },
             Unpinned { message: PLACE, by: BOB },
+        ),
+        &[],
+    );
+}
+
+#[test]
+fn subscription_events_keep_their_shape() {
+    keep_their_shape(
+        Noun::Subscription,
+        &examples!(subscription:
+            Begun { conversation_id: TALK, account_id: BOB, last_seq: 42 },
+            Ended { conversation_id: TALK, account_id: BOB, last_seq: 42 },
         ),
         &[],
     );

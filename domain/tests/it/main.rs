@@ -3,6 +3,7 @@
 
 mod account;
 mod blocks;
+mod channel;
 mod conversation;
 mod direct;
 mod erasure;
@@ -24,4 +25,5 @@ mod session;
 mod standing;
 mod state;
 mod status;
+mod subscription;
 mod values;

@@ -12,7 +12,7 @@ use crate::{
 };
 use natter_domain::{
     ConversationId, Decider, HandleId, RequestId, account, conversation, friendship, handle, inbox, message,
-    projection, session,
+    projection, session, subscription,
 };
 use serde_json::Value;
 use std::{collections::BTreeSet, fs};
@@ -336,6 +336,14 @@ fn a_message_keeps_its_shape() {
     ];
     let recalled = [lively.clone(), vec![message::Event::Recalled { message: PLACE, by: ALICE }]].concat();
     keeps_its_shape::<message::Message>(&[vec![], lively, recalled]);
+}
+
+#[test]
+fn a_subscription_keeps_its_shape() {
+    let (conversation_id, account_id) = (TALK, BOB);
+    let begun = subscription::Event::Begun { conversation_id, account_id, last_seq: 42 };
+    let ended = subscription::Event::Ended { conversation_id, account_id, last_seq: 42 };
+    keeps_its_shape::<subscription::Subscription>(&[vec![], vec![begun], vec![begun, ended]]);
 }
 
 /// Gives back the states that the histories lead to.

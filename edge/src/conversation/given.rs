@@ -23,6 +23,9 @@ pub enum New {
         name: GroupName,
         members: Vec<AccountId>,
     },
+    Channel {
+        name: GroupName,
+    },
     /// With oneself.
     Own,
 }
@@ -44,13 +47,18 @@ impl TryFrom<ConversationNew> for New {
                 let members = accounts("/members", &members.ok_or_else(|| missing("/members"))?)?;
                 Ok(Self::Group { name, members })
             }
+            "channel" => {
+                absent("/with", with.as_ref())?;
+                absent("/members", members.as_ref())?;
+                Ok(Self::Channel { name: group_name(&name.ok_or_else(|| missing("/name"))?)? })
+            }
             "self" => {
                 absent("/with", with.as_ref())?;
                 absent("/name", name.as_ref())?;
                 absent("/members", members.as_ref())?;
                 Ok(Self::Own)
             }
-            _ => Err(Problem::invalid("/kind", "must be direct, group or self")),
+            _ => Err(Problem::invalid("/kind", "must be direct, group, channel or self")),
         }
     }
 }

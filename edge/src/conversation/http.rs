@@ -22,7 +22,7 @@ use natter_client::wire;
 use natter_commands::{Keyed, Started};
 use natter_domain::{
     AccountId, Announcement, ConversationId, GroupName,
-    conversation::{JoinPolicy, Permissions, Role, system_message_id},
+    conversation::{JoinPolicy, Kind, Permissions, Role, system_message_id},
 };
 use natter_projections::{conversation::settings, message::system_body};
 use natter_streams::Positions;
@@ -32,13 +32,14 @@ use uuid::Uuid;
 pub fn routes() -> Routes {
     Routes::new()
         .routes(routes!(open, list))
+        .routes(routes!(channels))
         .routes(routes!(one, change, dissolve))
         .routes(routes!(announce, take_back))
         .routes(routes!(read_announcement))
 }
 
 /// The one conversation of two friends, or of the caller with themselves, or a group of the caller and those who let
-/// themselves be added; the others are invited.
+/// themselves be added, while the others are invited; or a channel of the caller, which everybody may read.
 #[utoipa::path(post, path = "/api/v1/conversations", operation_id = "conversation_open", tag = "conversations",
     request_body = wire::ConversationNew, responses(
         (status = 201, body = wire::OwnConversation),
@@ -57,6 +58,7 @@ async fn open(
         New::Direct { with } => open_direct(&door.open()?, by, with).await,
         New::Own => open_direct(&door.open()?, by, by.caller.account).await,
         New::Group { name, members } => start_group(&door.open()?, by, &name, &members).await,
+        New::Channel { name } => start_channel(&door.open()?, by, &name).await,
     }
 }
 
@@ -80,25 +82,36 @@ async fn start_group(
     Ok(Written::new(true, started.positions.clone(), begun(&started, name)))
 }
 
+async fn start_channel(
+    inside: &Inside,
+    by: Keyed,
+    name: &GroupName,
+) -> Result<Written<wire::OwnConversation>, Problem> {
+    let started = inside.commands.conversation().start_channel(by, name).await?;
+    Ok(Written::new(true, started.positions.clone(), begun(&started, name)))
+}
+
 /// As who began it sees it.
 fn begun(started: &Started, name: &GroupName) -> wire::OwnConversation {
-    let (id, message) = (started.conversation_id, &started.message);
+    let (id, message, is_channel) = (started.conversation_id, &started.message, started.kind == Kind::Channel);
     wire::OwnConversation {
         conversation: wire::Conversation {
             id: id.0,
-            kind: "group".to_owned(),
+            kind: started.kind.as_str().to_owned(),
             state: "open".to_owned(),
             name: Some(name.as_str().to_owned()),
             avatar: None,
             description: None,
             announcement: None,
-            settings: Some(settings(JoinPolicy::default().as_str(), &Permissions::default())),
+            settings: Some(first_settings(started.kind)),
             ends_at: None,
-            member_count: started.members.len() as u64,
+            // Who begins a channel subscribes to it.
+            member_count: if is_channel { 1 } else { started.members.len() as u64 },
             account_ids: Vec::new(),
             last_seq: message.seq,
         },
         peer: None,
+        subscribed: is_channel.then_some(true),
         role: Some(Role::Owner.as_str().to_owned()),
         announcement_read: None,
         read_seq: 0,
@@ -123,7 +136,18 @@ fn begun(started: &Started, name: &GroupName) -> wire::OwnConversation {
     }
 }
 
-/// Changes a group: its card, and how it is set up. All that is given or nothing.
+/// As one of the kind is set up at first.
+fn first_settings(kind: Kind) -> wire::GroupSettings {
+    match kind {
+        Kind::Channel => wire::GroupSettings {
+            shares_history: true,
+            ..settings(JoinPolicy::Open.as_str(), &Permissions::of_channel())
+        },
+        _ => settings(JoinPolicy::default().as_str(), &Permissions::default()),
+    }
+}
+
+/// Changes a group or a channel: its card, and how it is set up. All that is given or nothing.
 #[utoipa::path(patch, path = "/api/v1/conversations/{id}", operation_id = "conversation_change", tag = "conversations",
     params(("id" = Uuid, Path)), request_body = wire::ConversationChange, responses(
         (status = 200, body = wire::OwnConversation),
@@ -240,7 +264,24 @@ async fn list(
     Ok(Json(inside.projections.conversation().some(caller.account, &which, &page).await?))
 }
 
-/// One of the caller's conversations.
+/// Channels, by last activity, newest first: those that go on and have not banned the caller, whether or not they subscribe.
+#[utoipa::path(get, path = "/api/v1/channels", operation_id = "channel_list", tag = "conversations",
+    params(Listed), responses(
+        (status = 200, body = wire::PageOf<wire::OwnConversation>),
+        (status = 422, description = "`invalid_input`"),
+    ))]
+async fn channels(
+    Viewer(caller): Viewer,
+    door: Door,
+    seen: Seen,
+    Params(listed): Params<Listed>,
+) -> Result<Json<wire::PageOf<wire::OwnConversation>>, Problem> {
+    let (page, inside) = (listed.page()?, door.open()?);
+    seen.by(&inside, SHOWN_BY).await?;
+    Ok(Json(inside.projections.conversation().channels(caller.account, &page).await?))
+}
+
+/// One of the caller's conversations, or a channel.
 #[utoipa::path(get, path = "/api/v1/conversations/{id}", operation_id = "conversation_get", tag = "conversations",
     params(("id" = Uuid, Path)), responses(
         (status = 200, body = wire::OwnConversation),

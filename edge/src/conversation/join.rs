@@ -39,7 +39,7 @@ pub fn routes() -> Routes {
         .routes(routes!(join_by))
 }
 
-/// Comes to a group: by an invitation, or through an open door; where an admin answers, asks to.
+/// Comes to a group: by an invitation, or through an open door; where an admin answers, asks to. Subscribes to a channel.
 #[utoipa::path(post, path = "/api/v1/conversations/{id}/join", operation_id = "group_join", tag = "conversations",
     params(("id" = Uuid, Path)), request_body = wire::JoinNew, responses(
         (status = 200, body = wire::Came),

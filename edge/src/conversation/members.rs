@@ -98,6 +98,7 @@ async fn are(
     match inside.projections.conversation().members(viewer, id, filter, page).await? {
         Members::Are(page) => Ok(page),
         Members::Left => Err(Problem::new(Code::NotAMember, "you are not in this conversation any more")),
+        Members::NotShown => Err(Problem::new(Code::NotAllowed, "who subscribes to a channel is for its admins")),
         Members::Unknown => Err(Problem::not_found()),
     }
 }

@@ -83,6 +83,7 @@ const SIGNED_IN: &[&str] = &[
     "POST /api/v1/auth/password/change",
     "GET /api/v1/accounts/me",
     "GET /api/v1/accounts/{id}",
+    "GET /api/v1/channels",
     "GET /api/v1/conversations",
     "GET /api/v1/conversations/{id}",
     "GET /api/v1/conversations/{id}/members",

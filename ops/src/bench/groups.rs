@@ -1,6 +1,7 @@
 //! `natter bench groups`: what it costs to begin a group, to add a thousand people to it, to leave it, to come back, to be given
 //! another role in it and to write in it, when it has ten members and when it has a hundred thousand. Beside each group stands the
 //! smallest of the same run. And what a member takes: of a snapshot, and of the rows that a message writes on the read side.
+//! At last a channel to which as many subscribe as the largest group has members, of which its state is to hold nothing.
 
 use super::{
     BenchArgs, machine, people,
@@ -15,6 +16,7 @@ use crate::{
 };
 use anyhow::{Context, Result, ensure};
 use clap::Args;
+use futures::StreamExt;
 use hdrhistogram::Histogram;
 use indicatif::ProgressBar;
 use natter_commands::{Keyed, MemberChange, Pending, Sent, snapshot};
@@ -55,12 +57,29 @@ struct Times {
     send: Histogram<u64>,
 }
 
+impl Times {
+    fn of(create: Duration) -> Result<Self> {
+        let histogram = || Histogram::new_with_bounds(1, 600_000_000, 2);
+        let (add, join, leave) = (histogram()?, histogram()?, histogram()?);
+        Ok(Self { create, add, join, leave, role: histogram()?, send: histogram()? })
+    }
+}
+
 struct Seen {
     size: usize,
     times: Times,
     /// Of the snapshot, as it is stored.
     bytes: f64,
     /// Written by projections for a message.
+    rows: f64,
+}
+
+/// A channel.
+struct Heard {
+    subscribers: usize,
+    subscribe: Histogram<u64>,
+    /// Of the whole snapshot.
+    bytes: f64,
     rows: f64,
 }
 
@@ -95,12 +114,14 @@ pub async fn measure(args: &BenchArgs, site: &Site, dir: &Path) -> Result<Report
         for &size in sizes {
             all.push(one(&view, site, &log, owner, &friends[..size.saturating_sub(1)]).await?);
         }
-        Ok::<_, anyhow::Error>(all)
+        let channel = channel(&view, site, &log, owner, &friends[..most.saturating_sub(1)]).await?;
+        Ok::<_, anyhow::Error>((all, channel))
     }
     .await;
     let missing = view::missing(&log).await;
     view.stop().await?;
-    Ok(report(&measured?, missing?, dir, begin.elapsed()))
+    let (all, channel) = measured?;
+    Ok(report(&all, &channel, missing?, dir, begin.elapsed()))
 }
 
 /// A group of the owner and these.
@@ -111,14 +132,31 @@ async fn one(view: &View, site: &Site, log: &Log, owner: Person, others: &[Accou
     group.fill(others).await?;
     group.change(others).await?;
     ensure!(view::missing(log).await? == 0, "the read side does not follow");
+    let (rows, bytes) = spoken(&mut group, site, log, size).await?;
+    Ok(Seen { size, times: group.times, bytes: bytes / size as f64, rows })
+}
+
+/// A channel of the owner to which they and these subscribe.
+async fn channel(view: &View, site: &Site, log: &Log, owner: Person, others: &[AccountId]) -> Result<Heard> {
+    let subscribers = others.len() + 1;
+    println!("channel      of {subscribers} subscribers");
+    let mut channel = Group::of_channel(view, owner).await?;
+    channel.subscribe(others).await?;
+    ensure!(view::missing(log).await? == 0, "the read side does not follow");
+    let (rows, bytes) = spoken(&mut channel, site, log, subscribers).await?;
+    Ok(Heard { subscribers, subscribe: channel.times.join, bytes, rows })
+}
+
+/// Rows that are written for a message, and bytes of the snapshot then.
+async fn spoken(group: &mut Group<'_>, site: &Site, log: &Log, size: usize) -> Result<(f64, f64)> {
     let mut database = PgConnection::connect(&site.database_url).await?;
     let before = settled_rows(&mut database).await?;
     let messages = group.talk().await?;
     ensure!(view::missing(log).await? == 0, "the read side does not follow");
     let rows = (settled_rows(&mut database).await? - before) as f64 / messages as f64;
-    let bytes = snapshot_bytes(&mut database, group.id).await? as f64 / size as f64;
-    ensure!(members(&mut database, group.id).await? == size as u64, "relations know of other members");
-    Ok(Seen { size, times: group.times, bytes, rows })
+    let bytes = snapshot_bytes(&mut database, group.id).await? as f64;
+    ensure!(members(&mut database, group.id).await? == size as u64, "relations know of others than there are");
+    Ok((rows, bytes))
 }
 
 struct Group<'a> {
@@ -135,11 +173,32 @@ impl<'a> Group<'a> {
         let first = &others[..others.len().min(limit::MEMBERS_PER_CALL_MAX)];
         let begin = Instant::now();
         let started = view.engine.commands.conversation().start_group(by, &name, first).await?;
-        let create = begin.elapsed();
-        let histogram = || Histogram::new_with_bounds(1, 600_000_000, 2);
-        let (add, join, leave) = (histogram()?, histogram()?, histogram()?);
-        let times = Times { create, add, join, leave, role: histogram()?, send: histogram()? };
-        Ok(Self { view, by, id: started.conversation_id, times })
+        Ok(Self { view, by, id: started.conversation_id, times: Times::of(begin.elapsed())? })
+    }
+
+    async fn of_channel(view: &'a View, owner: Person) -> Result<Self> {
+        let by = Keyed { caller: owner.caller(), key: None };
+        let name = GroupName::parse("news").map_err(anyhow::Error::msg)?;
+        let begin = Instant::now();
+        let started = view.engine.commands.conversation().start_channel(by, &name).await?;
+        Ok(Self { view, by, id: started.conversation_id, times: Times::of(begin.elapsed())? })
+    }
+
+    /// Each by themselves.
+    async fn subscribe(&mut self, others: &[AccountId]) -> Result<()> {
+        let progress = ProgressBar::new(others.len() as u64).with_message("subscribers");
+        let (conversations, id, by) = (self.view.engine.commands.conversation(), self.id, self.by.caller);
+        let subscribe = async |account| {
+            let (begin, caller) = (Instant::now(), natter_commands::Caller { account, ..by });
+            conversations.join(Keyed { caller, key: None }, id, None).await.map(|_| begin)
+        };
+        let mut under_way = futures::stream::iter(others.iter().copied().map(subscribe)).buffer_unordered(WINDOW);
+        while let Some(since) = under_way.next().await {
+            record(&mut self.times.join, since?);
+            progress.inc(1);
+        }
+        progress.finish_and_clear();
+        Ok(())
     }
 
     /// A thousand at a time.
@@ -262,7 +321,7 @@ async fn members(database: &mut PgConnection, group: ConversationId) -> Result<u
     Ok(count as u64)
 }
 
-fn report(all: &[Seen], missing: u64, dir: &Path, took: Duration) -> Report {
+fn report(all: &[Seen], channel: &Heard, missing: u64, dir: &Path, took: Duration) -> Report {
     let p50 = |times: &Histogram<u64>| times.value_at_quantile(0.5).max(1) as f64;
     let changes = |seen: &Seen| {
         let Times { join, leave, role, .. } = &seen.times;
@@ -288,8 +347,12 @@ fn report(all: &[Seen], missing: u64, dir: &Path, took: Duration) -> Report {
             percentiles_us.insert(name(what), Percentiles::of(times));
         }
     }
+    let name = |what: &str| format!("{what}, channel of {} subscribers", channel.subscribers);
+    parts.push(Part::alone(name("snapshot"), channel.bytes, "bytes"));
+    parts.push(Part::of(name("rows written"), channel.rows, "for each message", smallest.rows));
+    percentiles_us.insert(name("subscribe"), Percentiles::of(&channel.subscribe));
     parts.push(Part::alone("events not projected", missing as f64, "events"));
-    let grows = largest.rows > 1.5 * smallest.rows;
+    let grows = largest.rows.max(channel.rows) > 1.5 * smallest.rows;
     Report {
         scenario: "groups",
         value: changes(largest),

@@ -4,6 +4,7 @@
 mod auth;
 mod blocks;
 mod changes;
+mod channels;
 mod conversations;
 mod friends;
 mod groups;

@@ -87,6 +87,7 @@ pub const ROUTES: &[Row] = &[
     ("DELETE /api/v1/blocks/{nuisance}", None, [401, 401, 204, 204, 204, 204]),
     ("GET /api/v1/sync", None, SEES),
     ("GET /api/v1/conversations", None, SEES),
+    ("GET /api/v1/channels", None, SEES),
     ("POST /api/v1/conversations", Some(r#"{"kind": "direct", "with": "{friend}"}"#), [401, 401, 403, 201, 403, 200]),
     ("GET /api/v1/conversations/{group}", None, MEMBERS_READ),
     ("PATCH /api/v1/conversations/{group}", Some(r#"{"name": "by {role}"}"#), MEMBERS_READ),

@@ -1,4 +1,4 @@
-//! How a group is set up, and what it says of itself: read for the rows of a page, or of a batch, at once.
+//! How a group or a channel is set up, and what it says of itself: read for the rows of a page, or of a batch, at once.
 
 use super::members::role;
 use crate::Error;
@@ -37,7 +37,7 @@ pub(crate) struct Card {
     is_admin: Option<bool>,
 }
 
-/// Of those that are groups, and what the viewer is there, if there is one.
+/// Of those that are groups or channels, and what the viewer is there, if there is one.
 pub(crate) async fn cards(
     pool: &PgPool,
     groups: &[Uuid],
@@ -48,13 +48,14 @@ pub(crate) async fn cards(
     }
     let rows = sqlx::query(
         "SELECT conversation_id, avatar, description, announcement, announced_seq, announced_at, announced_by,
-                join_policy, shares_history, is_muted, slow_mode, permissions, ends_at, dissolved_seq, card_changed,
-                latest.*
+                join_policy, shares_history, is_muted, slow_mode, permissions, ends_at, dissolved_seq, card_changed, entered_seq,
+                kind = 'channel' OR latest.is_in AS is_in, $2 = owner AS is_owner,
+                CASE WHEN kind = 'channel' THEN $2 = ANY(staff) ELSE latest.is_admin END AS is_admin
          FROM conversation LEFT JOIN LATERAL (
-             SELECT entered_seq, left_seq IS NULL AS is_in, account_id IS NOT DISTINCT FROM owner AS is_owner, is_admin
+             SELECT entered_seq, left_seq IS NULL AS is_in, is_admin
              FROM member WHERE member.conversation_id = conversation.conversation_id AND account_id = $2
              ORDER BY joined_seq DESC LIMIT 1) AS latest ON true
-         WHERE conversation_id = ANY($1) AND kind = 'group'",
+         WHERE conversation_id = ANY($1) AND kind IN ('group', 'channel')",
     )
     .bind(groups)
     .bind(viewer.map(|viewer| viewer.0))

@@ -82,8 +82,14 @@ impl Place {
                 query(set_card!("owner")).bind(self.conversation).bind(account_id.0),
                 self.role(*account_id, false),
                 self.role(*by, true),
+                self.staff(*account_id, false),
+                self.staff(*by, true),
             ],
-            Event::RoleChanged { account_id, role, .. } => vec![self.role(*account_id, *role == Role::Admin)],
+            Event::RoleChanged { account_id, role, .. } => {
+                let is_admin = *role == Role::Admin;
+                vec![self.role(*account_id, is_admin), self.staff(*account_id, is_admin)]
+            }
+            Event::Banned { account_id, .. } => vec![self.staff(*account_id, false), self.put_out(*account_id)],
             Event::NicknameChanged { account_id, nickname, .. } => {
                 vec![self.stay(set_stay!("nickname"), *account_id).bind(text(nickname.as_ref()))]
             }
@@ -136,6 +142,29 @@ impl Place {
         self.stay(set_stay!("is_admin"), account).bind(is_admin)
     }
 
+    /// Of a channel, whose admins need not subscribe to it.
+    fn staff(&self, account: AccountId, is_admin: bool) -> Statement {
+        query(
+            "UPDATE conversation SET staff = array_remove(staff, $2) || CASE WHEN $3 THEN ARRAY[$2] ELSE '{}' END
+             WHERE conversation_id = $1 AND kind = 'channel'",
+        )
+        .bind(self.conversation)
+        .bind(account.0)
+        .bind(is_admin)
+    }
+
+    /// Who is banned from a channel is told no more of it. Their subscription ends behind this, and then they are counted out.
+    fn put_out(&self, account: AccountId) -> Statement {
+        query(
+            "UPDATE member SET left_seq = 0, left_position = $3 FROM conversation
+             WHERE member.conversation_id = $1 AND member.account_id = $2 AND member.left_seq IS NULL
+               AND joined_position < $3 AND conversation.conversation_id = $1 AND kind = 'channel'",
+        )
+        .bind(self.conversation)
+        .bind(account.0)
+        .bind(self.position)
+    }
+
     fn stay(&self, sql: &'static str, account: AccountId) -> Statement {
         query(sql).bind(self.conversation).bind(account.0).bind(self.position)
     }
@@ -164,6 +193,7 @@ impl Place {
             "DELETE FROM group_link WHERE conversation_id = $1",
             "DELETE FROM group_ban WHERE conversation_id = $1",
             "DELETE FROM group_log WHERE conversation_id = $1",
+            "UPDATE conversation SET has_ended = true WHERE conversation_id = $1",
         ];
         of_all.into_iter().map(|sql| query(sql).bind(self.conversation)).collect()
     }

@@ -15,6 +15,8 @@ pub enum Members {
     Unknown,
     /// They were in and are not: it is no matter of theirs any more.
     Left,
+    /// Who subscribes to a channel is for its admins to know.
+    NotShown,
     Are(wire::PageOf<wire::Member>),
 }
 
@@ -76,9 +78,10 @@ impl Query<'_> {
             return Ok(Standing::Left);
         }
         let row: Option<(bool, bool)> = sqlx::query_as(
-            "SELECT account_id IS NOT DISTINCT FROM owner, is_admin
-             FROM member JOIN conversation USING (conversation_id)
-             WHERE conversation_id = $1 AND account_id = $2 AND left_seq IS NULL",
+            "SELECT $2 IS NOT DISTINCT FROM owner, CASE WHEN kind = 'channel' THEN $2 = ANY(staff) ELSE is_admin END
+             FROM conversation LEFT JOIN member ON member.conversation_id = conversation.conversation_id
+                  AND account_id = $2 AND left_seq IS NULL
+             WHERE conversation.conversation_id = $1 AND (kind = 'channel' OR account_id IS NOT NULL)",
         )
         .bind(conversation.0)
         .bind(viewer.0)
@@ -95,7 +98,8 @@ impl Query<'_> {
         account: AccountId,
     ) -> Result<Option<wire::Member>, Error> {
         let row: Option<Row> = sqlx::query_as(
-            "SELECT account_id, joined_at, account_id IS NOT DISTINCT FROM owner, is_admin, nickname, muted_until
+            "SELECT account_id, joined_at, account_id IS NOT DISTINCT FROM owner, is_admin OR account_id = ANY(staff),
+                    nickname, muted_until
              FROM member JOIN conversation USING (conversation_id)
              WHERE conversation_id = $1 AND account_id = $2 ORDER BY joined_seq DESC LIMIT 1",
         )
@@ -108,7 +112,13 @@ impl Query<'_> {
         Ok(row.map(|row| member(row, &opener)))
     }
 
-    /// Who is in, the newest first.
+    async fn is_channel(&self, conversation: ConversationId) -> Result<bool, Error> {
+        let sql = "SELECT EXISTS (SELECT FROM conversation WHERE conversation_id = $1 AND kind = 'channel')";
+        let is_one = sqlx::query_scalar(sql).bind(conversation.0).fetch_one(statement::bounded(&self.0.pool())).await;
+        is_one.map_err(Error::database("read of what kind a conversation is"))
+    }
+
+    /// Who is in, the newest first. Of a channel: who subscribes to it.
     pub async fn members(
         &self,
         viewer: AccountId,
@@ -120,11 +130,13 @@ impl Query<'_> {
         match self.standing(viewer, conversation).await? {
             Standing::Unknown => return Ok(Members::Unknown),
             Standing::Left => return Ok(Members::Left),
+            Standing::Is(Role::Member) if self.is_channel(conversation).await? => return Ok(Members::NotShown),
             Standing::Is(_) => {}
         }
         let (which, who) = filter.condition();
         let sql = format!(
-            "SELECT account_id, joined_at, account_id IS NOT DISTINCT FROM owner, is_admin, nickname, muted_until
+            "SELECT account_id, joined_at, account_id IS NOT DISTINCT FROM owner, is_admin OR account_id = ANY(staff),
+                    nickname, muted_until
              FROM member JOIN conversation USING (conversation_id)
              WHERE conversation_id = $1 AND left_seq IS NULL AND {which}
                AND (joined_at, account_id) < (coalesce($2, 'infinity'::timestamptz),

@@ -8,6 +8,7 @@ pub(crate) mod members;
 pub(crate) mod project;
 pub(crate) mod query;
 pub(crate) mod stays;
+mod subscription;
 
 pub use card::settings;
 pub use door::{LinkRow, Query as Doors};

@@ -1,12 +1,13 @@
 //! Conversation events to the tables `conversation` and `member`. Of messages only the newest number and its time are
 //! kept: a batch of messages moves each conversation's row once.
 
-use super::group;
+use super::{group, subscription};
 use crate::Error;
 use natter_domain::{
     AccountId, Sealed, Timestamp,
-    conversation::{Event, Kind, Standing, SystemMessage},
+    conversation::{Event, Kind, Permissions, Standing, SystemMessage},
     message,
+    subscription::Event as Subscription,
 };
 use natter_streams::{Lane, Record};
 use sqlx::{PgConnection, types::time::OffsetDateTime};
@@ -25,6 +26,7 @@ pub(crate) struct Changes {
     active: HashMap<Uuid, (u64, Timestamp)>,
     changed: HashMap<Uuid, Changed>,
     group: group::Changes,
+    subscriptions: subscription::Changes,
     /// How direct ones stand.
     standing: HashMap<Uuid, Standing>,
     /// By conversation and member: where it changed for that member alone.
@@ -105,7 +107,7 @@ impl Changes {
             }
             Event::MemberLeft { seq, account_id: account, joined_seq, .. } => {
                 let (left_seq, position, name) = (seq, record.position, self.renamed.get(&conversation).cloned());
-                let delta = self.count(record, -1);
+                let delta = self.count(conversation, record, -1);
                 self.left.push(Left { conversation, account, joined_seq, left_seq, position, name, delta });
             }
             Event::Renamed { name, .. } => {
@@ -131,6 +133,17 @@ impl Changes {
         Ok(())
     }
 
+    /// To the others of a channel it is no change.
+    pub(crate) fn note_subscription(&mut self, record: &Record) -> Result<(), Error> {
+        let event: Subscription = record.decode()?;
+        let (Subscription::Begun { account_id, .. } | Subscription::Ended { account_id, .. }) = event;
+        let channel = event.channel().0;
+        self.count(channel, record, if matches!(event, Subscription::Begun { .. }) { 1 } else { -1 });
+        self.changed_for.insert((channel, account_id), record.position);
+        self.subscriptions.note(record, event);
+        Ok(())
+    }
+
     fn changed(&mut self, conversation: Uuid, record: &Record) -> &mut Changed {
         let (lane, position) = (record.lane, record.position);
         let nothing = || Changed { lane, position, message: None, recall: None };
@@ -142,7 +155,7 @@ impl Changes {
     /// `begins`: where their stays begin, in their order, if not with their coming.
     fn join(&mut self, record: &Record, accounts: &[AccountId], begins: &[u64], entered_seq: u64) {
         let (conversation, position, time) = (record.aggregate_id, record.position, record.time);
-        self.count(record, accounts.len() as i64);
+        self.count(conversation, record, accounts.len() as i64);
         let joined = |(index, &account): (usize, &AccountId)| {
             let joined_seq = begins.get(index).copied().unwrap_or(entered_seq);
             Joined { conversation, account, joined_seq, entered_seq, position, time }
@@ -151,9 +164,9 @@ impl Changes {
     }
 
     /// How many more are in now than before the batch.
-    fn count(&mut self, record: &Record, delta: i64) -> i64 {
+    fn count(&mut self, conversation: Uuid, record: &Record, delta: i64) -> i64 {
         let (first, last) = (record.position, record.position);
-        let roll = self.members.entry(record.aggregate_id).or_insert(Roll { first, last, delta: 0, most: i64::MIN });
+        let roll = self.members.entry(conversation).or_insert(Roll { first, last, delta: 0, most: i64::MIN });
         roll.last = last;
         roll.delta += delta;
         roll.most = roll.most.max(roll.delta);
@@ -164,6 +177,7 @@ impl Changes {
         self.write_started(connection).await?;
         self.write_joined(connection).await?;
         self.write_left(connection).await?;
+        self.subscriptions.write(connection).await?;
         self.write_counts(connection).await?;
         self.write_renamed(connection).await?;
         self.group.write(connection).await?;
@@ -209,8 +223,10 @@ impl Changes {
             return Ok(());
         }
         sqlx::query(
-            "INSERT INTO conversation (conversation_id, kind, name, owner, last_seq, last_activity)
-             SELECT id, kind, name, owner, 0, time
+            "INSERT INTO conversation (conversation_id, kind, name, owner, last_seq, last_activity, join_policy,
+                 shares_history, permissions)
+             SELECT id, kind, name, owner, 0, time, CASE WHEN kind = 'channel' THEN 'open' ELSE 'invitation' END,
+                 kind = 'channel', CASE WHEN kind = 'channel' THEN $6 END
              FROM UNNEST($1::uuid[], $2::text[], $3::text[], $4::uuid[], $5::timestamptz[])
                   AS change(id, kind, name, owner, time)
              ON CONFLICT DO NOTHING",
@@ -220,6 +236,7 @@ impl Changes {
         .bind(column(&self.started, |row| row.name.as_ref().map(ToString::to_string)))
         .bind(column(&self.started, |row| row.owner.map(|owner| owner.0)))
         .bind(column(&self.started, |row| OffsetDateTime::from(row.time)))
+        .bind(serde_json::to_string(&Permissions::of_channel()).map_err(Error::Settings)?)
         .execute(connection)
         .await
         .map_err(Error::database("write started conversations"))?;

@@ -9,7 +9,7 @@ use super::card::{Card, cards};
 use crate::{
     Error, Page, Shared,
     account::card::{self, Viewer},
-    gate::{self, Membership},
+    gate::{self, Interval, Membership},
     inbox::view,
     message::{self, Message, Span},
     page::Cursor,
@@ -37,6 +37,9 @@ const DETAILS: &str = "
                  AND account_id = $1 ORDER BY joined_seq) AS left_positions,
            {VIEW},
            CASE WHEN latest.left_seq IS NULL THEN member_count ELSE coalesce(latest.left_count, 0) END AS member_count,
+           kind = 'channel' AS is_channel, coalesce(latest.is_in, false) AS is_subscribed,
+           kind = 'channel' AND (has_ended OR EXISTS (
+               SELECT FROM group_ban WHERE group_ban.conversation_id = page.conversation_id AND account_id = $1)) AS is_shut,
            CASE WHEN kind = 'direct' THEN
                ARRAY(SELECT account_id FROM member WHERE member.conversation_id = page.conversation_id
                      AND left_seq IS NULL ORDER BY account_id)
@@ -45,7 +48,8 @@ const DETAILS: &str = "
            is_open AND NOT $1 = ANY(barred_by) AS is_open
     FROM page LEFT JOIN inbox_cursor AS view ON view.conversation_id = page.conversation_id AND view.account_id = $1
     LEFT JOIN LATERAL (
-        SELECT left_seq, left_name, left_count FROM member WHERE member.conversation_id = page.conversation_id AND account_id = $1
+        SELECT CASE WHEN kind <> 'channel' THEN left_seq END AS left_seq, left_name, left_count, left_seq IS NULL AS is_in
+        FROM member WHERE member.conversation_id = page.conversation_id AND account_id = $1
         ORDER BY joined_seq DESC LIMIT 1) AS latest ON true
     LEFT JOIN LATERAL (
         SELECT account.changed, account.xmin::text::bigint AS writer FROM member JOIN account USING (account_id)
@@ -61,11 +65,12 @@ const MINE: &str = "
         SELECT conversation_id, CASE WHEN bool_and(left_seq IS NOT NULL) THEN max(left_seq) END AS left_seq
         FROM member WHERE account_id = $1 GROUP BY conversation_id),
     page AS (
-        SELECT conversation_id, kind, name, last_seq, last_activity, member_count, is_open, barred_by
+        SELECT conversation_id, kind, name, last_seq, last_activity, member_count, is_open, barred_by, has_ended
         FROM mine JOIN conversation USING (conversation_id)
              LEFT JOIN (SELECT conversation_id, pinned, archived, hidden_seq, folder FROM inbox_cursor
                         WHERE account_id = $1) AS view USING (conversation_id)
         WHERE ($2::timestamptz IS NULL OR (last_activity, conversation_id) < ($2, $3::uuid))
+          AND (kind <> 'channel' OR left_seq IS NULL)
           AND coalesce(hidden_seq >= coalesce(left_seq, last_seq), false) = $5
           AND ($6::boolean IS NULL OR coalesce(pinned, false) = $6)
           AND ($7::boolean IS NULL OR coalesce(archived, false) = $7)
@@ -73,15 +78,27 @@ const MINE: &str = "
         ORDER BY last_activity DESC, conversation_id DESC LIMIT $4
     )";
 
+/// All channels that go on, from place `$2`, `$3` on.
+const CHANNELS: &str = "
+    WITH page AS (
+        SELECT conversation_id, kind, name, last_seq, last_activity, member_count, is_open, barred_by, has_ended
+        FROM conversation
+        WHERE kind = 'channel' AND ends_at IS NULL
+          AND ($2::timestamptz IS NULL OR (last_activity, conversation_id) < ($2, $3::uuid))
+          AND NOT EXISTS (SELECT FROM group_ban WHERE group_ban.conversation_id = conversation.conversation_id
+                          AND account_id = $1)
+        ORDER BY last_activity DESC, conversation_id DESC LIMIT $4
+    )";
+
 const ONE: &str = "
     WITH page AS (
-        SELECT conversation_id, kind, name, last_seq, last_activity, member_count, is_open, barred_by
+        SELECT conversation_id, kind, name, last_seq, last_activity, member_count, is_open, barred_by, has_ended
         FROM conversation
         WHERE conversation_id = $2)";
 
 const THESE: &str = "
     WITH page AS (
-        SELECT conversation_id, kind, name, last_seq, last_activity, member_count, is_open, barred_by
+        SELECT conversation_id, kind, name, last_seq, last_activity, member_count, is_open, barred_by, has_ended
         FROM conversation
         WHERE conversation_id = ANY($2))";
 
@@ -146,10 +163,21 @@ impl Query<'_> {
             .fetch_all(statement::bounded(&self.0.pool()))
             .await
             .map_err(Error::database("list conversations"))?;
-        let place = |row: &PgRow| Cursor {
-            time: row.get::<OffsetDateTime, _>("last_activity").into(),
-            id: row.get("conversation_id"),
-        };
+        let next_cursor = page.cut(&mut rows, place);
+        Ok(wire::PageOf { items: self.shown(viewer, rows).await?, next_cursor })
+    }
+
+    /// Channels that the viewer may read, by last activity, whether or not they subscribe to them.
+    pub async fn channels(&self, viewer: AccountId, page: &Page) -> Result<wire::PageOf<wire::OwnConversation>, Error> {
+        let (time, id) = page.after()?;
+        let mut rows: Vec<PgRow> = sqlx::query(&detailed(CHANNELS))
+            .bind(viewer.0)
+            .bind(time)
+            .bind(id)
+            .bind(page.rows())
+            .fetch_all(statement::bounded(&self.0.pool()))
+            .await
+            .map_err(Error::database("list channels"))?;
         let next_cursor = page.cut(&mut rows, place);
         Ok(wire::PageOf { items: self.shown(viewer, rows).await?, next_cursor })
     }
@@ -215,9 +243,9 @@ impl Query<'_> {
         Ok((self.shown(since.viewer, rows).await?, left, rest))
     }
 
-    /// How those of them are set up that are groups.
+    /// How those of them are set up that have a card.
     async fn set_up(&self, viewer: AccountId, rows: &mut [Own]) -> Result<(), Error> {
-        let groups: Vec<Uuid> = rows.iter().filter(|row| row.kind == "group").map(|row| row.id().0).collect();
+        let groups: Vec<Uuid> = rows.iter().filter(|row| row.is_hall()).map(|row| row.id().0).collect();
         let mut cards = cards(&self.0.pool(), &groups, Some(viewer)).await?;
         rows.iter_mut().for_each(|row| row.card = cards.remove(&row.id()));
         Ok(())
@@ -244,6 +272,11 @@ impl Query<'_> {
     }
 }
 
+fn place(row: &PgRow) -> Cursor {
+    let time = row.get::<OffsetDateTime, _>("last_activity").into();
+    Cursor { time, id: row.get("conversation_id") }
+}
+
 fn spans(rows: &[Own], of: impl Fn(&Own) -> Vec<Span>) -> Vec<(ConversationId, Span)> {
     rows.iter().flat_map(|row| of(row).into_iter().map(|span| (row.id(), span))).collect()
 }
@@ -257,8 +290,10 @@ struct Own {
     view: view::Seen,
     member_count: u64,
     account_ids: Vec<Uuid>,
-    /// Of a group.
+    /// Of a group or a channel.
     card: Option<Card>,
+    /// To a channel.
+    is_subscribed: Option<bool>,
     peer_state: Option<card::State>,
     is_open: bool,
 }
@@ -268,7 +303,14 @@ impl Own {
         let stays = row.get::<Vec<i64>, _>("joined").into_iter();
         let ends = stays.zip(row.get::<Vec<Option<i64>>, _>("left_seqs"));
         let intervals = ends.zip(row.get::<Vec<Option<i64>>, _>("left_positions"));
-        let intervals = intervals.map(|((joined, left), left_at)| gate::interval(joined, left, left_at)).collect();
+        let mut intervals: Vec<_> =
+            intervals.map(|((joined, left), left_at)| gate::interval(joined, left, left_at)).collect();
+        let is_channel: bool = row.get("is_channel");
+        if is_channel {
+            // Whether or not they subscribe.
+            let whole = (!row.get::<bool, _>("is_shut")).then_some(Interval::begun(0, 0));
+            intervals = whole.into_iter().collect();
+        }
         let (id, last_seq) = (ConversationId(row.get("conversation_id")), row.get::<i64, _>("last_seq") as u64);
         let view = view::Seen::of(row);
         let membership = Membership::new(viewer, id, intervals, last_seq, view.cleared_seq)?;
@@ -280,9 +322,14 @@ impl Own {
             member_count: row.get::<i64, _>("member_count") as u64,
             account_ids: row.get("account_ids"),
             card: None,
+            is_subscribed: is_channel.then(|| row.get("is_subscribed")),
             peer_state: card::state(row.get("peer_changed"), row.get("peer_writer")),
             is_open: row.get("is_open"),
         })
+    }
+
+    fn is_hall(&self) -> bool {
+        self.kind == "group" || self.is_subscribed.is_some()
     }
 
     fn id(&self) -> ConversationId {
@@ -351,6 +398,7 @@ impl Facts {
         wire::OwnConversation {
             announcement_read,
             peer,
+            subscribed: row.is_subscribed,
             role: row.card.as_ref().and_then(Card::role).map(|role| role.as_str().to_owned()),
             read_seq: row.read_seq(),
             unread: self.unread.get(&row.id()).copied().unwrap_or(0),

@@ -21,7 +21,7 @@ pub(crate) async fn known(
     let rows: Vec<KnownRow> = sqlx::query_as(
         "WITH these AS MATERIALIZED (
              SELECT conversation_id, kind, name, members_changed, member_count,
-                    kind <> 'direct' AND peak_count >= $2 AS is_crowd
+                    kind = 'channel' OR kind <> 'direct' AND peak_count >= $2 AS is_crowd
              FROM conversation WHERE conversation_id = ANY($1))
          SELECT conversation_id, kind, name, members_changed, member_count, NULL, NULL, NULL, NULL, NULL
          FROM these WHERE is_crowd
@@ -55,8 +55,8 @@ pub(crate) async fn known(
 type KnownRow =
     (Uuid, String, Option<String>, i64, Option<i64>, Option<Uuid>, Option<i64>, Option<i64>, Option<i64>, Option<i64>);
 
-/// Whose stay or where it is, and its bounds.
-type StayRow = (Uuid, i64, Option<i64>, Option<i64>, i64);
+/// Whose stay or where it is, its bounds, and the lane position at which it began.
+type StayRow = (Uuid, i64, Option<i64>, Option<i64>, i64, i64);
 
 fn stay(joined_seq: i64, left_seq: Option<i64>, left_position: Option<i64>, entered_seq: i64) -> Interval {
     Interval { entered_seq: entered_seq as u64, ..gate::interval(joined_seq, left_seq, left_position) }
@@ -65,7 +65,7 @@ fn stay(joined_seq: i64, left_seq: Option<i64>, left_position: Option<i64>, ente
 /// Accounts in one statement. What an edge asks for is bounded by its connections only.
 const ASKED_AT_ONCE: usize = 5_000;
 
-/// The stays of some accounts in a conversation.
+/// The stays of some accounts in a conversation. Who subscribes to a channel hears of it from a position on, not from a number.
 pub(crate) async fn stays_in(
     pool: &PgPool,
     conversation: ConversationId,
@@ -74,7 +74,9 @@ pub(crate) async fn stays_in(
     let mut stays = Vec::new();
     for some in accounts.chunks(ASKED_AT_ONCE) {
         let rows: Vec<StayRow> = sqlx::query_as(
-            "SELECT account_id, joined_seq, left_seq, left_position, coalesce(entered_seq, joined_seq) FROM member
+            "SELECT account_id, joined_seq, left_seq, left_position,
+                    CASE WHEN kind = 'channel' THEN 0 ELSE coalesce(entered_seq, joined_seq) END, joined_position
+             FROM member JOIN conversation USING (conversation_id)
              WHERE conversation_id = $1 AND account_id = ANY($2)",
         )
         .bind(conversation.0)
@@ -82,9 +84,7 @@ pub(crate) async fn stays_in(
         .fetch_all(statement::bounded(pool))
         .await
         .map_err(Error::database("read who of those here is in a crowd"))?;
-        let of_row =
-            |(account, joined, left, left_at, entered)| (AccountId(account), stay(joined, left, left_at, entered));
-        stays.extend(rows.into_iter().map(of_row));
+        stays.extend(rows.into_iter().map(|row| (AccountId(row.0), whole(row))));
     }
     Ok(stays)
 }
@@ -92,13 +92,17 @@ pub(crate) async fn stays_in(
 /// All stays of an account.
 pub(crate) async fn stays_of(pool: &PgPool, account: AccountId) -> Result<Vec<(ConversationId, Interval)>, Error> {
     let rows: Vec<StayRow> = sqlx::query_as(
-        "SELECT conversation_id, joined_seq, left_seq, left_position, coalesce(entered_seq, joined_seq)
-             FROM member WHERE account_id = $1",
+        "SELECT conversation_id, joined_seq, left_seq, left_position,
+                CASE WHEN kind = 'channel' THEN 0 ELSE coalesce(entered_seq, joined_seq) END, joined_position
+         FROM member JOIN conversation USING (conversation_id) WHERE account_id = $1",
     )
     .bind(account.0)
     .fetch_all(statement::bounded(pool))
     .await
     .map_err(Error::database("read where somebody is in"))?;
-    let of_row = |(id, joined, left, left_at, entered)| (ConversationId(id), stay(joined, left, left_at, entered));
-    Ok(rows.into_iter().map(of_row).collect())
+    Ok(rows.into_iter().map(|row| (ConversationId(row.0), whole(row))).collect())
+}
+
+fn whole((_, joined, left, left_at, entered, joined_at): StayRow) -> Interval {
+    Interval { joined_position: joined_at as u64, ..stay(joined, left, left_at, entered) }
 }

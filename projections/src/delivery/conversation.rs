@@ -65,7 +65,7 @@ pub(super) fn frames(
     let id = ConversationId(record.aggregate_id);
     let known = facts.known(id)?;
     let standing = standing.unwrap_or_else(|| known.standing());
-    let telling = Telling { record, known, standing, card: facts.card(id), admins: facts.admins(id), opener };
+    let telling = Telling { record, id: id.0, known, standing, card: facts.card(id), admins: facts.admins(id), opener };
     match &event {
         Event::Started { kind, members, name, .. } => {
             let started = telling.started(*kind, members, name.as_ref())?;
@@ -99,6 +99,8 @@ pub(super) fn frames(
 
 pub(super) struct Telling<'a> {
     pub record: &'a Record,
+    /// The conversation's.
+    pub id: Uuid,
     pub known: &'a Known,
     pub standing: Footing,
     /// A group's, where the event wants it.
@@ -122,7 +124,7 @@ impl Telling<'_> {
     fn started(&self, kind: Kind, members: &[AccountId], name: Option<&Sealed>) -> Result<Frame, Error> {
         let mut conversation = match kind {
             Kind::Direct => self.direct(members, kind.first_seq()),
-            Kind::Group | Kind::Own => self.card(name, kind.first_seq()),
+            Kind::Group | Kind::Own | Kind::Channel => self.card(name, kind.first_seq()),
         };
         conversation.member_count = members.len() as u64;
         let started = Push::ConversationStarted { conversation, position: position(self.record) };
@@ -156,7 +158,7 @@ impl Telling<'_> {
         let conversation = self.card(self.known.name.as_ref(), seq);
         let started = Push::ConversationStarted { conversation, position: position(self.record) };
         let joined = Push::MemberJoined {
-            conversation_id: self.record.aggregate_id,
+            conversation_id: self.id,
             account_ids: newcomers.iter().map(|account| account.0).collect(),
             by: by.0,
             position: position(self.record),
@@ -166,7 +168,7 @@ impl Telling<'_> {
 
     fn left(&self, seq: u64, account: AccountId, by: AccountId) -> Result<Frame, Error> {
         let left = Push::MemberLeft {
-            conversation_id: self.record.aggregate_id,
+            conversation_id: self.id,
             account_ids: vec![account.0],
             by: by.0,
             position: position(self.record),
@@ -188,7 +190,7 @@ impl Telling<'_> {
 
     /// The conversation once its newest message was the one of that seq.
     pub fn card(&self, name: Option<&Sealed>, last_seq: u64) -> wire::Conversation {
-        let id = self.record.aggregate_id;
+        let id = self.id;
         let mut conversation = wire::Conversation {
             id,
             kind: self.known.kind.clone(),

@@ -58,6 +58,15 @@ pub enum Change {
         joined_seq: u64,
         left_seq: u64,
     },
+    /// Somebody is told of a channel from now on.
+    Subscribed {
+        account_id: AccountId,
+    },
+    /// They are not any more, or are banned from it.
+    Unsubscribed {
+        account_id: AccountId,
+        last_seq: u64,
+    },
 }
 
 /// Who is meant, said by the numbers of stays: the same rule for everybody, wherever it is applied.
@@ -76,11 +85,13 @@ pub enum Audience {
     JoinedWith { seq: u64 },
     /// Who was in when others came in with it.
     InBefore { seq: u64 },
+    /// This one, whatever their stay.
+    Only { account_id: AccountId },
 }
 
 impl Audience {
-    /// Whether somebody with this stay is meant.
-    pub fn means(self, stay: &Interval) -> bool {
+    /// Whether somebody is meant by this stay of theirs.
+    pub fn means(self, account: AccountId, stay: &Interval) -> bool {
         match self {
             Self::Seeing { seq } => stay.sees(seq),
             Self::Hearing { seq } => stay.sees(seq) && stay.entered_seq < seq,
@@ -90,6 +101,7 @@ impl Audience {
             Self::InAfter { seq } => stay.sees(seq) && stay.entered_seq < seq && stay.left_seq != Some(seq),
             Self::JoinedWith { seq } => stay.entered_seq.checked_add(1) == Some(seq),
             Self::InBefore { seq } => stay.sees(seq) && stay.entered_seq.saturating_add(1) < seq,
+            Self::Only { account_id } => account_id == account,
         }
     }
 }
@@ -153,6 +165,8 @@ mod tests {
     use super::*;
     use uuid::Uuid;
 
+    const ANYBODY: AccountId = AccountId(Uuid::from_u128(3));
+
     fn stay(joined_seq: u64, left: Option<(u64, u64)>) -> Interval {
         let (left_seq, left_position) = left.unzip();
         Interval { left_seq, left_position, ..Interval::begun(joined_seq, joined_seq) }
@@ -177,7 +191,7 @@ mod tests {
             (Audience::InBefore { seq: 5 }, [true, false, false, false]),
         ];
         for (audience, expected) in table {
-            assert_eq!(stays.map(|stay| audience.means(&stay)), expected, "{audience:?}");
+            assert_eq!(stays.map(|stay| audience.means(ANYBODY, &stay)), expected, "{audience:?}");
         }
         // Came with 5 and sees what was said before.
         let shared = Interval::begun(0, 4);
@@ -193,7 +207,7 @@ mod tests {
             (Audience::InBefore { seq: 6 }, true),
         ];
         for (audience, expected) in meant {
-            assert_eq!(audience.means(&shared), expected, "{audience:?} of who is shown the history");
+            assert_eq!(audience.means(ANYBODY, &shared), expected, "{audience:?} of who is shown the history");
         }
     }
 

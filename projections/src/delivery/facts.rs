@@ -20,6 +20,7 @@ use crate::{
 };
 use natter_domain::{
     AccountId, ConversationId, RequestId, conversation::Event as Conversation, friendship::Event as Friendship,
+    subscription::Event as Subscription,
 };
 use natter_streams::{Link, position::Place, sealing::Keys};
 use sqlx::PgPool;
@@ -119,6 +120,13 @@ impl Facts {
             ) => {
                 wanted.requests.insert(*request_id);
                 return None;
+            }
+            What::Subscription(event) => {
+                let (channel, more) = (event.channel(), matches!(event, Subscription::Begun { .. }));
+                if more {
+                    wanted.cards.insert(channel);
+                }
+                (channel, self.members.subscribe(channel, more, happening.position()))
             }
             What::Friendship(_) | What::Inbox(_) | What::Session(_) => return None,
         };

@@ -6,7 +6,7 @@ use super::{
     facts::Facts,
     inbox,
     members::{Footing, To},
-    message,
+    message, subscription,
 };
 use crate::{
     Error,
@@ -22,6 +22,7 @@ use natter_domain::{
     inbox::Event as Inbox,
     message::Event as Message,
     session::Event as Session,
+    subscription::Event as Subscription,
 };
 use natter_streams::{Lane, Positions, Record, position::Place, sealing::Opener};
 use std::sync::Arc;
@@ -62,6 +63,7 @@ pub(super) enum What {
     Inbox(Inbox),
     Message(Message),
     Session(Session),
+    Subscription(Subscription),
 }
 
 pub(super) fn happenings(batch: Batch<'_>) -> Result<Vec<Happening>, Error> {
@@ -75,6 +77,7 @@ fn happening(record: &Arc<Record>) -> Result<Option<Happening>, Error> {
         Noun::Inbox => What::Inbox(record.decode()?),
         Noun::Message => What::Message(record.decode()?),
         Noun::Session => What::Session(record.decode()?),
+        Noun::Subscription => What::Subscription(record.decode()?),
         // Nobody is told of registrations, nor of what operators ask for.
         Noun::Account | Noun::Handle | Noun::Projection => return Ok(None),
     };
@@ -95,9 +98,14 @@ impl Happening {
         let (conversation, change) = match &self.what {
             What::Conversation(event) => (self.conversation(), conversation::change(event)),
             What::Message(event) => (event.message().conversation_id, None),
+            What::Subscription(event) => (event.channel(), Some(subscription::change(event))),
             What::Friendship(_) | What::Inbox(_) | What::Session(_) => return None,
         };
         let known = facts.known(conversation).ok().filter(|known| known.is_crowd())?;
+        let change = match &self.what {
+            What::Conversation(event) if known.is_channel() => subscription::put_out(event),
+            _ => change,
+        };
         let since = self.standing.unwrap_or_else(|| known.standing()).since;
         let part = Part { position: self.position(), since, change, audiences: Vec::new() };
         let Place { incarnation, .. } = Place::new(self.position(), self.record.incarnation);
@@ -115,6 +123,7 @@ impl Happening {
                 vec![(sealed_for(sealed.key, FriendshipId(self.record.aggregate_id), *from), sealed.key)]
             }
             What::Inbox(event) => inbox::keys(&self.record, event),
+            What::Subscription(event) => subscription::keys(event, facts),
             What::Friendship(_) | What::Message(_) | What::Session(_) => Vec::new(),
         }
     }
@@ -127,6 +136,7 @@ impl Happening {
             What::Inbox(event) => inbox::frames(record, &event, opener),
             What::Message(event) => Ok(vec![message::frame(record, event, facts, opener)?]),
             What::Session(event) => Ok(session_ended(record, &event).into_iter().collect()),
+            What::Subscription(event) => subscription::frames(record, &event, self.standing, facts, opener),
         }
     }
 }

@@ -3,10 +3,12 @@
 use super::{
     conversation::Telling,
     frame::{Frame, position, push},
+    members::Known,
+    subscription,
 };
 use crate::Error;
 use natter_client::wire::{self, Push};
-use natter_domain::{AccountId, Timestamp, conversation::Event};
+use natter_domain::{AccountId, ConversationId, Timestamp, conversation::Event};
 use uuid::Uuid;
 
 impl Telling<'_> {
@@ -31,6 +33,9 @@ impl Telling<'_> {
             Event::Dissolved { seq, .. } => {
                 let dissolved = Push::ConversationDissolved { conversation_id: self.id(), position: self.position() };
                 Ok(vec![push(self.known.in_after(*seq), &dissolved)?])
+            }
+            Event::Banned { account_id, by } if self.known.is_channel() => {
+                Ok(vec![subscription::left(self.record, ConversationId(self.id), *account_id, *by)?])
             }
             event => self.of_door(event),
         }
@@ -81,11 +86,13 @@ impl Telling<'_> {
         let Changed { role, muted_until, nickname } = changed;
         let (conversation_id, account_id, position) = (self.id(), account.0, self.position());
         let told = Push::MemberChanged { conversation_id, account_id, role, muted_until, nickname, position };
-        push(self.known.in_after(seq), &told)
+        // Of the many who read a channel it concerns one.
+        let to = if self.known.is_channel() { Known::only(account) } else { self.known.in_after(seq) };
+        push(to, &told)
     }
 
     fn id(&self) -> Uuid {
-        self.record.aggregate_id
+        self.id
     }
 
     fn position(&self) -> String {

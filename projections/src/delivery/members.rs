@@ -72,6 +72,9 @@ pub(super) struct Footing {
 
 impl Known {
     fn started(kind: Kind, name: Option<Sealed>, members: &[AccountId]) -> Self {
+        if kind == Kind::Channel {
+            return Self { kind: kind.as_str().to_owned(), name, people: People::Crowd(0), members_changed: 0 };
+        }
         let begun = Interval::begun(0, 0);
         let people = People::Named(members.iter().map(|member| (*member, begun)).collect());
         Self { kind: kind.as_str().to_owned(), name, people, members_changed: 0 }
@@ -89,6 +92,8 @@ impl Known {
                 self.leave(*account_id, *joined_seq, *seq, position);
             }
             Event::Renamed { name, .. } => self.name = Some(name.clone()),
+            // Who subscribes to a channel is counted by their subscription.
+            Event::Banned { .. } if self.is_channel() => self.members_changed = self.members_changed.max(position),
             _ => {}
         }
         if matches!(event, Event::Started { .. } | Event::MembersJoined { .. } | Event::MemberLeft { .. }) {
@@ -97,6 +102,18 @@ impl Known {
         }
         // Before the beginning nothing was known: who hears of it asks who is in.
         let since = if matches!(event, Event::Started { .. }) { position } else { since };
+        Footing { since, ..self.standing() }
+    }
+
+    /// Takes in that one more subscribes to the channel, or one less.
+    fn subscribe(&mut self, more: bool, position: u64) -> Footing {
+        let since = self.members_changed;
+        if let People::Crowd(count) = &mut self.people
+            && since < position
+        {
+            *count = if more { *count + 1 } else { count.saturating_sub(1) };
+        }
+        self.members_changed = since.max(position);
         Footing { since, ..self.standing() }
     }
 
@@ -166,6 +183,15 @@ impl Known {
         stays.iter().filter(|(_, stay)| stay.left_seq.is_none()).map(|(account, _)| *account).collect()
     }
 
+    /// One of a channel, whether or not they subscribe to it.
+    pub(super) fn only(account_id: AccountId) -> To {
+        To::Crowd(Audience::Only { account_id })
+    }
+
+    pub(super) fn is_channel(&self) -> bool {
+        self.kind == Kind::Channel.as_str()
+    }
+
     /// Those who came in with the message of that seq.
     pub(super) fn joined_with(&self, seq: u64) -> To {
         self.those(Audience::JoinedWith { seq })
@@ -178,7 +204,13 @@ impl Known {
 
     fn those(&self, audience: Audience) -> To {
         let People::Named(stays) = &self.people else { return To::Crowd(audience) };
-        To::People(stays.iter().filter(|(_, stay)| audience.means(stay)).map(|(account, _)| *account).collect())
+        To::People(
+            stays
+                .iter()
+                .filter(|(account, stay)| audience.means(*account, stay))
+                .map(|(account, _)| *account)
+                .collect(),
+        )
     }
 
     /// How many were in once the message of that seq was there; of a crowd what `standing` says.
@@ -242,6 +274,12 @@ impl Cache {
         let standing = known.fold(event, position, crowd_min);
         self.insert(conversation, known);
         Some(standing)
+    }
+
+    /// Takes in what became of a subscription. `None`: as above.
+    pub(super) fn subscribe(&mut self, channel: ConversationId, more: bool, position: u64) -> Option<Footing> {
+        self.keep(channel)?;
+        self.young.get_mut(&channel).map(|known| known.subscribe(more, position))
     }
 
     /// How it stands. `None`: the conversation is not there; else it stays for the next [`GENERATION`] others.

@@ -20,6 +20,7 @@ pub(crate) mod members;
 mod message;
 mod outlet;
 mod query;
+mod subscription;
 
 use crate::{
     Error, Projection,

@@ -333,14 +333,18 @@ impl Aside {
 }
 
 /// What an event builds on, of which an earlier one that waits holds it back: a message's fate on the conversation in which
-/// it was sent. A session builds on nothing of its person's: that it ends must not wait for a cursor.
+/// it was sent, a subscription on its channel. A session builds on nothing of its person's: that it ends must not wait for a cursor.
 fn key(record: &Record) -> Uuid {
-    let of_message = || {
+    let conversation = |path: &str| {
         let content: serde_json::Value = serde_json::from_str(&record.payload).ok()?;
         let (_, event) = content.as_object()?.iter().next()?;
-        event["message"]["conversation_id"].as_str()?.parse().ok()
+        event.pointer(path)?.as_str()?.parse().ok()
     };
-    let host = if record.noun == Noun::Message { of_message() } else { None };
+    let host = match record.noun {
+        Noun::Message => conversation("/message/conversation_id"),
+        Noun::Subscription => conversation("/conversation_id"),
+        _ => None,
+    };
     host.unwrap_or(record.aggregate_id)
 }
 

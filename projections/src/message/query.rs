@@ -159,9 +159,10 @@ impl Query<'_> {
     /// told nothing of a lane knows no message there that could have changed.
     async fn with_changes(&self, since: Since<'_>) -> Result<Vec<(ConversationId, i16)>, Error> {
         let rows: Vec<(Uuid, i16)> = sqlx::query_as(
-            "WITH mine AS (SELECT DISTINCT conversation_id FROM member WHERE account_id = $1 AND conversation_id >= $3)
+            "WITH mine AS (SELECT conversation_id, bool_or(left_seq IS NULL) AS is_in FROM member
+                           WHERE account_id = $1 AND conversation_id >= $3 GROUP BY conversation_id)
              SELECT conversation_id, coalesce(lane, 0::smallint) FROM mine JOIN conversation USING (conversation_id)
-             WHERE messages_changed > ($2::bigint[])[coalesce(lane, 0) + 1]
+             WHERE (is_in OR kind <> 'channel') AND messages_changed > ($2::bigint[])[coalesce(lane, 0) + 1]
                AND ($2::bigint[])[coalesce(lane, 0) + 1] > 0 ORDER BY conversation_id LIMIT $4",
         )
         .bind(since.viewer.0)

@@ -68,11 +68,11 @@ fn people<const N: usize>() -> [AccountId; N] {
     std::array::from_fn(|_| AccountId(id::new()))
 }
 
-struct Edge(BoxStream<'static, Message>);
+pub struct Edge(BoxStream<'static, Message>);
 
 impl Edge {
     /// The server knows of the subscription when this returns.
-    async fn new(bus: &Bus) -> Self {
+    pub async fn new(bus: &Bus) -> Self {
         let messages = bus.live().subscribe(subject::CROWDS).await.unwrap();
         // Servers are told of subscriptions in their order.
         drop(listen(bus, AccountId(id::new())).await);
@@ -86,7 +86,7 @@ impl Edge {
     }
 
     /// The frames of one event, each with its audience.
-    async fn hears_one(&mut self) -> (Part, Vec<Value>) {
+    pub async fn hears_one(&mut self) -> (Part, Vec<Value>) {
         let (mut told, frames) = self.hears().await;
         assert_eq!((told.parts.len(), told.parts[0].audiences.len()), (1, frames.len()), "{told:?}");
         (told.parts.remove(0), frames)

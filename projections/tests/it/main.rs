@@ -6,6 +6,7 @@ mod apart;
 mod aside;
 mod behind;
 mod card;
+mod channel;
 mod crowd;
 mod delivery;
 mod generation;

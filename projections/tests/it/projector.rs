@@ -29,6 +29,7 @@ async fn a_batch_that_comes_again_changes_nothing() {
     let world = World::new().await;
     world.live_a_little().await;
     crate::group::lives(&world).await;
+    crate::channel::lives(&world).await;
     let (_, running) = world.start().await;
     running.stop().await;
     let once = dump(&world.pool).await;
@@ -59,6 +60,7 @@ async fn rebuilt_is_live() {
     let (projections, running) = world.start().await;
     world.live_a_little().await;
     crate::group::lives(&world).await;
+    crate::channel::lives(&world).await;
     projections.catch_up(&Projection::ALL).await.unwrap();
     running.stop().await;
     let live = dump(&world.pool).await;

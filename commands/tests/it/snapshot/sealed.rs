@@ -28,6 +28,10 @@ async fn no_stored_snapshot_holds_a_plain_text() {
     let (reader, read) = (crate::support::keyless(bob), vec![(conversation, sent.seq)]);
     node.commands.inbox().advance(reader, read).await.expect("read it");
 
+    let name = natter_domain::GroupName::parse(MESSAGE).expect("a name");
+    let by = crate::support::keyless(alice);
+    node.commands.conversation().start_channel(by, &name).await.expect("start a channel, and subscribe to it");
+
     node.commands.projection().retry("history", None, "root").await.expect("ask for it");
 
     let settings = Settings { every: 1, name: "snapshot.every_event" };

@@ -38,6 +38,18 @@ impl Signed {
         self.write("POST", "/conversations", Some(&request)).await
     }
 
+    /// A channel of the caller, who subscribes to it.
+    pub async fn start_channel(&self, name: &str) -> Result<Answer<wire::OwnConversation>, Error> {
+        let name = Some(name.to_owned());
+        let request = wire::ConversationNew { kind: "channel".to_owned(), with: None, name, members: None };
+        self.write("POST", "/conversations", Some(&request)).await
+    }
+
+    /// Those that go on, by last activity, newest first.
+    pub async fn channels(&self, page: &Page) -> Result<wire::PageOf<wire::OwnConversation>, Error> {
+        self.read(page.query().on("/channels")).await
+    }
+
     pub async fn rename_group(&self, group: Uuid, name: &str) -> Result<Answer<wire::OwnConversation>, Error> {
         let change =
             wire::ConversationChange { name: Some(name.to_owned()), avatar: None, description: None, settings: None };

@@ -5,9 +5,10 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 request! {
-    /// With whom depends on the kind: `with` of a direct one, `name` and `members` of a group. With oneself it is `self`.
+    /// What is given depends on the kind: `with` of a direct one, `name` and `members` of a group, `name` of a channel. With oneself
+    /// it is `self`.
     ConversationNew {
-        /// `direct`, `group` or `self`.
+        /// `direct`, `group`, `channel` or `self`.
         kind: String,
         #[serde(default)] with: Option<Uuid>,
         /// 1-100 characters.
@@ -104,7 +105,7 @@ answer! {
     /// A conversation as everybody in it sees it.
     Conversation {
         id: Uuid,
-        /// `direct`, `group`, `self`
+        /// `direct`, `group`, `channel`, `self`
         kind: String,
         /// `open`, `closed`: nothing is sent there; `dissolved`
         state: String,
@@ -118,6 +119,7 @@ answer! {
         #[serde(default, skip_serializing_if = "Option::is_none")] settings: Option<GroupSettings>,
         /// A dissolved one's: until when it can be read.
         #[serde(default, skip_serializing_if = "Option::is_none")] ends_at: Option<String>,
+        /// A channel's: who subscribe to it.
         member_count: u64,
         /// Direct: both.
         account_ids: Vec<Uuid>,
@@ -130,7 +132,9 @@ answer! {
         #[serde(flatten)] conversation: Conversation,
         /// Direct: the other one.
         peer: Option<Account>,
-        /// A group's, while the caller is in: `owner`, `admin`, `member`
+        /// A channel's: whether the caller subscribes to it.
+        #[serde(default, skip_serializing_if = "Option::is_none")] subscribed: Option<bool>,
+        /// A group's, while the caller is in, and a channel's: `owner`, `admin`, `member`
         #[serde(default, skip_serializing_if = "Option::is_none")] role: Option<String>,
         /// Whether the caller has read the group's announcement, where there is one.
         #[serde(default, skip_serializing_if = "Option::is_none")] announcement_read: Option<bool>,

@@ -1,6 +1,7 @@
 //! Those of one crowd who are connected here, with their stays: whom a frame is handed to.
 //!
-//! What is known of a stay only grows: when it began, then when it ended. So it does not matter in which order it is
+//! What is known of a stay is what was so last: when it began, then when it ended; in a channel, where a person has one stay
+//! that begins and ends as they like, whatever stands at the later position. So it does not matter in which order it is
 //! learnt, from relations or from the frames, nor how often, nor that relations may be ahead. It matters that nothing up to the
 //! frame in hand is missing: [`Circle::lacks`] says so, and then relations is asked.
 
@@ -59,10 +60,12 @@ impl<P: Clone> Circle<P> {
             self.members.entry(account).or_insert_with(|| Member { person: person.clone(), stays: Vec::new() });
         member.person = person;
         match member.stays.iter_mut().find(|known| known.joined_seq == stay.joined_seq) {
-            Some(known) => {
-                known.left_seq = known.left_seq.or(stay.left_seq);
-                known.left_position = known.left_position.or(stay.left_position);
+            Some(known) if stay.changed() <= known.changed() => {}
+            // That it has ended says nothing new of its beginning.
+            Some(known) if stay.left_seq.is_some() => {
+                (known.left_seq, known.left_position) = (stay.left_seq, stay.left_position);
             }
+            Some(known) => *known = stay,
             None => member.stays.push(stay),
         }
     }
@@ -74,12 +77,22 @@ impl<P: Clone> Circle<P> {
             Some(Change::Joined { joined_seq, account_ids, begins }) => {
                 for (index, &account) in account_ids.iter().enumerate() {
                     let begin = begins.get(index).copied().unwrap_or(*joined_seq);
-                    self.hear(account, Interval::begun(begin, *joined_seq), &find);
+                    let stay = Interval { joined_position: part.position, ..Interval::begun(begin, *joined_seq) };
+                    self.hear(account, stay, &find);
                 }
             }
             Some(Change::Left { account_id, joined_seq, left_seq }) => {
                 let (left_seq, left_position) = (Some(*left_seq), Some(part.position));
                 let stay = Interval { left_seq, left_position, ..Interval::begun(*joined_seq, *joined_seq) };
+                self.hear(*account_id, stay, &find);
+            }
+            Some(Change::Subscribed { account_id }) => {
+                let stay = Interval { joined_position: part.position, ..Interval::begun(0, 0) };
+                self.hear(*account_id, stay, &find);
+            }
+            Some(Change::Unsubscribed { account_id, last_seq }) => {
+                let (left_seq, left_position) = (Some(*last_seq), Some(part.position));
+                let stay = Interval { left_seq, left_position, ..Interval::begun(0, 0) };
                 self.hear(*account_id, stay, &find);
             }
             None => {}
@@ -92,10 +105,14 @@ impl<P: Clone> Circle<P> {
         }
     }
 
-    /// Each of them, and whether they are meant.
-    pub fn members(&self) -> impl Iterator<Item = (&P, impl Fn(&Audience) -> bool)> {
-        self.members.values().map(|member| {
-            let is_meant = |audience: &Audience| member.stays.iter().any(|stay| audience.means(stay));
+    /// Each of them, and whether they are meant by what is told of the event at a position. Relations may have known of a stay
+    /// before it begins here.
+    pub fn members(&self) -> impl Iterator<Item = (&P, impl Fn(&(u64, Audience)) -> bool)> {
+        self.members.iter().map(|(account, member)| {
+            let is_meant = move |(position, audience): &(u64, Audience)| {
+                let has_begun = |stay: &&Interval| stay.joined_position <= *position;
+                member.stays.iter().filter(has_begun).any(|stay| audience.means(*account, stay))
+            };
             (&member.person, is_meant)
         })
     }

@@ -81,7 +81,7 @@ impl Lane {
     }
 
     fn meant(&self, audience: Audience) -> BTreeSet<AccountId> {
-        self.stays.iter().filter(|(_, stay)| audience.means(stay)).map(|(who, _)| *who).collect()
+        self.stays.iter().filter(|(who, stay)| audience.means(*who, stay)).map(|(who, _)| *who).collect()
     }
 }
 
@@ -120,8 +120,9 @@ impl Edge<'_> {
         self.circle.follow(part, |who| here.contains(&who).then_some(who));
     }
 
-    fn handed(&self, audience: Audience) -> BTreeSet<AccountId> {
-        self.circle.members().filter(|(_, is_meant)| is_meant(&audience)).map(|(person, _)| *person).collect()
+    fn handed(&self, position: u64, audience: Audience) -> BTreeSet<AccountId> {
+        let told = (position, audience);
+        self.circle.members().filter(|(_, is_meant)| is_meant(&told)).map(|(person, _)| *person).collect()
     }
 }
 
@@ -146,11 +147,109 @@ fn whatever_is_lost_or_comes_twice_each_frame_goes_to_whom_it_is_for() {
                     edge.take(&mut dice, part);
                     for &audience in &part.audiences {
                         let meant = lane.meant(audience);
-                        let handed = edge.handed(audience);
+                        let handed = edge.handed(part.position, audience);
                         assert!(handed.is_subset(&meant), "round {round}: {audience:?} to {handed:?} of {meant:?}");
                         let connected: BTreeSet<_> = meant.into_iter().filter(|who| edge.here.contains(who)).collect();
                         assert_eq!(handed, connected, "round {round}: {part:?}");
                     }
+                    next += 1;
+                }
+            }
+        }
+    }
+}
+
+/// A channel's log: the part at each position, and how each person stands behind it.
+#[derive(Default)]
+struct Channel {
+    parts: Vec<Part>,
+    /// By position: whose, whether they subscribe from there on, and whether they are put out.
+    turns: Vec<(u64, AccountId, bool)>,
+}
+
+impl Channel {
+    fn played(dice: &mut Dice) -> Self {
+        let (mut channel, mut since) = (Self::default(), 0);
+        for seq in 1..=EVENTS {
+            let (position, who) = (2 * seq, account(dice.roll(PEOPLE)));
+            let (change, audience) = match (dice.roll(4), channel.subscribes(who, position)) {
+                (0, true) => {
+                    let last_seq = if dice.roll(2) == 0 { 0 } else { seq };
+                    (Some(Change::Unsubscribed { account_id: who, last_seq }), Audience::Only { account_id: who })
+                }
+                (0, false) => (Some(Change::Subscribed { account_id: who }), Audience::Only { account_id: who }),
+                _ => (None, Audience::Hearing { seq }),
+            };
+            if let Some(change) = &change {
+                channel.turns.push((position, who, matches!(change, Change::Subscribed { .. })));
+            }
+            let has_changed = change.is_some();
+            channel.parts.push(Part { position, since, change, audiences: vec![audience] });
+            if has_changed {
+                since = position;
+            }
+        }
+        channel
+    }
+
+    fn turn(&self, who: AccountId, position: u64) -> Option<&(u64, AccountId, bool)> {
+        self.turns.iter().rev().find(|(at, whose, _)| *whose == who && *at <= position)
+    }
+
+    fn subscribes(&self, who: AccountId, position: u64) -> bool {
+        self.turn(who, position).is_some_and(|(.., holds)| *holds)
+    }
+
+    /// A row of relations that has read up to a position.
+    fn row(&self, who: AccountId, position: u64) -> Option<Interval> {
+        let (at, _, holds) = *self.turn(who, position)?;
+        let begun = Interval { joined_position: if holds { at } else { 1 }, ..Interval::begun(0, 0) };
+        Some(if holds { begun } else { Interval { left_seq: Some(0), left_position: Some(at), ..begun } })
+    }
+}
+
+/// Also where relations is far ahead: nobody hears of what is before their subscription, or behind its end.
+#[test]
+fn a_channel_is_told_to_whom_subscribes_at_that_moment() {
+    for round in 0..ROUNDS {
+        let mut dice = Dice(round);
+        let channel = Channel::played(&mut dice);
+        let (mut here, mut circle) = (BTreeSet::new(), Circle::<AccountId>::default());
+        let mut next = 0;
+        while let Some(part) = channel.parts.get(next) {
+            let (who, read) = (account(dice.roll(PEOPLE)), part.position + dice.roll(20));
+            match dice.roll(12) {
+                0 => {
+                    here.insert(who);
+                    channel.row(who, read).into_iter().for_each(|stay| circle.admit(who, who, stay));
+                }
+                1 => {
+                    here.remove(&who);
+                    circle.retain(|person| *person != who);
+                }
+                2 => next += dice.roll(10) as usize,
+                _ => {
+                    circle.turn_to(1);
+                    if circle.lacks(part) {
+                        let found = here.iter().filter_map(|who| Some((*who, *who, channel.row(*who, read)?)));
+                        circle.learn(part.position, found.collect::<Vec<_>>());
+                    }
+                    circle.follow(part, |who| here.contains(&who).then_some(who));
+                    let told = (part.position, part.audiences[0]);
+                    let handed: BTreeSet<_> =
+                        circle.members().filter(|(_, is_meant)| is_meant(&told)).map(|(person, _)| *person).collect();
+                    let is_meant = |who: &AccountId| match told.1 {
+                        Audience::Only { account_id } => account_id == *who,
+                        _ => channel.subscribes(*who, part.position),
+                    };
+                    let meant: BTreeSet<_> = here.iter().copied().filter(is_meant).collect();
+                    assert!(handed.is_subset(&meant), "round {round}: {part:?} to {handed:?} of {meant:?}");
+                    // Whoever ends it soon may miss what is told just before.
+                    let soon = part.position + 1..part.position + 40;
+                    let stays =
+                        |who: &AccountId| !channel.turns.iter().any(|(at, of, _)| of == who && soon.contains(at));
+                    let sure: BTreeSet<_> = meant.into_iter().filter(stays).collect();
+                    assert!(sure.is_subset(&handed), "round {round}: {part:?} to {handed:?} of {sure:?}");
                     next += 1;
                 }
             }

@@ -1,4 +1,4 @@
-//! Frames of crowds: one subscription of the process, and for each crowd a task that hands its frames to those of it who
+//! Frames of crowds and channels: one subscription of the process, and for each crowd a task that hands its frames to those of it who
 //! are connected here. So a crowd that has to be asked about holds up no other, nor the reading.
 //!
 //! What is promised:
@@ -22,7 +22,7 @@ use futures::StreamExt;
 use natter_domain::{AccountId, ConversationId};
 use natter_projections::{
     Error, Projection, Projections,
-    delivery::crowd::{self, Audience, Told},
+    delivery::crowd::{self, Audience, Part, Told},
     gate::Interval,
 };
 use natter_streams::{bus::Bus, position::Place, subject};
@@ -231,7 +231,8 @@ impl Crowd {
             }
             lock(&self.circle).follow(part, |account| hub.find(account));
         }
-        let audiences: Vec<Audience> = parts.iter().flat_map(|part| &part.audiences).copied().collect();
+        let of = |part: &Part| part.audiences.iter().map(|audience| (part.position, *audience)).collect::<Vec<_>>();
+        let audiences: Vec<_> = parts.iter().flat_map(of).collect();
         self.hand(&audiences, &mail.frames);
     }
 
@@ -255,7 +256,7 @@ impl Crowd {
         true
     }
 
-    fn hand(&self, audiences: &[Audience], frames: &[Utf8Bytes]) {
+    fn hand(&self, audiences: &[(u64, Audience)], frames: &[Utf8Bytes]) {
         let mut circle = lock(&self.circle);
         circle.retain(|person| !person.is_gone());
         let mut copies = 0;
