@@ -47,7 +47,9 @@ mod worker;
 
 pub use account::{Accounts, ContactChange, Contacts, Erasures, Grounds, Operators};
 pub use code::{Codes, Target};
-pub use conversation::{Behind, Came, CardChange, Conversations, Joined, Made, Opened, Sent, Started, Token};
+pub use conversation::{
+    Behind, Came, CardChange, Conversations, Joined, Made, MemberChange, Opened, Sent, Started, Token,
+};
 pub use dispatch::Pending;
 pub use error::Error;
 pub use friendship::{Accepted, Asking, Friendships, Requested, Through};

@@ -6,14 +6,15 @@
 use super::{Conversations, asked};
 use crate::{Caller, Keyed, account, dispatch::Outcome, error::Error, friendship::account_key, keys::Key, seal::knows};
 use natter_domain::{
-    AccountId, Announcement, ConversationId, Description, GroupName, Nickname, Sealed, Timestamp,
+    AccountId, Announcement, Context, ConversationId, Description, GroupName, Nickname, Sealed, Timestamp,
+    account::Change as Field,
     conversation::{
-        self, Beginning, Bucket, Change, Command, Conversation, Event, JoinPolicy, Kind, PermissionsChange, Power,
-        Refusal, Role, State, SystemMessage,
+        self, Beginning, Bucket, Change, Command, Conversation, Event, JoinPolicy, Kind, MemberChange as Changed,
+        PermissionsChange, Power, Refusal, Role, State, SystemMessage,
     },
     id::derived,
 };
-use natter_streams::{Positions, id};
+use natter_streams::{Positions, clock, id};
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -65,6 +66,30 @@ impl CardChange {
         format!(
             "{name:?} {avatar:?} {description:?} {join_policy:?} {shares_history:?} {is_muted:?} {slow_mode:?} {permissions:?}"
         )
+    }
+}
+
+/// What is to be so of a member; what is `None` stays as it is.
+#[derive(Clone, Default, Debug)]
+pub struct MemberChange {
+    /// Of the inner ones `None`: as everywhere.
+    pub nickname: Option<Option<Nickname>>,
+    /// They write nothing until then; the inner `None`: they may again.
+    pub muted_until: Option<Option<Timestamp>>,
+    /// With [`Role::Owner`] the group is handed over.
+    pub role: Option<Role>,
+}
+
+impl MemberChange {
+    pub fn role(role: Role) -> Self {
+        Self { role: Some(role), ..Self::default() }
+    }
+
+    /// What tells it from another one.
+    fn content(&self) -> String {
+        let Self { nickname, muted_until, role } = self;
+        let nickname = nickname.as_ref().map(|it| it.as_ref().map(Nickname::as_str));
+        format!("{nickname:?} {muted_until:?} {:?}", role.map(Role::as_str))
     }
 }
 
@@ -167,44 +192,23 @@ impl Conversations<'_> {
         Ok(self.decide(by, id, Command::Announce { text: sealed }, &content, 1).await?.positions)
     }
 
-    /// Makes them an admin or a member, or hands the group over.
-    pub async fn set_role(
+    /// Changes what a member is, what they are called, or whether they may write: all that is given or nothing.
+    pub async fn change_member(
         &self,
         by: Keyed,
         id: ConversationId,
         account: AccountId,
-        role: Role,
+        change: &MemberChange,
     ) -> Result<Positions, Error> {
         let state = self.look(id).await?;
         self.is_somebody(&state, account).await?;
-        if role == Role::Owner {
-            let is_to_be = state.card.owner == Some(by.caller.account) && state.is_in(account);
-            if is_to_be && account != by.caller.account {
-                self.own(account, id).await?;
-            }
+        let nickname = self.sealed_nickname(&state, account, change.nickname.as_ref()).await?;
+        let (muted_until, role) = (field(change.muted_until), change.role);
+        let command = Command::ChangeMember { account, change: Changed { nickname, muted_until, role } };
+        if role == Some(Role::Owner) && is_to_be(&state, by.caller, &command) {
+            self.own(account, id).await?;
         }
-        let content = format!("role {id} {account} {}", role.as_str());
-        Ok(self.decide(by, id, Command::SetRole { account, role }, &content, 1).await?.positions)
-    }
-
-    /// What somebody is called in the group; `None`: as everywhere.
-    pub async fn set_nickname(
-        &self,
-        by: Keyed,
-        id: ConversationId,
-        account: AccountId,
-        nickname: Option<&Nickname>,
-    ) -> Result<Positions, Error> {
-        let state = self.look(id).await?;
-        // Theirs: it is forgotten with them. For who is not in none is sealed: that is refused, or a repeat.
-        let sealed = match nickname.filter(|_| state.members.contains_key(&account)) {
-            Some(name) => Some(self.seal_nickname(account, state.nicknames.get(&account), name.as_str()).await?),
-            None => None,
-        };
-        let content = format!("nickname {id} {account} {:?}", nickname.map(Nickname::as_str));
-        let beginning = nickname.and_then(|name| Beginning::of(name.as_str()));
-        let bucket = beginning.map(|beginning| self.bucket(&beginning));
-        let command = Command::SetNickname { account, nickname: sealed, bucket };
+        let content = format!("member {id} {account} {}", change.content());
         Ok(self.decide(by, id, command, &content, 1).await?.positions)
     }
 
@@ -212,19 +216,6 @@ impl Conversations<'_> {
     pub fn bucket(&self, beginning: &Beginning) -> Bucket {
         let [first, second, ..] = *self.0.keyring.handle(NICKNAME, beginning.first()).0.as_bytes();
         Bucket::of([first, second])
-    }
-
-    /// They write nothing until then; `None`: they may again.
-    pub async fn mute_member(
-        &self,
-        by: Keyed,
-        id: ConversationId,
-        account: AccountId,
-        until: Option<Timestamp>,
-    ) -> Result<Positions, Error> {
-        self.is_somebody(&*self.look(id).await?, account).await?;
-        let command = Command::Mute { account, until };
-        Ok(self.decide(by, id, command, &format!("mute {id} {account} {until:?}"), 1).await?.positions)
     }
 
     /// They go, and do not come back. They need not be in, but there must be somebody.
@@ -260,6 +251,24 @@ impl Conversations<'_> {
         match self.same(id.0, has, text).await? {
             Some(same) => Ok(same),
             None => self.seal(id, text).await,
+        }
+    }
+
+    /// Theirs: it is forgotten with them. For who is not in none is sealed: that is refused, or a repeat.
+    async fn sealed_nickname(
+        &self,
+        state: &State,
+        account: AccountId,
+        nickname: Option<&Option<Nickname>>,
+    ) -> Result<Field<(Sealed, Option<Bucket>)>, Error> {
+        match nickname {
+            Some(Some(name)) if state.members.contains_key(&account) => {
+                let sealed = self.seal_nickname(account, state.nicknames.get(&account), name.as_str()).await?;
+                let bucket = Beginning::of(name.as_str()).map(|beginning| self.bucket(&beginning));
+                Ok(Field::Set((sealed, bucket)))
+            }
+            Some(_) => Ok(Field::Clear),
+            None => Ok(Field::Keep),
         }
     }
 
@@ -303,6 +312,20 @@ pub(super) fn has_a_card(state: &State, caller: Caller) -> Result<(), Error> {
 pub(super) fn is_a_group(state: &State, caller: Caller) -> Result<(), Error> {
     knows(state, caller)?;
     if state.kind == Some(Kind::Group) { Ok(()) } else { Err(Error::refused(&Refusal::NotAGroup)) }
+}
+
+/// Whether the command would be done now: what is to be refused takes no place of anybody's.
+fn is_to_be(state: &State, caller: Caller, command: &Command) -> bool {
+    let context = Context { actor: Some(caller.account), session: Some(caller.session), now: clock::now() };
+    conversation::decide(state, &context, command).is_ok_and(|events| !events.is_empty())
+}
+
+fn field<T>(given: Option<Option<T>>) -> Field<T> {
+    match given {
+        None => Field::Keep,
+        Some(None) => Field::Clear,
+        Some(Some(value)) => Field::Set(value),
+    }
 }
 
 pub(super) fn started(conversation_id: ConversationId, outcome: Outcome<Conversation>) -> Result<Started, Error> {

@@ -73,10 +73,10 @@ impl Conversations<'_> {
     pub async fn behind(&self, viewer: AccountId, token: &Token) -> Result<Behind, Error> {
         let id = token.conversation;
         let state = self.look(id).await?;
-        let is_in = state.members.contains_key(&viewer);
-        if !is_in && !is_good(&state, token) {
+        if !is_good(&state, token) {
             return Err(Error::refused(&Refusal::Gone));
         }
+        let is_in = state.members.contains_key(&viewer);
         let name = state.card.name.as_ref();
         let opener = self.0.keys.opener(name.map(|it| (id.0, it.key)).into_iter().collect::<Vec<_>>()).await?;
         let name = name.and_then(|it| opener.open_text(id.0, it));

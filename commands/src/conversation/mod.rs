@@ -25,7 +25,7 @@ use natter_domain::{
 };
 use natter_streams::{Positions, event::CommandKey};
 
-pub use group::{CardChange, Joined, Started};
+pub use group::{CardChange, Joined, MemberChange, Started};
 pub use join::{Behind, Came, Made};
 pub use link::Token;
 

@@ -5,9 +5,9 @@ mod view;
 
 use crate::{Commands, Keyed, dispatch::Outcome, error::Error, friendship::account_key, keys::Key};
 use natter_domain::{
-    AccountId, Code, ConversationId,
+    AccountId, ConversationId,
     conversation::{self, Conversation, State},
-    inbox::{self, Advance, Event, Inbox},
+    inbox::{self, Advance, Event, Inbox, Outside},
 };
 use natter_streams::Positions;
 use std::{collections::HashMap, sync::Arc};
@@ -31,16 +31,16 @@ impl Inboxes<'_> {
             Err(refused) => return self.advanced_before(by, key, refused).await,
         };
         let least: Vec<(ConversationId, u64)> =
-            advances.iter().map(|advance| (advance.conversation_id, advance.joined_seq)).collect();
+            advances.iter().map(|advance| (advance.conversation_id, advance.entered_seq)).collect();
         let command = inbox::Command::Advance { cursors: advances };
         let outcome = self.0.dispatch.execute::<Inbox>(inbox::address(me), Some(by.caller), key, command).await?;
         let moved: HashMap<ConversationId, u64> = moved_to(&outcome).collect();
         let all_moved = least.iter().all(|(id, _)| moved.contains_key(id));
         let before =
             if all_moved { Arc::default() } else { self.0.dispatch.inspect::<Inbox>(inbox::address(me)).await? };
-        let now_at = |(id, joined): (ConversationId, u64)| {
+        let now_at = |(id, least): (ConversationId, u64)| {
             let seq = moved.get(&id).or_else(|| before.cursors.get(&id)).copied().unwrap_or_default();
-            (id, seq.max(joined))
+            (id, seq.max(least))
         };
         Ok(Advanced { cursors: least.into_iter().map(now_at).collect(), positions: outcome.positions })
     }
@@ -59,10 +59,11 @@ impl Inboxes<'_> {
 
     async fn advance_of(&self, me: AccountId, conversation_id: ConversationId, seq: u64) -> Result<Advance, Error> {
         let state = self.look(conversation_id).await?;
-        let Some(joined_seq) = state.joined_seq(me) else { return Err(no_member(&state, me)) };
         // Where nothing passes, nobody is told that it was read.
         let peer = state.peer(me).filter(|_| state.lets_pass());
-        Ok(Advance { conversation_id, seq, last_seq: state.last_seq, joined_seq, peer })
+        let entered_seq = state.entered_seq(me).unwrap_or_default();
+        let (last_seq, outside) = (state.last_seq, outside(&state, me));
+        Ok(Advance { conversation_id, seq, last_seq, entered_seq, peer, outside })
     }
 
     async fn look(&self, id: ConversationId) -> Result<Arc<State>, Error> {
@@ -70,11 +71,10 @@ impl Inboxes<'_> {
     }
 }
 
-fn no_member(state: &State, who: AccountId) -> Error {
-    match state.is_former(who) {
-        true => Error::code(Code::NotAMember, "you are not in this conversation any more"),
-        false => Error::code(Code::NotFound, "there is no such conversation"),
-    }
+/// `None`: they are in.
+fn outside(state: &State, who: AccountId) -> Option<Outside> {
+    let out = if state.is_former(who) { Outside::NotAMember } else { Outside::NotFound };
+    (!state.is_in(who)).then_some(out)
 }
 
 /// Where the command moved cursors; a repeat says what it said the first time.

@@ -2,13 +2,13 @@
 //! that too: their view of it stays theirs. What the conversation has to say is asked of it first; of one that has ended
 //! everything is taken back that was set, for it would count for ever.
 
-use super::{Inboxes, no_member};
+use super::{Inboxes, outside};
 use crate::{Keyed, dispatch::Outcome, error::Error, friendship::account_key};
 use natter_domain::{
     AccountId, ConversationId, Sealed,
     account::Change,
-    conversation::{Refusal, State},
-    inbox::{self, Command, Inbox, ViewChange},
+    conversation::{Kind, Refusal, State},
+    inbox::{self, Command, Inbox, Outside, ViewChange},
 };
 use natter_streams::{Positions, sealing::Sealing};
 
@@ -73,14 +73,11 @@ impl Inboxes<'_> {
         conversation_id: ConversationId,
         seq: u64,
     ) -> Result<Positions, Error> {
-        let (me, state) = (by.caller.account, self.look(conversation_id).await?);
-        let content = format!("announcement {conversation_id} {seq}");
-        if !state.is_in(me) {
-            let key = by.key.map(|key| account_key(self.0, by, key, &content));
-            return Ok(self.done(by, key, no_member(&state, me)).await?.positions);
-        }
-        let command = Command::ReadAnnouncement { conversation_id, seq, last_seq: state.last_seq };
-        Ok(self.decide(by, command, &content, BYTES).await?.positions)
+        let state = self.look(conversation_id).await?;
+        let no_group = (!matches!(state.kind, Some(Kind::Group | Kind::Channel))).then_some(Outside::NotAGroup);
+        let outside = outside(&state, by.caller.account).or(no_group);
+        let command = Command::ReadAnnouncement { conversation_id, seq, last_seq: state.last_seq, outside };
+        Ok(self.decide(by, command, &format!("announcement {conversation_id} {seq}"), BYTES).await?.positions)
     }
 
     async fn newest_of(&self, me: AccountId, conversation: ConversationId) -> Result<Option<u64>, Error> {

@@ -1,7 +1,7 @@
 //! Channels: beginning one, subscribing, and what a ban leaves of that.
 
 use crate::support::{Node, code, draft, keyed, keyless, wrote_and_died};
-use natter_commands::{Caller, Keyed};
+use natter_commands::{Caller, Keyed, MemberChange};
 use natter_domain::{
     AccountId, Code, ConversationId, GroupName, Noun,
     conversation::{self, Event, Kind, Role},
@@ -83,9 +83,12 @@ async fn what_is_said_of_people_is_said_of_somebody() {
     let conversations = node.commands.conversation();
     let channel = started(&node, keyless(alice)).await;
     let nobody = AccountId(id::new());
-    assert_eq!(code(conversations.set_role(keyless(alice), channel, nobody, Role::Admin).await), Code::NotFound);
-    assert_eq!(code(conversations.mute_member(keyless(alice), channel, nobody, None).await), Code::NotFound);
-    conversations.set_role(keyless(alice), channel, bob.account, Role::Admin).await.expect("he is somebody");
+    let admin = MemberChange::role(Role::Admin);
+    let free = MemberChange { muted_until: Some(None), ..MemberChange::default() };
+    for change in [&admin, &free] {
+        assert_eq!(code(conversations.change_member(keyless(alice), channel, nobody, change).await), Code::NotFound);
+    }
+    conversations.change_member(keyless(alice), channel, bob.account, &admin).await.expect("he is somebody");
     assert_eq!(code(conversations.remove_member(keyless(bob), channel, alice.account).await), Code::Forbidden);
 }
 

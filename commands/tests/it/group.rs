@@ -1,9 +1,10 @@
 //! Groups: who may be added, what a key gives again, and what happens at once.
 
 use crate::support::{Node, body, code, draft, keyed, keyless, message_id, wrote_and_died};
-use natter_commands::{Caller, CardChange, Error, Keyed};
+use natter_commands::{Caller, CardChange, Error, Keyed, MemberChange};
 use natter_domain::{
-    AccountId, Code, ConversationId, FriendshipId, GroupName, KeyId, RequestId, Sealed, SessionId, account,
+    AccountId, Code, ConversationId, FriendshipId, GroupName, KeyId, Nickname, RequestId, Sealed, SessionId, Timestamp,
+    account,
     conversation::{self, Event, Kind, Role, system_message_id},
     friendship, limit,
 };
@@ -168,7 +169,7 @@ async fn of_many_groups_begun_at_once_so_many_begin_as_one_may_own() {
     // What goes to bob, or ends, makes room.
     let mut groups = begun.into_iter().map(|it| it.expect("it began").conversation_id);
     let (given, ended) = (groups.next().expect("one"), groups.next().expect("another"));
-    conversations.set_role(keyless(alice), given, bob.account, Role::Owner).await.unwrap();
+    conversations.change_member(keyless(alice), given, bob.account, &MemberChange::role(Role::Owner)).await.unwrap();
     conversations.dissolve(keyless(alice), ended).await.unwrap();
     for _ in 0..2 {
         eventually("there is room", BOUND, async || {
@@ -188,11 +189,127 @@ async fn who_owns_as_many_as_they_may_is_handed_none() {
     for _ in 0..6 {
         started(&node, keyless(bob), &[]).await;
     }
-    let handed = conversations.set_role(keyless(alice), group, bob.account, Role::Owner).await;
+    let handed =
+        conversations.change_member(keyless(alice), group, bob.account, &MemberChange::role(Role::Owner)).await;
     assert_eq!(code(handed), Code::TooManyGroups);
-    conversations.set_role(keyless(alice), group, bob.account, Role::Admin).await.unwrap();
+    conversations.change_member(keyless(alice), group, bob.account, &MemberChange::role(Role::Admin)).await.unwrap();
     // Nobody takes a place in the name of others.
-    assert_eq!(code(conversations.set_role(keyless(bob), group, bob.account, Role::Owner).await), Code::NotAllowed);
+    assert_eq!(
+        code(conversations.change_member(keyless(bob), group, bob.account, &MemberChange::role(Role::Owner)).await),
+        Code::NotAllowed
+    );
+}
+
+/// What is refused anyway takes no place, which would be given back late.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hand_over_that_is_refused_takes_no_place() {
+    let node = Node::start(&Stack::new().await).await;
+    let (alice, bob, carol) = three(&node).await;
+    let conversations = node.commands.conversation();
+    let ended = started(&node, keyless(alice), &[bob.account]).await;
+    conversations.dissolve(keyless(alice), ended).await.unwrap();
+    let refused = started(&node, keyless(alice), &[bob.account]).await;
+    for _ in 0..5 {
+        started(&node, keyless(bob), &[]).await;
+    }
+    let owner = MemberChange::role(Role::Owner);
+    let hand = async |by, group| code(conversations.change_member(keyless(by), group, bob.account, &owner).await);
+    assert_eq!(hand(alice, ended).await, Code::ConversationClosed);
+    assert_eq!(hand(carol, refused).await, Code::NotFound);
+    let past = MemberChange { muted_until: Some(Some(clock::now())), ..owner.clone() };
+    let past = conversations.change_member(keyless(alice), refused, bob.account, &past).await;
+    assert_eq!(code(past), Code::InvalidInput);
+    started(&node, keyless(bob), &[]).await;
+    assert_eq!(hand(alice, refused).await, Code::TooManyGroups);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_leaves_their_group_as_the_last_one_has_room_for_another() {
+    let node = Node::start(&Stack::new().await).await;
+    let (alice, bob, _) = three(&node).await;
+    let conversations = node.commands.conversation();
+    let left = started(&node, keyless(alice), &[bob.account]).await;
+    for _ in 0..5 {
+        started(&node, keyless(alice), &[]).await;
+    }
+    // He goes, which says nothing of her places.
+    conversations.remove_member(keyless(bob), left, bob.account).await.unwrap();
+    conversations.remove_member(keyless(alice), left, alice.account).await.unwrap();
+    eventually("there is room", BOUND, async || {
+        let begun = conversations.start_group(keyless(alice), &named("us"), &[]).await;
+        begun.map(drop).map_err(|error| error.to_string())
+    })
+    .await;
+    assert_eq!(code(conversations.start_group(keyless(alice), &named("us"), &[]).await), Code::TooManyGroups);
+}
+
+/// Nothing answers that she left: whoever was to do it died. It is found when all places are taken.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_place_for_a_group_that_its_owner_has_left_is_found_again() {
+    let stack = Stack::new().await;
+    let alice = Caller { account: AccountId(id::new()), session: SessionId(id::new()) };
+    let groups: Vec<ConversationId> = (0..6).map(|_| ConversationId(id::new())).collect();
+    let name = || Some(Sealed { key: KeyId::Installation, bytes: vec![1] });
+    let (owner, long_ago) = (alice.account, Timestamp::from_millis(clock::now().as_millis() - 3_600_000));
+    let mut drafts = registered(owner);
+    for (sequence, &conversation_id) in (3..).zip(&groups) {
+        let owned = account::Event::GroupOwned { conversation_id, at: long_ago };
+        drafts.push(draft(account::address(owner), sequence, &owned));
+        let begun = Event::Started { kind: Kind::Group, members: vec![owner], name: name(), owner: Some(owner) };
+        drafts.push(draft(conversation::address(conversation_id), 1, &begun));
+    }
+    let left = Event::MemberLeft { seq: 2, account_id: owner, by: owner, joined_seq: 0 };
+    drafts.push(draft(conversation::address(groups[3]), 2, &left));
+    wrote_and_died(&stack, drafts).await;
+    let node = Node::quiet(&stack, crate::support::LANES).await;
+    let conversations = node.commands.conversation();
+    conversations.start_group(keyless(alice), &named("us"), &[]).await.expect("there is a place");
+    assert_eq!(code(conversations.start_group(keyless(alice), &named("us"), &[]).await), Code::TooManyGroups);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_key_is_for_one_change_of_a_member_and_all_of_it() {
+    let node = Node::start(&Stack::new().await).await;
+    let (alice, bob, carol) = three(&node).await;
+    let group = started(&node, keyless(alice), &[bob.account, carol.account]).await;
+    let conversations = node.commands.conversation();
+    let named = |name: &str| MemberChange { nickname: Some(Nickname::parse(name).ok()), ..MemberChange::default() };
+    let key = keyed(alice, id::new());
+    conversations.change_member(key, group, bob.account, &named("Bobby")).await.unwrap();
+    let before = events(&node, group).await;
+    let other = MemberChange::role(Role::Admin);
+    assert_eq!(code(conversations.change_member(key, group, bob.account, &other).await), Code::Conflict);
+    assert_eq!(code(conversations.change_member(key, group, carol.account, &named("Bobby")).await), Code::Conflict);
+    assert_eq!(code(conversations.change_member(key, group, bob.account, &named("Rob")).await), Code::Conflict);
+    assert_eq!(events(&node, group).await, before);
+    // A part that is refused refuses all.
+    conversations.change_member(keyless(alice), group, bob.account, &other).await.unwrap();
+    let both = MemberChange { role: Some(Role::Admin), ..named("Caz") };
+    assert_eq!(code(conversations.change_member(keyless(bob), group, carol.account, &both).await), Code::NotAllowed);
+    assert_eq!(events(&node, group).await.len(), before.len() + 1);
+    // Whatever has become of the two, a repeat is answered as it was.
+    conversations.remove_member(keyless(bob), group, bob.account).await.unwrap();
+    let before = events(&node, group).await;
+    conversations.change_member(key, group, bob.account, &named("Bobby")).await.unwrap();
+    assert_eq!(events(&node, group).await, before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_that_is_not_good_shows_nothing_to_members_either() {
+    let node = Node::start(&Stack::new().await).await;
+    let (alice, bob, carol) = three(&node).await;
+    let group = started(&node, keyless(alice), &[bob.account]).await;
+    let conversations = node.commands.conversation();
+    let link = async || conversations.make_link(keyless(alice), group, None, None).await.unwrap().token;
+    let (token, revoked) = (link().await, link().await);
+    conversations.revoke_link(keyless(alice), group, revoked.link_id()).await.unwrap();
+    let never = natter_commands::Token::of(group, &[7; 16]).expect("a token");
+    for (who, is_in) in [(bob, true), (carol, false)] {
+        assert_eq!(conversations.behind(who.account, &token).await.map(|it| it.is_in).ok(), Some(is_in));
+        for bad in [&revoked, &never] {
+            assert_eq!(code(conversations.behind(who.account, bad).await), Code::Gone);
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

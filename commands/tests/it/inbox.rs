@@ -1,9 +1,9 @@
 //! How conversations are shown to people, decided on a real log.
 
 use crate::support::{Node, code, keyed, keyless};
-use natter_commands::Caller;
+use natter_commands::{Caller, CardChange};
 use natter_domain::{
-    AccountId, Code, ConversationId, Decider, Noun,
+    AccountId, Announcement, Code, ConversationId, Decider, GroupName, Noun,
     account::Change,
     conversation,
     inbox::{Event, Inbox, State, ViewChange},
@@ -108,16 +108,70 @@ async fn who_has_left_deletes_what_they_saw_and_a_stranger_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_announcement_is_read_forward() {
     let node = Node::start(&Stack::new().await).await;
-    let (alice, bob, conversation) = node.friends().await;
-    for text in ["one", "two"] {
-        node.sent(bob, conversation, text).await;
-    }
+    let (alice, bob, direct) = node.friends().await;
+    let group = begun(&node, alice, &[bob]).await;
+    announced(&node, alice, group, "tonight").await;
     let inbox = node.commands.inbox();
     for seq in [2, 1, 2] {
-        inbox.read_announcement(keyless(alice), conversation, seq).await.unwrap();
+        inbox.read_announcement(keyless(bob), group, seq).await.unwrap();
     }
-    assert_eq!(code(inbox.read_announcement(keyless(alice), conversation, 3).await), Code::InvalidInput);
-    assert_eq!(node.inbox_events(alice).await, [Event::AnnouncementRead { conversation_id: conversation, seq: 2 }]);
+    assert_eq!(code(inbox.read_announcement(keyless(bob), group, 3).await), Code::InvalidInput);
+    assert_eq!(node.inbox_events(bob).await, [Event::AnnouncementRead { conversation_id: group, seq: 2 }]);
+    let own = node.commands.conversation().open_own(keyless(bob)).await.unwrap().conversation_id;
+    for no_group in [direct, own] {
+        assert_eq!(code(inbox.read_announcement(keyless(bob), no_group, 0).await), Code::Forbidden);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_read_under_a_key_is_answered_also_to_who_has_left_since() {
+    let node = Node::start(&Stack::new().await).await;
+    let (alice, bob, _) = node.friends().await;
+    let group = begun(&node, alice, &[bob]).await;
+    announced(&node, alice, group, "tonight").await;
+    let (inbox, read, announcement) = (node.commands.inbox(), keyed(bob, id::new()), keyed(bob, id::new()));
+    let first = inbox.advance(read, vec![(group, 2)]).await.unwrap();
+    inbox.read_announcement(announcement, group, 2).await.unwrap();
+    node.commands.conversation().remove_member(keyless(bob), group, bob.account).await.unwrap();
+    let before = node.inbox_events(bob).await;
+    let again = inbox.advance(read, vec![(group, 2)]).await.unwrap();
+    assert_eq!((&first.cursors, &again.cursors), (&vec![(group, 2)], &vec![(group, 2)]));
+    inbox.read_announcement(announcement, group, 2).await.unwrap();
+    assert_eq!(node.inbox_events(bob).await, before);
+    assert_eq!(code(inbox.advance(read, vec![(group, 1)]).await), Code::Conflict);
+    assert_eq!(code(inbox.advance(keyless(bob), vec![(group, 2)]).await), Code::NotAMember);
+    assert_eq!(code(inbox.read_announcement(keyless(bob), group, 2).await), Code::NotAMember);
+}
+
+/// She sees all of it, and need not read what was said before she came.
+#[tokio::test(flavor = "multi_thread")]
+async fn where_history_is_shared_a_cursor_is_never_before_the_place_where_one_came() {
+    let node = Node::start(&Stack::new().await).await;
+    let (alice, bob, _) = node.friends().await;
+    let group = begun(&node, alice, &[]).await;
+    let conversations = node.commands.conversation();
+    let shared = CardChange { shares_history: Some(true), ..CardChange::default() };
+    conversations.change(keyless(alice), group, &shared).await.unwrap();
+    for text in ["three", "four"] {
+        node.sent(alice, group, text).await;
+    }
+    conversations.add_members(keyless(alice), group, &[bob.account]).await.unwrap();
+    let advance = async |seq| node.commands.inbox().advance(keyless(bob), vec![(group, seq)]).await.unwrap().cursors;
+    assert_eq!(advance(2).await, [(group, 4)], "he came with the fifth");
+    assert_eq!(advance(4).await, [(group, 4)]);
+    assert!(node.inbox_events(bob).await.is_empty(), "nothing moved");
+    assert_eq!(advance(5).await, [(group, 5)]);
+}
+
+async fn begun(node: &Node, by: Caller, members: &[Caller]) -> ConversationId {
+    let (name, members) = (GroupName::parse("us").unwrap(), members.iter().map(|it| it.account).collect::<Vec<_>>());
+    let started = node.commands.conversation().start_group(keyless(by), &name, &members).await;
+    started.expect("start a group").conversation_id
+}
+
+async fn announced(node: &Node, by: Caller, group: ConversationId, text: &str) {
+    let text = Announcement::parse(text).expect("it is short");
+    node.commands.conversation().announce(keyless(by), group, Some(&text)).await.expect("announce");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,9 @@
 //! What a group says of itself, how it is set up, and who changes that (CNV-7, CNV-11).
 
-use super::{Event, Kind, Permissions, PermissionsChange, Power, Refusal, Role, State, decide::hall_member, next_seq};
+use super::{
+    Event, Kind, Permissions, PermissionsChange, Power, Refusal, Role, State, curb::silence, decide::hall_member,
+    next_seq,
+};
 use crate::{AccountId, Context, Sealed};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -158,6 +161,10 @@ pub(super) fn change(
     }
     if state.is_channel() && changed.iter().any(|change| change.is_of_members()) {
         return Err(Refusal::NotAGroup);
+    }
+    // A name or a description is writing too.
+    if renamed.is_some() || !changed.is_empty() {
+        silence(state, by, context.now)?;
     }
     let mut last_seq = state.last_seq;
     let mut number = |is_message: bool| {

@@ -1,7 +1,10 @@
 //! What may be asked of a conversation. Its serde shape is for nodes of one version that ask each other; nothing stores it.
 
 use super::{Bucket, Change, PermissionsChange, Refusal, Role, Standing, event::BodyKind};
-use crate::{AccountId, MessageId, Sealed, Timestamp, account::Mute};
+use crate::{
+    AccountId, MessageId, Sealed, Timestamp,
+    account::{self, Mute},
+};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, time::Duration};
 use uuid::Uuid;
@@ -43,19 +46,10 @@ pub enum Command {
     Announce {
         text: Option<Sealed>,
     },
-    /// With [`Role::Owner`] the actor hands the group over.
-    SetRole {
+    /// All of it or nothing.
+    ChangeMember {
         account: AccountId,
-        role: Role,
-    },
-    SetNickname {
-        account: AccountId,
-        nickname: Option<Sealed>,
-        bucket: Option<Bucket>,
-    },
-    Mute {
-        account: AccountId,
-        until: Option<Timestamp>,
+        change: MemberChange,
     },
     Ban {
         account: AccountId,
@@ -109,6 +103,16 @@ pub enum Command {
         /// The one to whom it is sent, where they are gone. It rides in the command likewise.
         gone: Option<AccountId>,
     },
+}
+
+/// What is to be so of a member.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct MemberChange {
+    /// And where it is looked for.
+    pub nickname: account::Change<(Sealed, Option<Bucket>)>,
+    pub muted_until: account::Change<Timestamp>,
+    /// With [`Role::Owner`] the actor hands the group over.
+    pub role: Option<Role>,
 }
 
 /// What those who are added are to whoever adds them, as was asked of their lanes just before. It rides in the command so that

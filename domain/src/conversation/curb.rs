@@ -82,10 +82,14 @@ pub(super) fn mute(
 /// They go, if they are in, and do not come back.
 pub(super) fn ban(state: &State, context: &Context, account_id: AccountId) -> Result<Vec<Event>, Refusal> {
     let by = hall_member(state, context)?;
+    // Who is banned is for admins to know, so this comes before what is so already.
+    if !state.is_admin(by) {
+        return Err(Refusal::NotAllowed);
+    }
     if state.doors.banned.contains_key(&account_id) {
         return Ok(vec![]);
     }
-    if !state.is_admin(by) || state.is_in(account_id) && !state.is_above(by, account_id) {
+    if state.is_in(account_id) && !state.is_above(by, account_id) {
         return Err(Refusal::NotAllowed);
     }
     if state.doors.banned.len() >= limit::BANNED_MAX {

@@ -15,11 +15,7 @@ pub fn decide(state: &State, context: &Context, command: &Command) -> Result<Vec
             card::change(state, context, name.as_ref(), changes, permissions.as_ref())
         }
         Command::Announce { text } => card::announce(state, context, text.as_ref()),
-        Command::SetRole { account, role } => group::set_role(state, context, *account, *role),
-        Command::SetNickname { account, nickname, bucket } => {
-            group::set_nickname(state, context, *account, nickname.as_ref(), *bucket)
-        }
-        Command::Mute { account, until } => curb::mute(state, context, *account, *until),
+        Command::ChangeMember { account, change } => group::change_member(state, context, *account, change),
         Command::Ban { account } => curb::ban(state, context, *account),
         Command::Unban { account } => curb::unban(state, context, *account),
         Command::Join { link, message, members_max } => {

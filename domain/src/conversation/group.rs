@@ -1,11 +1,11 @@
 //! Who begins a group, who is added, who goes, and who is what (CNV-4 to CNV-6, CNV-12).
 
 use super::{
-    Asked, Bucket, Event, Kind, Refusal, Role, State, Way,
+    Asked, Bucket, Event, Kind, MemberChange, Refusal, Role, State, Way, curb,
     decide::{group_member, hall_member, of_group, of_hall},
     join, next_seq,
 };
-use crate::{AccountId, Context, Sealed, limit};
+use crate::{AccountId, Context, Sealed, account::Change, limit};
 use std::{collections::BTreeSet, time::Duration};
 
 /// CNV-4, CNV-5.
@@ -110,13 +110,35 @@ pub(super) fn left(state: &State, account_id: AccountId, by: AccountId) -> Optio
     Some(Event::MemberLeft { seq: next_seq(state), account_id, by, joined_seq })
 }
 
-/// CNV-12.
-pub(super) fn set_role(
+/// All of it or nothing. Each part is judged by what was before: none has a say in another.
+pub(super) fn change_member(
     state: &State,
     context: &Context,
     account_id: AccountId,
-    role: Role,
+    change: &MemberChange,
 ) -> Result<Vec<Event>, Refusal> {
+    hall_member(state, context)?;
+    if !state.is_in(account_id) {
+        return Err(Refusal::NobodyOfThisId);
+    }
+    let mut events = match &change.nickname {
+        Change::Keep => vec![],
+        Change::Clear => set_nickname(state, context, account_id, None, None)?,
+        Change::Set((nickname, bucket)) => set_nickname(state, context, account_id, Some(nickname), *bucket)?,
+    };
+    events.extend(match change.muted_until {
+        Change::Keep => vec![],
+        Change::Clear => curb::mute(state, context, account_id, None)?,
+        Change::Set(until) => curb::mute(state, context, account_id, Some(until))?,
+    });
+    if let Some(role) = change.role {
+        events.extend(set_role(state, context, account_id, role)?);
+    }
+    Ok(events)
+}
+
+/// CNV-12.
+fn set_role(state: &State, context: &Context, account_id: AccountId, role: Role) -> Result<Vec<Event>, Refusal> {
     let by = hall_member(state, context)?;
     let has = state.role(account_id).ok_or(Refusal::NobodyOfThisId)?;
     if has == role {
@@ -138,7 +160,7 @@ pub(super) fn set_role(
 }
 
 /// One's own, or that of somebody one is above.
-pub(super) fn set_nickname(
+fn set_nickname(
     state: &State,
     context: &Context,
     account_id: AccountId,

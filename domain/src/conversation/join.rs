@@ -83,6 +83,14 @@ impl Doors {
         }
     }
 
+    /// They are out for good: nobody comes by what they made either.
+    pub(super) fn ban(&mut self, account: AccountId) {
+        self.forget(account);
+        self.invited.retain(|_, it| it.by != account);
+        self.links.retain(|_, it| it.by != account);
+        self.banned.insert(account, ());
+    }
+
     /// They are in, or out for good: nothing of them waits here any more.
     pub(super) fn forget(&mut self, account: AccountId) {
         self.invited.remove(&account);
@@ -125,10 +133,11 @@ pub(super) fn join(
     members_max: usize,
 ) -> Result<Vec<Event>, Refusal> {
     let actor = context.actor.ok_or(Refusal::NotFound)?;
+    has_a_door(state, actor)?;
     if state.members.contains_key(&actor) {
         return Ok(vec![]);
     }
-    if state.kind != Some(Kind::Group) || state.members.is_empty() {
+    if state.members.is_empty() {
         return Err(Refusal::NotFound);
     }
     let entrance = entrance(state, context, actor, link)?;
@@ -146,6 +155,15 @@ pub(super) fn join(
     Ok(vec![joined(state, vec![actor], actor, way)])
 }
 
+/// Only a group has one.
+fn has_a_door(state: &State, actor: AccountId) -> Result<(), Refusal> {
+    match state.kind {
+        Some(Kind::Group) => Ok(()),
+        _ if state.knows(actor) => Err(Refusal::NotAGroup),
+        _ => Err(Refusal::NotFound),
+    }
+}
+
 enum Entrance {
     Comes(Way),
     Asks,
@@ -153,12 +171,15 @@ enum Entrance {
 
 /// To whom none of it is open, the group does not exist; who has left learns that they are out.
 fn entrance(state: &State, context: &Context, actor: AccountId, link: Option<Uuid>) -> Result<Entrance, Refusal> {
-    let invitation = state.doors.invited.get(&actor).filter(|it| it.is_told);
+    let is_closed = state.card.join_policy == JoinPolicy::Closed;
+    // Into a closed group only admins bring people.
+    let counts = |it: &&Invitation| it.is_told && (!is_closed || state.is_admin(it.by));
+    let invitation = state.doors.invited.get(&actor).filter(counts);
     if invitation.is_some_and(|it| context.now < it.expires_at) {
         return Ok(Entrance::Comes(Way::Invited));
     }
     if let Some(id) = link {
-        let link = state.doors.links.get(&id).filter(|_| state.card.join_policy != JoinPolicy::Closed);
+        let link = state.doors.links.get(&id).filter(|_| !is_closed);
         return match link {
             Some(link) if link.is_good(context.now) => Ok(Entrance::Comes(Way::Link(id))),
             _ => Err(Refusal::Gone),
@@ -211,6 +232,7 @@ pub(super) fn approve(
 /// An admin does not let them in, or they think better of it. Whoever did it does it again in silence.
 pub(super) fn decline(state: &State, context: &Context, account_id: AccountId) -> Result<Vec<Event>, Refusal> {
     let by = context.actor.ok_or(Refusal::NotFound)?;
+    has_a_door(state, by)?;
     if by != account_id && !state.is_admin(group_member(state, context)?) {
         return Err(Refusal::NotAllowed);
     }
@@ -231,10 +253,13 @@ fn waits(state: &State, context: &Context, account: AccountId) -> Result<(), Ref
 /// Who is invited does not come, or whoever invited them, or an admin, takes it back.
 pub(super) fn uninvite(state: &State, context: &Context, account_id: AccountId) -> Result<Vec<Event>, Refusal> {
     let by = context.actor.ok_or(Refusal::NotFound)?;
+    has_a_door(state, by)?;
     let invitation = state.doors.invited.get(&account_id).filter(|it| by != account_id || it.is_told);
     if by != account_id {
         group_member(state, context)?;
-        if invitation.is_some_and(|it| it.by != by) && !state.is_admin(by) {
+        // Whom others have invited, and that nobody has, is for admins to know.
+        let is_their_own = invitation.is_some_and(|it| it.by == by);
+        if !is_their_own && !state.is_admin(by) {
             return Err(Refusal::NotAllowed);
         }
     }

@@ -24,9 +24,10 @@
 //! - CNV-12: the owner makes admins and members, and hands the group over to one who is in; nobody changes what they are
 //!   themselves, but an admin may step down.
 //! - CNV-13: people come by an invitation, a link that is good, by asking where an admin answers, or through an open door
-//!   (`join.rs`). An invitation and a request wait for 7 days. Who is banned does not come.
-//! - CNV-14: a muted member sends nothing until that is over, and in slow mode everybody waits between two messages; admins
-//!   are exempt (`curb.rs`).
+//!   (`join.rs`). An invitation and a request wait for 7 days. Who is banned does not come, nor does anybody by their links
+//!   and invitations.
+//! - CNV-14: a muted member sends nothing until that is over, and changes nothing of the card; in slow mode everybody waits
+//!   between two messages; admins are exempt (`curb.rs`).
 //! - CNV-15: a dissolved group takes nothing but leaving; it can be read for its time, then it is gone.
 //! - CNV-16: a conversation with oneself begins once. Its one member stays, and nobody joins.
 //! - CNV-17: a direct conversation stands as it was last said to, by the revision, whatever comes late; nothing is sent to
@@ -59,7 +60,7 @@ mod system;
 
 pub use bucket::{Beginning, Bucket};
 pub use card::{Card, Change, JoinPolicy};
-pub use command::{Asked, Command};
+pub use command::{Asked, Command, MemberChange};
 pub use curb::Curbs;
 pub(crate) use curb::silence;
 pub use decide::decide;

@@ -40,6 +40,15 @@ pub struct State {
 pub struct Membership {
     /// The member sees messages with a greater seq.
     pub joined_seq: u64,
+    /// The number at which they came, less one: what was said before they need not read. Above `joined_seq` where they see
+    /// what was said before.
+    pub entered_seq: u64,
+}
+
+impl Membership {
+    pub const fn begun(joined_seq: u64, entered_seq: u64) -> Self {
+        Self { joined_seq, entered_seq }
+    }
 }
 
 /// One that has ended: of the messages `joined_seq < seq <= left_seq`. One that began where another ended is the same one.
@@ -54,7 +63,7 @@ impl State {
         match event {
             Event::Started { kind, members, name, owner } => {
                 self.kind = Some(*kind);
-                self.members = members.iter().map(|member| (*member, Membership { joined_seq: 0 })).collect();
+                self.members = members.iter().map(|member| (*member, Membership::begun(0, 0))).collect();
                 self.card = Arc::new(Card { name: name.clone(), owner: *owner, ..Card::of(*kind) });
                 self.standing = Arc::new(if *kind == Kind::Direct { Standing::first() } else { Standing::default() });
                 self.last_seq = kind.first_seq();
@@ -138,8 +147,7 @@ impl State {
             }
             Event::LinkRevoked { link_id, .. } => _ = doors.links.remove(link_id),
             Event::Banned { account_id, .. } => {
-                doors.forget(*account_id);
-                doors.banned.insert(*account_id, ());
+                doors.ban(*account_id);
                 // Nobody leaves a channel who could not come back to it.
                 if self.card.admins.contains(account_id) {
                     Arc::make_mut(&mut self.card).admins.remove(account_id);
@@ -171,6 +179,12 @@ impl State {
         member.or_else(|| self.is_in(account).then_some(0))
     }
 
+    /// The number at which they came, less one, while they are in.
+    pub fn entered_seq(&self, account: AccountId) -> Option<u64> {
+        let member = self.members.get(&account).map(|member| member.entered_seq);
+        member.or_else(|| self.is_in(account).then_some(0))
+    }
+
     /// Was in, and is not.
     pub fn is_former(&self, account: AccountId) -> bool {
         !self.members.contains_key(&account) && self.past.contains_key(&account)
@@ -195,8 +209,9 @@ impl State {
 
     fn join(&mut self, accounts: &[AccountId], begins: &[u64], way: Way, seq: u64) {
         for (index, account) in accounts.iter().enumerate() {
-            let joined_seq = begins.get(index).copied().unwrap_or(seq.saturating_sub(1));
-            self.members.insert(*account, Membership { joined_seq });
+            let entered_seq = seq.saturating_sub(1);
+            let joined_seq = begins.get(index).copied().unwrap_or(entered_seq);
+            self.members.insert(*account, Membership::begun(joined_seq, entered_seq));
         }
         self.last_seq = seq;
         let doors = Arc::make_mut(&mut self.doors);
@@ -253,7 +268,8 @@ impl State {
     }
 }
 
-/// Members as base64url: of each the 16 bytes of the id and the number in as many groups of seven bits as it takes.
+/// Members as base64url: of each the 16 bytes of the id and two numbers in as many groups of seven bits as they take: where
+/// the stay begins, and how far behind that they came, which is 0 but where history is shared.
 mod packed {
     use super::Membership;
     use crate::AccountId;
@@ -265,10 +281,11 @@ mod packed {
     const ID: usize = 16;
 
     pub fn serialize<S: Serializer>(members: &OrdMap<AccountId, Membership>, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut bytes = Vec::with_capacity(members.len() * (ID + 3));
+        let mut bytes = Vec::with_capacity(members.len() * (ID + 4));
         for (account, member) in members {
             bytes.extend_from_slice(account.0.as_bytes());
             put(&mut bytes, member.joined_seq);
+            put(&mut bytes, member.entered_seq.wrapping_sub(member.joined_seq));
         }
         serializer.serialize_str(&URL_SAFE_NO_PAD.encode(bytes))
     }
@@ -283,7 +300,9 @@ mod packed {
         let mut members = OrdMap::new();
         while let Some((id, rest)) = bytes.split_first_chunk::<ID>() {
             let (joined_seq, rest) = take(rest)?;
-            members.insert(AccountId(Uuid::from_bytes(*id)), Membership { joined_seq });
+            let (behind, rest) = take(rest)?;
+            let member = Membership::begun(joined_seq, joined_seq.wrapping_add(behind));
+            members.insert(AccountId(Uuid::from_bytes(*id)), member);
             bytes = rest;
         }
         bytes.is_empty().then_some(members)

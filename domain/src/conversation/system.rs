@@ -55,8 +55,11 @@ impl SystemMessage {
                 told(*seq, "group.owner_changed", "the group has another owner".to_owned(), vec![*account_id], *by)
             }
             Event::RoleChanged { seq, account_id, role, by } => {
-                let text = if *role == Role::Admin { "1 member became an admin" } else { "1 admin became a member" };
-                told(*seq, "member.role_changed", text.to_owned(), vec![*account_id], *by)
+                let (code, text) = match role {
+                    Role::Admin => ("member.promoted", "1 member became an admin"),
+                    _ => ("member.demoted", "1 admin became a member"),
+                };
+                told(*seq, code, text.to_owned(), vec![*account_id], *by)
             }
             Event::Dissolved { seq, by, .. } => of_all(*seq, "group.dissolved", "the group was dissolved", *by),
             _ => None,
@@ -72,7 +75,7 @@ fn of_change(change: &Change) -> (&'static str, &'static str) {
         Change::SharesHistory(false) => ("group.history_hidden", "newcomers do not see what was said before them"),
         Change::Muted(true) => ("group.muted", "only admins write"),
         Change::Muted(false) => ("group.unmuted", "members write again"),
-        Change::SlowMode(0) => ("group.slow_mode", "slow mode is off"),
+        Change::SlowMode(0) => ("group.slow_mode_off", "slow mode is off"),
         Change::SlowMode(_) => ("group.slow_mode", "slow mode is on"),
         Change::JoinPolicy(_) | Change::Permissions(_) => ("group.changed", "the group was set up otherwise"),
     }

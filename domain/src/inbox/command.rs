@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub enum Command {
-    /// Move cursors forward. The conversations' own word (`last_seq`, `joined_seq`) comes along as facts.
+    /// Move cursors forward. The conversations' own word (`last_seq`, `entered_seq`, `outside`) comes along as facts.
     Advance { cursors: Vec<Advance> },
     /// Change how the conversation is shown to its owner.
     Change {
@@ -29,7 +29,18 @@ pub enum Command {
         seq: u64,
         /// The conversation's newest message.
         last_seq: u64,
+        outside: Option<Outside>,
     },
+}
+
+/// Why there is nothing for them to read. It rides in the command, so that a repeat, which is not decided, is not refused for
+/// what has changed since.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Outside {
+    NotFound,
+    NotAMember,
+    /// What is asked is a group's.
+    NotAGroup,
 }
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -38,9 +49,10 @@ pub struct Advance {
     pub seq: u64,
     /// The conversation's newest message when the command was made: a cursor beyond it is refused.
     pub last_seq: u64,
-    /// Where the member's interval begins: the cursor's least value.
-    pub joined_seq: u64,
+    /// Where the member came, which is behind the begin of what they see where history is shared: the cursor's least value.
+    pub entered_seq: u64,
     pub peer: Option<AccountId>,
+    pub outside: Option<Outside>,
 }
 
 /// What is to become of a view, field by field. `T`: a text, or its sealed form. The same text is always sealed to the

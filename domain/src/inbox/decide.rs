@@ -1,11 +1,17 @@
 //! What an inbox answers.
 
-use super::{Advance, Command, Cursor, Event, State, view};
+use super::{Advance, Command, Cursor, Event, Outside, State, view};
 use crate::{Code, Context, ConversationId, limit};
 use std::collections::BTreeMap;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Refusal {
+    #[error("there is no such conversation")]
+    NotFound,
+    #[error("you are not in this conversation any more")]
+    NotAMember,
+    #[error("only a group has an announcement")]
+    NotAGroup,
     #[error("a cursor lies beyond the newest message")]
     BeyondTheEnd,
     #[error("must lie in the future")]
@@ -16,16 +22,16 @@ pub enum Refusal {
     TooManyFolders,
     #[error("there are at most 1000 drafts")]
     TooManyDrafts,
-    #[error("there is no such conversation")]
-    NotFound,
 }
 
 impl crate::Refusal for Refusal {
     fn code(&self) -> Code {
         match self {
+            Self::NotFound => Code::NotFound,
+            Self::NotAMember => Code::NotAMember,
+            Self::NotAGroup => Code::Forbidden,
             Self::BeyondTheEnd | Self::QuietInThePast => Code::InvalidInput,
             Self::TooManyPinned | Self::TooManyFolders | Self::TooManyDrafts => Code::Conflict,
-            Self::NotFound => Code::NotFound,
         }
     }
 }
@@ -38,13 +44,25 @@ pub fn decide(state: &State, context: &Context, command: &Command) -> Result<Vec
         }
         Command::Clear { conversation_id, newest } => Ok(view::clear(state, *conversation_id, *newest)),
         Command::TakeBack { conversation_id, change } => view::take_back(state, *conversation_id, change),
-        Command::ReadAnnouncement { conversation_id, seq, last_seq } => {
+        Command::ReadAnnouncement { conversation_id, seq, last_seq, outside } => {
+            is_inside(*outside)?;
             read_announcement(state, *conversation_id, *seq, *last_seq)
         }
     }
 }
 
+/// INB-13.
+fn is_inside(outside: Option<Outside>) -> Result<(), Refusal> {
+    match outside {
+        None => Ok(()),
+        Some(Outside::NotFound) => Err(Refusal::NotFound),
+        Some(Outside::NotAMember) => Err(Refusal::NotAMember),
+        Some(Outside::NotAGroup) => Err(Refusal::NotAGroup),
+    }
+}
+
 fn advance(state: &State, cursors: &[Advance]) -> Result<Vec<Event>, Refusal> {
+    cursors.iter().try_for_each(|cursor| is_inside(cursor.outside))?;
     if cursors.iter().any(|cursor| cursor.seq > cursor.last_seq) {
         return Err(Refusal::BeyondTheEnd); // INB-2
     }
@@ -63,7 +81,7 @@ fn cursor(&Advance { conversation_id, seq, peer, .. }: &Advance) -> Cursor {
 /// INB-1 and INB-3.
 fn moves(state: &State, cursor: &Advance) -> bool {
     let current = state.cursors.get(&cursor.conversation_id).copied().unwrap_or(0);
-    cursor.seq > current.max(cursor.joined_seq)
+    cursor.seq > current.max(cursor.entered_seq)
 }
 
 /// One cursor per conversation (INB-4), in the order of their ids.

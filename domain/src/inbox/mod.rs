@@ -1,11 +1,11 @@
 //! An inbox is one person's own view of their conversations: how far they have read in each, how each is shown to them,
 //! what they have written and not sent, and what they have deleted for themselves. Nobody else is told of it, but for
 //! cursors. These come in bundles, as an edge gathers them for a second; what the conversations have to say (their
-//! newest message, where the member's interval begins) comes along as facts, so that this noun asks nobody.
+//! newest message, where the member came, whether they are in) comes along as facts, so that this noun asks nobody.
 //!
 //! - INB-1: a cursor never goes back; one that would is dropped, silently.
 //! - INB-2: a cursor never lies beyond the newest message; one such, and the whole bundle is refused.
-//! - INB-3: a cursor is never before the begin of the membership: there is nothing to read there.
+//! - INB-3: a cursor is never before the place where the member came: there is nothing there that they have to read.
 //! - INB-4: of a conversation named twice the highest counts.
 //! - INB-5: an event names at most 1,000 conversations, so that it fits; a longer bundle gives several.
 //! - INB-6: a view is changed field by field; what is so already is silent.
@@ -15,8 +15,10 @@
 //! - INB-10: a conversation that its owner deletes for themselves loses, for them, all messages up to the newest one that
 //!   they may see, its draft and its mark, and is hidden. What is gone never comes back.
 //! - INB-11: a person pins 100 conversations at the most, has 100 folders and 1,000 drafts.
-//! - INB-12: how far an announcement was read never goes back, and never lies beyond the newest message.
-//! - INB-13: of a conversation that is over for its owner nothing is set any more, but what was set is taken back.
+//! - INB-12: how far an announcement was read never goes back, and never lies beyond the newest message. Only groups and
+//!   channels have one.
+//! - INB-13: only members read; where one of a bundle is not theirs, the whole bundle is refused.
+//! - INB-14: of a conversation that is over for its owner nothing is set any more, but what was set is taken back.
 
 mod command;
 mod decide;
@@ -24,7 +26,7 @@ mod event;
 mod state;
 mod view;
 
-pub use command::{Advance, Command, ViewChange};
+pub use command::{Advance, Command, Outside, ViewChange};
 pub use decide::{Refusal, decide};
 pub use event::{Cursor, Event};
 pub use state::State;

@@ -65,7 +65,7 @@ pub(super) fn change(
     Ok(view.into_iter().chain(draft).collect())
 }
 
-/// INB-13: it counts no more in what a person may have.
+/// INB-14: it counts no more in what a person may have.
 pub(super) fn take_back(
     state: &State,
     conversation_id: ConversationId,

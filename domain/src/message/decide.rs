@@ -77,6 +77,9 @@ pub fn decide(
             if let Err(conversation::Refusal::Muted { until }) = conversation::silence(host, by, context.now) {
                 return Err(Refusal::Muted { until }); // MSG-7
             }
+            if !host.may(by, Power::Post) {
+                return Err(Refusal::NotAllowed); // MSG-7
+            }
             Ok(edited(command).into_iter().collect())
         }
         Command::Recall { .. } => {

@@ -10,7 +10,7 @@
 //! - MSG-4: what no person has sent is neither edited nor recalled.
 //! - MSG-5: a person has each emoji on a message once. There are at most 50 kinds on one, by whomever.
 //! - MSG-6: members pin and unpin, where their group lets them.
-//! - MSG-7: who is muted edits nothing, be it by an operator or by their group.
+//! - MSG-7: who is muted edits nothing, be it by an operator or by their group; nor does who may not post there.
 //! - MSG-8: in a conversation that is over nothing becomes of messages.
 //! - MSG-9: in a direct conversation that is closed nobody reacts or pins; where one of the two blocks the other, nothing at
 //!   all happens to a message.

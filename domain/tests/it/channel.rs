@@ -6,9 +6,10 @@ use crate::{
 };
 use natter_domain::{
     AccountId, Code, Decider, Refusal as _,
+    account::Change as Field,
     conversation::{
-        Asked, Change, Command, Conversation, Event, JoinPolicy, Kind, PermissionsChange, Power, Refusal, Role, State,
-        SystemMessage,
+        Asked, Change, Command, Conversation, Event, JoinPolicy, Kind, MemberChange, PermissionsChange, Power, Refusal,
+        Role, State, SystemMessage,
     },
     message::{self, Message},
 };
@@ -118,9 +119,13 @@ fn what_becomes_of_a_message_is_for_who_takes_part() {
     given(state([sent(2, ALICE)])).when(pin).by(BOB).refused(message::Refusal::NotAllowed);
 }
 
+fn change(account: AccountId, change: MemberChange) -> Command {
+    Command::ChangeMember { account, change }
+}
+
 #[test]
 fn who_is_what_need_not_be_a_member() {
-    let set = |account, role| Command::SetRole { account, role };
+    let set = |account, role| change(account, MemberChange { role: Some(role), ..MemberChange::default() });
     given_all([]).when(set(BOB, Role::Admin)).by(ALICE).then([admin(2, BOB)]);
     given_all([]).when(set(BOB, Role::Admin)).by(CAROL).refused(Refusal::NotAllowed);
     let owner = Event::OwnerChanged { seq: 2, account_id: BOB, by: ALICE };
@@ -144,7 +149,7 @@ fn who_is_banned_is_an_admin_no_more() {
 
 #[test]
 fn who_is_muted_writes_nothing_until_then() {
-    let mute = Command::Mute { account: BOB, until: Some(min(10)) };
+    let mute = change(BOB, MemberChange { muted_until: Field::Set(min(10)), ..MemberChange::default() });
     let muted = Event::MemberMuted { account_id: BOB, until: Some(min(10)), by: ALICE, last_seq: 1 };
     given_all([]).when(mute).by(ALICE).then([muted.clone()]);
     let of_bob = |now| given_all([open_to_all(), muted.clone()]).when(send()).by(BOB).at(now);
@@ -163,7 +168,7 @@ fn what_lets_people_into_groups_is_not_for_channels() {
         },
         Command::RemoveMember { account: BOB },
         Command::RemoveMember { account: ALICE },
-        Command::SetNickname { account: ALICE, nickname: Some(sealed("queen")), bucket: None },
+        change(ALICE, MemberChange { nickname: Field::Set((sealed("queen"), None)), ..MemberChange::default() }),
         Command::Approve { account: BOB, members_max: 9 },
         Command::Uninvite { account: BOB },
         Command::MakeLink { link_id, secret: sealed("secret"), expires_at: None, uses: None },
@@ -175,7 +180,8 @@ fn what_lets_people_into_groups_is_not_for_channels() {
         given_all([]).when(command).by(ALICE).refused(Refusal::NotAGroup);
     }
     let join = Command::Join { link: None, message: None, members_max: 9 };
-    given_all([]).when(join).by(BOB).refused(Refusal::NotFound);
+    given_all([]).when(join.clone()).by(BOB).refused(Refusal::NotAGroup);
+    given_all([banned(BOB)]).when(join).by(BOB).refused(Refusal::NotFound);
 }
 
 #[test]

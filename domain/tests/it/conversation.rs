@@ -2,6 +2,7 @@
 
 use crate::{
     friendship::standings,
+    inbox::change_to,
     laws::{Answer, HELLO, HERE, Lawful, any_moments, check, counts, histories, ids, laws, people, seals},
     scenario::{self, ALICE, BOB, CAROL, min, sealed},
 };
@@ -9,8 +10,8 @@ use natter_domain::{
     AccountId, Code, Decider, Refusal as _,
     account::Mute,
     conversation::{
-        Asked, BodyKind, Bucket, Change, Command, Conversation, Event, JoinPolicy, Kind, Membership, Permissions,
-        Refusal, Role, Standing, State, SystemMessage, Way, address, own_id,
+        Asked, BodyKind, Bucket, Change, Command, Conversation, Event, JoinPolicy, Kind, MemberChange, Membership,
+        Permissions, Refusal, Role, Standing, State, SystemMessage, Way, address, own_id,
     },
 };
 use proptest::{array::uniform2, collection::vec, option, prelude::*, sample::select};
@@ -130,7 +131,7 @@ fn its_state_remembers_members_and_the_newest_number() {
     for event in [started(), sent(1, ALICE), sent(2, BOB)] {
         Conversation::evolve(&mut state, &event);
     }
-    let joined = Membership { joined_seq: 0 };
+    let joined = Membership::begun(0, 0);
     let members = [(ALICE, joined), (BOB, joined)].into_iter().collect();
     let standing = Arc::new(Standing::first());
     assert_eq!(state, State { kind: Some(Kind::Direct), members, standing, last_seq: 2, ..State::default() });
@@ -325,10 +326,11 @@ fn ranks() -> BoxedStrategy<Command> {
             permissions: None
         }),
         option::of(seals()).prop_map(|text| Command::Announce { text }),
-        (people(), roles()).prop_map(|(account, role)| Command::SetRole { account, role }),
-        (people(), option::of(seals()), option::of(buckets()))
-            .prop_map(|(account, nickname, bucket)| Command::SetNickname { account, nickname, bucket }),
-        (people(), option::of(any_moments())).prop_map(|(account, until)| Command::Mute { account, until }),
+        (people(), change_to((seals(), option::of(buckets()))), change_to(any_moments()), option::of(roles()))
+            .prop_map(|(account, nickname, muted_until, role)| Command::ChangeMember {
+                account,
+                change: MemberChange { nickname, muted_until, role }
+            }),
         people().prop_map(|account| Command::Ban { account }),
         people().prop_map(|account| Command::Unban { account }),
         Just(Command::Dissolve { kept_for: Duration::from_secs(60) }),

@@ -1,4 +1,4 @@
-//! Inbox: INB-1 to INB-5, and what holds for all of them. How conversations are shown: `inbox_view.rs`.
+//! Inbox: INB-1 to INB-5, INB-13, and what holds for all of them. How conversations are shown: `inbox_view.rs`.
 
 use crate::{
     laws::{Answer, HERE, Lawful, THERE, check, conversations, counts, histories, laws, moments, people, seals},
@@ -7,10 +7,10 @@ use crate::{
 use natter_domain::{
     AccountId, Code, ConversationId, Decider, Refusal as _, Sealed,
     account::Change,
-    inbox::{Advance, Command, Cursor, Event, Inbox, Refusal, State, View, ViewChange, address},
+    inbox::{Advance, Command, Cursor, Event, Inbox, Outside, Refusal, State, View, ViewChange, address},
     limit,
 };
-use proptest::{collection::vec, option, prelude::*};
+use proptest::{collection::vec, option, prelude::*, sample::select};
 use std::collections::HashMap;
 use uuid::Uuid;
 
@@ -20,7 +20,7 @@ fn given<const N: usize>(history: [Event; N]) -> scenario::Given<Inbox> {
 
 /// Read up to `seq` of ten messages, a member from the start.
 fn to(conversation_id: ConversationId, seq: u64) -> Advance {
-    Advance { conversation_id, seq, last_seq: 10, joined_seq: 0, peer: Some(BOB) }
+    Advance { conversation_id, seq, last_seq: 10, entered_seq: 0, peer: Some(BOB), outside: None }
 }
 
 fn advance<const N: usize>(cursors: [Advance; N]) -> Command {
@@ -59,10 +59,25 @@ fn a_cursor_beyond_the_newest_message_refuses_the_whole_bundle() {
 
 #[test]
 fn a_cursor_does_not_stand_before_the_membership() {
-    let joined_at_5 = |seq| Advance { joined_seq: 5, ..to(HERE, seq) };
+    let joined_at_5 = |seq| Advance { entered_seq: 5, ..to(HERE, seq) };
     given([]).when(advance([joined_at_5(4)])).silent();
     given([]).when(advance([joined_at_5(5)])).silent();
     given([]).when(advance([joined_at_5(6)])).then([advanced([(HERE, 6)])]);
+}
+
+#[test]
+fn only_members_read() {
+    for (outside, refusal) in [
+        (Outside::NotFound, Refusal::NotFound),
+        (Outside::NotAMember, Refusal::NotAMember),
+        (Outside::NotAGroup, Refusal::NotAGroup),
+    ] {
+        let not_theirs = Advance { outside: Some(outside), ..to(HERE, 3) };
+        given([]).when(advance([not_theirs.clone()])).refused(refusal);
+        given([]).when(advance([to(THERE, 1), not_theirs])).refused(refusal);
+        let command = Command::ReadAnnouncement { conversation_id: HERE, seq: 1, last_seq: 10, outside: Some(outside) };
+        given([]).when(command).refused(refusal);
+    }
 }
 
 #[test]
@@ -106,6 +121,9 @@ fn nothing_that_was_read_or_deleted_comes_back() {
 #[test]
 fn its_refusals_have_their_codes() {
     for (refusal, code) in [
+        (Refusal::NotFound, Code::NotFound),
+        (Refusal::NotAMember, Code::NotAMember),
+        (Refusal::NotAGroup, Code::Forbidden),
         (Refusal::BeyondTheEnd, Code::InvalidInput),
         (Refusal::QuietInThePast, Code::InvalidInput),
         (Refusal::TooManyPinned, Code::Conflict),
@@ -127,7 +145,13 @@ fn flags() -> impl Strategy<Value = Option<bool>> {
     option::of(any::<bool>())
 }
 
-fn change_to<T: std::fmt::Debug + Clone + 'static>(
+/// Mostly they are in.
+fn outsides() -> impl Strategy<Value = Option<Outside>> {
+    let outside = select(vec![Outside::NotFound, Outside::NotAMember, Outside::NotAGroup]);
+    prop_oneof![4 => Just(None), 1 => outside.prop_map(Some)]
+}
+
+pub fn change_to<T: std::fmt::Debug + Clone + 'static>(
     value: impl Strategy<Value = T>,
 ) -> impl Strategy<Value = Change<T>> {
     prop_oneof![Just(Change::Keep), Just(Change::Clear), value.prop_map(Change::Set)]
@@ -164,13 +188,14 @@ fn views() -> impl Strategy<Value = View> {
 
 impl Lawful for Inbox {
     fn asks() -> BoxedStrategy<(Option<AccountId>, Command)> {
-        let cursor = (conversations(), counts(), 4..9_u64, 0..3_u64, option::of(people())).prop_map(
-            |(conversation_id, seq, last_seq, joined_seq, peer)| Advance {
+        let cursor = (conversations(), counts(), 4..9_u64, 0..3_u64, option::of(people()), outsides()).prop_map(
+            |(conversation_id, seq, last_seq, entered_seq, peer, outside)| Advance {
                 conversation_id,
                 seq,
                 last_seq,
-                joined_seq,
+                entered_seq,
                 peer,
+                outside,
             },
         );
         let advance = vec(cursor, 0..4).prop_map(|cursors| Command::Advance { cursors });
@@ -180,8 +205,10 @@ impl Lawful for Inbox {
             .prop_map(|(conversation_id, newest)| Command::Clear { conversation_id, newest });
         let take_back = (conversations(), changes())
             .prop_map(|(conversation_id, change)| Command::TakeBack { conversation_id, change });
-        let announce = (conversations(), counts(), counts())
-            .prop_map(|(conversation_id, seq, last_seq)| Command::ReadAnnouncement { conversation_id, seq, last_seq });
+        let announce =
+            (conversations(), counts(), counts(), outsides()).prop_map(|(conversation_id, seq, last_seq, outside)| {
+                Command::ReadAnnouncement { conversation_id, seq, last_seq, outside }
+            });
         let any = prop_oneof![3 => advance, 3 => change, 1 => take_back, 1 => clear, 1 => announce];
         any.prop_map(|command| (Some(ALICE), command)).boxed()
     }

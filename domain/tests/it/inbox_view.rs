@@ -133,7 +133,7 @@ fn what_is_hidden_is_so_until_something_newer_is_there() {
 fn a_mark_ends_when_the_cursor_moves_forward_or_by_itself() {
     let marked = View { marked_unread: true, pinned: true, ..plain() };
     let pinned = View { pinned: true, ..plain() };
-    let to = |seq| Advance { conversation_id: HERE, seq, last_seq: 10, joined_seq: 0, peer: Some(BOB) };
+    let to = |seq| Advance { conversation_id: HERE, seq, last_seq: 10, entered_seq: 0, peer: Some(BOB), outside: None };
     let moved = Event::CursorsAdvanced { cursors: vec![Cursor { conversation_id: HERE, seq: 5, peer: Some(BOB) }] };
     let advance = Command::Advance { cursors: vec![to(5), to(3)] };
     given([shown(marked.clone())]).when(advance.clone()).then([moved.clone(), shown(pinned.clone())]);
@@ -233,7 +233,7 @@ fn so_many_folders_and_drafts_and_no_more() {
 
 #[test]
 fn how_far_an_announcement_was_read_never_goes_back() {
-    let read = |seq| Command::ReadAnnouncement { conversation_id: HERE, seq, last_seq: 10 };
+    let read = |seq| Command::ReadAnnouncement { conversation_id: HERE, seq, last_seq: 10, outside: None };
     let was_read = |seq| Event::AnnouncementRead { conversation_id: HERE, seq };
     given([]).when(read(4)).by(ALICE).then([was_read(4)]);
     given([was_read(4)]).when(read(4)).silent();

@@ -102,6 +102,20 @@ fn who_is_muted_by_their_group_edits_nothing() {
 }
 
 #[test]
+fn who_may_not_post_in_their_group_edits_nothing() {
+    let strict = conversation::Permissions { post: conversation::Role::Admin, ..conversation::Permissions::default() };
+    let strict = || group([set_up(conversation::Change::Permissions(strict))]);
+    let given = |history: Vec<Event>| scenario::given::<Message>(history).within(strict());
+    given(vec![]).when(edit(ONE)).by(ALICE).refused(Refusal::NotAllowed);
+    given(vec![edited(ONE)]).when(edit(ONE)).by(ALICE).silent();
+    given(vec![]).when(recall()).by(ALICE).then([recalled()]);
+    let bobs = Place { sender: Some(BOB), ..PLACE };
+    let Command::Edit { body, body_kind, size, fingerprint, .. } = edit_of(bobs, ONE) else { panic!() };
+    let expected = Event::Edited { message: bobs, body, body_kind, size, fingerprint };
+    given(vec![]).when(edit_of(bobs, ONE)).by(BOB).then([expected]);
+}
+
+#[test]
 fn pinning_is_for_whom_the_group_lets() {
     let (pin, by) = (Command::Pin { message: PLACE }, ALICE);
     let pinned = Event::Pinned { message: PLACE, by };
@@ -275,7 +289,7 @@ fn to_who_is_not_in_there_is_no_message() {
 #[test]
 fn to_who_came_later_there_is_no_message() {
     let mut talk = talk();
-    let joined = |joined_seq| conversation::Membership { joined_seq };
+    let joined = |joined_seq| conversation::Membership::begun(joined_seq, joined_seq);
     talk.members = [(ALICE, joined(0)), (BOB, joined(3)), (CAROL, joined(2))].into_iter().collect();
     let given = || scenario::given::<Message>([]).within(talk.clone());
     given().when(react(THUMB)).by(BOB).refused(Refusal::NotFound);

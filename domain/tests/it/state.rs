@@ -222,13 +222,28 @@ fn a_conversation_keeps_its_shape() {
         body_kind: conversation::BodyKind::Text,
         size: 5,
     };
+    let shared = conversation::Event::MembersJoined {
+        seq: 9,
+        account_ids: vec![FAR],
+        by: ALICE,
+        way: conversation::Way::Added,
+        begins: vec![2],
+    };
     let standing = conversation::Standing::first().barred(BOB);
     let stood = conversation::Event::StandingChanged { standing, shown_to: vec![BOB], last_seq: 0 };
     keeps_its_shape::<conversation::Conversation>(&[
         vec![],
         vec![direct.clone(), sent],
         vec![direct, stood],
-        vec![group.clone(), joined(1, vec![CAROL]), left(2, BOB), left(3, CAROL), joined(4, vec![BOB]), renamed],
+        vec![
+            group.clone(),
+            joined(1, vec![CAROL]),
+            left(2, BOB),
+            left(3, CAROL),
+            joined(4, vec![BOB]),
+            renamed,
+            shared,
+        ],
         std::iter::once(group).chain(set_up()).collect(),
     ]);
 }

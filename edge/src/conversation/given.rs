@@ -2,7 +2,7 @@
 
 use crate::{http::problem::Problem, inbox::folder};
 use natter_client::wire::{self, ConversationNew};
-use natter_commands::CardChange;
+use natter_commands::{CardChange, MemberChange};
 use natter_domain::{
     AccountId, Description, GroupName, Nickname, Timestamp,
     conversation::{JoinPolicy, PermissionsChange, Role},
@@ -147,12 +147,6 @@ pub fn role(text: &str, pointer: &str) -> Result<Role, Problem> {
 }
 
 /// What is to be so of a member.
-pub struct MemberChange {
-    pub role: Option<Role>,
-    pub nickname: Option<Option<Nickname>>,
-    pub muted_until: Option<Option<Timestamp>>,
-}
-
 pub fn member(given: wire::MemberChange) -> Result<MemberChange, Problem> {
     let wrong = || Problem::invalid("/muted_until", "must be a time such as 2030-12-31T23:59:59Z");
     let until = |text: &str| Timestamp::parse(text).ok_or_else(wrong);

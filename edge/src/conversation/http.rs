@@ -152,7 +152,7 @@ fn first_settings(kind: Kind) -> wire::GroupSettings {
     params(("id" = Uuid, Path)), request_body = wire::ConversationChange, responses(
         (status = 200, body = wire::OwnConversation),
         (status = 204, description = "Done, and there no more: of a repeat."),
-        (status = 403, description = "`not_a_member`, `not_allowed`, `conversation_closed`; `forbidden`: it is no group"),
+        (status = 403, description = "`not_a_member`, `not_allowed`, `muted`, `conversation_closed`; `forbidden`: it is no group"),
         (status = 404, description = "`not_found`"),
         (status = 409, description = "`conflict`"),
         (status = 422, description = "`invalid_input`"),
@@ -221,7 +221,7 @@ async fn take_back(Writer(by): Writer, door: Door, Ids(id): Ids<Uuid>) -> Result
     tag = "conversations",
     params(("id" = Uuid, Path)), request_body = wire::AnnouncementRead, responses(
         (status = 204),
-        (status = 403, description = "`not_a_member`"),
+        (status = 403, description = "`not_a_member`; `forbidden`: it is no group"),
         (status = 404, description = "`not_found`"),
         (status = 409, description = "`conflict`"),
         (status = 422, description = "`invalid_input`: there is no such message yet"),

@@ -43,7 +43,7 @@ pub fn routes() -> Routes {
 #[utoipa::path(post, path = "/api/v1/conversations/{id}/join", operation_id = "group_join", tag = "conversations",
     params(("id" = Uuid, Path)), request_body = wire::JoinNew, responses(
         (status = 200, body = wire::Came),
-        (status = 403, description = "`banned`, `conversation_closed`, `not_a_member`"),
+        (status = 403, description = "`banned`, `conversation_closed`, `not_a_member`; `forbidden`: it is no group"),
         (status = 404, description = "`not_found`"),
         (status = 409, description = "`group_full`; `request_closed`: the invitation has expired; `conflict`"),
         (status = 422, description = "`invalid_input`"),
@@ -104,12 +104,12 @@ async fn invited(
 }
 
 /// Ends an invitation: who is invited does not come (`me`), or whoever invited them, or an admin, takes it back. 204 also
-/// where there is none any more.
+/// where there is none any more, to admins: of what others have invited nobody else learns.
 #[utoipa::path(delete, path = "/api/v1/conversations/{id}/invitations/{account_id}", operation_id = "invitation_end",
     tag = "conversations",
     params(("id" = Uuid, Path), ("account_id" = String, Path, description = "An account's id, or `me`.")), responses(
         (status = 204),
-        (status = 403, description = "`not_allowed`, `not_a_member`, `conversation_closed`"),
+        (status = 403, description = "`not_allowed`, `not_a_member`, `conversation_closed`; `forbidden`: it is no group"),
         (status = 404, description = "`not_found`"),
         (status = 409, description = "`conflict`"),
     ))]
@@ -167,7 +167,7 @@ async fn decline(Writer(by): Writer, door: Door, Ids((id, who)): Ids<(Uuid, Who)
     Ok(Done(door.open()?.commands.conversation().decline(by, ConversationId(id), account).await?))
 }
 
-/// Links that are good: admins see all of them, others those that they made.
+/// Links that are good, while people come by links: admins see all of them, others those that they made.
 #[utoipa::path(get, path = "/api/v1/conversations/{id}/links", operation_id = "link_list", tag = "conversations",
     params(("id" = Uuid, Path)), responses(
         (status = 200, body = wire::Items<wire::Link>),

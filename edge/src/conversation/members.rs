@@ -20,13 +20,11 @@ use crate::{
 };
 use axum::Json;
 use natter_client::wire;
-use natter_commands::Keyed;
-use natter_domain::{AccountId, Code, ConversationId, conversation::Beginning, id::derived};
+use natter_domain::{AccountId, Code, ConversationId, conversation::Beginning};
 use natter_projections::{
     Page, Projection,
     conversation::{MemberFilter, Members, Named},
 };
-use natter_streams::Positions;
 use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa_axum::routes;
@@ -78,7 +76,7 @@ async fn list(
         admin(&inside, caller.account, ConversationId(id)).await?;
     }
     let named = sought.zip(which.query).map(|(sought, text)| named(&inside, sought, &text));
-    let filter = MemberFilter { role, named, only: None, has_read };
+    let filter = MemberFilter { role, named, has_read };
     are(&inside, caller.account, ConversationId(id), filter, &page).await.map(Json)
 }
 
@@ -131,7 +129,8 @@ async fn add(
     Ok(Written::ok(joined.positions, added))
 }
 
-/// Changes what a member is, what they are called, or whether they may write. Handing the group over is making them `owner`.
+/// Changes what a member is, what they are called, or whether they may write: all that is given or nothing. Handing the group
+/// over is making them `owner`.
 #[utoipa::path(patch, path = "/api/v1/conversations/{id}/members/{account_id}", operation_id = "member_change",
     tag = "conversations",
     params(("id" = Uuid, Path), ("account_id" = String, Path, description = "An account's id, or `me`.")),
@@ -151,46 +150,12 @@ async fn change(
 ) -> Result<Shown<wire::Member>, Problem> {
     let (change, inside, id) = (given::member(given)?, door.open()?, ConversationId(id));
     let account = who.account(by.caller.account);
-    let (mut positions, mut parts) = (Positions::default(), Parts::of(by));
-    let conversations = inside.commands.conversation();
-    if let Some(nickname) = change.nickname {
-        positions.merge(&conversations.set_nickname(parts.next("nickname"), id, account, nickname.as_ref()).await?);
-    }
-    if let Some(until) = change.muted_until {
-        let muted = conversations.mute_member(parts.next("muted_until"), id, account, until).await;
-        positions.merge(&muted.map_err(|error| Problem::from(error).about("/muted_until"))?);
-    }
-    if let Some(role) = change.role {
-        positions.merge(&conversations.set_role(parts.next("role"), id, account, role).await?);
-    }
+    let changed = inside.commands.conversation().change_member(by, id, account, &change).await;
+    let positions = changed.map_err(|error| Problem::from(error).about("/muted_until"))?;
     position::wait(&inside, &positions, SHOWN_BY).await?;
-    let filter = MemberFilter { only: Some(account), ..MemberFilter::default() };
-    let page = Page { cursor: None, limit: 1 };
-    Ok(Shown(
-        positions,
-        match inside.projections.conversation().members(by.caller.account, id, filter, &page).await? {
-            Members::Are(found) => found.items.into_iter().next(),
-            Members::Left | Members::NotShown | Members::Unknown => None,
-        },
-    ))
-}
-
-/// The keys of a change's parts, each of which is a command. The first has the change's own, so that a key that was used for
-/// anything else is told; the others have keys made from it.
-struct Parts {
-    by: Keyed,
-    first: Option<Keyed>,
-}
-
-impl Parts {
-    fn of(by: Keyed) -> Self {
-        Self { by, first: Some(by) }
-    }
-
-    fn next(&mut self, what: &str) -> Keyed {
-        let key = self.by.key.map(|key| derived("natter part of a change", &[key.as_bytes(), what.as_bytes()]));
-        self.first.take().unwrap_or(Keyed { key, ..self.by })
-    }
+    // A repeat is answered too when one of the two has left since, or the conversation has ended.
+    let member = inside.projections.conversation().member(id, account).await?;
+    Ok(Shown(positions, member))
 }
 
 /// The caller leaves a group (`me`), or somebody above them removes a member. 204 also for who has left already.

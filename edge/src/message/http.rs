@@ -117,7 +117,7 @@ async fn one(
     responses(
         (status = 200, body = wire::Message),
         (status = 204, description = "Edited, and gone for the caller."),
-        (status = 403, description = "`not_your_message`, `not_a_member`, `muted`"),
+        (status = 403, description = "`not_your_message`, `not_a_member`, `muted`, `not_allowed`"),
         (status = 404, description = "`not_found`"),
         (status = 409, description = "`too_late`, `recalled`; `conflict`"),
     ))]

@@ -19,7 +19,7 @@ use clap::Args;
 use futures::StreamExt;
 use hdrhistogram::Histogram;
 use indicatif::ProgressBar;
-use natter_commands::{Keyed, Pending, Sent, snapshot};
+use natter_commands::{Keyed, MemberChange, Pending, Sent, snapshot};
 use natter_domain::{AccountId, ConversationId, GroupName, MessageId, conversation::Role, limit};
 use natter_projections::{Projection, Store};
 use natter_streams::{Log, id, keyring::Keyring};
@@ -231,7 +231,7 @@ impl<'a> Group<'a> {
             record(&mut self.times.join, begin);
             for role in [Role::Admin, Role::Member] {
                 let begin = Instant::now();
-                conversations.set_role(self.by, self.id, person, role).await?;
+                conversations.change_member(self.by, self.id, person, &MemberChange::role(role)).await?;
                 record(&mut self.times.role, begin);
             }
             progress.inc(1);

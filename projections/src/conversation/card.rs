@@ -28,6 +28,7 @@ pub(crate) struct Card {
     slow_mode: i32,
     permissions: Option<String>,
     ends_at: Option<OffsetDateTime>,
+    dissolved_seq: Option<i64>,
     card_changed: i64,
     /// Of the viewer's latest stay, if they have one.
     entered_seq: Option<i64>,
@@ -47,7 +48,7 @@ pub(crate) async fn cards(
     }
     let rows = sqlx::query(
         "SELECT conversation_id, avatar, description, announcement, announced_seq, announced_at, announced_by,
-                join_policy, shares_history, is_muted, slow_mode, permissions, ends_at, card_changed, entered_seq,
+                join_policy, shares_history, is_muted, slow_mode, permissions, ends_at, dissolved_seq, card_changed, entered_seq,
                 kind = 'channel' OR latest.is_in AS is_in, $2 = owner AS is_owner,
                 CASE WHEN kind = 'channel' THEN EXISTS (
                     SELECT FROM channel_person WHERE channel_person.conversation_id = conversation.conversation_id
@@ -101,6 +102,7 @@ impl Card {
             slow_mode: row.get("slow_mode"),
             permissions: row.get("permissions"),
             ends_at: row.get("ends_at"),
+            dissolved_seq: row.get("dissolved_seq"),
             card_changed: row.get("card_changed"),
             entered_seq: row.get("entered_seq"),
             is_in: row.get("is_in"),
@@ -137,6 +139,17 @@ impl Card {
         conversation.description = self.open(opener, self.description.as_deref());
         conversation.announcement = self.announcement(opener);
         conversation.settings = Some(self.settings());
+        self.fill_end(conversation);
+    }
+
+    /// Of what it says to somebody who has left there is only that it is over, if they were in when it was dissolved.
+    pub fn fill_for_former(&self, left_seq: u64, conversation: &mut wire::Conversation) {
+        if self.dissolved_seq.is_some_and(|seq| seq as u64 <= left_seq) {
+            self.fill_end(conversation);
+        }
+    }
+
+    fn fill_end(&self, conversation: &mut wire::Conversation) {
         if let Some(ends_at) = self.ends_at {
             conversation.state = "dissolved".to_owned();
             conversation.ends_at = Some(Timestamp::from(ends_at).to_string());

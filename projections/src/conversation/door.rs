@@ -40,7 +40,12 @@ pub(super) fn statements(place: &Place, event: &Event) -> Vec<Statement> {
                  ON CONFLICT DO NOTHING",
             );
             let banned = banned.bind(place.conversation).bind(account_id.0).bind(by.0).bind(place.time);
-            std::iter::once(banned).chain(came(place, &[*account_id], Way::Added)).collect()
+            let theirs = [
+                "DELETE FROM group_invitation WHERE conversation_id = $1 AND invited_by = $2",
+                "DELETE FROM group_link WHERE conversation_id = $1 AND made_by = $2",
+            ];
+            let theirs = theirs.into_iter().map(|sql| one(sql, account_id));
+            std::iter::once(banned).chain(came(place, &[*account_id], Way::Added)).chain(theirs).collect()
         }
         Event::Unbanned { account_id, .. } => {
             vec![one("DELETE FROM group_ban WHERE conversation_id = $1 AND account_id = $2", account_id)]
@@ -139,7 +144,7 @@ type InvitationRow = (Uuid, Option<String>, Option<Uuid>, i64, Uuid, OffsetDateT
 pub struct Query<'a>(pub(crate) &'a Shared);
 
 impl Query<'_> {
-    /// What the viewer is invited to, the newest first.
+    /// What the viewer is invited to, the newest first. Into a closed group only admins bring people.
     pub async fn invitations(&self, viewer: AccountId, page: &Page) -> Result<wire::PageOf<wire::Invitation>, Error> {
         let (time, id) = page.after()?;
         let mut rows: Vec<InvitationRow> = sqlx::query_as(
@@ -148,6 +153,9 @@ impl Query<'_> {
                     invited_by, invited_at, expires_at
              FROM group_invitation JOIN conversation USING (conversation_id)
              WHERE account_id = $1 AND is_told AND expires_at > $2
+               AND (join_policy <> 'closed' OR EXISTS (
+                   SELECT FROM member WHERE member.conversation_id = conversation.conversation_id
+                     AND member.account_id = invited_by AND left_seq IS NULL AND (is_admin OR invited_by = owner)))
                AND ($3::timestamptz IS NULL OR (invited_at, conversation_id) < ($3, $4::uuid))
              ORDER BY invited_at DESC, conversation_id DESC LIMIT $5",
         )
@@ -256,13 +264,15 @@ impl Query<'_> {
         Ok(wire::PageOf { items: rows.into_iter().map(shown).collect(), next_cursor })
     }
 
-    /// Links that are good, the newest first: all of them, or `of` this person.
+    /// Links that are good, the newest first: all of them, or `of` this person. Where nobody comes by them, none is.
     pub async fn links(&self, group: ConversationId, of: Option<AccountId>) -> Result<Vec<LinkRow>, Error> {
         type Row = (Uuid, String, Uuid, OffsetDateTime, Option<OffsetDateTime>, Option<i32>, i32);
         let rows: Vec<Row> = sqlx::query_as(
             "SELECT link_id, secret, made_by, made_at, expires_at, uses, used FROM group_link
              WHERE conversation_id = $1 AND ($2::uuid IS NULL OR made_by = $2)
                AND (expires_at IS NULL OR expires_at > $3) AND (uses IS NULL OR used < uses)
+               AND EXISTS (SELECT FROM conversation
+                           WHERE conversation_id = $1 AND ends_at IS NULL AND join_policy <> 'closed')
              ORDER BY made_at DESC, link_id DESC",
         )
         .bind(group.0)

@@ -102,10 +102,10 @@ impl Place {
                 self.silenced(*account_id, *until),
             ],
             Event::MembersJoined { account_ids, .. } => vec![self.still_muted(account_ids)],
-            Event::Dissolved { ends_at, .. } => {
-                let ends_at = OffsetDateTime::from(*ends_at);
-                vec![query(set_card!("ends_at")).bind(self.conversation).bind(ends_at)]
-            }
+            Event::Dissolved { seq, ends_at, .. } => vec![
+                query(set_card!("ends_at")).bind(self.conversation).bind(OffsetDateTime::from(*ends_at)),
+                query(set_card!("dissolved_seq")).bind(self.conversation).bind(*seq as i64),
+            ],
             Event::Ended {} => self.ended(),
             _ => Vec::new(),
         })

@@ -4,7 +4,7 @@ use super::Query;
 use crate::{Error, Page, gate, page::Cursor};
 use natter_client::wire;
 use natter_domain::{
-    AccountId, ConversationId, HandleId, Sealed, Timestamp,
+    AccountId, ConversationId, HandleId, KeyId, Sealed, Timestamp,
     conversation::{Beginning, Bucket, Role},
 };
 use natter_streams::{sealing::Opener, statement};
@@ -37,7 +37,6 @@ pub enum Standing {
 pub struct MemberFilter {
     pub role: Option<Role>,
     pub named: Option<Named>,
-    pub only: Option<AccountId>,
     /// Whether they have read the announcement.
     pub has_read: Option<bool>,
 }
@@ -65,15 +64,18 @@ impl MemberFilter {
     /// With `$5` and `$6`. Each filter is a statement of its own: one for all would read a large group from its end to find
     /// somebody.
     fn condition(&self) -> (String, Option<Uuid>) {
-        let named = match (self.only, &self.named) {
-            (Some(account), _) => ("account_id = $5 AND $6::smallint IS NULL", Some(account.0)),
-            (None, Some(named)) => (IS_LIKELY_NAMED, named.prefix.map(|prefix| prefix.0)),
-            (None, None) => ("$5::uuid IS NULL AND $6::smallint IS NULL", None),
+        let named = match &self.named {
+            Some(named) => (IS_LIKELY_NAMED, named.prefix.map(|prefix| prefix.0)),
+            None => ("$5::uuid IS NULL AND $6::smallint IS NULL", None),
         };
         let role = match self.role {
             Some(Role::Owner) => " AND account_id = owner",
-            Some(Role::Admin) => " AND is_admin",
-            Some(Role::Member) => " AND NOT is_admin AND account_id IS DISTINCT FROM owner",
+            Some(Role::Admin) => {
+                " AND coalesce(person.is_admin, member.is_admin) AND account_id IS DISTINCT FROM owner"
+            }
+            Some(Role::Member) => {
+                " AND NOT coalesce(person.is_admin, member.is_admin) AND account_id IS DISTINCT FROM owner"
+            }
             None => "",
         };
         let read = match self.has_read {
@@ -96,6 +98,10 @@ const IS_LIKELY_NAMED: &str = "account_id IN (
 const IS_NAMED: &str =
     "EXISTS (SELECT FROM account_prefix AS named WHERE named.prefix = $5 AND named.account_id = member.account_id)";
 
+/// Of a channel, whether or not they subscribe to it.
+const STAFF: &str = "(SELECT conversation_id, account_id, since AS joined_at, is_admin, NULL AS nickname, muted_until,
+    NULL::bigint AS left_seq FROM channel_person) AS member";
+
 /// The announcement, as it stands.
 const HAS_READ: &str = "EXISTS (
     SELECT FROM inbox_cursor AS view WHERE view.account_id = member.account_id
@@ -113,10 +119,12 @@ impl Query<'_> {
             return Ok(Standing::Left);
         }
         let row: Option<(bool, bool)> = sqlx::query_as(
-            "SELECT $2 IS NOT DISTINCT FROM owner, CASE WHEN kind = 'channel' THEN $2 = ANY(staff) ELSE is_admin END
+            "SELECT $2 IS NOT DISTINCT FROM owner, coalesce(person.is_admin, member.is_admin, false)
              FROM conversation LEFT JOIN member ON member.conversation_id = conversation.conversation_id
-                  AND account_id = $2 AND left_seq IS NULL
-             WHERE conversation.conversation_id = $1 AND (kind = 'channel' OR account_id IS NOT NULL)",
+                  AND member.account_id = $2 AND left_seq IS NULL
+             LEFT JOIN channel_person AS person ON person.conversation_id = conversation.conversation_id
+                  AND person.account_id = $2
+             WHERE conversation.conversation_id = $1 AND (kind = 'channel' OR member.account_id IS NOT NULL)",
         )
         .bind(conversation.0)
         .bind(viewer.0)
@@ -124,6 +132,29 @@ impl Query<'_> {
         .await
         .map_err(Error::database("read what somebody is in a group"))?;
         Ok(row.map_or(Standing::Left, |(is_owner, is_admin)| Standing::Is(role(is_owner, is_admin))))
+    }
+
+    /// Somebody, as they are, or were when they left; of a channel, of whom something was said there, or who subscribes to it.
+    pub async fn member(
+        &self,
+        conversation: ConversationId,
+        account: AccountId,
+    ) -> Result<Option<wire::Member>, Error> {
+        let row: Option<Row> = sqlx::query_as(
+            "SELECT account_id, coalesce(joined_at, since), account_id IS NOT DISTINCT FROM owner,
+                    coalesce(person.is_admin, member.is_admin, false), nickname,
+                    coalesce(person.muted_until, member.muted_until), false
+             FROM member FULL JOIN channel_person AS person USING (conversation_id, account_id)
+                  JOIN conversation USING (conversation_id)
+             WHERE conversation_id = $1 AND account_id = $2 ORDER BY joined_seq DESC LIMIT 1",
+        )
+        .bind(conversation.0)
+        .bind(account.0)
+        .fetch_optional(statement::bounded(&self.0.pool()))
+        .await
+        .map_err(Error::database("read a member"))?;
+        let opener = self.0.keys.opener(row.iter().filter_map(key).collect::<Vec<_>>()).await?;
+        Ok(row.map(|row| member(row, &opener)))
     }
 
     async fn is_channel(&self, conversation: ConversationId) -> Result<bool, Error> {
@@ -149,10 +180,14 @@ impl Query<'_> {
             Standing::Is(_) => {}
         }
         let (which, who) = filter.condition();
+        let of_staff = matches!(filter.role, Some(Role::Owner | Role::Admin)) && self.is_channel(conversation).await?;
+        let from = if of_staff { STAFF } else { "member" };
         let sql = format!(
-            "SELECT account_id, joined_at, account_id IS NOT DISTINCT FROM owner, is_admin OR account_id = ANY(staff),
-                    nickname, muted_until, {IS_NAMED}
-             FROM member JOIN conversation USING (conversation_id)
+            "SELECT account_id, joined_at, account_id IS NOT DISTINCT FROM owner,
+                    coalesce(person.is_admin, member.is_admin), nickname,
+                    coalesce(person.muted_until, member.muted_until), {IS_NAMED}
+             FROM {from} JOIN conversation USING (conversation_id)
+                  LEFT JOIN channel_person AS person USING (conversation_id, account_id)
              WHERE conversation_id = $1 AND left_seq IS NULL AND {which}
                AND (joined_at, account_id) < (coalesce($2, 'infinity'::timestamptz),
                    coalesce($3, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid))
@@ -169,8 +204,7 @@ impl Query<'_> {
             .await
             .map_err(Error::database("list members"))?;
         let next_cursor = page.cut(&mut rows, |row| Cursor { time: row.1.into(), id: row.0 });
-        let keys: Vec<_> = rows.iter().filter_map(|row| Some((row.0, Sealed::key_of(row.4.as_deref()?)?))).collect();
-        let opener = self.0.keys.opener(keys).await?;
+        let opener = self.0.keys.opener(rows.iter().filter_map(key).collect::<Vec<_>>()).await?;
         let is_meant = |is_named: bool, member: &wire::Member| match &filter.named {
             Some(named) => is_named || named.is_called(member.nickname.as_deref()),
             None => true,
@@ -182,7 +216,7 @@ impl Query<'_> {
     }
 }
 
-/// Owner and admins of these groups.
+/// Owner and admins of these groups, as far as they are in: an owner leaves as the last one.
 pub(crate) async fn admins(pool: &PgPool, groups: &[Uuid]) -> Result<HashMap<ConversationId, Vec<AccountId>>, Error> {
     if groups.is_empty() {
         return Ok(HashMap::new());
@@ -191,7 +225,8 @@ pub(crate) async fn admins(pool: &PgPool, groups: &[Uuid]) -> Result<HashMap<Con
         "SELECT conversation_id, account_id FROM member
          WHERE conversation_id = ANY($1) AND left_seq IS NULL AND is_admin
          UNION ALL
-         SELECT conversation_id, owner FROM conversation WHERE conversation_id = ANY($1) AND owner IS NOT NULL",
+         SELECT conversation_id, owner FROM conversation JOIN member USING (conversation_id)
+         WHERE conversation_id = ANY($1) AND left_seq IS NULL AND account_id = owner",
     )
     .bind(groups)
     .fetch_all(statement::bounded(pool))
@@ -210,6 +245,11 @@ pub(super) fn role(is_owner: bool, is_admin: bool) -> Role {
         (false, true) => Role::Admin,
         (false, false) => Role::Member,
     }
+}
+
+/// What a row is opened with.
+fn key(row: &Row) -> Option<(Uuid, KeyId)> {
+    Some((row.0, Sealed::key_of(row.4.as_deref()?)?))
 }
 
 fn member((account_id, joined_at, is_owner, is_admin, nickname, muted_until, _): Row, opener: &Opener) -> wire::Member {

@@ -387,10 +387,11 @@ impl Facts {
             account_ids: row.account_ids.clone(),
             last_seq,
         };
-        // Who has left sees the card no more: it goes on saying things.
-        let is_in = row.membership.latest().left_seq.is_none();
-        if let Some(card) = row.card.as_ref().filter(|_| is_in) {
-            card.fill(&self.opener, &mut conversation);
+        match (row.card.as_ref(), interval.left_seq) {
+            (Some(card), None) => card.fill(&self.opener, &mut conversation),
+            // Who has left sees the card no more: it goes on saying things.
+            (Some(card), Some(left_seq)) => card.fill_for_former(left_seq, &mut conversation),
+            (None, _) => {}
         }
         let read = row.view.announcement_read_seq;
         let announcement_read = conversation.announcement.as_ref().map(|it| it.seq <= read);

@@ -182,29 +182,29 @@ async fn what_was_set_up_is_read() {
     let [dave, erin] = people(&world, ["dave", "erin"]).await;
     let mut group = Group::start(&world, &[dave]).await;
     let (projections, running) = world.start().await;
-    for event in set_up(&mut group, dave, erin) {
+    let mut events = set_up(&mut group, dave, erin);
+    let dissolved = events.pop().expect("the last one");
+    for event in events {
         group.append(event).await;
     }
+    caught_up(&projections).await;
+    let links = projections.door().links(group.id, None).await.unwrap();
+    assert_eq!(links.iter().map(|link| link.used).sum::<u32>(), 1);
+    group.append(dissolved).await;
     caught_up(&projections).await;
     let own = projections.conversation().get(erin, group.id).await.unwrap().expect("she is in");
     let settings = own.conversation.settings.clone().expect("it is a group");
     assert_eq!((settings.join_policy.as_str(), settings.slow_mode, settings.muted), ("approval", 30, true));
     assert_eq!(own.conversation.description.as_deref(), Some("old friends"));
     assert_eq!((own.conversation.state.as_str(), own.role.as_deref()), ("dissolved", Some("member")));
-    let filter = MemberFilter { only: Some(erin), ..MemberFilter::default() };
-    let Members::Are(found) = projections.conversation().members(dave, group.id, filter, &whole()).await.unwrap()
-    else {
-        panic!("dave is in")
-    };
-    assert!(found.items[0].muted_until.is_some(), "who comes back is muted still: {found:?}");
+    let found = projections.conversation().member(group.id, erin).await.unwrap().expect("she is in");
+    assert!(found.muted_until.is_some(), "who comes back is muted still: {found:?}");
     for (role, who) in [(Role::Owner, dave), (Role::Admin, group.owner), (Role::Member, erin)] {
         let filter = MemberFilter { role: Some(role), ..MemberFilter::default() };
         let page = projections.conversation().members(dave, group.id, filter, &whole()).await.unwrap();
         let Members::Are(found) = page else { panic!("dave is in") };
         assert_eq!(found.items.iter().map(|it| it.account_id).collect::<Vec<_>>(), [who.0], "{role:?}");
     }
-    let links = projections.door().links(group.id, None).await.unwrap();
-    assert_eq!(links.iter().map(|link| link.used).sum::<u32>(), 1);
     let log = projections.door().log(group.id, &Page { cursor: None, limit: 200 }).await.unwrap();
     assert_eq!(log.items[0].action, "dissolved");
 
@@ -214,6 +214,149 @@ async fn what_was_set_up_is_read() {
         assert!(projections.conversation().get(viewer, group.id).await.unwrap().is_none());
         assert_eq!(group.seen_by(&projections, viewer).await, [] as [u64; 0]);
     }
+    running.stop().await;
+}
+
+/// In batches of one event, and all in one batch.
+#[tokio::test]
+async fn who_was_in_when_it_was_dissolved_sees_that_also_after_they_left() {
+    for together in [false, true] {
+        let world = World::new().await;
+        let [alice, bob, carol] = people(&world, ["alice", "bob", "carol"]).await;
+        let mut group = Group::start(&world, &[alice, bob, carol]).await;
+        let (projections, running) = world.start().await;
+        let mut events = vec![group.leaving(bob, 0)];
+        events.push(Event::Dissolved { seq: group.next(), by: alice, ends_at: clock::now() + A_MOMENT });
+        events.push(group.leaving(carol, 0));
+        let mut drafts = Vec::new();
+        for event in &events {
+            drafts.push(world.draft(conversation::address(group.id), event).await);
+            if !together {
+                world.commit(std::mem::take(&mut drafts)).await;
+                caught_up(&projections).await;
+            }
+        }
+        if together {
+            world.commit(drafts).await;
+            caught_up(&projections).await;
+        }
+        let mut seen = Vec::new();
+        for viewer in [alice, bob, carol] {
+            let own = projections.conversation().get(viewer, group.id).await.unwrap().unwrap().conversation;
+            seen.push((own.state, own.ends_at.is_some(), own.settings.is_some()));
+        }
+        let [dissolved, open] = ["dissolved", "open"].map(str::to_owned);
+        assert_eq!(seen, [(dissolved.clone(), true, true), (open, false, false), (dissolved, true, false)]);
+        running.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn the_door_shows_what_lets_somebody_in() {
+    let world = World::new().await;
+    let [alice, bob, carol] = people(&world, ["alice", "bob", "carol"]).await;
+    let group = Group::start(&world, &[alice, bob]).await;
+    let (projections, running) = world.start().await;
+    let (now, later) = (clock::now(), clock::now() + A_MOMENT);
+    let secret = world.sealed(group.id.0, "secret");
+    let link =
+        |by| Event::LinkMade { link_id: id::new(), secret: secret.clone(), by, at: now, expires_at: None, uses: None };
+    let invited = |account, by| Event::MembersInvited {
+        account_ids: vec![account],
+        untold: vec![],
+        joined: vec![],
+        by,
+        at: now,
+        expires_at: later,
+    };
+    let policy = |policy| Event::Changed { change: Change::JoinPolicy(policy), by: alice, last_seq: 1 };
+    for event in [link(alice), link(bob), invited(carol, bob)] {
+        group.append(event).await;
+    }
+    let shown = async || {
+        caught_up(&projections).await;
+        let links = projections.door().links(group.id, None).await.unwrap().len();
+        (links, projections.door().invitations(carol, &whole()).await.unwrap().items.len())
+    };
+    assert_eq!(shown().await, (2, 1));
+    group.append(policy(JoinPolicy::Closed)).await;
+    assert_eq!(shown().await, (0, 0), "links are dead, and bob is no admin");
+    let promoted = Event::RoleChanged { seq: 2, account_id: bob, role: Role::Admin, by: alice };
+    group.append(promoted).await;
+    assert_eq!(shown().await, (0, 1), "an admin's invitation");
+    group.append(policy(JoinPolicy::Open)).await;
+    assert_eq!(shown().await, (2, 1));
+    // Nobody comes by what somebody made who is banned.
+    group.append(Event::MemberLeft { seq: 3, account_id: bob, by: alice, joined_seq: 0 }).await;
+    group.append(Event::Banned { account_id: bob, by: alice }).await;
+    assert_eq!(shown().await, (1, 0));
+    group.append(invited(carol, alice)).await;
+    assert_eq!(shown().await, (1, 1));
+    group.append(policy(JoinPolicy::Closed)).await;
+    assert_eq!(shown().await, (0, 1), "the owner's invitation");
+    group.append(policy(JoinPolicy::Open)).await;
+    group.append(Event::Dissolved { seq: 4, by: alice, ends_at: later }).await;
+    assert_eq!(shown().await.0, 0);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn somebody_is_read_also_when_they_have_left() {
+    let world = World::new().await;
+    let [alice, bob] = people(&world, ["alice", "bob"]).await;
+    let group = Group::start(&world, &[alice, bob]).await;
+    let (projections, running) = world.start().await;
+    let nickname = |text: &str| {
+        let (nickname, last_seq) = (Some(world.sealed(bob.0, text)), group.last_seq);
+        Event::NicknameChanged { account_id: bob, nickname, bucket: None, by: bob, last_seq }
+    };
+    let (first, second) = (nickname("first"), nickname("second"));
+    let read = async || {
+        caught_up(&projections).await;
+        let found = projections.conversation().member(group.id, bob).await.unwrap();
+        found.and_then(|member| member.nickname)
+    };
+    group.append(first).await;
+    assert_eq!(read().await.as_deref(), Some("first"));
+    group.append(Event::MemberLeft { seq: 2, account_id: bob, by: bob, joined_seq: 0 }).await;
+    assert_eq!(read().await.as_deref(), Some("first"), "as he was when he left");
+    group.append(Event::added(3, vec![bob], alice)).await;
+    group.append(second).await;
+    assert_eq!(read().await.as_deref(), Some("second"), "the latest stay");
+    let stranger = projections.conversation().member(group.id, AccountId(id::new())).await.unwrap();
+    assert!(stranger.is_none());
+    running.stop().await;
+}
+
+/// Of an invitation's end the admins are told, and an owner who has left is none.
+#[tokio::test]
+async fn an_owner_who_has_left_is_told_of_nothing_more() {
+    let world = World::new().await;
+    let [alice, bob] = people(&world, ["alice", "bob"]).await;
+    let mut group = Group::start(&world, &[alice]).await;
+    let (_, running) = world.start().await;
+    let invited = || Event::MembersInvited {
+        account_ids: vec![bob],
+        untold: vec![],
+        joined: vec![],
+        by: alice,
+        at: clock::now(),
+        expires_at: clock::now() + A_MOMENT,
+    };
+    let declined = || Event::InvitationEnded { account_id: bob, by: bob, is_told: true };
+    group.append(invited()).await;
+    world.confirmed().await;
+    let mut to_alice = listen(&world.bus, alice).await;
+    group.append(declined()).await;
+    assert_eq!(frame(&mut to_alice).await["event"], json!("member.uninvited"));
+    group.append(invited()).await;
+    let leaving = group.leaving(alice, 0);
+    group.append(leaving).await;
+    for _ in 0..2 {
+        assert_ne!(frame(&mut to_alice).await["event"], json!("member.uninvited"), "that she left");
+    }
+    group.append(declined()).await;
+    nothing(&mut to_alice).await;
     running.stop().await;
 }
 

@@ -4,7 +4,7 @@ use super::{add, coming, given, joined, left, send, sent, started};
 use crate::scenario::{ALICE, BOB, CAROL, days, hours, just_before, min, sealed};
 use natter_domain::{
     AccountId, Decider, Timestamp,
-    conversation::{Asked, Change, Command, Conversation, Event, JoinPolicy, Refusal, Role, State, Way},
+    conversation::{Asked, Change, Command, Conversation, Event, JoinPolicy, Kind, Refusal, Role, State, Way},
     limit,
 };
 use uuid::Uuid;
@@ -31,6 +31,10 @@ fn came(seq: u64, account: AccountId, by: AccountId, way: Way) -> Event {
 fn invited(account: AccountId, by: AccountId, untold: bool) -> Event {
     let untold = if untold { vec![account] } else { vec![] };
     Event::MembersInvited { account_ids: vec![account], untold, joined: vec![], by, at: min(0), expires_at: days(7) }
+}
+
+fn all_invited(account_ids: Vec<AccountId>) -> Event {
+    Event::MembersInvited { account_ids, untold: vec![], joined: vec![], by: ALICE, at: min(0), expires_at: days(7) }
 }
 
 fn requested(account_id: AccountId) -> Event {
@@ -122,9 +126,112 @@ fn an_invitation_is_declined_or_taken_back() {
     }
     given(history()).when(uninvite()).by(CAROL).refused(Refusal::NotAllowed);
     let over = || [started(&[ALICE, BOB]), invited(DAVE, BOB, false), ended(DAVE)];
-    given(over()).when(uninvite()).by(BOB).silent();
+    given(over()).when(uninvite()).by(ALICE).silent();
     given(over()).when(uninvite()).by(DAVE).refused(Refusal::NotFound);
     given(over()).when(join()).by(DAVE).refused(Refusal::NotFound);
+}
+
+#[test]
+fn whom_others_have_invited_is_for_admins_to_know() {
+    let uninvite = || Command::Uninvite { account: DAVE };
+    let ended = Event::InvitationEnded { account_id: DAVE, by: CAROL, is_told: true };
+    let histories = [
+        vec![started(&[ALICE, BOB, CAROL])],
+        vec![started(&[ALICE, BOB, CAROL]), invited(DAVE, CAROL, false)],
+        vec![started(&[ALICE, BOB, CAROL]), invited(DAVE, CAROL, false), ended],
+    ];
+    for history in histories {
+        let told = format!("{history:?}");
+        let mut state = State::default();
+        history.iter().for_each(|event| Conversation::evolve(&mut state, event));
+        let answer = |who| Conversation::decide(&state, &state, &by(who), &uninvite());
+        assert_eq!(answer(BOB), Err(Refusal::NotAllowed), "{told}");
+        assert!(answer(ALICE).is_ok(), "{told}");
+    }
+}
+
+#[test]
+fn only_a_group_has_a_door() {
+    let own = Event::Started { kind: Kind::Own, members: vec![ALICE], name: None, owner: None };
+    for event in [super::direct(), own] {
+        for account in [ALICE, DAVE] {
+            for command in [join(), join_by(LINK), Command::Uninvite { account }, Command::Decline { account }] {
+                given([event.clone()]).when(command.clone()).by(ALICE).refused(Refusal::NotAGroup);
+                given([event.clone()]).when(command).by(DAVE).refused(Refusal::NotFound);
+            }
+        }
+    }
+}
+
+#[test]
+fn into_a_closed_group_only_an_admins_invitation_lets_in() {
+    let admin = |account_id| Event::RoleChanged { seq: 2, account_id, role: Role::Admin, by: ALICE };
+    let closed =
+        |who| [started(&[ALICE, BOB, CAROL]), admin(BOB), invited(DAVE, who, false), policy(JoinPolicy::Closed)];
+    for admin in [ALICE, BOB] {
+        given(closed(admin)).when(join()).by(DAVE).then([came(3, DAVE, DAVE, Way::Invited)]);
+    }
+    given(closed(CAROL)).when(join()).by(DAVE).refused(Refusal::NotFound);
+    let again = |policy: Event| [started(&[ALICE, CAROL]), invited(DAVE, CAROL, false), policy];
+    let open = policy(JoinPolicy::Invitation);
+    given(again(open)).when(join()).by(DAVE).then([came(2, DAVE, DAVE, Way::Invited)]);
+}
+
+#[test]
+fn nobody_comes_by_what_somebody_made_who_is_banned() {
+    let invitations = [invited(DAVE, BOB, false), invited(CAROL, ALICE, false)];
+    let [by_bob, by_alice] = invitations;
+    let out = || [left(2, BOB, ALICE, 0), banned(BOB)];
+    let history = |more: Event| -> Vec<Event> { [started(&[ALICE, BOB]), more].into_iter().chain(out()).collect() };
+    let given = |more| crate::scenario::given::<Conversation>(history(more));
+    given(by_bob.clone()).when(join()).by(DAVE).refused(Refusal::NotFound);
+    given(by_alice).when(join()).by(CAROL).then([came(3, CAROL, CAROL, Way::Invited)]);
+    given(link(None, None)).when(join_by(LINK)).by(CAROL).refused(Refusal::Gone);
+    let alices = Event::LinkMade {
+        link_id: LINK,
+        secret: sealed("secret"),
+        by: ALICE,
+        at: min(0),
+        expires_at: None,
+        uses: None,
+    };
+    given(alices).when(join_by(LINK)).by(CAROL).then([came(3, CAROL, CAROL, Way::Link(LINK))]);
+}
+
+#[test]
+fn so_many_are_banned_ask_and_are_invited_and_no_more() {
+    let full = |count: usize, events: fn(Vec<AccountId>) -> Vec<Event>| {
+        let mut state = State::default();
+        let begun = [started(&[ALICE]), policy(JoinPolicy::Approval)].into_iter();
+        begun.chain(events(super::crowd(count))).for_each(|event| Conversation::evolve(&mut state, &event));
+        state
+    };
+    let bans = |accounts: Vec<AccountId>| accounts.into_iter().map(banned).collect();
+    let requests = |accounts: Vec<AccountId>| accounts.into_iter().map(requested).collect();
+    let add = Command::AddMembers { accounts: vec![DAVE], asked: coming(&[]) };
+    let cases: [(usize, fn(Vec<AccountId>) -> Vec<Event>, AccountId, Command, Refusal); 3] = [
+        (limit::BANNED_MAX, bans, ALICE, Command::Ban { account: DAVE }, Refusal::TooManyBanned),
+        (limit::ASKING_MAX, requests, DAVE, join(), Refusal::TooManyAsking),
+        (limit::INVITED_MAX, |accounts| vec![all_invited(accounts)], ALICE, add, Refusal::TooManyInvited),
+    ];
+    for (most, events, who, command, refusal) in cases {
+        let answer = |state: &State| Conversation::decide(state, state, &by(who), &command);
+        assert_eq!(answer(&full(most - 1, events)).map(|events| events.len()), Ok(1), "the last one: {refusal:?}");
+        assert_eq!(answer(&full(most, events)), Err(refusal));
+    }
+}
+
+#[test]
+fn nobody_comes_to_what_is_dissolved() {
+    let dissolved = Event::Dissolved { seq: 2, by: ALICE, ends_at: days(30) };
+    for (door, command) in [
+        (policy(JoinPolicy::Open), join()),
+        (policy(JoinPolicy::Approval), join()),
+        (invited(CAROL, ALICE, false), join()),
+        (link(None, None), join_by(LINK)),
+    ] {
+        given([started(&[ALICE, BOB]), door, dissolved.clone()]).when(command).by(CAROL).refused(Refusal::Closed);
+    }
 }
 
 #[test]
@@ -287,6 +394,8 @@ fn bans_are_for_admins_and_also_of_who_is_not_in() {
     given([started(&[ALICE, BOB])]).when(ban()).by(BOB).refused(Refusal::NotAllowed);
     given([started(&[ALICE, BOB])]).when(ban()).by(ALICE).then([banned(DAVE)]);
     given([started(&[ALICE, BOB]), banned(DAVE)]).when(ban()).by(ALICE).silent();
+    // Who is banned is not for members to know.
+    given([started(&[ALICE, BOB]), banned(DAVE)]).when(ban()).by(BOB).refused(Refusal::NotAllowed);
     let unban = || Command::Unban { account: DAVE };
     given([started(&[ALICE, BOB]), banned(DAVE)]).when(unban()).by(BOB).refused(Refusal::NotAllowed);
     given([started(&[ALICE]), banned(DAVE)])
@@ -323,12 +432,29 @@ fn where_history_is_shared_newcomers_see_it_and_who_comes_back_what_they_missed(
     for seq in 1..=6 {
         assert!(state.sees(CAROL, seq) && state.sees(BOB, seq), "{seq}");
     }
+    let stays = [BOB, CAROL].map(|who| (state.members[&who].joined_seq, state.members[&who].entered_seq));
+    assert_eq!(stays, [(3, 5), (0, 5)], "what was said before they came they need not read");
     let sent = Conversation::decide(&state, &state, &by(CAROL), &send()).expect("she is in");
     assert_eq!(sent.len(), 1);
 }
 
 fn by(actor: AccountId) -> natter_domain::Context {
     natter_domain::Context { actor: Some(actor), session: None, now: min(0) }
+}
+
+/// A hundred thousand who came by the thousand, as many as one call adds.
+#[test]
+fn a_member_of_a_large_group_costs_few_bytes() {
+    let mut state = State::default();
+    let crowd = super::crowd(100_000);
+    Conversation::evolve(&mut state, &started(&[ALICE]));
+    for chunk in crowd.chunks(1_000) {
+        let next = joined(state.last_seq + 1, chunk, ALICE);
+        Conversation::evolve(&mut state, &next);
+    }
+    let json = serde_json::to_string(&state).unwrap();
+    let bytes = json.len() * 3 / 4 / crowd.len();
+    assert!(bytes <= 19, "{bytes} bytes for each member");
 }
 
 #[test]
@@ -344,6 +470,12 @@ fn members_are_read_as_they_were_written_down() {
     assert_eq!(serde_json::from_str::<State>(&json).unwrap(), state);
     let bytes = json.len() / crowd.len();
     assert!(bytes < 40, "{bytes} bytes for each member");
+    // Some of them see what was said before they came.
+    let (account_ids, begins) = (vec![BOB, CAROL], vec![0, 1 << 20]);
+    let shared = Event::MembersJoined { seq: 1 << 50, account_ids, by: ALICE, way: Way::Added, begins };
+    Conversation::evolve(&mut state, &shared);
+    let json = serde_json::to_string(&state).unwrap();
+    assert_eq!(serde_json::from_str::<State>(&json).unwrap(), state);
     let broken = json.replacen("AAAA", "AAA", 1);
     assert!(serde_json::from_str::<State>(&broken).is_err());
 }

@@ -4,9 +4,10 @@ use super::{add, direct, given, joined, left, remove, rename, send, sent, starte
 use crate::scenario::{ALICE, BOB, CAROL, days, just_before, min, sealed};
 use natter_domain::{
     AccountId, Decider,
+    account::Change as Field,
     conversation::{
-        Beginning, Bucket, Change, Command, Conversation, Event, JoinPolicy, Permissions, PermissionsChange, Power,
-        Refusal, Role, State, SystemMessage,
+        Beginning, Bucket, Change, Command, Conversation, Event, JoinPolicy, Kind, MemberChange, Permissions,
+        PermissionsChange, Power, Refusal, Role, State, SystemMessage,
     },
 };
 use std::time::Duration;
@@ -16,7 +17,7 @@ const DAVE: AccountId = AccountId(Uuid::from_u128(0xd));
 const WHILE: Duration = Duration::from_secs(3_600);
 
 fn set_role(account: AccountId, role: Role) -> Command {
-    Command::SetRole { account, role }
+    Command::ChangeMember { account, change: MemberChange { role: Some(role), ..MemberChange::default() } }
 }
 
 fn role_changed(seq: u64, account_id: AccountId, role: Role, by: AccountId) -> Event {
@@ -29,7 +30,17 @@ fn ranks() -> [Event; 2] {
 }
 
 fn mute(account: AccountId, minutes: Option<i64>) -> Command {
-    Command::Mute { account, until: minutes.map(min) }
+    let muted_until = minutes.map_or(Field::Clear, |minutes| Field::Set(min(minutes)));
+    Command::ChangeMember { account, change: MemberChange { muted_until, ..MemberChange::default() } }
+}
+
+fn call(account: AccountId, name: Option<&str>) -> Command {
+    let nickname = name.map_or(Field::Clear, |name| Field::Set((sealed(name), Some(Bucket(17)))));
+    Command::ChangeMember { account, change: MemberChange { nickname, ..MemberChange::default() } }
+}
+
+fn called(account_id: AccountId, name: Option<&str>, by: AccountId) -> Event {
+    Event::NicknameChanged { account_id, nickname: name.map(sealed), bucket: name.map(|_| Bucket(17)), by, last_seq: 2 }
 }
 
 fn muted(account_id: AccountId, minutes: Option<i64>, by: AccountId) -> Event {
@@ -161,6 +172,48 @@ fn while_all_are_muted_only_admins_write() {
     }
 }
 
+/// A name and a description are read by all.
+#[test]
+fn who_is_muted_does_not_write_by_the_card() {
+    let card =
+        [rename("other"), change(Change::Description(Some(sealed("us")))), change(Change::Avatar(Some(Uuid::nil())))];
+    for command in card {
+        let one = || and(ranks(), [muted(CAROL, Some(60), BOB)]);
+        let refused = Refusal::Muted { until: Some(min(60)) };
+        given_all(one()).when(command.clone()).by(CAROL).at(just_before(min(60))).refused(refused);
+        assert!(is_done(&one(), CAROL, &command, 60) && is_done(&one(), DAVE, &command, 0));
+        let all = || and(ranks(), [changed(Change::Muted(true), ALICE, 3)]);
+        given_all(all()).when(command.clone()).by(CAROL).refused(Refusal::Muted { until: None });
+        assert!(is_done(&all(), BOB, &command, 0), "admins are never silent");
+    }
+    let history = and(ranks(), [muted(CAROL, Some(60), BOB)]);
+    given_all(history).when(rename("name")).by(CAROL).silent();
+}
+
+fn is_done(history: &[Event], by: AccountId, command: &Command, minutes: i64) -> bool {
+    let mut state = State::default();
+    history.iter().for_each(|event| Conversation::evolve(&mut state, event));
+    let context = natter_domain::Context { actor: Some(by), session: None, now: min(minutes) };
+    Conversation::decide(&state, &state, &context, command).is_ok_and(|events| !events.is_empty())
+}
+
+#[test]
+fn what_is_remembered_of_slow_mode_stays_small() {
+    let mut state = State::default();
+    let after = |seconds: i64| natter_domain::Timestamp::from_millis(min(0).as_millis() + seconds * 1_000);
+    let paused = |account_id, at| Event::Paused { account_id, at: after(at), until: after(at + 30) };
+    for event in [started(&[ALICE]), changed(Change::SlowMode(30), ALICE, 2)] {
+        Conversation::evolve(&mut state, &event);
+    }
+    for (index, account) in super::crowd(256).into_iter().enumerate() {
+        Conversation::evolve(&mut state, &paused(account, index as i64 % 8));
+    }
+    assert_eq!(state.curbs.paused.len(), 256);
+    // Those who wrote in the first half have waited.
+    Conversation::evolve(&mut state, &paused(CAROL, 33));
+    assert_eq!(state.curbs.paused.len(), 129, "the other half, and carol");
+}
+
 #[test]
 fn in_slow_mode_members_wait_between_two_messages() {
     let slow = changed(Change::SlowMode(30), ALICE, 3);
@@ -204,6 +257,20 @@ fn permissions_say_what_members_may() {
             assert_eq!(state.may(who, power), may, "{power:?} of {who}");
         }
         assert!(!state.may(AccountId(Uuid::from_u128(0xe)), power), "who is not in may nothing");
+    }
+}
+
+/// With a friend, and with oneself.
+#[test]
+fn where_nobody_owns_a_conversation_who_is_in_may_do_everything() {
+    let own = Event::Started { kind: Kind::Own, members: vec![ALICE], name: None, owner: None };
+    for event in [direct(), own] {
+        let mut state = State::default();
+        Conversation::evolve(&mut state, &event);
+        for power in [Power::Invite, Power::Post, Power::Pin, Power::MentionAll, Power::EditCard] {
+            assert!(state.may(ALICE, power), "{power:?} in {:?}", state.kind);
+            assert!(!state.may(CAROL, power), "who is not in may nothing");
+        }
     }
 }
 
@@ -305,15 +372,6 @@ fn admins_announce_and_take_it_back() {
 
 #[test]
 fn people_choose_what_they_are_called() {
-    let bucket = Some(Bucket(17));
-    let call = |account, name: Option<&str>| Command::SetNickname { account, nickname: name.map(sealed), bucket };
-    let called = |account_id, name: Option<&str>, by| Event::NicknameChanged {
-        account_id,
-        nickname: name.map(sealed),
-        bucket,
-        by,
-        last_seq: 2,
-    };
     given(ranks()).when(call(CAROL, Some("caz"))).by(CAROL).then([called(CAROL, Some("caz"), CAROL)]);
     given(ranks()).when(call(CAROL, Some("caz"))).by(BOB).then([called(CAROL, Some("caz"), BOB)]);
     given(ranks()).when(call(BOB, Some("b"))).by(CAROL).refused(Refusal::NotAllowed);
@@ -323,6 +381,36 @@ fn people_choose_what_they_are_called() {
     given_all(history()).when(call(CAROL, None)).by(CAROL).then([called(CAROL, None, CAROL)]);
     let stranger = AccountId(Uuid::from_u128(0xe));
     given(ranks()).when(call(stranger, Some("e"))).by(ALICE).refused(Refusal::NobodyOfThisId);
+}
+
+#[test]
+fn what_is_changed_of_a_member_is_all_of_it_or_nothing() {
+    let all = |role| MemberChange {
+        nickname: Field::Set((sealed("caz"), Some(Bucket(17)))),
+        muted_until: Field::Set(min(60)),
+        role: Some(role),
+    };
+    let ask = |role| Command::ChangeMember { account: CAROL, change: all(role) };
+    // What changes without a message has the number of the newest one.
+    given(ranks()).when(ask(Role::Admin)).by(ALICE).then([
+        called(CAROL, Some("caz"), ALICE),
+        muted(CAROL, Some(60), ALICE),
+        role_changed(3, CAROL, Role::Admin, ALICE),
+    ]);
+    let handed = Event::OwnerChanged { seq: 3, account_id: CAROL, by: ALICE };
+    let both = [called(CAROL, Some("caz"), ALICE), muted(CAROL, Some(60), ALICE), handed];
+    given(ranks()).when(ask(Role::Owner)).by(ALICE).then(both.clone());
+    given_all(and(ranks(), both)).when(ask(Role::Owner)).by(ALICE).silent();
+    // Bob may call her so and mute her, and may not make her an admin.
+    given(ranks()).when(ask(Role::Admin)).by(BOB).refused(Refusal::NotAllowed);
+    given(ranks()).when(ask(Role::Member)).by(BOB).then([called(CAROL, Some("caz"), BOB), muted(CAROL, Some(60), BOB)]);
+    given(ranks()).when(ask(Role::Admin)).by(ALICE).at(min(60)).refused(Refusal::Past);
+    let nothing = |account| Command::ChangeMember { account, change: MemberChange::default() };
+    given(ranks()).when(nothing(CAROL)).by(DAVE).silent();
+    let stranger = AccountId(Uuid::from_u128(0xe));
+    given(ranks()).when(nothing(CAROL)).by(stranger).refused(Refusal::NotFound);
+    given(ranks()).when(nothing(stranger)).by(DAVE).refused(Refusal::NobodyOfThisId);
+    given([direct()]).when(nothing(BOB)).by(ALICE).refused(Refusal::NotAGroup);
 }
 
 #[test]
@@ -377,12 +465,14 @@ fn what_members_are_told_of() {
         (changed(Change::Muted(true), BOB, 3), Some("group.muted")),
         (changed(Change::Muted(false), BOB, 3), Some("group.unmuted")),
         (changed(Change::SlowMode(1), BOB, 3), Some("group.slow_mode")),
+        (changed(Change::SlowMode(0), BOB, 3), Some("group.slow_mode_off")),
         (changed(Change::JoinPolicy(JoinPolicy::Open), BOB, 3), None),
         (changed(Change::Permissions(Permissions::default()), BOB, 3), None),
         (Event::Announced { seq: 3, text: Some(sealed("x")), by: BOB }, Some("group.announced")),
         (Event::Announced { seq: 3, text: None, by: BOB }, Some("group.announcement_removed")),
         (Event::OwnerChanged { seq: 3, account_id: BOB, by: ALICE }, Some("group.owner_changed")),
-        (role_changed(3, BOB, Role::Admin, ALICE), Some("member.role_changed")),
+        (role_changed(3, BOB, Role::Admin, ALICE), Some("member.promoted")),
+        (role_changed(3, BOB, Role::Member, ALICE), Some("member.demoted")),
         (Event::Dissolved { seq: 3, by: ALICE, ends_at: days(30) }, Some("group.dissolved")),
         (muted(CAROL, Some(60), BOB), None),
         (Event::Banned { account_id: CAROL, by: BOB }, None),

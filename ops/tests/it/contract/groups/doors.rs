@@ -56,7 +56,53 @@ async fn who_is_no_friend_is_invited_and_comes_if_they_want() {
     // Invited again, and taken back by whoever did.
     add(bob, &id, &[carol]).await.ok(200);
     dave.raw.call("DELETE", &path(&id, &format!("/invitations/{}", carol.id)), None).await.refused(403, "not_allowed");
-    gone(&bob.raw.call("DELETE", &path(&id, &format!("/invitations/{}", carol.id)), None).await);
+    let carols = path(&id, &format!("/invitations/{}", carol.id));
+    gone(&bob.raw.call("DELETE", &carols, None).await);
+    join(carol, &id).await.refused(404, "not_found");
+    // Whom others have invited, and that nobody has, is for admins to know.
+    bob.raw.call("DELETE", &carols, None).await.refused(403, "not_allowed");
+    gone(&alice.raw.call("DELETE", &carols, None).await);
+}
+
+#[tokio::test]
+async fn only_a_group_is_come_to() {
+    let scene = Scene::new().await;
+    let Scene { alice, bob, carol, .. } = &scene;
+    let (direct, _) = carol.befriends(bob).await;
+    let own = carol.raw.post("/api/v1/conversations", json!({"kind": "self"}).to_string()).await;
+    let own = text(&own.ok(201)["id"]);
+    for id in [&direct, &own] {
+        join(carol, id).await.refused(403, "forbidden");
+        join(alice, id).await.refused(404, "not_found");
+        for rest in ["/invitations/me", "/requests/me"] {
+            carol.raw.call("DELETE", &path(id, rest), None).await.refused(403, "forbidden");
+            alice.raw.call("DELETE", &path(id, rest), None).await.refused(404, "not_found");
+        }
+        let read = carol.raw.put(&path(id, "/announcement/read"), json!({"seq": 0}).to_string()).await;
+        read.refused(403, "forbidden");
+    }
+}
+
+#[tokio::test]
+async fn into_a_closed_group_nobody_comes_by_a_members_doing() {
+    let scene = Scene::new().await;
+    let Scene { alice, bob, carol, dave, .. } = &scene;
+    let id = scene.group().await;
+    let token = text(&link(bob, &id, json!({})).await["token"]);
+    add(bob, &id, &[carol]).await.ok(200);
+    policy(alice, &id, "closed").await;
+    join(carol, &id).await.refused(404, "not_found");
+    join_by(dave, &token).await.refused(410, "gone");
+    for who in [alice, bob] {
+        who.raw.get(&format!("/api/v1/links/{token}")).await.refused(410, "gone");
+        assert_eq!(who.raw.get(&path(&id, "/links")).await.ok(200)["items"], json!([]));
+    }
+    assert_eq!(carol.raw.get("/api/v1/invitations").await.ok(200)["items"], json!([]));
+    policy(alice, &id, "invitation").await;
+    assert_eq!(alice.raw.get(&path(&id, "/links")).await.ok(200)["items"].as_array().map(Vec::len), Some(1));
+    // With him goes what he made.
+    gone(&alice.raw.call("PUT", &path(&id, &format!("/bans/{}", bob.id)), None).await);
+    join_by(dave, &token).await.refused(410, "gone");
     join(carol, &id).await.refused(404, "not_found");
 }
 

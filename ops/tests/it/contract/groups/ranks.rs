@@ -44,9 +44,11 @@ async fn the_card_says_how_a_group_is_set_up() {
     assert_eq!(own["role"], json!("owner"));
     let theirs = reads(carol, &position, &path(&id, "")).await.ok(200);
     assert_eq!((&theirs["settings"], &theirs["role"]), (&expected, &json!("member")));
-    let cleared = patch(carol, &path(&id, ""), &json!({"avatar": null, "description": null})).await.ok(200);
+    let clear = json!({"avatar": null, "description": null});
+    patch(carol, &path(&id, ""), &clear).await.refused(403, "muted");
+    let cleared = patch(bob, &path(&id, ""), &clear).await.ok(200);
     assert_eq!((&cleared["avatar"], cleared.get("description")), (&json!(null), None));
-    let again = patch(carol, &path(&id, ""), &json!({"description": null})).await.ok(200);
+    let again = patch(bob, &path(&id, ""), &json!({"description": null})).await.ok(200);
     assert_eq!(again["last_seq"], cleared["last_seq"], "what is so already is no news");
 }
 
@@ -148,6 +150,7 @@ async fn while_all_are_muted_or_slow_members_wait_and_admins_do_not() {
     let Scene { bob, carol, .. } = &scene;
     set_up(bob, &id, json!({"muted": true})).await.ok(200);
     carol.says(&id, &new_id(), "hello").await.refused(403, "muted");
+    rename(carol, &id, "hello").await.refused(403, "muted");
     bob.says(&id, &new_id(), "hello").await.ok(201);
     set_up(bob, &id, json!({"muted": false, "slow_mode": 3_600})).await.ok(200);
     let message = new_id();
@@ -169,11 +172,15 @@ async fn what_the_group_does_not_leave_to_members_is_refused_to_them() {
     let Scene { alice, bob, carol, dave, .. } = &scene;
     let said = new_id();
     bob.says(&id, &said, "pin this").await.ok(201);
+    let mine = new_id();
+    carol.says(&id, &mine, "edit this").await.ok(201);
     let strict = json!({"permissions": {"invite": "admin", "post": "admin", "pin": "admin", "edit_card": "admin"}});
     set_up(bob, &id, strict.clone()).await.refused(403, "not_allowed");
     set_up(alice, &id, strict).await.ok(200);
     let pin = path(&id, &format!("/messages/{said}/pin"));
+    let edited = json!({"body": {"kind": "text", "text": "hello"}});
     for refused in [
+        patch(carol, &path(&id, &format!("/messages/{mine}")), &edited).await,
         add(carol, &id, &[dave]).await,
         carol.says(&id, &new_id(), "hello").await,
         carol.raw.call("PUT", &pin, None).await,
@@ -241,6 +248,36 @@ async fn people_are_called_what_they_choose() {
 }
 
 #[tokio::test]
+async fn a_member_is_changed_wholly_or_not_and_once_under_a_key() {
+    let scene = Scene::new().await;
+    let id = ranked(&scene).await;
+    let Scene { alice, bob, carol, .. } = &scene;
+    let both = json!({"nickname": "Caz", "role": "admin"});
+    set(bob, &id, &carol.id, both.clone()).await.refused(403, "not_allowed");
+    let listed = bob.raw.get(&path(&id, "/members?role=member")).await.ok(200);
+    assert_eq!(listed["items"][0]["nickname"], json!(null), "nothing of it");
+    let changed = set(alice, &id, &carol.id, both).await.ok(200);
+    assert_eq!((&changed["nickname"], &changed["role"]), (&json!("Caz"), &json!("admin")));
+
+    let members = path(&id, &format!("/members/{}", bob.id));
+    let keyed = async |who: &Someone, key: &str, what: Value| {
+        let raw = who.raw.with("idempotency-key", key).with("content-type", "application/json");
+        raw.call("PATCH", &members, Some(what.to_string().into_bytes())).await
+    };
+    let (own, hers, name) = (new_id(), new_id(), json!({"nickname": "Bobby"}));
+    keyed(bob, &own, name.clone()).await.ok(200);
+    keyed(bob, &own, json!({"role": "member"})).await.refused(409, "conflict");
+    keyed(alice, &hers, json!({"muted_until": "2999-12-31T23:59:59.000Z"})).await.ok(200);
+    gone(&remove(bob, &id, "me").await);
+    // Their answers were lost.
+    let again = keyed(bob, &own, name).await.ok(200);
+    assert_eq!((&again["nickname"], &again["account_id"]), (&json!("Bobby"), &json!(bob.id)));
+    keyed(alice, &hers, json!({"muted_until": "2999-12-31T23:59:59.000Z"})).await.ok(200);
+    set(bob, &id, "me", json!({"nickname": "Rob"})).await.refused(403, "not_a_member");
+    set(alice, &id, &bob.id, json!({"nickname": "Rob"})).await.refused(404, "not_found");
+}
+
+#[tokio::test]
 async fn a_dissolved_group_is_read_and_takes_nothing() {
     let scene = Scene::new().await;
     let id = ranked(&scene).await;
@@ -267,6 +304,10 @@ async fn a_dissolved_group_is_read_and_takes_nothing() {
     ] {
         refused.refused(403, "conversation_closed");
     }
+    let left = remove(bob, &id, "me").await;
+    gone(&left);
+    let theirs = reads(bob, &left.position(), &path(&id, "")).await.ok(200);
+    assert_eq!((&theirs["state"], &theirs["ends_at"]), (&json!("dissolved"), &own["ends_at"]), "he was in then");
     gone(&remove(alice, &id, "me").await);
     let seen = reads(carol, &position, &path(&id, "/messages?after_seq=0")).await.ok(200);
     assert!(seen["items"].as_array().is_some_and(|items| items.iter().any(|it| it["message_id"] == json!(said))));
