@@ -37,8 +37,8 @@ pub fn routes() -> Routes {
         .routes(routes!(read_announcement))
 }
 
-/// The one conversation of two friends, or of the caller with themselves, or a group of the caller and those who let
-/// themselves be added; the others are invited.
+/// The one conversation of two friends, or of strangers where strangers may write, or of the caller with themselves, or a group
+/// of the caller and those who let themselves be added; the others are invited.
 #[utoipa::path(post, path = "/api/v1/conversations", operation_id = "conversation_open", tag = "conversations",
     request_body = wire::ConversationNew, responses(
         (status = 201, body = wire::OwnConversation),
