@@ -93,7 +93,8 @@ impl Place {
             Event::MembersJoined { account_ids, .. } => vec![self.still_muted(account_ids)],
             Event::Dissolved { ends_at, .. } => {
                 let ends_at = OffsetDateTime::from(*ends_at);
-                vec![query(set_card!("ends_at")).bind(self.conversation).bind(ends_at)]
+                let dissolved = query(set_card!("ends_at")).bind(self.conversation).bind(ends_at);
+                vec![dissolved, self.card_changed()]
             }
             Event::Ended {} => self.ended(),
             _ => Vec::new(),
