@@ -33,3 +33,10 @@ SELECT in_every_generation('relations', 'ALTER TABLE member ADD own_changed bigi
 -- In which order the folders of friends stand: sealed.
 SELECT in_every_generation('relations', 'ALTER TABLE account
     ADD friend_folders text, ADD friend_folders_changed bigint NOT NULL DEFAULT 0');
+
+-- Requests run out by a timer from now on, those too that wait already. What has run out before is not told of any more.
+SELECT in_every_generation('relations', 'INSERT INTO public.timers (id, lane, kind, subject, due_at, payload)
+    SELECT gen_random_uuid(), lane, ''friendship.expire_request'', request_id, expires_at,
+           json_build_object(''expire_request'', json_build_object(''friendship'', friendship_id, ''request'', request_id))
+    FROM friend_request WHERE status = ''pending'' AND expires_at > now()
+    ON CONFLICT DO NOTHING');

@@ -25,6 +25,9 @@ SELECT in_every_generation('relations', 'ALTER TABLE member
     -- the number at which they came, less one: below joined_seq is what they do not see, below this what they need not read
     ADD entered_seq bigint');
 
+-- Until now a stay began where they came.
+SELECT in_every_generation('relations', 'UPDATE member SET entered_seq = joined_seq');
+
 -- Admins of a large group are found without reading all of it.
 SELECT in_every_generation('relations', 'CREATE INDEX member_admin ON member (conversation_id) WHERE is_admin AND left_seq IS NULL');
 

@@ -38,8 +38,8 @@ pub const POSTGRES: &[(i64, &str, &str)] = &[
     (27, "inbox", include_str!("../postgres/0027_inbox.sql")),
     (28, "group", include_str!("../postgres/0028_group.sql")),
     (29, "channel", include_str!("../postgres/0029_channel.sql")),
+    (30, "nickname", include_str!("../postgres/0030_nickname.sql")),
     (31, "dissolved", include_str!("../postgres/0031_dissolved.sql")),
-    (34, "nickname", include_str!("../postgres/0034_nickname.sql")),
 ];
 
 /// Number, name and text of every file in `scylla/`; a test compares with the folder. They are applied by who has a

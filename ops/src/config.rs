@@ -73,7 +73,7 @@ pub struct Settings {
     pub closing_grace: Duration,
     #[command(flatten)]
     pub groups: GroupArgs,
-    /// So many members make a group a crowd: what is said there is told once to every process with doors, which hands it
+    /// So many members, those who have left counted, make a group a crowd: what is said there is told once to every process with doors, which hands it
     /// to those who are connected to it. At least 2. The same on every node that runs projections.
     #[arg(long, env = "NATTER_CROWD_MIN", default_value = "256", value_parser = clap::value_parser!(u64).range(2..))]
     pub crowd_min: u64,

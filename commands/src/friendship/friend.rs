@@ -61,7 +61,14 @@ impl Friendships<'_> {
         };
         Ok(FriendChange {
             remark: seal(given.remark, now.remark.as_ref()).await?,
-            folder: seal(given.folder, now.folder.as_ref()).await?,
+            folder: match given.folder {
+                Change::Keep => Change::Keep,
+                Change::Clear => Change::Clear,
+                // The read side seeks and counts by it.
+                Change::Set(name) => {
+                    Change::Set(self.0.keys.of_account(me).await?.seal_alike(name.as_str().as_bytes()))
+                }
+            },
             starred: given.starred,
         })
     }

@@ -164,7 +164,8 @@ async fn where_history_is_shared_a_cursor_is_never_before_the_place_where_one_ca
 }
 
 async fn begun(node: &Node, by: Caller, members: &[Caller]) -> ConversationId {
-    let (name, members) = (GroupName::parse("us").unwrap(), members.iter().map(|it| it.account).collect::<Vec<_>>());
+    let (name, members) =
+        (GroupName::parse("us").expect("a name"), members.iter().map(|it| it.account).collect::<Vec<_>>());
     let started = node.commands.conversation().start_group(keyless(by), &name, &members).await;
     started.expect("start a group").conversation_id
 }

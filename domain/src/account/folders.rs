@@ -1,6 +1,6 @@
 //! In which order somebody's folders of friends stand. Which friends are in one is said where the friends are.
 //!
-//! - ACC-28: the order is said whole; what is so already is silent.
+//! - ACC-29: the order is said whole; what is so already is silent.
 
 use super::{Event, Refusal, State};
 use crate::Sealed;

@@ -61,7 +61,7 @@ impl Standing {
     }
 }
 
-/// CNV-1, CNV-10. Begins the conversation, if it has not begun.
+/// CNV-1, CNV-17. Begins the conversation, if it has not begun.
 pub(super) fn set(state: &State, members: [AccountId; 2], standing: &Standing) -> Result<Vec<Event>, Refusal> {
     let mut events = start(state, members)?;
     let known = if events.is_empty() { (*state.standing).clone() } else { Standing::first() };
@@ -92,7 +92,7 @@ fn changed(last_seq: u64, members: [AccountId; 2], before: &Standing, now: &Stan
     Event::StandingChanged { standing: now.clone(), shown_to, last_seq }
 }
 
-/// CNV-10: nothing new in what is closed.
+/// CNV-17: nothing new in what is closed.
 pub(super) fn lets_send(state: &State) -> Result<(), Refusal> {
     if state.lets_pass() { Ok(()) } else { Err(Refusal::Closed) }
 }
@@ -118,7 +118,7 @@ impl State {
     }
 }
 
-/// CNV-11.
+/// CNV-18.
 pub(super) fn has_somebody(state: &State, context: &Context, gone: Option<AccountId>) -> Result<(), Refusal> {
     let peer = context.actor.and_then(|actor| state.peer(actor));
     if peer.is_some() && peer == gone { Err(Refusal::Closed) } else { Ok(()) }

@@ -8,7 +8,7 @@ pub fn own_id(account: AccountId) -> ConversationId {
     ConversationId(derived("natter own conversation", &[account.0.as_bytes()]))
 }
 
-/// CNV-10.
+/// CNV-16.
 pub(super) fn start(state: &State, context: &Context) -> Result<Vec<Event>, Refusal> {
     let owner = context.actor.ok_or(Refusal::NotFound)?;
     match state.kind {

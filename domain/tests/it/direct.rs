@@ -1,4 +1,4 @@
-//! How a direct conversation stands: CNV-10 and CNV-11, and MSG-8.
+//! How a direct conversation stands: CNV-17 and CNV-18, and MSG-8.
 
 use crate::{
     laws::{HELLO, HERE, check},

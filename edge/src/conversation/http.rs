@@ -38,8 +38,9 @@ pub fn routes() -> Routes {
         .routes(routes!(read_announcement))
 }
 
-/// The one conversation of two friends, or of the caller with themselves, or a group of the caller and those who let
-/// themselves be added, while the others are invited; or a channel of the caller, which everybody may read.
+/// The one conversation of two friends, or of strangers where strangers may write, or of the caller with themselves; or a group
+/// of the caller and those who let themselves be added, while the others are invited; or a channel of the caller, which everybody
+/// may read.
 #[utoipa::path(post, path = "/api/v1/conversations", operation_id = "conversation_open", tag = "conversations",
     request_body = wire::ConversationNew, responses(
         (status = 201, body = wire::OwnConversation),

@@ -65,7 +65,7 @@ fn written(came: Came, id: ConversationId) -> Written<wire::Came> {
     Written::ok(came.positions, wire::Came { state: state.to_owned(), conversation_id: id.0 })
 }
 
-/// What the caller is invited to, the newest first.
+/// What the caller is invited to, the newest first, but by whom there is a block with.
 #[utoipa::path(get, path = "/api/v1/invitations", operation_id = "invitation_list", tag = "conversations",
     params(Listed), responses(
         (status = 200, body = wire::PageOf<wire::Invitation>),
@@ -118,7 +118,7 @@ async fn uninvite(Writer(by): Writer, door: Door, Ids((id, who)): Ids<(Uuid, Who
     Ok(Done(door.open()?.commands.conversation().uninvite(by, ConversationId(id), account).await?))
 }
 
-/// Who asks to come, the newest first. For admins.
+/// Who asks to come, the newest first, but those whom there is a block with. For admins.
 #[utoipa::path(get, path = "/api/v1/conversations/{id}/requests", operation_id = "group_request_list",
     tag = "conversations", params(("id" = Uuid, Path), Listed), responses(
         (status = 200, body = wire::PageOf<wire::JoinRequest>),
@@ -136,7 +136,7 @@ async fn requests(
     let (page, inside, id) = (listed.page()?, door.open()?, ConversationId(id));
     seen.by(&inside, SHOWN_BY).await?;
     admin(&inside, caller.account, id).await?;
-    Ok(Json(inside.projections.door().requests(id, &page).await?))
+    Ok(Json(inside.projections.door().requests(caller.account, id, &page).await?))
 }
 
 /// Lets somebody in who asks. For admins.

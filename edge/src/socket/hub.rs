@@ -210,7 +210,8 @@ impl Hub {
         self.0.stop.run_until_cancelled(heard).await;
     }
 
-    fn resync_all(&self, reason: &'static str) {
+    /// Everybody who has a connection here may have missed something.
+    pub(super) fn resync_all(&self, reason: &'static str) {
         let people: Vec<_> = self.seats().people.values().cloned().collect();
         people.iter().for_each(|person| person.resync(reason));
     }

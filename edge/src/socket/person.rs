@@ -106,7 +106,7 @@ impl Person {
         let _ = self.settled.subscribe().wait_for(|&settled| settled).await;
     }
 
-    /// Resolves when all that has come for the person by now has been handed on.
+    /// Resolves when all that has come for the person by now has been handed on, or nobody is left to listen for.
     pub async fn passes(&self) {
         let mut number = 0;
         self.asked.send_modify(|asked| {
@@ -114,7 +114,8 @@ impl Person {
             number = *asked;
         });
         let mut passed = self.passed.subscribe();
-        let _ = timeout(PASSING, passed.wait_for(|&passed| passed >= number)).await;
+        let passes = timeout(PASSING, passed.wait_for(|&passed| passed >= number));
+        let _ = self.leave.run_until_cancelled(passes).await;
     }
 
     pub fn resync(&self, reason: &'static str) {
@@ -320,6 +321,14 @@ mod tests {
         assert_eq!(outbox.take().ended, None);
         person.take(Some(&told(2)), b"logged_out");
         assert_eq!(outbox.take().ended.as_deref(), Some("logged_out"));
+    }
+
+    #[tokio::test]
+    async fn who_is_gone_is_not_waited_for() {
+        let (person, _) = person();
+        assert!(person.passes().now_or_never().is_none(), "nobody listens for them, so nothing passes yet");
+        person.dismiss();
+        assert!(person.passes().now_or_never().is_some());
     }
 
     #[test]

@@ -113,12 +113,13 @@ impl<W: Write> Export<W> {
         }
     }
 
+    /// Those too that they ignore.
     async fn requests(&mut self) -> Result<()> {
         self.out.list("requests")?;
         for direction in [Direction::In, Direction::Out] {
             let mut page = first();
             loop {
-                let listed = self.read_side.friendship().requests(self.id, direction, None, &page).await?;
+                let listed = self.read_side.friendship().held_requests(self.id, direction, &page).await?;
                 self.out.items(&listed.items)?;
                 match listed.next_cursor {
                     Some(cursor) => page.cursor = Some(cursor),

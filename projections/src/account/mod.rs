@@ -7,7 +7,7 @@ pub(crate) mod project;
 mod query;
 mod search;
 mod settings;
-mod status;
+pub(crate) mod status;
 
 pub use query::Query;
 pub use search::Sought;

@@ -7,7 +7,8 @@ use natter_domain::{
     account::{Event, Mute},
 };
 use natter_streams::{Record, sealing::Opener, statement};
-use sqlx::{PgConnection, Row, postgres::PgRow, types::time::OffsetDateTime};
+use sqlx::{PgConnection, PgPool, Row, postgres::PgRow, types::time::OffsetDateTime};
+use std::collections::HashSet;
 use uuid::Uuid;
 
 /// In the order of the log, so that the last one counts.
@@ -90,6 +91,20 @@ async fn closes(connection: &mut PgConnection, account: Uuid, at: Option<Timesta
 }
 
 /// Nobody is found by it any more, and what it told is not kept.
+/// Those of these people whose accounts are closed.
+pub(crate) async fn closed_among(pool: &PgPool, people: &[Uuid]) -> Result<HashSet<AccountId>, Error> {
+    if people.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let closed: Vec<Uuid> =
+        sqlx::query_scalar("SELECT account_id FROM account WHERE account_id = ANY($1) AND closed_at IS NOT NULL")
+            .bind(people)
+            .fetch_all(statement::bounded(pool))
+            .await
+            .map_err(Error::database("read whose accounts are closed"))?;
+    Ok(closed.into_iter().map(AccountId).collect())
+}
+
 async fn closed(connection: &mut PgConnection, account: Uuid, at: OffsetDateTime, position: u64) -> Result<(), Error> {
     sqlx::query(
         "UPDATE account SET closed_at = $2, changed = $3, avatar = NULL, signature = NULL, gender = NULL, region = NULL,

@@ -2,7 +2,7 @@
 //! whom it concerns. Whether a viewer is one of these, the caller has found out.
 
 use super::group::{Place, Statement, text};
-use crate::{Error, Page, Shared, page::Cursor};
+use crate::{Error, Page, Shared, friendship::block, page::Cursor};
 use natter_client::wire;
 use natter_domain::{
     AccountId, ConversationId, Sealed, Timestamp,
@@ -144,10 +144,11 @@ type InvitationRow = (Uuid, Option<String>, Option<Uuid>, i64, Uuid, OffsetDateT
 pub struct Query<'a>(pub(crate) &'a Shared);
 
 impl Query<'_> {
-    /// What the viewer is invited to, the newest first. Into a closed group only admins bring people.
+    /// What the viewer is invited to, the newest first, but by whom there is a block with. Into a closed group only admins bring
+    /// people.
     pub async fn invitations(&self, viewer: AccountId, page: &Page) -> Result<wire::PageOf<wire::Invitation>, Error> {
         let (time, id) = page.after()?;
-        let mut rows: Vec<InvitationRow> = sqlx::query_as(
+        let sql = format!(
             "SELECT conversation_id, name, avatar,
                     member_count,
                     invited_by, invited_at, expires_at
@@ -157,16 +158,19 @@ impl Query<'_> {
                    SELECT FROM member WHERE member.conversation_id = conversation.conversation_id
                      AND member.account_id = invited_by AND left_seq IS NULL AND (is_admin OR invited_by = owner)))
                AND ($3::timestamptz IS NULL OR (invited_at, conversation_id) < ($3, $4::uuid))
+               AND NOT {}
              ORDER BY invited_at DESC, conversation_id DESC LIMIT $5",
-        )
-        .bind(viewer.0)
-        .bind(now())
-        .bind(time)
-        .bind(id)
-        .bind(page.rows())
-        .fetch_all(statement::bounded(&self.0.pool()))
-        .await
-        .map_err(Error::database("list invitations"))?;
+            block::between("$1", "invited_by")
+        );
+        let mut rows: Vec<InvitationRow> = sqlx::query_as(&sql)
+            .bind(viewer.0)
+            .bind(now())
+            .bind(time)
+            .bind(id)
+            .bind(page.rows())
+            .fetch_all(statement::bounded(&self.0.pool()))
+            .await
+            .map_err(Error::database("list invitations"))?;
         let next_cursor = page.cut(&mut rows, |row| Cursor { time: row.5.into(), id: row.0 });
         let keys: Vec<_> = rows.iter().filter_map(|row| Some((row.0, Sealed::key_of(row.1.as_deref()?)?))).collect();
         let opener = self.0.keys.opener(keys).await?;
@@ -210,24 +214,33 @@ impl Query<'_> {
         Ok(wire::PageOf { items: rows.into_iter().map(shown).collect(), next_cursor })
     }
 
-    /// Who asks to come, the newest first.
-    pub async fn requests(&self, group: ConversationId, page: &Page) -> Result<wire::PageOf<wire::JoinRequest>, Error> {
+    /// Who asks to come, the newest first, but those whom there is a block with: the viewer gets no word of theirs.
+    pub async fn requests(
+        &self,
+        viewer: AccountId,
+        group: ConversationId,
+        page: &Page,
+    ) -> Result<wire::PageOf<wire::JoinRequest>, Error> {
         type Row = (Uuid, Option<String>, OffsetDateTime, OffsetDateTime);
         let (time, id) = page.after()?;
-        let mut rows: Vec<Row> = sqlx::query_as(
+        let sql = format!(
             "SELECT account_id, message, asked_at, expires_at FROM group_request
              WHERE conversation_id = $1 AND expires_at > $2
                AND ($3::timestamptz IS NULL OR (asked_at, account_id) < ($3, $4::uuid))
+               AND NOT {}
              ORDER BY asked_at DESC, account_id DESC LIMIT $5",
-        )
-        .bind(group.0)
-        .bind(now())
-        .bind(time)
-        .bind(id)
-        .bind(page.rows())
-        .fetch_all(statement::bounded(&self.0.pool()))
-        .await
-        .map_err(Error::database("list who asks to come"))?;
+            block::between("$6", "group_request.account_id")
+        );
+        let mut rows: Vec<Row> = sqlx::query_as(&sql)
+            .bind(group.0)
+            .bind(now())
+            .bind(time)
+            .bind(id)
+            .bind(page.rows())
+            .bind(viewer.0)
+            .fetch_all(statement::bounded(&self.0.pool()))
+            .await
+            .map_err(Error::database("list who asks to come"))?;
         let next_cursor = page.cut(&mut rows, |row| Cursor { time: row.2.into(), id: row.0 });
         let keys: Vec<_> = rows.iter().filter_map(|row| Some((row.0, Sealed::key_of(row.1.as_deref()?)?))).collect();
         let opener = self.0.keys.opener(keys).await?;

@@ -105,6 +105,7 @@ impl Place {
             Event::Dissolved { seq, ends_at, .. } => vec![
                 query(set_card!("ends_at")).bind(self.conversation).bind(OffsetDateTime::from(*ends_at)),
                 query(set_card!("dissolved_seq")).bind(self.conversation).bind(*seq as i64),
+                self.card_changed(),
             ],
             Event::Ended {} => self.ended(),
             _ => Vec::new(),

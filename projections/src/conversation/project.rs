@@ -49,8 +49,8 @@ struct Roll {
     first: u64,
     last: u64,
     delta: i64,
-    /// The most that it came to.
-    most: i64,
+    /// Stays that began.
+    came: i64,
 }
 
 struct Started {
@@ -166,10 +166,10 @@ impl Changes {
     /// How many more are in now than before the batch.
     fn count(&mut self, conversation: Uuid, record: &Record, delta: i64) -> i64 {
         let (first, last) = (record.position, record.position);
-        let roll = self.members.entry(conversation).or_insert(Roll { first, last, delta: 0, most: i64::MIN });
+        let roll = self.members.entry(conversation).or_insert(Roll { first, last, delta: 0, came: 0 });
         roll.last = last;
         roll.delta += delta;
-        roll.most = roll.most.max(roll.delta);
+        roll.came += delta.max(0);
         roll.delta
     }
 
@@ -302,16 +302,16 @@ impl Changes {
         let rolls: Vec<(&Uuid, &Roll)> = self.members.iter().collect();
         sqlx::query(
             "UPDATE conversation SET member_count = member_count + change.delta,
-                 peak_count = greatest(peak_count, member_count + change.most), members_changed = change.last
+                 stay_count = stay_count + change.came, members_changed = change.last
              FROM UNNEST($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[])
-                  AS change(id, first, last, delta, most)
+                  AS change(id, first, last, delta, came)
              WHERE conversation_id = change.id AND members_changed < change.first",
         )
         .bind(column(&rolls, |(id, _)| **id))
         .bind(column(&rolls, |(_, roll)| roll.first as i64))
         .bind(column(&rolls, |(_, roll)| roll.last as i64))
         .bind(column(&rolls, |(_, roll)| roll.delta))
-        .bind(column(&rolls, |(_, roll)| roll.most))
+        .bind(column(&rolls, |(_, roll)| roll.came))
         .execute(connection)
         .await
         .map_err(Error::database("write how many are in"))?;

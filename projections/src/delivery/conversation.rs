@@ -16,21 +16,16 @@ use natter_domain::{
 use natter_streams::{Record, sealing::Opener};
 use uuid::Uuid;
 
-/// What that is opened with. Of a conversation that nobody is known in nothing is told: [`frames`] says so.
-pub(super) fn keys(record: &Record, event: &Event, facts: &Facts) -> Vec<(Uuid, KeyId)> {
-    let known = || facts.known(ConversationId(record.aggregate_id)).ok().and_then(|known| known.name.as_ref());
+/// What that is opened with. `name`: what the group is called then.
+pub(super) fn keys(record: &Record, event: &Event, name: Option<&Sealed>, facts: &Facts) -> Vec<(Uuid, KeyId)> {
     let sealed = match event {
         Event::MessageSent { body, sender, .. } => {
             let conversation = ConversationId(record.aggregate_id);
             return vec![(message::sealed_for(body.key, conversation, Some(*sender)), body.key)];
         }
-        Event::Started { name, .. } => name.as_ref(),
-        Event::Renamed { name, .. } => Some(name),
-        Event::MembersJoined { .. }
-        | Event::MembersInvited { .. }
-        | Event::Changed { .. }
-        | Event::Announced { .. } => known(),
-        _ => None,
+        Event::Started { name: first, .. } => first.as_ref(),
+        Event::Renamed { name: new, .. } => Some(new),
+        _ => name,
     };
     let card = facts.card(ConversationId(record.aggregate_id)).into_iter().flat_map(Card::keys);
     let nickname = match event {
@@ -54,18 +49,18 @@ pub(super) fn change(event: &Event) -> Option<Change> {
     }
 }
 
-/// What is told of one event.
+/// What is told of one event. How it found its conversation, and what that is called then.
 pub(super) fn frames(
     record: &Record,
     event: Event,
-    standing: Option<Footing>,
+    (standing, name): (Option<Footing>, Option<&Sealed>),
     facts: &Facts,
     opener: &Opener,
 ) -> Result<Vec<Frame>, Error> {
     let id = ConversationId(record.aggregate_id);
     let known = facts.known(id)?;
     let standing = standing.unwrap_or_else(|| known.standing());
-    let telling = Telling { record, id: id.0, known, standing, card: facts.card(id), admins: facts.admins(id), opener };
+    let telling = Telling { record, id: id.0, known, standing, name, card: facts.card(id), facts, opener };
     match &event {
         Event::Started { kind, members, name, .. } => {
             let started = telling.started(*kind, members, name.as_ref())?;
@@ -86,7 +81,7 @@ pub(super) fn frames(
             Ok(updated.into_iter().chain(telling.message(event)?).collect())
         }
         Event::Changed { last_seq: seq, .. } | Event::Announced { seq, .. } => {
-            let updated = telling.updated(telling.known.name.as_ref(), *seq)?;
+            let updated = telling.updated(telling.name, *seq)?;
             Ok(updated.into_iter().chain(telling.message(event)?).collect())
         }
         Event::StandingChanged { standing, shown_to, last_seq } => telling.standing(standing, shown_to, *last_seq),
@@ -103,10 +98,11 @@ pub(super) struct Telling<'a> {
     pub id: Uuid,
     pub known: &'a Known,
     pub standing: Footing,
+    /// What a group is called then; `None` also where only a later name is known.
+    pub name: Option<&'a Sealed>,
     /// A group's, where the event wants it.
     pub card: Option<&'a Card>,
-    /// A group's, where the event wants them.
-    pub admins: &'a [AccountId],
+    pub facts: &'a Facts,
     pub opener: &'a Opener,
 }
 
@@ -134,11 +130,15 @@ impl Telling<'_> {
         }
     }
 
-    /// Each is told the state that they are shown: who was blocked none.
+    /// Each is told the state that they are shown: who was blocked none, and who talks with somebody who is gone that it is
+    /// closed.
     fn standing(&self, standing: &Standing, shown_to: &[AccountId], last_seq: u64) -> Result<Vec<Frame>, Error> {
+        let members = self.known.everybody();
+        let is_left = |it: AccountId| members.iter().any(|other| *other != it && self.facts.is_gone(*other));
         let told = |is_open: bool| {
-            let to: Vec<_> = shown_to.iter().copied().filter(|it| standing.is_open_to(*it) == is_open).collect();
-            let mut conversation = self.direct(&self.known.everybody(), last_seq);
+            let is_so = |it: &AccountId| (standing.is_open_to(*it) && !is_left(*it)) == is_open;
+            let to: Vec<_> = shown_to.iter().copied().filter(is_so).collect();
+            let mut conversation = self.direct(&members, last_seq);
             conversation.state = if is_open { "open" } else { "closed" }.to_owned();
             let updated = Push::ConversationUpdated { conversation, position: position(self.record) };
             if to.is_empty() { Ok(None) } else { push(to, &updated).map(Some) }
@@ -155,7 +155,7 @@ impl Telling<'_> {
     }
 
     fn joined(&self, seq: u64, newcomers: &[AccountId], by: AccountId) -> Result<Vec<Frame>, Error> {
-        let conversation = self.card(self.known.name.as_ref(), seq);
+        let conversation = self.card(self.name, seq);
         let started = Push::ConversationStarted { conversation, position: position(self.record) };
         let joined = Push::MemberJoined {
             conversation_id: self.id,
@@ -179,7 +179,7 @@ impl Telling<'_> {
 
     /// Where the card was read as it stood later, the change behind tells it, to those who are in then: somebody who has left
     /// in between is not to see it.
-    fn updated(&self, name: Option<&Sealed>, last_seq: u64) -> Result<Option<Frame>, Error> {
+    pub fn updated(&self, name: Option<&Sealed>, last_seq: u64) -> Result<Option<Frame>, Error> {
         if self.card.is_some_and(|card| card.has_changed_since(self.record.position)) {
             return Ok(None);
         }

@@ -1,4 +1,5 @@
-//! What frames need beyond their own event: who is in a conversation, and what an answered friend request said. It is
+//! What frames need beyond their own event: who is in a conversation, what an answered friend request said, who is not to
+//! hear of whom. It is
 //! looked up for a whole batch at once, and from relations only when relations, wherever it runs, has passed the batch: then it holds
 //! all that the batch builds on. That it may hold more does no harm: stays are compared with the event's own seq, and
 //! what the event says itself is taken from the event.
@@ -9,25 +10,27 @@ use super::{
 };
 use crate::{
     Error, Projection,
+    account::status,
     conversation::{
         self,
         card::{Card, cards},
         members::admins,
     },
-    friendship::{self, query::Asked},
+    friendship::{self, block, query::Asked},
     generation::live::Live,
     progress::Progress,
 };
 use natter_domain::{
-    AccountId, ConversationId, RequestId, conversation::Event as Conversation, friendship::Event as Friendship,
+    AccountId, ConversationId, RequestId, Sealed, conversation::Event as Conversation, friendship::Event as Friendship,
     subscription::Event as Subscription,
 };
 use natter_streams::{Link, position::Place, sealing::Keys};
 use sqlx::PgPool;
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap, HashSet},
     sync::Arc,
 };
+use uuid::Uuid;
 
 pub(super) struct Facts {
     live: Arc<Live>,
@@ -42,6 +45,10 @@ pub(super) struct Facts {
     cards: HashMap<ConversationId, Card>,
     /// Of groups at whose doors something happened in this batch.
     admins: HashMap<ConversationId, Vec<AccountId>>,
+    /// Among these and those at the doors: pairs of whom one blocks the other, both ways round.
+    barred: HashSet<(AccountId, AccountId)>,
+    /// Of those whose conversation stands otherwise than before: who is gone.
+    closed: HashSet<AccountId>,
 }
 
 /// What a batch needs and memory does not hold.
@@ -51,11 +58,16 @@ struct Wanted {
     requests: BTreeSet<RequestId>,
     cards: BTreeSet<ConversationId>,
     admins: BTreeSet<ConversationId>,
+    /// Those who come and go at doors, and who ended their invitations.
+    at_doors: BTreeSet<Uuid>,
+    /// Direct conversations that stand otherwise than before.
+    standing: BTreeSet<ConversationId>,
 }
 
 impl Wanted {
     fn is_empty(&self) -> bool {
-        self.conversations.is_empty() && self.requests.is_empty() && self.cards.is_empty() && self.admins.is_empty()
+        let conversations = [&self.conversations, &self.cards, &self.admins, &self.standing];
+        conversations.iter().all(|wanted| wanted.is_empty()) && self.requests.is_empty()
     }
 
     fn note(&mut self, conversation: ConversationId, event: &Conversation) {
@@ -65,10 +77,17 @@ impl Wanted {
             | Conversation::Renamed { .. }
             | Conversation::Changed { .. }
             | Conversation::Announced { .. }
+            | Conversation::Dissolved { .. }
             | Conversation::MembersInvited { .. } => _ = self.cards.insert(conversation),
-            Conversation::InvitationEnded { .. }
-            | Conversation::JoinRequested { .. }
-            | Conversation::JoinDeclined { .. } => _ = self.admins.insert(conversation),
+            Conversation::InvitationEnded { account_id, by, .. } | Conversation::JoinDeclined { account_id, by } => {
+                self.admins.insert(conversation);
+                self.at_doors.extend([account_id.0, by.0]);
+            }
+            Conversation::JoinRequested { account_id, .. } => {
+                self.admins.insert(conversation);
+                self.at_doors.insert(account_id.0);
+            }
+            Conversation::StandingChanged { .. } => _ = self.standing.insert(conversation),
             _ => {}
         }
     }
@@ -77,8 +96,8 @@ impl Wanted {
 impl Facts {
     pub(super) fn new(live: Arc<Live>, keys: Keys, progress: Arc<Progress>, crowd_min: u64) -> Self {
         let (requests, cards, admins) = Default::default();
-        let members = Cache::new(crowd_min);
-        Self { live, keys, progress, crowd_min, members, requests, cards, admins }
+        let (members, barred, closed) = (Cache::new(crowd_min), HashSet::new(), HashSet::new());
+        Self { live, keys, progress, crowd_min, members, requests, cards, admins, barred, closed }
     }
 
     /// Gets ready for the frames of a batch that ends at `to`.
@@ -86,8 +105,9 @@ impl Facts {
         let mut wanted = Wanted::default();
         for happening in &mut *happenings {
             happening.standing = self.note(happening, &mut wanted);
+            happening.name = self.name(happening);
         }
-        (self.requests, self.cards, self.admins) = Default::default();
+        (self.requests, self.cards, self.admins, self.barred, self.closed) = Default::default();
         if wanted.is_empty() {
             return Ok(());
         }
@@ -97,7 +117,36 @@ impl Facts {
         let ids = |wanted: BTreeSet<ConversationId>| wanted.into_iter().map(|id| id.0).collect::<Vec<_>>();
         self.cards = cards(&self.pool(), &ids(wanted.cards), None).await?;
         self.admins = admins(&self.pool(), &ids(wanted.admins)).await?;
+        let admins = self.admins.values().flatten().map(|admin| admin.0);
+        let people: Vec<Uuid> = wanted.at_doors.into_iter().chain(admins).collect();
+        self.barred = block::among(&self.pool(), &people).await?;
+        self.closed = self.gone(wanted.standing).await?;
+        for happening in happenings.iter_mut().filter(|it| it.standing.is_none()) {
+            happening.name = self.name(happening);
+        }
         Ok(())
+    }
+
+    /// What a group is called when this happens in it, where it is known and told.
+    fn name(&self, happening: &Happening) -> Option<Sealed> {
+        let What::Conversation(
+            Conversation::MembersJoined { .. }
+            | Conversation::MembersInvited { .. }
+            | Conversation::Changed { .. }
+            | Conversation::Announced { .. }
+            | Conversation::Dissolved { .. },
+        ) = &happening.what
+        else {
+            return None;
+        };
+        self.members.get(happening.conversation())?.name_at(happening.position()).cloned()
+    }
+
+    /// Those who are in these conversations, and whose accounts are closed.
+    async fn gone(&self, conversations: BTreeSet<ConversationId>) -> Result<HashSet<AccountId>, Error> {
+        let known = conversations.into_iter().filter_map(|id| self.members.get(id));
+        let people: Vec<Uuid> = known.flat_map(Known::everybody).map(|account| account.0).collect();
+        status::closed_among(&self.pool(), &people).await
     }
 
     /// `None`: it is not known yet how the conversation stands, or there is none.
@@ -146,7 +195,8 @@ impl Facts {
         if ids.is_empty() {
             return Ok(());
         }
-        for (conversation, known) in conversation::stays::known(&self.pool(), self.crowd_min, &ids).await? {
+        let home = self.live.home(Projection::Relations);
+        for (conversation, known) in conversation::stays::known(&home, self.crowd_min, &ids).await? {
             self.members.insert(conversation, known);
         }
         Ok(())
@@ -168,8 +218,20 @@ impl Facts {
         self.cards.get(&conversation)
     }
 
-    pub(super) fn admins(&self, conversation: ConversationId) -> &[AccountId] {
-        self.admins.get(&conversation).map_or(&[], Vec::as_slice)
+    /// Those who are told what somebody does at the door: between whom there is no block.
+    pub(super) fn admins(&self, conversation: ConversationId, outside: AccountId) -> Vec<AccountId> {
+        let admins = self.admins.get(&conversation).into_iter().flatten().copied();
+        admins.filter(|admin| !self.are_barred(*admin, outside)).collect()
+    }
+
+    /// One of the two blocks the other. Of admins and those at their doors.
+    pub(super) fn are_barred(&self, one: AccountId, other: AccountId) -> bool {
+        self.barred.contains(&(one, other))
+    }
+
+    /// Of the members of a direct conversation that stands otherwise than before.
+    pub(super) fn is_gone(&self, account: AccountId) -> bool {
+        self.closed.contains(&account)
     }
 
     pub(super) fn request(&self, request: RequestId) -> Result<Asked, Error> {

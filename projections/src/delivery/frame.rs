@@ -16,7 +16,7 @@ use crate::{
 use bytes::Bytes;
 use natter_client::wire::{self, Push};
 use natter_domain::{
-    AccountId, ConversationId, FriendshipId, KeyId, Noun, RequestId, SessionId,
+    AccountId, ConversationId, FriendshipId, KeyId, Noun, RequestId, Sealed, SessionId,
     conversation::Event as Conversation,
     friendship::{Event as Friendship, Outcome},
     inbox::Event as Inbox,
@@ -55,6 +55,8 @@ pub(super) struct Happening {
     pub(super) what: What,
     /// Of its conversation, where that was known before the batch.
     pub(super) standing: Option<Footing>,
+    /// What its group is called then, where that is told. `None` also where only a later name is known.
+    pub(super) name: Option<Sealed>,
 }
 
 pub(super) enum What {
@@ -81,7 +83,7 @@ fn happening(record: &Arc<Record>) -> Result<Option<Happening>, Error> {
         // Nobody is told of registrations, nor of what operators ask for.
         Noun::Account | Noun::Handle | Noun::Projection => return Ok(None),
     };
-    Ok(Some(Happening { record: record.clone(), what, standing: None }))
+    Ok(Some(Happening { record: record.clone(), what, standing: None, name: None }))
 }
 
 impl Happening {
@@ -115,7 +117,7 @@ impl Happening {
     /// What its frames are opened with.
     pub(super) fn keys(&self, facts: &Facts) -> Vec<(Uuid, KeyId)> {
         match &self.what {
-            What::Conversation(event) => conversation::keys(&self.record, event, facts),
+            What::Conversation(event) => conversation::keys(&self.record, event, self.name.as_ref(), facts),
             What::Message(Message::Edited { message: place, body, .. }) => {
                 vec![(crate::message::sealed_for(body.key, place.conversation_id, place.sender), body.key)]
             }
@@ -131,7 +133,9 @@ impl Happening {
     pub(super) fn frames(self, facts: &Facts, opener: &Opener) -> Result<Vec<Frame>, Error> {
         let record = &*self.record;
         match self.what {
-            What::Conversation(event) => conversation::frames(record, event, self.standing, facts, opener),
+            What::Conversation(event) => {
+                conversation::frames(record, event, (self.standing, self.name.as_ref()), facts, opener)
+            }
             What::Friendship(event) => of_friendship(record, event, facts, opener),
             What::Inbox(event) => inbox::frames(record, &event, opener),
             What::Message(event) => Ok(vec![message::frame(record, event, facts, opener)?]),

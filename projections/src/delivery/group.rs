@@ -31,8 +31,10 @@ impl Telling<'_> {
                 Ok(vec![self.changed(*last_seq, *account_id, |it| it.nickname = Some(nickname))?])
             }
             Event::Dissolved { seq, .. } => {
+                // With the card, whose earlier changes leave it to the newest one to say how it stands.
+                let updated = self.updated(self.name, *seq)?;
                 let dissolved = Push::ConversationDissolved { conversation_id: self.id(), position: self.position() };
-                Ok(vec![push(self.known.in_after(*seq), &dissolved)?])
+                Ok(updated.into_iter().chain([push(self.known.in_after(*seq), &dissolved)?]).collect())
             }
             Event::Banned { account_id, by } if self.known.is_channel() => {
                 Ok(vec![subscription::left(self.record, ConversationId(self.id), *account_id, *by)?])
@@ -41,9 +43,10 @@ impl Telling<'_> {
         }
     }
 
-    /// Of those who come and go by themselves: told to whom it concerns.
+    /// Of those who come and go by themselves: told to whom it concerns, but not across a block.
     fn of_door(&self, event: &Event) -> Result<Vec<Frame>, Error> {
         let (conversation_id, position) = (self.id(), self.position());
+        let admins = |outside: &AccountId| self.facts.admins(ConversationId(conversation_id), *outside);
         match event {
             Event::MembersInvited { account_ids, untold, by, expires_at, .. } => {
                 let told: Vec<AccountId> = account_ids.iter().filter(|it| !untold.contains(it)).copied().collect();
@@ -51,17 +54,21 @@ impl Telling<'_> {
             }
             // Who was not told of it is not told of its end.
             Event::InvitationEnded { account_id, by, is_told } if *is_told || account_id == by => {
-                let to = if account_id == by { self.admins.to_vec() } else { vec![*account_id] };
+                let is_heard = !self.facts.are_barred(*account_id, *by);
+                let to = match account_id == by {
+                    true => admins(account_id),
+                    false => [*account_id].into_iter().filter(|_| is_heard).collect(),
+                };
                 let (account_id, by) = (account_id.0, by.0);
                 Ok(vec![push(to, &Push::MemberUninvited { conversation_id, account_id, by, position })?])
             }
             Event::JoinRequested { account_id, .. } => {
-                let to: Vec<AccountId> = self.admins.iter().copied().chain([*account_id]).collect();
+                let to: Vec<AccountId> = admins(account_id).into_iter().chain([*account_id]).collect();
                 let account_id = account_id.0;
                 Ok(vec![push(to, &Push::MemberRequested { conversation_id, account_id, position })?])
             }
             Event::JoinDeclined { account_id, by } => {
-                let to: Vec<AccountId> = self.admins.iter().copied().chain([*account_id]).collect();
+                let to: Vec<AccountId> = admins(account_id).into_iter().chain([*account_id]).collect();
                 let (account_id, by) = (account_id.0, by.0);
                 Ok(vec![push(to, &Push::MemberDeclined { conversation_id, account_id, by, position })?])
             }
@@ -70,7 +77,7 @@ impl Telling<'_> {
     }
 
     fn invited(&self, by: AccountId, expires_at: Timestamp) -> Push {
-        let wire::Conversation { id, name, avatar, member_count, .. } = self.card(self.known.name.as_ref(), u64::MAX);
+        let wire::Conversation { id, name, avatar, member_count, .. } = self.card(self.name, u64::MAX);
         Push::MemberInvited {
             conversation: wire::ConversationOutside { id, name, avatar, member_count },
             by: by.0,

@@ -6,7 +6,8 @@
 //! twice is folding once. Nor does it matter that more is known than an event could know: stays are compared with the
 //! event's own seq.
 //!
-//! Of a crowd no stay is kept, only how many are in. That number may be a moment newer than the event which it is told
+//! Of a crowd no stay is kept, only how many are in: what is kept and looked through for a frame is bounded, since it is the
+//! stays that make a crowd, those too that have ended. That number may be a moment newer than the event which it is told
 //! with, where it was loaded.
 
 use super::crowd::Audience;
@@ -27,6 +28,8 @@ pub(crate) struct Known {
     pub(crate) kind: String,
     /// A group's.
     pub(crate) name: Option<Sealed>,
+    /// The lane position since which it has that name, or a later one.
+    pub(crate) named: u64,
     pub(crate) people: People,
     /// The lane position of the newest change of its members that is in here.
     pub(crate) members_changed: u64,
@@ -66,18 +69,24 @@ impl From<Vec<AccountId>> for To {
 pub(super) struct Footing {
     /// Where its members last changed before the event, or later, where it was loaded.
     pub(super) since: u64,
-    /// How many are in: of a crowd, else 0.
+    /// How many are in.
     pub(super) count: u64,
 }
 
 impl Known {
     fn started(kind: Kind, name: Option<Sealed>, members: &[AccountId]) -> Self {
         if kind == Kind::Channel {
-            return Self { kind: kind.as_str().to_owned(), name, people: People::Crowd(0), members_changed: 0 };
+            return Self {
+                kind: kind.as_str().to_owned(),
+                name,
+                named: 0,
+                people: People::Crowd(0),
+                members_changed: 0,
+            };
         }
         let begun = Interval::begun(0, 0);
         let people = People::Named(members.iter().map(|member| (*member, begun)).collect());
-        Self { kind: kind.as_str().to_owned(), name, people, members_changed: 0 }
+        Self { kind: kind.as_str().to_owned(), name, named: 0, people, members_changed: 0 }
     }
 
     /// `position`: the event's. So many make a crowd.
@@ -91,7 +100,7 @@ impl Known {
             Event::MemberLeft { seq, account_id, joined_seq, .. } => {
                 self.leave(*account_id, *joined_seq, *seq, position);
             }
-            Event::Renamed { name, .. } => self.name = Some(name.clone()),
+            Event::Renamed { name, .. } => (self.name, self.named) = (Some(name.clone()), position),
             // Who subscribes to a channel is counted by their subscription.
             Event::Banned { .. } if self.is_channel() => self.members_changed = self.members_changed.max(position),
             _ => {}
@@ -118,8 +127,17 @@ impl Known {
     }
 
     pub(super) fn standing(&self) -> Footing {
-        let count = if let People::Crowd(count) = self.people { count } else { 0 };
+        // Also of what is no crowd yet: it may be one when the frames of the batch are made.
+        let count = match &self.people {
+            People::Named(stays) => open(stays),
+            People::Crowd(count) => *count,
+        };
         Footing { since: self.members_changed, count }
+    }
+
+    /// What it is called at that position of its lane; `None` also where only a later name is known.
+    pub(super) fn name_at(&self, position: u64) -> Option<&Sealed> {
+        self.name.as_ref().filter(|_| self.named <= position)
     }
 
     /// `begins`: where their stays begin, in their order, if not with their coming.
@@ -148,12 +166,11 @@ impl Known {
         }
     }
 
-    /// Who is in is forgotten once they are a crowd.
+    /// Who is in is forgotten once there were so many stays, whether they last or not.
     fn grow(&mut self, crowd_min: u64) {
         let People::Named(stays) = &self.people else { return };
-        let count = stays.iter().filter(|(_, stay)| stay.left_seq.is_none()).count() as u64;
-        if self.kind != Kind::Direct.as_str() && count >= crowd_min {
-            self.people = People::Crowd(count);
+        if self.kind != Kind::Direct.as_str() && stays.len() as u64 >= crowd_min {
+            self.people = People::Crowd(open(stays));
         }
     }
 
@@ -224,6 +241,11 @@ impl Known {
     pub(super) fn is_crowd(&self) -> bool {
         matches!(self.people, People::Crowd(_))
     }
+}
+
+/// How many of them have not ended.
+fn open(stays: &[(AccountId, Interval)]) -> u64 {
+    stays.iter().filter(|(_, stay)| stay.left_seq.is_none()).count() as u64
 }
 
 fn join(stays: &mut Vec<(AccountId, Interval)>, account: AccountId, joined_seq: u64, entered_seq: u64) {
@@ -400,9 +422,30 @@ mod tests {
         let (known, standings) = folded(3, &events);
         assert_eq!(known.people, People::Crowd(1));
         assert_eq!(known.seeing(4), To::Crowd(Audience::Seeing { seq: 4 }));
-        let expected = [(1, 0), (1, 0), (2, 3), (3, 3), (3, 2), (5, 1)];
+        let expected = [(1, 1), (1, 2), (2, 3), (3, 3), (3, 2), (5, 1)];
         assert_eq!(standings, expected.map(|(since, count)| Footing { since, count }));
         assert_eq!(folded(4, &events).0.in_after(5), people(&[ALICE]), "one less than a crowd");
+    }
+
+    #[test]
+    fn who_came_and_left_makes_a_crowd_too() {
+        let events = [started(&[ALICE]), joined(2, BOB), left(3, BOB, 1), joined(4, BOB)];
+        assert_eq!(folded(4, &events).0.seeing(4), people(&[ALICE, BOB]));
+        let (known, standings) = folded(3, &events);
+        assert_eq!(known.people, People::Crowd(2));
+        assert_eq!(standings.iter().map(|it| it.count).collect::<Vec<_>>(), [1, 2, 1, 2]);
+    }
+
+    #[test]
+    fn a_name_is_told_of_no_event_before_it() {
+        let sealed = |text: &str| Sealed::parse(text);
+        let renamed = |name| Event::Renamed { name: sealed(name).unwrap(), by: ALICE, last_seq: 3, is_message: false };
+        let loaded = Known { name: sealed("i.BBBB"), named: 7, ..Known::default() };
+        assert_eq!((loaded.name_at(6), loaded.name_at(7)), (None, sealed("i.BBBB").as_ref()));
+        let mut known = loaded;
+        known.fold(&renamed("i.AAAA"), 5, u64::MAX);
+        assert_eq!(known.name_at(6), sealed("i.AAAA").as_ref(), "what is folded is as it was there");
+        assert_eq!(known.name_at(4), None);
     }
 
     #[test]

@@ -17,7 +17,8 @@ impl Query<'_> {
     }
 
     /// Their stays in a conversation, as of this place in its lane or later. Waits, for ever if need be, until relations is
-    /// there. `None`: the log went back since, and such a place may never be.
+    /// there. `None`: the log went back since, and such a place may never be; or who is in is not known, since relations has
+    /// set something aside.
     pub async fn stays_in(
         &self,
         conversation: ConversationId,
@@ -30,11 +31,11 @@ impl Query<'_> {
                 return Ok(None);
             }
         }
-        stays::stays_in(&self.0.pool(), conversation, accounts).await.map(Some)
+        stays::stays_in(&self.0.live.home(Projection::Relations), conversation, accounts).await
     }
 
     /// All stays of somebody. To be asked for after a wait.
     pub async fn stays_of(&self, account: AccountId) -> Result<Vec<(ConversationId, Interval)>, Error> {
-        stays::stays_of(&self.0.pool(), account).await
+        stays::stays_of(&self.0.live.home(Projection::Relations), account).await
     }
 }

@@ -48,8 +48,9 @@ pub(super) fn frames(
     let standing = standing.unwrap_or_else(|| known.standing());
     let frame = match *event {
         Event::Begun { account_id, last_seq, .. } => {
-            let telling = Telling { record, id: id.0, known, standing, card: facts.card(id), admins: &[], opener };
-            let conversation = telling.card(known.name.as_ref(), last_seq);
+            let (name, card) = (known.name.as_ref(), facts.card(id));
+            let telling = Telling { record, id: id.0, known, standing, name, card, facts, opener };
+            let conversation = telling.card(name, last_seq);
             push(Known::only(account_id), &Push::ConversationStarted { conversation, position: position(record) })?
         }
         Event::Ended { account_id, .. } => left(record, id, account_id, account_id)?,

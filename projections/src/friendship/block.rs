@@ -10,11 +10,38 @@ use crate::{
 use natter_client::wire;
 use natter_domain::{AccountId, Timestamp};
 use natter_streams::statement;
-use sqlx::types::time::OffsetDateTime;
+use sqlx::{PgPool, types::time::OffsetDateTime};
+use std::collections::HashSet;
 use uuid::Uuid;
 
 /// Whom, since when; which state of their account is the newest; whether it was taken back.
 type Row = (Uuid, OffsetDateTime, Option<i64>, Option<i64>, bool);
+
+/// Whether one of two people blocks the other, in SQL. `one` and `other` are expressions that name no column of `block`
+/// bare.
+pub(crate) fn between(one: &str, other: &str) -> String {
+    format!(
+        "EXISTS (SELECT FROM block WHERE NOT block.ended AND ((block.account_id = {one} AND block.blocked_id = {other})
+             OR (block.account_id = {other} AND block.blocked_id = {one})))"
+    )
+}
+
+/// The pairs among these people of whom one blocks the other, both ways round.
+pub(crate) async fn among(pool: &PgPool, people: &[Uuid]) -> Result<HashSet<(AccountId, AccountId)>, Error> {
+    if people.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let rows: Vec<(Uuid, Uuid)> = sqlx::query_as(
+        "SELECT account_id, blocked_id FROM block
+         WHERE account_id = ANY($1) AND blocked_id = ANY($1) AND NOT ended",
+    )
+    .bind(people)
+    .fetch_all(statement::bounded(pool))
+    .await
+    .map_err(Error::database("read who blocks whom"))?;
+    let pairs = rows.into_iter().map(|(one, other)| (AccountId(one), AccountId(other)));
+    Ok(pairs.flat_map(|(one, other)| [(one, other), (other, one)]).collect())
+}
 
 impl Query<'_> {
     /// Those that the viewer blocks, the newest first.

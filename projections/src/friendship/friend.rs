@@ -1,5 +1,5 @@
-//! Lists of friends, and the folders that they are in. What a folder is called only its owner's key tells, so friends are
-//! sought by folder among the opened names of all of them.
+//! Lists of friends, and the folders that they are in. What a folder is called only its owner's key tells; it is sealed so
+//! that the same name always gives the same value, by which friends are sought and counted.
 
 use super::Query;
 use crate::{
@@ -67,7 +67,7 @@ impl Query<'_> {
     ) -> Result<wire::PageOf<wire::Friend>, Error> {
         let (time, id) = page.after()?;
         let within = match &which.folder {
-            Some(folder) => Some(self.in_folder(viewer, folder).await?),
+            Some(folder) => Some(self.0.keys.of_account(viewer).await?.seal_alike(folder.as_bytes()).to_string()),
             None => None,
         };
         // Accounts are looked at for the rows of the page only.
@@ -75,7 +75,7 @@ impl Query<'_> {
             "SELECT {COLUMNS} FROM (
                  SELECT * FROM friendship WHERE account_id = $1 AND NOT ended
                  AND ($2::timestamptz IS NULL OR (since, friend_id) < ($2, $3::uuid))
-                 AND ($5::uuid[] IS NULL OR friend_id = ANY($5)) AND ($6::boolean IS NULL OR starred = $6)
+                 AND ($5::text IS NULL OR folder = $5) AND ($6::boolean IS NULL OR starred = $6)
                  ORDER BY since DESC, friend_id DESC LIMIT $4) AS friendship
              LEFT JOIN account ON account.account_id = friend_id AND registered_at IS NOT NULL
              ORDER BY since DESC, friend_id DESC"
@@ -158,8 +158,8 @@ impl Query<'_> {
     /// The viewer's folders in their order, those that no friend is in too; then those that the order does not name.
     pub async fn folders(&self, viewer: AccountId) -> Result<Vec<wire::FriendFolder>, Error> {
         let mut counts = BTreeMap::<String, u64>::new();
-        for (_, folder) in self.filed(viewer).await? {
-            *counts.entry(folder).or_default() += 1;
+        for (folder, count) in self.filed(viewer).await? {
+            *counts.entry(folder).or_default() += count;
         }
         let ordered = self.folder_order(viewer).await?;
         let of = |name: String, count| wire::FriendFolder { name, count };
@@ -174,24 +174,20 @@ impl Query<'_> {
         Ok(folders)
     }
 
-    async fn in_folder(&self, viewer: AccountId, folder: &str) -> Result<Vec<Uuid>, Error> {
-        let filed = self.filed(viewer).await?;
-        Ok(filed.into_iter().filter(|(_, name)| name == folder).map(|(friend, _)| friend).collect())
-    }
-
-    /// The friends that are in a folder, and in which.
-    async fn filed(&self, viewer: AccountId) -> Result<Vec<(Uuid, String)>, Error> {
-        let rows: Vec<(Uuid, String)> = sqlx::query_as(
-            "SELECT friend_id, folder FROM friendship WHERE account_id = $1 AND NOT ended AND folder IS NOT NULL",
+    /// The folders that friends are in, and how many are.
+    async fn filed(&self, viewer: AccountId) -> Result<Vec<(String, u64)>, Error> {
+        let rows: Vec<(String, i64)> = sqlx::query_as(
+            "SELECT folder, count(*) FROM friendship WHERE account_id = $1 AND NOT ended AND folder IS NOT NULL
+             GROUP BY folder",
         )
         .bind(viewer.0)
         .fetch_all(statement::bounded(&self.0.pool()))
         .await
-        .map_err(Error::database("read folders of friends"))?;
-        let keys = rows.iter().filter_map(|(_, folder)| Some((viewer.0, Sealed::key_of(folder)?)));
+        .map_err(Error::database("count friends by folder"))?;
+        let keys = rows.iter().filter_map(|(folder, _)| Some((viewer.0, Sealed::key_of(folder)?)));
         let opener = self.0.keys.opener(keys.collect::<Vec<_>>()).await?;
         let open = |text: &str| opener.open_text(viewer.0, &Sealed::parse(text)?);
-        Ok(rows.into_iter().filter_map(|(friend, folder)| Some((friend, open(&folder)?))).collect())
+        Ok(rows.into_iter().filter_map(|(folder, count)| Some((open(&folder)?, count as u64))).collect())
     }
 
     /// The order of the viewer's folders, as they set it last.

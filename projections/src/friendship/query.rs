@@ -47,6 +47,9 @@ pub(crate) struct Asked {
     pub(crate) ignored: bool,
 }
 
+/// Of a viewer's requests, `$2`, those that they are shown.
+const SHOWN: &str = "NOT (ignored AND receiver = $2)";
+
 /// `$1` is now: a request expires without an event.
 const COLUMNS: &str = "request_id, friendship_id, sender, receiver, message,
     CASE WHEN status = 'pending' AND expires_at <= $1 THEN 'expired' ELSE status END AS status,
@@ -79,13 +82,34 @@ impl Query<'_> {
         status: Option<&str>,
         page: &Page,
     ) -> Result<wire::PageOf<wire::FriendRequest>, Error> {
+        self.some_requests(viewer, direction, SHOWN, status, page).await
+    }
+
+    /// All that are held on an account, those too that they ignore.
+    pub async fn held_requests(
+        &self,
+        account: AccountId,
+        direction: Direction,
+        page: &Page,
+    ) -> Result<wire::PageOf<wire::FriendRequest>, Error> {
+        self.some_requests(account, direction, "true", None, page).await
+    }
+
+    async fn some_requests(
+        &self,
+        viewer: AccountId,
+        direction: Direction,
+        which: &str,
+        status: Option<&str>,
+        page: &Page,
+    ) -> Result<wire::PageOf<wire::FriendRequest>, Error> {
         let mine = match direction {
             Direction::In => "receiver",
             Direction::Out => "sender",
         };
         let sql = format!(
             "SELECT * FROM (SELECT {COLUMNS} FROM friend_request WHERE {mine} = $2) AS request
-             WHERE NOT (ignored AND receiver = $2) AND ($3::text IS NULL OR status = $3)
+             WHERE {which} AND ($3::text IS NULL OR status = $3)
                AND ($4::timestamptz IS NULL OR (created_at, request_id) < ($4, $5::uuid))
              ORDER BY created_at DESC, request_id DESC LIMIT $6"
         );

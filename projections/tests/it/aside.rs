@@ -1,7 +1,10 @@
 //! Events that cannot be applied: set aside with the reason, those of the same aggregate behind them in order, everything
 //! else applied; retried, all is as if nothing had been.
 
-use crate::support::{BOUND, World, assert_same, dump, eventually};
+use crate::{
+    delivery::{listen, nothing},
+    support::{BOUND, World, assert_same, dump, eventually},
+};
 use natter_domain::conversation;
 use natter_projections::{
     Projection, Store,
@@ -115,5 +118,38 @@ async fn wrong_content_is_skipped_by_an_operator_only() {
         at as u64 >= head.position
     })
     .await;
+    running.stop().await;
+}
+
+/// That somebody has left could not be written. A delivery that has to ask who is in does not tell them what comes then.
+#[tokio::test]
+async fn who_may_have_left_is_told_nothing() {
+    let world = World::new().await;
+    let (alice, bob) = (world.register("alice").await, world.register("bob").await);
+    let group = world.start_group(alice, &[bob]).await;
+    let (projections, running) = world.start().await;
+    let refuse = "ALTER TABLE member ADD CONSTRAINT refused CHECK (left_seq IS NULL) NOT VALID";
+    sqlx::query(refuse).execute(&world.pool).await.unwrap();
+    let left = conversation::Event::MemberLeft { seq: 2, account_id: bob, by: alice, joined_seq: 0 };
+    let token = world.append(conversation::address(group), &left).await;
+    projections.catch_up(&[Projection::Relations]).await.unwrap();
+    assert_eq!(of(&world, Projection::Relations).await.len(), 1);
+    let (_, at) = crate::support::place(&token);
+    assert_eq!(projections.delivery().stays_in(group, at, &[bob]).await.unwrap(), None);
+    assert_eq!(projections.delivery().stays_of(bob).await.unwrap(), []);
+    world.confirmed().await;
+    running.stop().await;
+
+    let (projections, running) = world.start().await;
+    let (mut to_alice, mut to_bob) = (listen(&world.bus, alice).await, listen(&world.bus, bob).await);
+    world.say(group, alice, 3).await;
+    world.confirmed().await;
+    nothing(&mut to_bob).await;
+    assert_eq!(of(&world, Projection::Delivery).await.len(), 1, "it waits too");
+    sqlx::query("ALTER TABLE member DROP CONSTRAINT refused").execute(&world.pool).await.unwrap();
+    assert_eq!(operator(&world, "relations").await.retry(None).await.unwrap().left, 0);
+    assert!(projections.delivery().stays_in(group, at, &[bob]).await.unwrap().is_some());
+    nothing(&mut to_bob).await;
+    nothing(&mut to_alice).await;
     running.stop().await;
 }

@@ -181,6 +181,55 @@ async fn a_group_becomes_a_crowd_as_it_grows_and_remains_one() {
     running.stop().await;
 }
 
+/// By name as long as few ever came; those count too who have left.
+#[tokio::test]
+async fn who_came_and_left_makes_a_crowd_too() {
+    let world = world(4).await;
+    let (_, running) = world.start().await;
+    let [alice, bob, carol] = people();
+    let (mut edge, mut to_alice) = (Edge::new(&world.bus).await, listen(&world.bus, alice).await);
+    let (mut group, _) = Group::start(&world, &[alice, bob]).await;
+    group.joins(carol).await;
+    group.leaves(carol, 1).await;
+    for event in
+        ["conversation.started", "message.sent", "member.joined", "message.sent", "message.sent", "member.left"]
+    {
+        assert_eq!(frame(&mut to_alice).await["event"], event);
+    }
+    group.joins(carol).await;
+    let (_, frames) = edge.hears_one().await;
+    assert_eq!(frames[0]["conversation"]["member_count"], 3);
+    group.leaves(carol, 3).await;
+    assert_eq!(edge.hears_one().await.1[0]["message"]["seq"], 5);
+    running.stop().await;
+    let (_, running) = world.start().await;
+    group.says().await;
+    assert_eq!(edge.hears_one().await.1[0]["message"]["seq"], 6, "who has to ask knows it too");
+    nothing(&mut to_alice).await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn in_the_batch_in_which_a_group_grows_each_frame_says_how_many_were_in() {
+    let world = world(3).await;
+    let (_, running) = world.start().await;
+    let [alice, bob, carol] = people();
+    let (mut edge, mut to_alice) = (Edge::new(&world.bus).await, listen(&world.bus, alice).await);
+    let (mut group, _) = Group::start(&world, &[alice, bob]).await;
+    assert_eq!(frame(&mut to_alice).await["event"], "conversation.started");
+    let renamed = Event::Renamed { name: world.sealed(group.id.0, "them"), by: alice, last_seq: 1, is_message: false };
+    let mut drafts = Vec::new();
+    for event in [renamed, Event::added(group.next(), vec![carol], alice)] {
+        drafts.push(world.draft(conversation::address(group.id), &event).await);
+    }
+    world.commit(drafts).await;
+    let (_, frames) = edge.hears().await;
+    let counts: Vec<&Value> =
+        frames.iter().filter_map(|frame| frame.get("conversation")).map(|it| &it["member_count"]).collect();
+    assert_eq!((events(&frames)[0], counts), ("conversation.updated", vec![&json!(2), &json!(3)]));
+    running.stop().await;
+}
+
 /// One that grows in the middle of a batch is a crowd for all of it. What does not fit into one message comes in several.
 #[tokio::test]
 async fn a_batch_in_which_a_group_grows_comes_in_order() {
@@ -252,7 +301,7 @@ async fn how_many_are_in_stands_in_the_row_whatever_the_batches_are() {
     let (mut group, _) = Group::start(&world, &everybody[..2]).await;
     let (projections, running) = world.start().await;
     let mut inside: Vec<(AccountId, u64)> = everybody[..2].iter().map(|account| (*account, 0)).collect();
-    let (mut drafts, mut most, mut last_change) = (Vec::new(), 2, 0);
+    let (mut drafts, mut stays, mut last_change) = (Vec::new(), 2, 0);
     for number in 0..240 {
         // In an order that is none.
         let who = everybody[1 + (number * number + number / 3) % 7];
@@ -264,10 +313,10 @@ async fn how_many_are_in_stands_in_the_row_whatever_the_batches_are() {
             }
             None => {
                 inside.push((who, seq - 1));
+                stays += 1;
                 Event::added(seq, vec![who], group.owner)
             }
         };
-        most = most.max(inside.len());
         drafts.push(world.draft(conversation::address(group.id), &event).await);
         if number * number % 11 == 4 || number == 239 {
             last_change = crate::support::place(&world.commit(std::mem::take(&mut drafts)).await).1.position;
@@ -275,12 +324,12 @@ async fn how_many_are_in_stands_in_the_row_whatever_the_batches_are() {
     }
     projections.catch_up(&ALL).await.unwrap();
     let counts: (i64, i64, i64) =
-        sqlx::query_as("SELECT member_count, peak_count, members_changed FROM conversation WHERE conversation_id = $1")
+        sqlx::query_as("SELECT member_count, stay_count, members_changed FROM conversation WHERE conversation_id = $1")
             .bind(group.id.0)
             .fetch_one(&world.pool)
             .await
             .unwrap();
-    assert_eq!(counts, (inside.len() as i64, most as i64, last_change as i64));
+    assert_eq!(counts, (inside.len() as i64, stays, last_change as i64));
     let count = async |sql| sqlx::query_scalar::<_, i64>(sql).bind(group.id.0).fetch_one(&world.pool).await.unwrap();
     assert_eq!((count(COUNTED).await, count(COUNTED_LEFT).await), (inside.len() as i64, 0));
     let own = projections.conversation().get(group.owner, group.id).await.unwrap().unwrap();
@@ -303,17 +352,26 @@ async fn rows_from_before_are_counted_by_the_migration() {
     let (_, running) = world.start().await;
     running.stop().await;
     let before = dump(&world.pool).await;
-    let emptied = "UPDATE conversation SET member_count = 0, peak_count = 0, members_changed = 0";
+    let emptied = "UPDATE conversation SET member_count = 0, stay_count = 0, members_changed = 0";
     sqlx::query(emptied).execute(&world.pool).await.unwrap();
     sqlx::query("UPDATE member SET left_count = NULL").execute(&world.pool).await.unwrap();
-    let (.., text) = natter_migrations::POSTGRES.iter().find(|(_, name, _)| *name == "crowd").unwrap();
-    let fill: Vec<String> =
-        natter_migrations::statements(text).into_iter().filter(|it| it.contains("'UPDATE")).collect();
-    assert_eq!(fill.len(), 2);
-    for statement in fill {
-        sqlx::query(&statement).execute(&world.pool).await.unwrap();
-    }
+    assert_eq!(fill(&world, 25).await, 2);
     assert_eq!(dump(&world.pool).await, before);
+
+    sqlx::query("UPDATE member SET entered_seq = NULL").execute(&world.pool).await.unwrap();
+    assert_eq!(fill(&world, 28).await, 1);
+    assert_eq!(dump(&world.pool).await, before, "and when they came");
+}
+
+/// What that migration does to rows that were there; in how many statements.
+async fn fill(world: &World, migration: i64) -> usize {
+    let (.., text) = natter_migrations::POSTGRES.iter().find(|(number, ..)| *number == migration).unwrap();
+    let statements = natter_migrations::statements(text).into_iter();
+    let fill: Vec<String> = statements.filter(|it| it.contains("'UPDATE")).collect();
+    for statement in &fill {
+        sqlx::query(statement).execute(&world.pool).await.unwrap();
+    }
+    fill.len()
 }
 
 /// Who is in a crowd is asked for those only who are named.

@@ -4,7 +4,7 @@ use crate::support::{A_MOMENT, BOUND, World, eventually, place};
 use bytes::Bytes;
 use futures::{Stream, StreamExt, stream};
 use natter_client::wire::Push;
-use natter_domain::{AccountId, ConversationId, FriendshipId, conversation, friendship, inbox};
+use natter_domain::{AccountId, ConversationId, FriendshipId, account, conversation, friendship, inbox};
 use natter_projections::{
     Projection,
     delivery::{MARK, SESSION_ENDED, frames_of},
@@ -428,6 +428,26 @@ async fn who_hears_what_of_friends_and_blocks() {
     let token = world.append(conversation::address(talk), &stood(&closed, &[alice, bob])).await;
     assert_eq!(frame(&mut to_alice).await, updated("closed", token.to_string()));
     assert_eq!(frame(&mut to_bob).await, updated("closed", token.to_string()));
+    running.stop().await;
+}
+
+/// As reads say it: nothing is sent to somebody who is gone.
+#[tokio::test]
+async fn whose_peer_is_gone_hears_that_their_conversation_is_closed() {
+    let world = World::new().await;
+    let (alice, bob, talk) = world.pair().await;
+    let (projections, running) = world.start().await;
+    world.append(account::address(bob), &account::Event::Closed {}).await;
+    projections.catch_up(&ALL).await.unwrap();
+    let (mut to_alice, mut to_bob) = (listen(&world.bus, alice).await, listen(&world.bus, bob).await);
+    let standing = conversation::Standing::first().closed().opened();
+    let stood = conversation::Event::StandingChanged { standing, shown_to: vec![alice, bob], last_seq: 0 };
+    world.append(conversation::address(talk), &stood).await;
+    assert_eq!(frame(&mut to_alice).await["conversation"]["state"], "closed");
+    assert_eq!(frame(&mut to_bob).await["conversation"]["state"], "open");
+    projections.catch_up(&ALL).await.unwrap();
+    let own = projections.conversation().get(alice, talk).await.unwrap().expect("it is theirs");
+    assert_eq!(own.conversation.state, "closed");
     running.stop().await;
 }
 

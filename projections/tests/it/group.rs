@@ -612,3 +612,78 @@ async fn newcomers_are_told_of_the_group_and_who_left_of_nothing_more() {
     }
     running.stop().await;
 }
+
+/// In one batch; told by a delivery that knows the group, and by one that has to look it up as it is by then.
+#[tokio::test]
+async fn nobody_is_told_what_a_group_is_called_later() {
+    for restarts in [false, true] {
+        let world = World::new().await;
+        let [alice, bob, carol] = people(&world, ["alice", "bob", "carol"]).await;
+        let (mut running, mut group) = (world.start().await.1, Group::start(&world, &[alice]).await);
+        world.confirmed().await;
+        let (mut to_bob, mut to_carol) = (listen(&world.bus, bob).await, listen(&world.bus, carol).await);
+        let invited = Event::MembersInvited {
+            account_ids: vec![bob],
+            untold: vec![],
+            joined: vec![],
+            by: alice,
+            at: clock::now(),
+            expires_at: clock::now() + A_MOMENT,
+        };
+        let mut events = vec![invited, group.joining(&[carol])];
+        events.extend([group.leaving(carol, 1), group.renaming("without her")]);
+        if restarts {
+            running.stop().await;
+            commit(&group, &events).await;
+            running = world.start().await.1;
+        } else {
+            commit(&group, &events).await;
+        }
+        let then = if restarts { json!(null) } else { json!("us") };
+        for (to, event) in [(&mut to_bob, "member.invited"), (&mut to_carol, "conversation.started")] {
+            let told = frame(to).await;
+            assert_eq!((&told["event"], &told["conversation"]["name"]), (&json!(event), &then));
+        }
+        running.stop().await;
+    }
+}
+
+/// In one batch: who joined before it is not told of it as if it were so then, and what else changed is not lost.
+#[tokio::test]
+async fn a_group_is_dissolved_for_those_who_are_in() {
+    for renames in [false, true] {
+        let world = World::new().await;
+        let [alice, bob, carol] = people(&world, ["alice", "bob", "carol"]).await;
+        let (running, mut group) = (world.start().await.1, Group::start(&world, &[alice]).await);
+        world.confirmed().await;
+        let (mut to_bob, mut to_carol) = (listen(&world.bus, bob).await, listen(&world.bus, carol).await);
+        let mut events = vec![group.joining(&[bob, carol]), group.leaving(carol, 1)];
+        events.extend(renames.then(|| group.renaming("at last")));
+        events.push(Event::Dissolved { seq: group.next(), by: alice, ends_at: clock::now() + A_MOMENT });
+        commit(&group, &events).await;
+        for to in [&mut to_bob, &mut to_carol] {
+            let started = frame(to).await;
+            let state = &started["conversation"]["state"];
+            assert_eq!((&started["event"], state), (&json!("conversation.started"), &json!("open")));
+        }
+        let mut heard = frame(&mut to_bob).await;
+        while heard["event"] != "conversation.updated" {
+            heard = frame(&mut to_bob).await;
+        }
+        let name = if renames { "at last" } else { "us" };
+        let (told, state) = (&heard["conversation"]["name"], &heard["conversation"]["state"]);
+        assert_eq!((told, state), (&json!(name), &json!("dissolved")));
+        assert!(heard["conversation"]["ends_at"].is_string(), "{heard}");
+        assert_eq!(frame(&mut to_bob).await["event"], "conversation.dissolved");
+        running.stop().await;
+    }
+}
+
+/// As one batch.
+async fn commit(group: &Group<'_>, events: &[Event]) {
+    let mut drafts = Vec::new();
+    for event in events {
+        drafts.push(group.world.draft(conversation::address(group.id), event).await);
+    }
+    group.world.commit(drafts).await;
+}

@@ -209,7 +209,8 @@ fn so_many_are_banned_ask_and_are_invited_and_no_more() {
     let bans = |accounts: Vec<AccountId>| accounts.into_iter().map(banned).collect();
     let requests = |accounts: Vec<AccountId>| accounts.into_iter().map(requested).collect();
     let add = Command::AddMembers { accounts: vec![DAVE], asked: coming(&[]) };
-    let cases: [(usize, fn(Vec<AccountId>) -> Vec<Event>, AccountId, Command, Refusal); 3] = [
+    type Filling = fn(Vec<AccountId>) -> Vec<Event>;
+    let cases: [(usize, Filling, AccountId, Command, Refusal); 3] = [
         (limit::BANNED_MAX, bans, ALICE, Command::Ban { account: DAVE }, Refusal::TooManyBanned),
         (limit::ASKING_MAX, requests, DAVE, join(), Refusal::TooManyAsking),
         (limit::INVITED_MAX, |accounts| vec![all_invited(accounts)], ALICE, add, Refusal::TooManyInvited),

@@ -25,7 +25,7 @@ use natter_projections::{
     delivery::crowd::{self, Audience, Part, Told},
     gate::Interval,
 };
-use natter_streams::{bus::Bus, position::Place, subject};
+use natter_streams::{bus::Bus, fault, position::Place, subject};
 use std::{
     collections::HashMap,
     sync::{
@@ -45,7 +45,8 @@ use tokio::{
 
 /// Messages that wait for one crowd.
 const WAITING_MAX: usize = 256;
-/// Bytes that wait for all crowds.
+/// Bytes that wait for all crowds; beyond it each that has nothing waiting still takes one message, so that those whose
+/// questions take long leave the others theirs.
 const WAITING_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Before what failed is tried again.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -138,12 +139,15 @@ impl Crowds {
     fn take(&self, message: &[u8], hub: &Hub) {
         let mail = match Mail::read(message, &self.waiting_bytes) {
             Ok(mail) => mail,
-            Err(error) => return tracing::error!(error, "what is told of a crowd cannot be read"),
+            Err(error) => {
+                // Whom it was for cannot be told either.
+                tracing::error!(error, "what is told of a crowd cannot be read");
+                return hub.resync_all("crowd");
+            }
         };
         metrics::crowd_frames(mail.frames.len() as u64);
         let (crowd, last) = (self.crowd(mail.told.conversation_id, hub), mail.last());
-        let has_room = self.waiting_bytes.load(Ordering::Relaxed) <= WAITING_BYTES_MAX;
-        if !has_room || crowd.mail.try_send(mail).is_err() {
+        if !has_room(&self.waiting_bytes, &crowd.mail) || crowd.mail.try_send(mail).is_err() {
             crowd.miss(last);
         }
     }
@@ -237,7 +241,8 @@ impl Crowd {
     }
 
     /// Asks relations for those who are here, once it has passed the place. `false`: that is of a log which went back since;
-    /// who set it right tells everybody to read again.
+    /// who set it right tells everybody to read again. Or relations has set something aside that says who is in: nothing
+    /// is handed on until it is applied.
     async fn ask(&self, at: Place, hub: &Hub, projections: &Projections) -> bool {
         metrics::crowd_asked();
         let here = hub.accounts();
@@ -249,6 +254,7 @@ impl Crowd {
             }
             sleep(PAUSE).await;
         };
+        fault::reach("edge.crowd.after_answer").await;
         let found = stays.into_iter().filter_map(|(account, stay)| Some((account, hub.find(account)?, stay)));
         lock(&self.circle).learn(at.position, found);
         let people: Vec<_> = lock(&self.circle).people().cloned().collect();
@@ -277,6 +283,39 @@ impl Crowd {
     }
 }
 
+/// Whether a crowd may have another message wait.
+fn has_room(waiting_bytes: &AtomicUsize, mail: &mpsc::Sender<Mail>) -> bool {
+    waiting_bytes.load(Ordering::Relaxed) <= WAITING_BYTES_MAX || mail.capacity() == WAITING_MAX
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use uuid::Uuid;
+
+    fn mail(waiting_bytes: &Arc<AtomicUsize>, bytes: usize) -> Mail {
+        waiting_bytes.fetch_add(bytes, Ordering::Relaxed);
+        let told = Told { conversation_id: ConversationId(Uuid::nil()), incarnation: 1, parts: Vec::new() };
+        Mail { told, frames: Vec::new(), bytes, waiting_bytes: waiting_bytes.clone() }
+    }
+
+    #[test]
+    fn crowds_that_wait_leave_the_others_room_for_one_message_each() {
+        let waiting_bytes = Arc::new(AtomicUsize::default());
+        let (slow, _of_slow) = mpsc::channel(WAITING_MAX);
+        let (quick, mut of_quick) = mpsc::channel(WAITING_MAX);
+        assert!(slow.try_send(mail(&waiting_bytes, WAITING_BYTES_MAX)).is_ok());
+        assert!(has_room(&waiting_bytes, &slow), "it is full, not over");
+        assert!(slow.try_send(mail(&waiting_bytes, 1)).is_ok());
+        assert!(!has_room(&waiting_bytes, &slow));
+        assert!(has_room(&waiting_bytes, &quick), "what others have wait is not its own");
+        assert!(quick.try_send(mail(&waiting_bytes, 1)).is_ok());
+        assert!(!has_room(&waiting_bytes, &quick));
+        assert!(of_quick.try_recv().is_ok());
+        assert!(has_room(&waiting_bytes, &quick));
+    }
 }

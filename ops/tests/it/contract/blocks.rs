@@ -1,7 +1,7 @@
 //! Blocks: nothing passes, and the blocked one is told nothing. And strangers who may write.
 
 use super::{Someone, has, is_time, message, new_id, text};
-use natter_testkit::{Node, Options, Reply, Stack};
+use natter_testkit::{Node, Options, RawSocket, Reply, Stack};
 use serde_json::{Value, json};
 
 /// With strangers who may write.
@@ -76,7 +76,7 @@ async fn reads(who: &Someone, other: &Someone, talk: &str) -> Value {
 }
 
 /// Until nothing that was pushed is under way: what a message to oneself in a group came behind.
-async fn pushes(who: &Someone, socket: &mut natter_testkit::RawSocket, group: &str) -> Vec<Value> {
+async fn pushes(who: &Someone, socket: &mut RawSocket, group: &str) -> Vec<Value> {
     let mark = new_id();
     who.says(group, &mark, "mark").await.ok(201);
     let mut heard = Vec::new();
@@ -99,7 +99,15 @@ struct Way {
     answer: (u16, &'static str),
 }
 
-fn ways(bob: &Someone, alice: &Someone, talk: &str, sent: &str) -> Vec<Way> {
+/// Where they are tried: their talk, a message of his there, a group of hers where people ask, one of his.
+struct Places {
+    talk: String,
+    sent: String,
+    hers: String,
+    his: String,
+}
+
+fn ways(bob: &Someone, alice: &Someone, Places { talk, sent, hers, his }: &Places) -> Vec<Way> {
     let in_talk = |rest: &str| format!("/api/v1/conversations/{talk}{rest}");
     let way = |name, method, path, body: Option<Value>, answer| {
         let body = body.map(|body| body.to_string());
@@ -117,7 +125,9 @@ fn ways(bob: &Someone, alice: &Someone, talk: &str, sent: &str) -> Vec<Way> {
         ),
         way("edit", "PATCH", in_talk(&format!("/messages/{sent}")), Some(json!({"body": text})), closed),
         way("react", "PUT", in_talk(&format!("/messages/{sent}/reactions/a")), None, closed),
-        way("pin", "PUT", in_talk(&format!("/messages/{sent}/pin")), None, closed),
+        way("unreact", "DELETE", in_talk(&format!("/messages/{sent}/reactions/b")), None, closed),
+        way("pin again", "PUT", in_talk(&format!("/messages/{sent}/pin")), None, (204, "")),
+        way("unpin", "DELETE", in_talk(&format!("/messages/{sent}/pin")), None, closed),
         way("recall", "DELETE", in_talk(&format!("/messages/{sent}")), None, closed),
         way(
             "open",
@@ -136,6 +146,29 @@ fn ways(bob: &Someone, alice: &Someone, talk: &str, sent: &str) -> Vec<Way> {
             (201, ""),
         ),
         way(
+            "add",
+            "POST",
+            format!("/api/v1/conversations/{his}/members"),
+            Some(json!({"account_ids": [alice.id]})),
+            (200, ""),
+        ),
+        way("uninvite", "DELETE", format!("/api/v1/conversations/{his}/invitations/{}", alice.id), None, (204, "")),
+        way(
+            "knock",
+            "POST",
+            format!("/api/v1/conversations/{hers}/join"),
+            Some(json!({"message": "it is me"})),
+            (200, ""),
+        ),
+        way("go away", "DELETE", format!("/api/v1/conversations/{hers}/requests/me"), None, (204, "")),
+        way(
+            "knock again",
+            "POST",
+            format!("/api/v1/conversations/{hers}/join"),
+            Some(json!({"message": "me"})),
+            (200, ""),
+        ),
+        way(
             "ask",
             "POST",
             "/api/v1/friends/requests".to_owned(),
@@ -148,6 +181,24 @@ fn ways(bob: &Someone, alice: &Someone, talk: &str, sent: &str) -> Vec<Way> {
     ]
 }
 
+/// The same by frames, each with its code; none of what is so already.
+fn frames(Places { talk, sent, .. }: &Places) -> Vec<Value> {
+    let text = json!({"kind": "text", "text": "other"});
+    let ops = [
+        ("message.send", json!({"message_id": new_id(), "body": text})),
+        ("message.edit", json!({"message_id": sent, "body": text})),
+        ("message.react", json!({"message_id": sent, "emoji": "a"})),
+        ("message.unreact", json!({"message_id": sent, "emoji": "b"})),
+        ("message.unpin", json!({"message_id": sent})),
+        ("message.recall", json!({"message_id": sent})),
+    ];
+    let frame = |(op, mut frame): (&str, Value)| {
+        (frame["id"], frame["op"], frame["conversation_id"]) = (json!(op), json!(op), json!(talk));
+        frame
+    };
+    ops.into_iter().map(frame).collect()
+}
+
 #[tokio::test]
 async fn nothing_passes_and_nothing_tells_who_is_blocked() {
     let stack = Stack::new().await;
@@ -157,8 +208,13 @@ async fn nothing_passes_and_nothing_tells_who_is_blocked() {
     let own = json!({"kind": "group", "name": "own", "members": []}).to_string();
     let alices = text(&alice.raw.post("/api/v1/conversations", own.clone()).await.ok(201)["id"]);
     let bobs = text(&bob.raw.post("/api/v1/conversations", own).await.ok(201)["id"]);
+    answered(&alice, &alices).await;
     let sent = new_id();
     bob.says(&talk, &sent, "hello").await.ok(201);
+    for done in ["reactions/b", "pin"] {
+        let path = format!("/api/v1/conversations/{talk}/messages/{sent}/{done}");
+        assert!(bob.raw.call("PUT", &path, None).await.status < 300, "{done}");
+    }
     let (mut to_alice, mut to_bob) = (alice.raw.socket().await, bob.raw.socket().await);
     to_alice.event("ready").await;
     to_bob.event("ready").await;
@@ -183,7 +239,8 @@ async fn nothing_passes_and_nothing_tells_who_is_blocked() {
     assert_eq!(tells, 0, "{told}");
     assert_eq!(pushes(&bob, &mut to_bob, &bobs).await, Vec::<Value>::new());
 
-    for way in ways(&bob, &alice, &talk, &sent) {
+    let places = Places { talk: talk.clone(), sent: sent.clone(), hers: alices.clone(), his: bobs.clone() };
+    for way in ways(&bob, &alice, &places) {
         let raw = if way.body.is_some() { bob.raw.with("content-type", "application/json") } else { bob.raw.clone() };
         let answer = raw.call(way.method, &way.path, way.body.map(String::into_bytes)).await;
         assert_eq!(answer.status, way.answer.0, "{}: {}", way.name, answer.text());
@@ -192,6 +249,16 @@ async fn nothing_passes_and_nothing_tells_who_is_blocked() {
         }
         let reached = pushes(&alice, &mut to_alice, &alices).await;
         assert!(reached.is_empty(), "{} reached her: {reached:?}", way.name);
+    }
+    for frame in frames(&places) {
+        to_bob.send(frame.to_string()).await;
+        to_bob.refused(&frame["id"], 403, "conversation_closed").await;
+    }
+    to_bob.ok(json!({"id": "read", "op": "conversation.read", "conversation_id": talk, "seq": 1})).await;
+    let reached = pushes(&alice, &mut to_alice, &alices).await;
+    assert!(reached.is_empty(), "a frame reached her: {reached:?}");
+    for path in ["/api/v1/invitations".to_owned(), format!("/api/v1/conversations/{alices}/requests")] {
+        assert_eq!(alice.raw.get(&path).await.ok(200)["items"], json!([]), "{path}");
     }
     assert!(bob.says(&talk, &sent, "hello").await.status == 200, "what was answered is answered again");
     // Nor does anything go the other way.
@@ -205,6 +272,83 @@ async fn nothing_passes_and_nothing_tells_who_is_blocked() {
     let shown = alice.raw.with("natter-position", &position).get(&format!("/api/v1/conversations/{talk}")).await;
     assert_eq!(shown.ok(200)["state"], "open");
     bob.says(&talk, &new_id(), "hello again").await.ok(201);
+}
+
+/// Who wants to come to the group asks.
+async fn answered(admin: &Someone, group: &str) {
+    let approval = json!({"settings": {"join_policy": "approval"}}).to_string().into_bytes();
+    let typed = admin.raw.with("content-type", "application/json");
+    typed.call("PATCH", &format!("/api/v1/conversations/{group}"), Some(approval)).await.ok(200);
+}
+
+/// Where others decide too, they hear of it.
+#[tokio::test]
+async fn who_is_blocked_is_heard_at_a_groups_door_by_the_other_admins() {
+    let stack = Stack::new().await;
+    let node = stack.node().await;
+    let (alice, bob) = (Someone::register(&node, "alice").await, Someone::register(&node, "bob").await);
+    let carol = Someone::register(&node, "carol").await;
+    alice.befriends(&carol).await;
+    let group = json!({"kind": "group", "name": "us", "members": [carol.id]}).to_string();
+    let group = text(&alice.raw.post("/api/v1/conversations", group).await.ok(201)["id"]);
+    let in_group = |rest: &str| format!("/api/v1/conversations/{group}{rest}");
+    answered(&alice, &group).await;
+    let admin = json!({"role": "admin"}).to_string().into_bytes();
+    let typed = alice.raw.with("content-type", "application/json");
+    typed.call("PATCH", &in_group(&format!("/members/{}", carol.id)), Some(admin)).await.ok(200);
+    let position = block(&alice, &bob).await.position();
+    alice.raw.with("natter-position", &position).get("/api/v1/blocks").await.ok(200);
+    let (mut to_alice, mut to_carol) = (alice.raw.socket().await, carol.raw.socket().await);
+    to_alice.event("ready").await;
+    to_carol.event("ready").await;
+
+    let asked = bob.raw.post(&in_group("/join"), json!({"message": "it is me"}).to_string()).await;
+    assert_eq!(asked.ok(200)["state"], "requested");
+    assert_eq!(to_carol.event("member.requested").await["account_id"], json!(bob.id));
+    for (who, count) in [(&carol, 1), (&alice, 0)] {
+        let path = in_group("/requests");
+        let waiting = who.raw.with("natter-position", &asked.position()).get(&path).await.ok(200);
+        assert_eq!(waiting["items"].as_array().map(Vec::len), Some(count), "{waiting}");
+    }
+    bob.raw.call("DELETE", &in_group("/requests/me"), None).await;
+    assert_eq!(to_carol.event("member.declined").await["account_id"], json!(bob.id));
+    assert_eq!(pushes(&alice, &mut to_alice, &group).await, Vec::<Value>::new());
+}
+
+/// What was there before the block says nothing more.
+#[tokio::test]
+async fn an_invitation_does_not_pass_a_block() {
+    let stack = Stack::new().await;
+    let node = stack.node().await;
+    let (alice, bob) = (Someone::register(&node, "alice").await, Someone::register(&node, "bob").await);
+    let start = async |who: &Someone, other: &Someone| {
+        let group = json!({"kind": "group", "name": "us", "members": [other.id]}).to_string();
+        text(&who.raw.post("/api/v1/conversations", group).await.ok(201)["id"])
+    };
+    let mut to_alice = alice.raw.socket().await;
+    to_alice.event("ready").await;
+    let (his, hers) = (start(&bob, &alice).await, start(&alice, &bob).await);
+    assert_eq!(to_alice.event("member.invited").await["conversation"]["id"], json!(his));
+    let invited = async |who: &Someone, position: &str| {
+        let listed = who.raw.with("natter-position", position).get("/api/v1/invitations").await.ok(200);
+        listed["items"].as_array().map_or(0, Vec::len)
+    };
+    let position = block(&alice, &bob).await.position();
+    assert_eq!((invited(&alice, &position).await, invited(&bob, &position).await), (0, 0));
+    unblock(&alice, &bob).await;
+    let position = block(&bob, &alice).await.position();
+    assert_eq!((invited(&alice, &position).await, invited(&bob, &position).await), (0, 0), "whoever blocks");
+    let position = unblock(&bob, &alice).await.position();
+    assert_eq!((invited(&alice, &position).await, invited(&bob, &position).await), (1, 1), "as long as it stands");
+
+    let position = block(&alice, &bob).await.position();
+    assert_eq!(invited(&alice, &position).await, 0);
+    pushes(&alice, &mut to_alice, &hers).await;
+    for (group, whom) in [(&his, &*alice.id), (&hers, "me")] {
+        let path = format!("/api/v1/conversations/{group}/invitations/{whom}");
+        assert_eq!(bob.raw.call("DELETE", &path, None).await.status, 204);
+    }
+    assert_eq!(pushes(&alice, &mut to_alice, &hers).await, Vec::<Value>::new());
 }
 
 #[tokio::test]
@@ -249,11 +393,22 @@ async fn in_a_group_both_are_heard() {
     let group = json!({"kind": "group", "name": "us", "members": [bob.id]}).to_string();
     let group = text(&alice.raw.post("/api/v1/conversations", group).await.ok(201)["id"]);
     block(&alice, &bob).await.ok(200);
-    let sent = new_id();
-    bob.says(&group, &sent, "hello").await.ok(201);
-    alice.raw.call("PUT", &format!("/api/v1/conversations/{group}/messages/{sent}/reactions/a"), None).await;
-    let page = alice.raw.get(&format!("/api/v1/conversations/{group}/messages")).await.ok(200);
-    assert_eq!(page["items"][0]["message_id"], json!(sent));
+    let (mut to_alice, mut to_bob) = (alice.raw.socket().await, bob.raw.socket().await);
+    to_alice.event("ready").await;
+    to_bob.event("ready").await;
+    for (from, (other, hears)) in [(&bob, (&alice, &mut to_alice)), (&alice, (&bob, &mut to_bob))] {
+        let sent = new_id();
+        let said = from.says(&group, &sent, "hello").await;
+        said.ok(201);
+        hears.find("what was said", |push| push["message"]["message_id"] == json!(sent)).await;
+        let path = format!("/api/v1/conversations/{group}/messages");
+        let page = other.raw.with("natter-position", &said.position()).get(&path).await.ok(200);
+        assert_eq!(page["items"][0]["message_id"], json!(sent));
+        let reacted = from.raw.call("PUT", &format!("{path}/{sent}/reactions/a"), None).await;
+        assert!(reacted.status < 300, "{}", reacted.text());
+        let is_theirs = |push: &Value| push["event"] == "message.reacted" && push["account_id"] == json!(from.id);
+        hears.find("the reaction", is_theirs).await;
+    }
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! Friend requests and friends.
 
 use super::{FRIEND_REQUEST, Someone, has, is_id, is_time, new_id, text};
-use natter_testkit::{Node, Stack};
+use natter_testkit::{BOUND, Node, Stack, eventually};
 use serde_json::{Value, json};
 
 #[tokio::test]
@@ -236,6 +236,12 @@ async fn a_friend_has_a_remark_a_folder_and_a_star() {
     );
     let noted = patch(&bob, json!({"remark": null})).await.ok(200);
     assert_eq!((&noted["remark"], &noted["folder"]), (&json!(null), &json!("Work")));
+    patch(&carol, json!({"folder": "Work"})).await.ok(200);
+    assert_eq!(
+        alice.raw.get("/api/v1/friends/folders").await.ok(200)["items"],
+        json!([{"name": "Work", "count": 2}]),
+        "a name in common is one folder"
+    );
     let position = patch(&carol, json!({"folder": "Home"})).await.position();
 
     for (query, expected) in [
@@ -272,4 +278,46 @@ async fn a_friend_has_a_remark_a_folder_and_a_star() {
     let found = listed(&alice, "/api/v1/friends", &position).await;
     let bobs = found.iter().find(|friend| friend["account"]["id"] == json!(bob.id)).expect("a friend again");
     assert_eq!((&bobs["folder"], &bobs["starred"]), (&json!(null), &json!(false)), "what was noted is forgotten");
+}
+
+type Timer = (i16, String, uuid::Uuid, String, String);
+
+async fn timers(stack: &Stack) -> Vec<Timer> {
+    let sql = "SELECT lane, kind, subject, due_at::text, payload::jsonb::text FROM timers";
+    sqlx::query_as(sql).fetch_all(stack.pool()).await.expect("read the timers")
+}
+
+/// Before there were timers for requests none was set.
+#[tokio::test]
+async fn what_waits_at_the_upgrade_runs_out_too() {
+    let stack = Stack::new().await;
+    let node = stack.node().await;
+    let [alice, bob, carol] = people(&node, ["alice", "bob", "carol"]).await;
+    carol.befriends(&bob).await;
+    let asked = alice.raw.post("/api/v1/friends/requests", json!({"to": bob.id}).to_string()).await;
+    let path = "/api/v1/friends/requests?direction=out";
+    alice.raw.with("natter-position", &asked.position()).get(path).await.ok(200);
+    let id = text(&asked.ok(201)["id"]);
+    eventually("its timer is set, and the other request's is gone", BOUND, async || {
+        let timers = timers(&stack).await;
+        let is_it = |timer: &Timer| timer.2.to_string() == id;
+        if timers.len() == 1 && is_it(&timers[0]) { Ok(()) } else { Err(format!("{timers:?}")) }
+    })
+    .await;
+    let set = timers(&stack).await;
+    let (.., text) = natter_migrations::POSTGRES.iter().find(|(_, name, _)| *name == "friend").expect("it is there");
+    let fill = natter_migrations::statements(text).into_iter().find(|it| it.contains("public.timers"));
+    let fill = fill.expect("it sets them");
+    let upgrade = async || sqlx::query(&fill).execute(stack.pool()).await.expect("fill");
+    upgrade().await;
+    assert_eq!(timers(&stack).await, set, "there is one");
+    let none = "DELETE FROM timers";
+    sqlx::query(none).execute(stack.pool()).await.expect("forget it");
+    upgrade().await;
+    assert_eq!(timers(&stack).await, set, "as by the event");
+    sqlx::query(none).execute(stack.pool()).await.expect("forget it");
+    let long_ago = "UPDATE friend_request SET expires_at = created_at - interval '1 day'";
+    sqlx::query(long_ago).execute(stack.pool()).await.expect("age it");
+    upgrade().await;
+    assert_eq!(timers(&stack).await, [], "of what had run out before nobody is told");
 }

@@ -43,6 +43,11 @@ async fn a_person_is_given_all_that_is_held_on_them_and_nothing_of_others() {
     let left = alice.client().leave(group).await.expect("leave");
     assert!(left.position.is_some());
     carol.client().request_friend(alice.id(), Some("shall we?")).await.expect("ask");
+    let dave = node.register("dave").await;
+    dave.client().request_friend(alice.id(), Some("ignored?")).await.expect("ask");
+    let ignored = alice.raw().await.get("/api/v1/friends/requests").await.ok(200)["items"][0]["id"].clone();
+    let path = format!("/api/v1/friends/requests/{}/ignore", ignored.as_str().expect("an id"));
+    alice.raw().await.post_nothing(&path).await.ok(200);
     let told = wire::AccountChange { signature: Some(Some("gone fishing".into())), ..Default::default() };
     alice.client().change_account(&told).await.expect("change");
     let phone = alice.on_another_device().await;
@@ -83,8 +88,10 @@ async fn a_person_is_given_all_that_is_held_on_them_and_nothing_of_others() {
     assert_eq!(ids(&exported["friends"], "/account/id"), BTreeSet::from([bob.id().to_string().as_str()]));
     let messages: Vec<&Value> =
         exported["requests"].as_array().expect("requests").iter().map(|it| &it["message"]).collect();
-    assert_eq!(messages.len(), 2, "{messages:?}");
-    assert!(messages.contains(&&json!("shall we?")));
+    assert_eq!(messages.len(), 3, "{messages:?}");
+    for message in ["shall we?", "ignored?"] {
+        assert!(messages.contains(&&json!(message)), "{messages:?}");
+    }
     let (talk, group) = (talk.to_string(), group.to_string());
     assert_eq!(ids(&exported["conversations"], "/id"), BTreeSet::from([talk.as_str(), group.as_str()]));
     assert_eq!(
