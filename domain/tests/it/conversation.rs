@@ -320,10 +320,10 @@ fn changes() -> BoxedStrategy<Change> {
 /// What is asked of those who are in.
 fn ranks() -> BoxedStrategy<Command> {
     prop_oneof![
-        (option::of(seals()), vec(changes(), 0..3)).prop_map(|(name, changes)| Command::Change {
-            name,
-            changes,
-            permissions: None
+        (option::of(seals()), vec(changes(), 0..3)).prop_map(|(name, mut changes)| {
+            // Nobody says two things of one at once.
+            changes.dedup_by_key(|change| std::mem::discriminant(change));
+            Command::Change { name, changes, permissions: None }
         }),
         option::of(seals()).prop_map(|text| Command::Announce { text }),
         (people(), change_to((seals(), option::of(buckets()))), change_to(any_moments()), option::of(roles()))
