@@ -230,7 +230,12 @@ mod tests {
         refused(ConversationNew { name: name.clone(), ..own.clone() }, "/name");
         refused(ConversationNew { members: members.clone(), ..own.clone() }, "/members");
         assert!(New::try_from(own).is_ok());
-        for kind in ["", "own", "channel", "Group"] {
+        let channel = ConversationNew { kind: "channel".into(), ..NOTHING };
+        refused(channel.clone(), "/name");
+        refused(ConversationNew { with, name: name.clone(), ..channel.clone() }, "/with");
+        refused(ConversationNew { name: name.clone(), members: members.clone(), ..channel.clone() }, "/members");
+        assert!(New::try_from(ConversationNew { name: name.clone(), ..channel }).is_ok());
+        for kind in ["", "own", "Channel", "Group"] {
             refused(ConversationNew { kind: kind.into(), ..NOTHING }, "/kind");
         }
         for bad in [String::new(), "a".repeat(101), "a\nb".into(), "a\u{202e}b".into()] {
