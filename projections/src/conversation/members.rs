@@ -70,9 +70,7 @@ impl MemberFilter {
         };
         let role = match self.role {
             Some(Role::Owner) => " AND account_id = owner",
-            Some(Role::Admin) => {
-                " AND coalesce(person.is_admin, member.is_admin) AND account_id IS DISTINCT FROM owner"
-            }
+            Some(Role::Admin) => " AND coalesce(person.is_admin, member.is_admin)",
             Some(Role::Member) => {
                 " AND NOT coalesce(person.is_admin, member.is_admin) AND account_id IS DISTINCT FROM owner"
             }
