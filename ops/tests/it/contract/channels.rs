@@ -144,13 +144,17 @@ async fn who_subscribes_is_told_until_they_do_not() {
 async fn where_all_may_post_nobody_has_to_subscribe_for_it() {
     let scene = Scene::new().await;
     let Scene { alice, bob, .. } = &scene;
+    // She subscribes since before she was connected, and nothing was said since.
+    let mut socket = connect(alice).await;
+    scene.does(alice, "PATCH ", Some(json!({"settings": {"permissions": {"pin": "member"}}}))).await.ok(200);
+    let told = socket.event("conversation.updated").await;
+    assert_eq!(told["conversation"]["settings"]["permissions"]["pin"], json!("member"));
     let open = json!({"settings": {"permissions": {"post": "member"}, "slow_mode": 60}});
     scene.does(bob, "PATCH ", Some(open.clone())).await.refused(403, "not_allowed");
     assert_eq!(
         scene.does(alice, "PATCH ", Some(open)).await.ok(200)["settings"]["permissions"]["post"],
         json!("member")
     );
-    let mut socket = connect(alice).await;
     scene.says(bob, "hello, world").await.ok(201);
     let heard = socket.event("message.sent").await;
     assert_eq!(
