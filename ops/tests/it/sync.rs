@@ -139,7 +139,7 @@ async fn read(me: &Signed) -> Known {
         known.requests.extend(requests.iter().map(|request| (request.id, as_json(request))));
     }
     for own in view::all(me).await.expect("list conversations") {
-        known.conversations.insert(own.conversation.id, as_json(&own));
+        known.puts(&own);
     }
     let mut reader = Replica { known, ..Replica::new(me, false) };
     reader.fetch().await.expect("read messages");

@@ -134,8 +134,13 @@ impl Device {
                 self.reads(conversation_id, message_id).await?;
                 self.looks_at(conversation_id).await
             }
-            Push::ConversationStarted { conversation: Conversation { id: conversation_id, .. }, position }
-            | Push::ConversationUpdated { conversation: Conversation { id: conversation_id, .. }, position }
+            // What was said before, where that is to be seen, is fetched.
+            Push::ConversationStarted { conversation: Conversation { id: conversation_id, .. }, position } => {
+                self.heard.insert(conversation_id, position);
+                self.looks_at(conversation_id).await?;
+                self.fetches(conversation_id).await
+            }
+            Push::ConversationUpdated { conversation: Conversation { id: conversation_id, .. }, position }
             | Push::MemberJoined { conversation_id, position, .. }
             | Push::MemberLeft { conversation_id, position, .. }
             | Push::MemberChanged { conversation_id, position, .. }
@@ -181,13 +186,17 @@ impl Device {
             let message = Message { reactions: Some(Vec::new()), ..message.clone() };
             self.known().messages.insert(place, as_json(&message));
         } else {
-            let me = self.held.me.clone();
-            self.held.me = self.at(message.conversation_id);
-            let fetched = self.held.fetch().await;
-            self.held.me = me;
-            fetched?;
+            self.fetches(message.conversation_id).await?;
         }
         Ok(())
+    }
+
+    async fn fetches(&mut self, conversation: Uuid) -> Result<(), Error> {
+        let me = self.held.me.clone();
+        self.held.me = self.at(conversation);
+        let fetched = self.held.fetch().await;
+        self.held.me = me;
+        fetched
     }
 
     /// An older edit changes nothing; of two of the same moment the newer one is asked for.

@@ -13,12 +13,16 @@ use rand::{Rng, rngs::StdRng};
 use uuid::Uuid;
 
 impl Known {
-    /// A channel to which they do not subscribe is none of theirs.
+    /// A channel to which they do not subscribe is none of theirs. How many others do is told to nobody.
     pub fn puts(&mut self, own: &wire::OwnConversation) {
-        match own.subscribed {
-            Some(false) => self.loses(own.conversation.id),
-            _ => _ = self.conversations.insert(own.conversation.id, super::as_json(own)),
+        if own.subscribed == Some(false) {
+            return self.loses(own.conversation.id);
         }
+        let mut own = own.clone();
+        if own.subscribed.is_some() {
+            own.conversation.member_count = 0;
+        }
+        self.conversations.insert(own.conversation.id, super::as_json(&own));
     }
 
     pub fn loses(&mut self, conversation: Uuid) {
