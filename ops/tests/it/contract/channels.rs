@@ -155,6 +155,7 @@ async fn where_all_may_post_nobody_has_to_subscribe_for_it() {
         scene.does(alice, "PATCH ", Some(open)).await.ok(200)["settings"]["permissions"]["post"],
         json!("member")
     );
+    assert_eq!(socket.event("message.sent").await["message"]["body"]["code"], json!("group.slow_mode"));
     scene.says(bob, "hello, world").await.ok(201);
     let heard = socket.event("message.sent").await;
     assert_eq!(
