@@ -61,6 +61,9 @@ impl Seals {
             return Ok(sealing);
         }
         let state = self.dispatch.inspect::<Conversation>(conversation::address(conversation)).await?;
+        if state.is_channel() && state.doors.banned.contains_key(&caller.account) {
+            return Err(Error::refused(&Refusal::Banned));
+        }
         knows(&state, caller)?;
         Ok(match state.kind {
             Some(Kind::Own) => self.keys.of_account(caller.account).await?,

@@ -4,14 +4,15 @@ use super::{
     Conversations,
     group::{Started, started},
 };
-use crate::{Keyed, error::Error, friendship::account_key};
+use crate::{Keyed, error::Error, friendship::account_key, keys::Key};
 use natter_domain::{
     AccountId, ConversationId, GroupName,
     conversation::Command,
     id::derived,
     subscription::{self, Subscription},
 };
-use natter_streams::{Positions, id};
+use natter_streams::{Positions, event::CommandKey, id};
+use uuid::Uuid;
 
 impl Conversations<'_> {
     /// Begins a channel of the caller, who is told of what is said there.
@@ -29,18 +30,25 @@ impl Conversations<'_> {
         let command = Command::StartChannel { name: self.seal(channel, name.as_str()).await? };
         let begun = self.decide(by, channel, command, &format!("start channel {:?}", name.as_str()), 1).await?;
         let mut begun = started(channel, begun)?;
-        begun.positions.merge(&self.subscribe(Keyed { key: None, ..by }, channel).await?);
+        // Under a key of its own: a repeat ends what is half done, and does nothing that was done.
+        let of_channel = |id: Uuid| {
+            let key = derived("natter channel subscription", &[me.0.as_bytes(), id.as_bytes()]);
+            Key::new(id, CommandKey { key, fingerprint: [0; 16] })
+        };
+        let command = subscription::Command::Begin { channel };
+        begun.positions.merge(&self.of_subscription(by, channel, command, by.key.map(of_channel)).await?);
         Ok(begun)
     }
 
     pub(super) async fn subscribe(&self, by: Keyed, channel: ConversationId) -> Result<Positions, Error> {
-        let command = subscription::Command::Begin { channel };
-        self.of_subscription(by, channel, command, "subscribe").await
+        let key = by.key.map(|key| account_key(self.0, by, key, &format!("subscribe {channel}")));
+        self.of_subscription(by, channel, subscription::Command::Begin { channel }, key).await
     }
 
     pub(super) async fn unsubscribe(&self, by: Keyed, channel: ConversationId) -> Result<Positions, Error> {
         let command = subscription::Command::End { channel, account: by.caller.account };
-        self.of_subscription(by, channel, command, "unsubscribe").await
+        let key = by.key.map(|key| account_key(self.0, by, key, &format!("unsubscribe {channel}")));
+        self.of_subscription(by, channel, command, key).await
     }
 
     async fn of_subscription(
@@ -48,9 +56,8 @@ impl Conversations<'_> {
         by: Keyed,
         channel: ConversationId,
         command: subscription::Command,
-        what: &str,
+        key: Option<Key>,
     ) -> Result<Positions, Error> {
-        let key = by.key.map(|key| account_key(self.0, by, key, &format!("{what} {channel}")));
         let address = subscription::address(channel, by.caller.account);
         Ok(self.0.dispatch.execute::<Subscription>(address, Some(by.caller), key, command).await?.positions)
     }

@@ -232,6 +232,8 @@ impl Conversations<'_> {
     }
 
     pub async fn unban(&self, by: Keyed, id: ConversationId, account: AccountId) -> Result<Positions, Error> {
+        // Else they would seem to subscribe, and be told nothing.
+        self.end_subscription(id, account).await?;
         Ok(self.decide(by, id, Command::Unban { account }, &format!("unban {id} {account}"), 1).await?.positions)
     }
 

@@ -61,7 +61,8 @@ fn begin(
     Ok(vec![Event::Begun { conversation_id, account_id, last_seq: host.last_seq }])
 }
 
-/// SUB-2. What is not there is ended without a word.
+/// SUB-2. What is not there is ended without a word. Who is banned is told of nothing any more, not even of what becomes of
+/// messages that they have seen. Whose ban was taken back meanwhile subscribes as they like.
 fn end(
     state: &State,
     host: &conversation::State,
@@ -72,6 +73,11 @@ fn end(
     if context.actor.is_some_and(|actor| actor != account_id) {
         return Err(Refusal::NotFound);
     }
-    let ended = Event::Ended { conversation_id, account_id, last_seq: host.last_seq };
+    let is_banned = host.doors.banned.contains_key(&account_id);
+    if context.actor.is_none() && !is_banned {
+        return Ok(vec![]);
+    }
+    let last_seq = if is_banned { 0 } else { host.last_seq };
+    let ended = Event::Ended { conversation_id, account_id, last_seq };
     Ok(state.holds.then_some(ended).into_iter().collect())
 }

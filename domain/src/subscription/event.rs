@@ -15,7 +15,7 @@ pub enum Event {
     Ended {
         conversation_id: ConversationId,
         account_id: AccountId,
-        /// As above: the last one that was told.
+        /// As above: the last one that was told; 0 for who is banned.
         last_seq: u64,
     },
 }

@@ -73,7 +73,8 @@ fn only_channels_are_subscribed_to() {
 fn everybody_ends_their_own_and_natter_those_of_who_are_banned() {
     given([begun(1)]).when(END).by(BOB).then([ended(1)]);
     given([begun(1)]).when(END).by(ALICE).refused(Refusal::NotFound);
-    of([begun(1)], state([banned(BOB)])).when(END).then([ended(1)]);
+    of([begun(1)], state([banned(BOB)])).when(END).then([ended(0)]);
+    given([begun(1)]).when(END).silent();
     given([]).when(END).by(BOB).silent();
     given([begun(1), ended(1)]).when(END).by(BOB).silent();
 }

@@ -177,8 +177,8 @@ impl Place {
     fn put_out(&self, account: AccountId) -> Statement {
         query(
             "UPDATE member SET left_seq = 0, left_position = $3 FROM conversation
-             WHERE member.conversation_id = $1 AND member.account_id = $2 AND member.left_seq IS NULL
-               AND joined_position < $3 AND conversation.conversation_id = $1 AND kind = 'channel'",
+             WHERE member.conversation_id = $1 AND member.account_id = $2 AND joined_position < $3
+               AND (left_position IS NULL OR left_position < $3) AND conversation.conversation_id = $1 AND kind = 'channel'",
         )
         .bind(self.conversation)
         .bind(account.0)
@@ -207,7 +207,9 @@ impl Place {
     /// Without members it exists for nobody.
     fn ended(&self) -> Vec<Statement> {
         let of_all = [
-            "DELETE FROM member WHERE conversation_id = $1",
+            // Of a channel they may be many: they stay, and it is over for all.
+            "DELETE FROM member WHERE conversation_id = $1
+             AND NOT EXISTS (SELECT FROM conversation WHERE conversation_id = $1 AND kind = 'channel')",
             "DELETE FROM group_invitation WHERE conversation_id = $1",
             "DELETE FROM group_request WHERE conversation_id = $1",
             "DELETE FROM group_link WHERE conversation_id = $1",

@@ -70,7 +70,7 @@ const MINE: &str = "
              LEFT JOIN (SELECT conversation_id, pinned, archived, hidden_seq, folder FROM inbox_cursor
                         WHERE account_id = $1) AS view USING (conversation_id)
         WHERE ($2::timestamptz IS NULL OR (last_activity, conversation_id) < ($2, $3::uuid))
-          AND (kind <> 'channel' OR left_seq IS NULL)
+          AND (kind <> 'channel' OR left_seq IS NULL AND NOT has_ended)
           AND coalesce(hidden_seq >= coalesce(left_seq, last_seq), false) = $5
           AND ($6::boolean IS NULL OR coalesce(pinned, false) = $6)
           AND ($7::boolean IS NULL OR coalesce(archived, false) = $7)
@@ -257,7 +257,11 @@ impl Query<'_> {
         self.set_up(viewer, &mut rows).await?;
         let last = self.0.history().last(&spans(&rows, |row| row.membership.visible(0, u64::MAX))).await?;
         let newest = |row: &Own| last.get(&row.id()).map_or(0, |message| message.seq);
-        let unread_spans = spans(&rows, |row| row.membership.visible(row.read_seq(), newest(row)));
+        // Of who does not subscribe nothing waits: a channel may be long.
+        let unread_spans = spans(&rows, |row| match row.is_subscribed {
+            Some(false) => Vec::new(),
+            _ => row.membership.visible(row.read_seq(), newest(row)),
+        });
         let unread = self.0.history().unread(viewer, &unread_spans).await?;
         let peers = rows.iter().filter_map(|row| Some((row.peer()?, row.peer_state)));
         let names = rows.iter().filter_map(|row| Some((row.id().0, Sealed::key_of(row.name.as_deref()?)?)));
