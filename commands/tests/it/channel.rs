@@ -117,6 +117,32 @@ async fn a_ban_ends_a_subscription() {
     assert!(conversations.join(keyless(bob), channel, None).await.expect("subscribe again").is_in);
 }
 
+/// Nor does one that comes late: what began behind the unban goes on.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ban_that_is_repeated_ends_nothing_that_began_since() {
+    let node = Node::start(&Stack::new().await).await;
+    let (alice, bob) = people(&node).await;
+    let conversations = node.commands.conversation();
+    let (channel, ban) = (started(&node, keyless(alice)).await, id::new());
+    conversations.join(keyless(bob), channel, None).await.expect("subscribe");
+    conversations.ban(keyed(alice, ban), channel, bob.account).await.expect("ban");
+    conversations.unban(keyless(alice), channel, bob.account).await.expect("unban");
+    conversations.join(keyless(bob), channel, None).await.expect("subscribe again");
+    conversations.ban(keyed(alice, ban), channel, bob.account).await.expect("a repeat");
+    assert_eq!(subscriptions(&node, channel).await.last(), Some(&(bob.account, true)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_begins_a_channel_again_under_its_key_subscribes_no_second_time() {
+    let node = Node::start(&Stack::new().await).await;
+    let (alice, _) = people(&node).await;
+    let begin = id::new();
+    let channel = started(&node, keyed(alice, begin)).await;
+    node.commands.conversation().remove_member(keyless(alice), channel, alice.account).await.expect("unsubscribe");
+    assert_eq!(started(&node, keyed(alice, begin)).await, channel);
+    assert_eq!(subscriptions(&node, channel).await, [(alice.account, true), (alice.account, false)]);
+}
+
 /// Whoever banned them died before it was done.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_ban_ends_a_subscription_though_nobody_is_left_who_knows() {

@@ -90,6 +90,7 @@ async fn a_channel_is_read_by_whoever_comes_and_written_by_its_admins() {
     has(&shown, OWN_CONVERSATION);
     assert_eq!((&shown["kind"], &shown["name"], &shown["role"]), (&json!("channel"), &json!("news"), &json!("member")));
     assert_eq!((&shown["subscribed"], &shown["member_count"]), (&json!(false), &json!(1)), "{shown}");
+    assert_eq!(shown["unread"], json!(0), "nothing of it waits for them");
     assert_eq!(shown["settings"]["permissions"]["post"], json!("admin"));
     assert_eq!(texts(&scene.sees(bob, &said, "/messages").await.ok(200)), ["good morning"]);
     scene.says(bob, "me too").await.refused(403, "not_allowed");
