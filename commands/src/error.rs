@@ -13,6 +13,8 @@ pub enum Error {
         detail: String,
         /// Until when it stays so, where that is known.
         until: Option<Timestamp>,
+        /// The field of what the client gave that it is about, where the domain knows it.
+        pointer: Option<String>,
     },
     /// One of the accounts that the command names does not exist. Nothing was written.
     #[error("number {index} of the accounts that were named does not exist")]
@@ -43,11 +45,12 @@ pub enum Error {
 
 impl Error {
     pub(crate) fn refused(refusal: &impl Refusal) -> Self {
-        Self::Refused { code: refusal.code(), detail: refusal.to_string(), until: refusal.until() }
+        let (code, detail) = (refusal.code(), refusal.to_string());
+        Self::Refused { code, detail, until: refusal.until(), pointer: refusal.pointer() }
     }
 
     pub(crate) fn code(code: Code, detail: &str) -> Self {
-        Self::Refused { code, detail: detail.to_owned(), until: None }
+        Self::Refused { code, detail: detail.to_owned(), until: None, pointer: None }
     }
 
     pub(crate) fn is(&self, given: Code) -> bool {

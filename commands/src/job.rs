@@ -213,7 +213,7 @@ impl<D: Kept> Job<D> {
                 let state = Some(Arc::new(from_raw::<D::State>(&state)?));
                 Ok(Outcome { state, events: Vec::new(), positions: read(&positions)?, repeated: false })
             }
-            Reply::Refused { code, detail, until } => Err(remote::refused(&code, detail, until)),
+            Reply::Refused { code, detail, until, pointer } => Err(remote::refused(&code, detail, until, pointer)),
             Reply::Failed => {
                 Err(Error::Failed { what: "do it", source: "the lane's owner failed: see its log".into() })
             }

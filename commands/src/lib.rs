@@ -54,7 +54,7 @@ pub use dispatch::Pending;
 pub use error::Error;
 pub use friendship::{Accepted, Asking, Friendships, Requested, Through};
 pub use inbox::{Advanced, Inboxes};
-pub use message::{Messages, Named};
+pub use message::{GivenBody, Messages, Named, Outgoing};
 pub use oidc::{Attempt, Begun, Oidc, Said, Wanted};
 pub use password::{Bare, Cost};
 pub use projection::Projections;
@@ -67,7 +67,7 @@ use code::Desk;
 use dispatch::Dispatch;
 use lane::Owner;
 use lockout::Lockout;
-use message::Births;
+use message::{Births, Quotes};
 use natter_domain::{AccountId, HandleId, SessionId, Username, account::Policy, limit};
 use natter_outbox::Outbox;
 pub use natter_outbox::{Locale, Purpose};
@@ -146,6 +146,7 @@ impl Default for Groups {
 pub struct Commands {
     dispatch: Dispatch,
     births: Births,
+    quotes: Quotes,
     keyring: Arc<Keyring>,
     keys: Keys,
     seals: Seals,
@@ -173,7 +174,7 @@ impl Commands {
     ) -> (Self, TaskTracker) {
         let (tasks, keyring) = (TaskTracker::new(), keys.ring().clone());
         let lease::Context { log, bus, node, directory, .. } = context.clone();
-        let births = Births::new(log.clone());
+        let (births, quoted_log) = (Births::new(log.clone()), log.clone());
         let outbox = Outbox::new(log.pool().clone(), keyring.clone());
         let desk = Desk::new(Bucket::codes(&bus), keyring.clone(), outbox, settings.rates);
         let lockout = Lockout::new(Bucket::limits(&bus), keyring.clone(), settings.rates);
@@ -190,12 +191,14 @@ impl Commands {
             tasks.spawn(lease::keep(context, Share::Lanes, move |lease| owner.clone().serve(lease), stop.clone()));
         }
         tasks.close();
+        let quotes = Quotes { births: births.clone(), dispatch: dispatch.clone(), keys: keys.clone(), log: quoted_log };
         let (passwords, session_policy) = (Passwords::new(settings.password_cost), settings.session_policy);
         let (closing_grace, seals) = (settings.closing_grace, Seals::new(keys.clone(), dispatch.clone(), peers));
         let reserved = account::reserved(&keyring, &settings.reserved_names);
         let commands = Self {
             dispatch,
             births,
+            quotes,
             keyring,
             keys,
             seals,

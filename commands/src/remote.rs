@@ -108,6 +108,8 @@ pub(crate) enum Reply {
         code: String,
         detail: String,
         until: Option<Timestamp>,
+        #[serde(default)]
+        pointer: Option<String>,
     },
     Failed,
     /// No room, or nobody could answer in time.
@@ -127,7 +129,9 @@ impl Reply {
 impl From<Error> for Reply {
     fn from(error: Error) -> Self {
         match error {
-            Error::Refused { code, detail, until } => Self::Refused { code: code.as_str().to_owned(), detail, until },
+            Error::Refused { code, detail, until, pointer } => {
+                Self::Refused { code: code.as_str().to_owned(), detail, until, pointer }
+            }
             Error::Unavailable => Self::Unavailable,
             // Found before a lane is asked, never by one.
             Error::UnknownAccount { .. } | Error::TooOften { .. } | Error::SecondFactorRequired { .. } => Self::Failed,
@@ -137,9 +141,9 @@ impl From<Error> for Reply {
 }
 
 /// What a refusal of another node says here. A code that is not known here is another version's.
-pub(crate) fn refused(code: &str, detail: String, until: Option<Timestamp>) -> Error {
+pub(crate) fn refused(code: &str, detail: String, until: Option<Timestamp>, pointer: Option<String>) -> Error {
     match Code::ALL.iter().find(|known| known.as_str() == code) {
-        Some(&code) => Error::Refused { code, detail, until },
+        Some(&code) => Error::Refused { code, detail, until, pointer },
         None => Error::Failed { what: "understand a refusal", source: format!("unknown code {code}").into() },
     }
 }
@@ -324,7 +328,8 @@ mod tests {
             Ok(())
         };
         for detail in ["small", &"large".repeat(100)] {
-            let content = Reply::Refused { code: "conflict".to_owned(), detail: detail.to_owned(), until: None };
+            let content =
+                Reply::Refused { code: "conflict".to_owned(), detail: detail.to_owned(), until: None, pointer: None };
             let answer = Numbered { lane: 1, number: detail.len() as u64, content };
             deliver(Letter { subject: "x".to_owned(), answer }, &publish).await;
         }

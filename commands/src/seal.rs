@@ -73,23 +73,28 @@ impl Seals {
 
     /// Queues once the key is there, behind all who have waited for it before. Goes on whether or not anybody waits for the
     /// answer.
-    pub fn queue<T, A, Q>(
+    /// `more`: what it needs besides, found meanwhile.
+    pub fn queue<T, M, F, A, Q>(
         &self,
         caller: Caller,
         conversation: ConversationId,
+        more: F,
         queue: Q,
-    ) -> impl Future<Output = Result<T, Error>> + Send + use<T, A, Q>
+    ) -> impl Future<Output = Result<T, Error>> + Send + use<T, M, F, A, Q>
     where
         T: Send + 'static,
-        Q: FnOnce(&Hand) -> A + Send + 'static,
+        M: Send + 'static,
+        F: Future<Output = Result<M, Error>> + Send + 'static,
+        Q: FnOnce(&Hand, M) -> A + Send + 'static,
         A: Future<Output = Result<T, Error>> + Send + 'static,
     {
         let (seals, mut turn) = (self.clone(), self.waiting.take(conversation.0));
         let room = self.room.clone().try_acquire_owned();
         let queued = tokio::spawn(async move {
             let room = room.map_err(|_| Error::Unavailable)?;
-            let hand = turn.come_with(seals.hand(caller, conversation)).await?;
-            let answer = queue(&hand);
+            let found = async { tokio::try_join!(seals.hand(caller, conversation), more) };
+            let (hand, more) = turn.come_with(found).await?;
+            let answer = queue(&hand, more);
             drop((turn, room));
             answer.await
         });

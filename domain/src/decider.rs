@@ -21,6 +21,10 @@ pub trait Refusal: std::error::Error + Clone + PartialEq + Send + Sync + 'static
     fn until(&self) -> Option<Timestamp> {
         None
     }
+    /// Which field of what the client gave it is about, where that is known here: a JSON pointer.
+    fn pointer(&self) -> Option<String> {
+        None
+    }
 }
 
 /// Who asks, and when: stamped by the owner of the lane just before the decision.

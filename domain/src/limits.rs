@@ -36,6 +36,40 @@ pub const GROUP_NAME_MAX: usize = 100;
 pub const REQUEST_MESSAGE_MAX: usize = 200;
 pub const TEXT_MIN_BYTES: usize = 1;
 pub const TEXT_MAX_BYTES: usize = 16_384;
+/// How deep quotes, lists and brackets of Markdown nest.
+pub const MARKDOWN_DEPTH_MAX: usize = 32;
+pub const CAPTION_MAX_BYTES: usize = 4_096;
+/// Name of a file, a place, a person on a card.
+pub const THING_NAME_MAX: usize = 255;
+pub const MEDIA_TYPE_MAX: usize = 127;
+/// Bytes that somebody says a file has.
+pub const FILE_SIZE_MAX: u64 = 1 << 50;
+/// Width and height of a picture.
+pub const PIXELS_MAX: u32 = 65_535;
+pub const MEDIA_DURATION_MAX_MS: u64 = 86_400_000;
+/// Values of a voice message's loudness.
+pub const WAVEFORM_MAX: usize = 256;
+/// Address of a place, title of a page.
+pub const LINE_MAX: usize = 512;
+pub const LINK_DESCRIPTION_MAX: usize = 2_048;
+pub const URL_MAX_BYTES: usize = 2_048;
+pub const STICKER_ID_MAX: usize = 64;
+pub const CUSTOM_TYPE_MIN: usize = 3;
+pub const CUSTOM_TYPE_MAX: usize = 128;
+pub const CUSTOM_DATA_MAX_BYTES: usize = 16_384;
+pub const ALGORITHM_MAX: usize = 64;
+/// Characters of Base64.
+pub const CIPHERTEXT_MAX: usize = 65_536;
+/// Messages that are put into one, and how deep such ones lie in each other.
+pub const MERGED_ITEMS_MAX: usize = 100;
+pub const MERGED_DEPTH_MAX: usize = 3;
+pub const MERGED_MAX_BYTES: usize = 262_144;
+/// Messages that are forwarded in one call.
+pub const FORWARDED_MAX: usize = 100;
+/// People and roles that one message mentions.
+pub const MENTIONS_MAX: usize = 100;
+/// Characters of what is shown of a message that is answered.
+pub const EXCERPT_MAX: usize = 100;
 
 pub const EMOJI_MAX_BYTES: usize = 32;
 /// Kinds of reactions on one message.

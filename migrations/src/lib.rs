@@ -40,11 +40,15 @@ pub const POSTGRES: &[(i64, &str, &str)] = &[
     (29, "channel", include_str!("../postgres/0029_channel.sql")),
     (30, "nickname", include_str!("../postgres/0030_nickname.sql")),
     (31, "dissolved", include_str!("../postgres/0031_dissolved.sql")),
+    (32, "details", include_str!("../postgres/0032_details.sql")),
 ];
 
 /// Number, name and text of every file in `scylla/`; a test compares with the folder. They are applied by who has a
 /// driver, statement by statement.
-pub const SCYLLA: &[(i64, &str, &str)] = &[(1, "history", include_str!("../scylla/0001_history.cql"))];
+pub const SCYLLA: &[(i64, &str, &str)] = &[
+    (1, "history", include_str!("../scylla/0001_history.cql")),
+    (2, "details", include_str!("../scylla/0002_details.cql")),
+];
 
 /// What an applied file is known by, as hexadecimal digits.
 pub fn checksum(number: i64, name: &'static str, text: &'static str) -> String {

@@ -118,11 +118,7 @@ fn told(push: &wire::Push) -> String {
     match push {
         wire::Push::MessageSent { message, .. } => {
             let wire::Message { seq, body, .. } = message;
-            let text = match body {
-                Some(wire::Body::Text { text } | wire::Body::System { text, .. }) => text.as_str(),
-                None => "(erased)",
-            };
-            format!("message {seq}: {text}")
+            format!("message {seq}: {}", words(body.as_ref()))
         }
         wire::Push::ConversationStarted { conversation, .. } => format!("conversation {} started", conversation.id),
         wire::Push::ConversationUpdated { conversation, .. } => format!("conversation {} changed", conversation.id),
@@ -180,7 +176,7 @@ async fn talk(alice: &mut Person, bob: &mut Person, conversation: Uuid) -> Resul
     let (mut acknowledged, mut received) = (Vec::new(), Vec::new());
     for (number, line) in LINES.iter().enumerate() {
         let (from, to) = if number % 2 == 0 { (&mut *alice, &mut *bob) } else { (&mut *bob, &mut *alice) };
-        let message = wire::MessageNew { message_id: new_id(), body: wire::Body::Text { text: (*line).to_owned() } };
+        let message = wire::MessageNew::new(new_id(), wire::Body::text(*line));
         let begin = Instant::now();
         let pending = from.socket.requests().send(conversation, &message).await.context("send")?;
         let hers = |push: &wire::Push| match push {
@@ -214,14 +210,14 @@ fn ms(duration: Duration) -> String {
     format!("{:.1} ms", duration.as_secs_f64() * 1e3)
 }
 
+fn words(body: Option<&wire::Body>) -> &str {
+    body.map_or("(erased)", |body| body.as_text().unwrap_or("(no text)"))
+}
+
 async fn show_history(bob: &Person, conversation: Uuid) -> Result<()> {
     println!("\nthe history, as read back by Bob:");
     for message in bob.signed.messages(conversation, Range::default()).await?.iter().rev() {
-        let text = match &message.body {
-            Some(wire::Body::Text { text } | wire::Body::System { text, .. }) => text,
-            None => "(erased)",
-        };
-        println!("  {:>3}  {}  {text}", message.seq, message.sent_at);
+        println!("  {:>3}  {}  {}", message.seq, message.sent_at, words(message.body.as_ref()));
     }
     let listed = bob.signed.conversations(&Page::default()).await?;
     for own in listed.items {

@@ -45,6 +45,17 @@ impl Page {
         self.limit.clamp(1, limit::PAGE_MAX) as usize
     }
 
+    /// Items to give.
+    pub(crate) fn items(&self) -> u32 {
+        self.limit.clamp(1, limit::PAGE_MAX)
+    }
+
+    /// The cursor of a list of messages: those before this seq.
+    pub(crate) fn seq(&self) -> Result<Option<u64>, Error> {
+        let seq = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten();
+        self.cursor.as_deref().map(|text| seq(text).ok_or(Error::BadCursor)).transpose()
+    }
+
     /// Rows to read: one more than asked for, to know whether there is a next page.
     pub(crate) fn rows(&self) -> i64 {
         self.limit() as i64 + 1

@@ -15,15 +15,16 @@ use crate::{
     error::Error,
     friendship::Told,
     keys::Key,
-    message,
+    message::{self, Answered, GivenBody, Outgoing, Quoted},
     seal::Hand,
 };
 use natter_domain::{
     AccountId, Address, Code, ConversationId, MessageId, Timestamp,
     account::Mute,
-    conversation::{self, BodyKind, Command, Conversation, Event, Standing},
+    conversation::{self, Command, Conversation, Details, Event, Quote, Standing},
 };
 use natter_streams::{Positions, event::CommandKey};
+use std::future::ready;
 
 pub use group::{CardChange, Joined, MemberChange, Started};
 pub use join::{Behind, Came, Made};
@@ -75,46 +76,82 @@ impl Conversations<'_> {
     }
 
     /// Queues a message; the answer comes when it is durable. Messages queued one after the other to one
-    /// conversation are numbered in that order. `body` is the body's JSON, `size` the bytes of its text.
-    pub fn send(
-        &self,
-        caller: Caller,
-        conversation_id: ConversationId,
-        message_id: MessageId,
-        body: &str,
-        size: u32,
-    ) -> Pending<Sent> {
-        if conversation::system_message_seq(conversation_id, message_id).is_some() {
+    /// conversation are numbered in that order.
+    pub fn send(&self, caller: Caller, conversation_id: ConversationId, message: Outgoing) -> Pending<Sent> {
+        if conversation::system_message_seq(conversation_id, message.message_id).is_some() {
             // CNV-8: it is, or will be, somebody else's.
             let taken = Error::code(Code::Conflict, "this id is a system message's");
             return Pending::new(std::future::ready(Err(taken)));
         }
-        let key = self.message_key(caller, conversation_id, message_id, body);
-        let (dispatch, muted) = (self.0.dispatch.clone(), self.1);
-        let queue = move |Hand { sealing, gone }: &Hand, body: &str| {
-            let (body_sealed, gone) = (sealing.seal(body.as_bytes()), *gone);
-            let command = Command::Send { message_id, body: body_sealed, body_kind: BodyKind::Text, size, muted, gone };
+        let key = self.message_key(caller, conversation_id, &message);
+        let (dispatch, muted, reply_to) = (self.0.dispatch.clone(), self.1, message.reply_to);
+        let queue = move |hand: &Hand, answered: Option<Answered>| {
+            let size = message.body.json.len();
+            let command = sending(message, hand, muted, answered);
             let address = conversation::address(conversation_id);
-            dispatch.queue::<Conversation>(address, Some(caller), Some(key), Some(command), body.len())
+            dispatch.queue::<Conversation>(address, Some(caller), Some(key), Some(command), size)
         };
-        match self.0.seals.at_hand(caller, conversation_id) {
-            Some(hand) => {
-                let answer = queue(&hand, body);
+        let at_hand = || self.0.seals.at_hand(caller, conversation_id);
+        match (reply_to, reply_to.is_none().then(at_hand).flatten()) {
+            (_, Some(hand)) => {
+                let answer = queue(&hand, None);
                 Pending::new(async move { sent(&answer.await?) })
             }
-            None => {
-                let body = body.to_owned();
-                let queued = self.0.seals.queue(caller, conversation_id, move |hand| queue(hand, &body));
+            (None, None) => {
+                let queued = self.0.seals.queue(caller, conversation_id, ready(Ok(None)), queue);
+                Pending::new(async move { sent(&queued.await?) })
+            }
+            (Some(id), None) => {
+                let quotes = self.0.quotes.clone();
+                let found = async move { quotes.find(conversation_id, id).await.map(Some) };
+                let queued = self.0.seals.queue(caller, conversation_id, found, queue);
                 Pending::new(async move { sent(&queued.await?) })
             }
         }
     }
 
-    /// A message's key is its place: its id in its conversation. Sender and body are its fingerprint.
-    fn message_key(&self, caller: Caller, conversation_id: ConversationId, message_id: MessageId, body: &str) -> Key {
-        let key = natter_domain::message::id(conversation_id, message_id);
-        let fingerprint = message::fingerprint(&self.0.keyring, caller.account, body);
-        Key::new(message_id.0, CommandKey { key, fingerprint })
+    /// The answer to a message that was sent before under this id with this content; `None`: there is none.
+    pub async fn sent_before(
+        &self,
+        caller: Caller,
+        conversation_id: ConversationId,
+        message: &Outgoing,
+    ) -> Result<Option<Sent>, Error> {
+        let key = self.message_key(caller, conversation_id, message);
+        let address = conversation::address(conversation_id);
+        let outcome = self.0.dispatch.done::<Conversation>(address, caller, Some(key)).await?;
+        outcome.as_ref().map(sent).transpose()
+    }
+
+    /// A message's key is its place: its id in its conversation. Sender and content are its fingerprint.
+    fn message_key(&self, caller: Caller, conversation_id: ConversationId, message: &Outgoing) -> Key {
+        let key = natter_domain::message::id(conversation_id, message.message_id);
+        let fingerprint = message::fingerprint(&self.0.keyring, caller.account, &message.content());
+        Key::new(message.message_id.0, CommandKey { key, fingerprint })
+    }
+}
+
+fn sending(message: Outgoing, hand: &Hand, muted: Option<Mute>, answered: Option<Answered>) -> Command {
+    let Outgoing { message_id, body, mentions, silent, forwarded, .. } = message;
+    let GivenBody { json, kind, size, has_link } = body;
+    let (quoted, unanswerable) = match answered {
+        None => (None, None),
+        Some(Ok(quoted)) => (Some(quoted), None),
+        Some(Err(why)) => (None, Some(why)),
+    };
+    let reply_to = quoted.map(|Quoted { message_id, seq, sender, excerpt }| {
+        let excerpt = excerpt.map(|words| hand.sealing.seal(words.as_bytes()));
+        Quote { message_id, seq, sender, excerpt }
+    });
+    Command::Send {
+        message_id,
+        body: hand.sealing.seal(json.as_bytes()),
+        body_kind: kind,
+        size,
+        details: Details { reply_to, mentions, silent, forwarded: forwarded.is_some(), has_link },
+        unanswerable,
+        muted,
+        gone: hand.gone,
     }
 }
 

@@ -5,7 +5,7 @@ use super::turn::Turns;
 use crate::{cache::Cache, dispatch::DEADLINE, error::Error};
 use natter_domain::{
     ConversationId, MessageId, Noun,
-    conversation::Event,
+    conversation::{BodyKind, Event},
     message::{self, Place},
 };
 use natter_streams::{Log, Record};
@@ -25,6 +25,7 @@ const WAITING: usize = 512;
 #[derive(Clone, Copy)]
 pub(super) struct Birth {
     pub place: Place,
+    pub kind: BodyKind,
     /// What its sender said: see [`super::fingerprint`].
     pub sent: Option<Uuid>,
 }
@@ -99,7 +100,7 @@ fn birth(record: &Record, conversation_id: ConversationId) -> Result<Option<Birt
     if record.noun != Noun::Conversation || record.aggregate_id != conversation_id.0 {
         return Ok(None);
     }
-    let Event::MessageSent { message_id, seq, sender, .. } = record.decode()? else { return Ok(None) };
+    let Event::MessageSent { message_id, seq, sender, body_kind: kind, .. } = record.decode()? else { return Ok(None) };
     let place = Place { conversation_id, message_id, seq, sender: Some(sender), sent_at: record.time };
-    Ok(Some(Birth { place, sent: record.key.map(|key| Uuid::from_bytes(key.fingerprint)) }))
+    Ok(Some(Birth { place, kind, sent: record.key.map(|key| Uuid::from_bytes(key.fingerprint)) }))
 }

@@ -2,6 +2,8 @@
 //! birth goes with the command; the message's lane says the rest.
 
 mod birth;
+mod outgoing;
+mod quote;
 pub(crate) mod turn;
 
 use crate::{Commands, Keyed, Pending, error::Error, friendship::account_key, keys::Key};
@@ -10,10 +12,11 @@ pub(crate) use birth::Births;
 use natter_domain::{
     AccountId, Code, ConversationId, Emoji, MessageId,
     account::Mute,
-    conversation::BodyKind,
     message::{self, Command, Message},
 };
 use natter_streams::{Positions, keyring::Keyring};
+pub use outgoing::{GivenBody, Outgoing};
+pub(crate) use quote::{Answered, Quoted, Quotes};
 use std::future::ready;
 use uuid::Uuid;
 
@@ -38,22 +41,24 @@ impl Messages<'_> {
         Self(self.0, mute)
     }
 
-    /// `body` is the body's JSON, `size` the bytes of its text.
-    pub fn edit(&self, by: Keyed, of: Named, body: &str, size: u32) -> Pending<Positions> {
+    /// `body` is a text, as the message is one.
+    pub fn edit(&self, by: Keyed, of: Named, body: GivenBody) -> Pending<Positions> {
+        let GivenBody { json: body, size, has_link, .. } = body;
         let content = format!("edit {} {} {body}", of.conversation, of.message);
-        let fingerprint = Uuid::from_bytes(fingerprint(&self.0.keyring, by.caller.account, body));
-        let (seals, size_in_memory, body) = (self.0.seals.clone(), body.len(), body.to_owned());
+        let fingerprint = Uuid::from_bytes(fingerprint(&self.0.keyring, by.caller.account, &body));
+        let (seals, size_in_memory) = (self.0.seals.clone(), body.len());
         let sealed = async move {
             let sealing = seals.of(by.caller, of.conversation).await;
             let sealing = sealing.map_err(|error| if error.is(Code::NotFound) { no_such_message() } else { error })?;
             Ok(sealing.seal(body.as_bytes()))
         };
         let muted = self.1;
-        self.ask(by, of, &content, size_in_memory, sealed, move |Birth { place, sent }, body| Command::Edit {
+        self.ask(by, of, &content, size_in_memory, sealed, move |Birth { place, kind, sent }, body| Command::Edit {
             message: place,
             body,
-            body_kind: BodyKind::Text,
+            body_kind: kind,
             size,
+            has_link,
             fingerprint,
             sent,
             muted,

@@ -2,7 +2,7 @@
 //! somebody who is gone.
 
 use crate::support::{Node, body, code, draft, eventually, keyed, keyless, message_id, wrote_and_died};
-use natter_commands::{Caller, Named};
+use natter_commands::{Caller, GivenBody, Named};
 use natter_domain::{
     AccountId, Code, ConversationId, Emoji, FriendshipId, RequestId,
     account::{self, MessagesFrom, SettingsChange},
@@ -67,7 +67,7 @@ async fn a_block_stops_what_would_pass_and_nothing_that_was_answered_before() {
         assert_eq!(says(&node, one, talk).await, CLOSED);
     }
     let messages = node.commands.message();
-    assert_eq!(code(messages.edit(by, of, &body("other"), 5).await), Code::ConversationClosed);
+    assert_eq!(code(messages.edit(by, of, GivenBody::text(body("other"), 5)).await), Code::ConversationClosed);
     assert_eq!(code(messages.recall(by, of).await), Code::ConversationClosed);
     let emoji = Emoji::parse("a").unwrap();
     assert_eq!(code(messages.react(keyless(alice), of, &emoji).await), Code::ConversationClosed);
@@ -79,7 +79,7 @@ async fn a_block_stops_what_would_pass_and_nothing_that_was_answered_before() {
         node.commands.friendship().unblock(keyless(alice), bob.account).await.unwrap();
     }
     assert_eq!(says(&node, bob, talk).await, Ok(2));
-    messages.edit(by, of, &body("other"), 5).await.unwrap();
+    messages.edit(by, of, GivenBody::text(body("other"), 5)).await.unwrap();
     assert_eq!(between(&node, alice.account, bob.account).await, ["requested", "accepted", "blocked", "unblocked"]);
 }
 

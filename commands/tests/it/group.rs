@@ -1,7 +1,7 @@
 //! Groups: who may be added, what a key gives again, and what happens at once.
 
 use crate::support::{Node, body, code, draft, keyed, keyless, message_id, wrote_and_died};
-use natter_commands::{Caller, CardChange, Error, Keyed, MemberChange};
+use natter_commands::{Caller, CardChange, Error, GivenBody, Keyed, MemberChange, Outgoing};
 use natter_domain::{
     AccountId, Code, ConversationId, FriendshipId, GroupName, KeyId, Nickname, RequestId, Sealed, SessionId, Timestamp,
     account,
@@ -140,7 +140,9 @@ async fn a_send_and_a_removal_at_once_have_an_order() {
     let (alice, bob, _) = three(&node).await;
     let group = started(&node, keyless(alice), &[bob.account]).await;
     let conversations = node.commands.conversation();
-    let send = |number: usize| conversations.send(bob, group, message_id(), &body(&number.to_string()), 1);
+    let send = |number: usize| {
+        conversations.send(bob, group, Outgoing::plain(message_id(), GivenBody::text(body(&number.to_string()), 1)))
+    };
     let before: Vec<_> = (0..20).map(send).collect();
     let removal = conversations.remove_member(keyless(alice), group, bob.account);
     let (sends, removed) = futures::join!(futures::future::join_all(before), removal);
@@ -335,7 +337,9 @@ async fn a_group_that_is_dissolved_while_people_write_ends_with_that() {
     let (alice, bob, _) = three(&node).await;
     let group = started(&node, keyless(alice), &[bob.account]).await;
     let conversations = node.commands.conversation();
-    let send = |number: usize| conversations.send(bob, group, message_id(), &body(&number.to_string()), 1);
+    let send = |number: usize| {
+        conversations.send(bob, group, Outgoing::plain(message_id(), GivenBody::text(body(&number.to_string()), 1)))
+    };
     let sends: Vec<_> = (0..20).map(send).collect();
     let (sends, dissolved) =
         futures::join!(futures::future::join_all(sends), conversations.dissolve(keyless(alice), group));

@@ -2,7 +2,7 @@
 
 use crate::support::{Holder, Node, blocked, code, cut_writers, epoch, keyed, keyless, message_id, sql, two_places};
 use futures::future::join_all;
-use natter_commands::Named;
+use natter_commands::{GivenBody, Named};
 use natter_domain::{Code, Emoji, Noun};
 use natter_streams::{Positions, id};
 use natter_testkit::{BOUND, Stack, within};
@@ -89,10 +89,10 @@ async fn what_is_asked_again_under_its_key_is_done_once_and_of_nothing_there_is_
     let of = Named { conversation: here, message };
     let key = id::new();
     let body = crate::support::body("hello");
-    node.commands.message().edit(keyed(alice, key), of, &body, 5).await.unwrap();
+    node.commands.message().edit(keyed(alice, key), of, GivenBody::text(&*body, 5)).await.unwrap();
     let count = stack.event_count().await;
-    node.commands.message().edit(keyed(alice, key), of, &body, 5).await.unwrap();
-    node.commands.message().edit(keyless(alice), of, &body, 5).await.unwrap();
+    node.commands.message().edit(keyed(alice, key), of, GivenBody::text(&*body, 5)).await.unwrap();
+    node.commands.message().edit(keyless(alice), of, GivenBody::text(&*body, 5)).await.unwrap();
     assert_eq!(stack.event_count().await, count, "saying the same again is no edit");
     assert_eq!(code(node.commands.message().pin(keyed(alice, key), of).await), Code::Conflict);
     for of in [Named { conversation: there, message }, Named { conversation: here, message: message_id() }] {

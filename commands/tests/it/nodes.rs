@@ -2,7 +2,7 @@
 
 use crate::support::{Node, caller, code, is_unavailable, keyless, made_ahead, made_before, message_id, timeless};
 use futures::{FutureExt, future::join_all};
-use natter_commands::{Caller, Error, Sent};
+use natter_commands::{Caller, Error, GivenBody, Outgoing, Sent};
 use natter_domain::{Code, ConversationId, FriendshipId};
 use natter_testkit::{BOUND, Stack, within};
 use std::time::{Duration, Instant};
@@ -157,7 +157,7 @@ fn talk(
 ) -> JoinHandle<Vec<Result<Sent, Error>>> {
     let (commands, enough) = (edge.commands.clone(), enough.clone());
     tokio::spawn(async move {
-        let send = || commands.conversation().send(who, place, message_id(), "{}", 2);
+        let send = || commands.conversation().send(who, place, Outgoing::plain(message_id(), GivenBody::text("{}", 2)));
         let mut said = Vec::new();
         while !enough.is_cancelled() {
             let burst: Vec<_> = (0..10).map(|_| send()).collect();

@@ -1,7 +1,7 @@
 //! Sealing keeps the order in which people speak, and seals nothing more for who was erased.
 
 use crate::support::{LANES, Node, body, caller, code, eventually, keyed, keyless, message_id};
-use natter_commands::{CardChange, Erasures, Error, Named};
+use natter_commands::{CardChange, Erasures, Error, GivenBody, Named};
 use natter_domain::{
     AccountId, Code, ConversationId, GroupName,
     account::{Change, ProfileChange},
@@ -73,7 +73,7 @@ async fn an_edit_waits_for_its_key_too() {
     let sent = node.sent(alice, talk, "one").await;
     let elsewhere = Node::edge(&stack, LANES).await;
     let of = Named { conversation: talk, message: sent.message_id };
-    let edited = elsewhere.commands.message().edit(keyless(alice), of, &body("two"), 3);
+    let edited = elsewhere.commands.message().edit(keyless(alice), of, GivenBody::text(body("two"), 3));
     within("it is answered", BOUND, edited).await.expect("it is edited");
     elsewhere.stop().await;
     node.stop().await;
@@ -151,7 +151,10 @@ async fn no_key_is_made_for_what_is_not_there_or_is_not_theirs() {
         for node in [&node, &elsewhere] {
             let (commands, of) = (&node.commands, Named { conversation: there, message });
             assert_eq!(code(node.send(carol, there, message_id(), "hello").await), Code::NotFound);
-            assert_eq!(code(commands.message().edit(keyless(carol), of, &body("two"), 3).await), Code::NotFound);
+            assert_eq!(
+                code(commands.message().edit(keyless(carol), of, GivenBody::text(body("two"), 3)).await),
+                Code::NotFound
+            );
             assert_eq!(code(commands.conversation().change(keyless(carol), there, &named).await), Code::NotFound);
         }
     }

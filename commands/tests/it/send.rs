@@ -2,6 +2,7 @@
 
 use crate::support::{Node, appends_failed, code, count_appends, message_id};
 use futures::future::join_all;
+use natter_commands::{GivenBody, Outgoing};
 use natter_domain::Code;
 use natter_streams::Positions;
 use natter_testkit::Stack;
@@ -17,7 +18,14 @@ async fn two_hundred_senders_at_once_are_numbered_without_a_gap() {
         let from = if number % 2 == 0 { alice } else { bob };
         let (commands, text) = (node.commands.clone(), format!("{number}"));
         tokio::spawn(async move {
-            commands.conversation().send(from, conversation, message_id(), &crate::support::body(&text), 4).await
+            commands
+                .conversation()
+                .send(
+                    from,
+                    conversation,
+                    Outgoing::plain(message_id(), GivenBody::text(crate::support::body(&text), 4)),
+                )
+                .await
         })
     });
     let seqs: BTreeSet<u64> = join_all(senders).await.into_iter().map(|sent| sent.unwrap().unwrap().seq).collect();

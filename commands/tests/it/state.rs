@@ -220,6 +220,7 @@ impl Scene {
                 body: Keyring::new(&[1; 32]).seal(place.0, body("y").as_bytes()),
                 body_kind: conversation::BodyKind::Text,
                 size: 1,
+                details: Default::default(),
             };
             // The first event is the beginning.
             draft(conversation::address(place), seq + number + 1, &event)

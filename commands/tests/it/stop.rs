@@ -2,6 +2,7 @@
 
 use crate::support::{Holder, Node, blocked, is_unavailable, message_id};
 use futures::FutureExt;
+use natter_commands::{GivenBody, Outgoing};
 use natter_testkit::{BOUND, Stack, within};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -47,7 +48,9 @@ async fn a_stop_under_constant_traffic_is_a_stop() {
     let (alice, _, conversation) = node.friends().await;
     let commands = node.commands.clone();
     let traffic = tokio::spawn(async move {
-        let send = || commands.conversation().send(alice, conversation, message_id(), "{}", 2);
+        let send = || {
+            commands.conversation().send(alice, conversation, Outgoing::plain(message_id(), GivenBody::text("{}", 2)))
+        };
         let mut answered = 0;
         loop {
             let burst: Vec<_> = (0..50).map(|_| send()).collect();

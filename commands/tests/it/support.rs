@@ -1,7 +1,8 @@
 //! People without doors: they speak to [`Commands`] directly. And ways to break what lies under it.
 
 use natter_commands::{
-    Accepted, Caller, Commands, Cost, Error, Keyed, Origin, Pending, Reactions, Registration, Sent, Settings, SignedIn,
+    Accepted, Caller, Commands, Cost, Error, GivenBody, Keyed, Origin, Outgoing, Pending, Reactions, Registration,
+    Sent, Settings, SignedIn,
 };
 use natter_domain::account::Policy;
 use natter_domain::{
@@ -157,7 +158,11 @@ impl Node {
     }
 
     pub fn send(&self, caller: Caller, to: ConversationId, message: MessageId, text: &str) -> Pending<Sent> {
-        self.commands.conversation().send(caller, to, message, &body(text), text.len() as u32)
+        self.commands.conversation().send(
+            caller,
+            to,
+            Outgoing::plain(message, GivenBody::text(body(text), text.len() as u32)),
+        )
     }
 
     pub async fn sent(&self, caller: Caller, to: ConversationId, text: &str) -> Sent {
@@ -501,6 +506,7 @@ pub async fn clash(stack: &Stack, conversation: ConversationId, message: Message
         body: Keyring::new(&[1; 32]).seal(conversation.0, b"{}"),
         body_kind: conversation::BodyKind::Text,
         size: 2,
+        details: Default::default(),
     };
     sqlx::query(
         "INSERT INTO events (aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata,

@@ -1,6 +1,6 @@
 //! What may be asked of a conversation. Its serde shape is for nodes of one version that ask each other; nothing stores it.
 
-use super::{Bucket, Change, PermissionsChange, Refusal, Role, Standing, event::BodyKind};
+use super::{Bucket, Change, Details, PermissionsChange, Refusal, Role, Standing, event::BodyKind};
 use crate::{
     AccountId, MessageId, Sealed, Timestamp,
     account::{self, Mute},
@@ -97,12 +97,22 @@ pub enum Command {
         body: Sealed,
         body_kind: BodyKind,
         size: u32,
+        details: Details,
+        /// Why what it answers cannot be answered. It rides in the command as [`Asked`] does.
+        unanswerable: Option<Unanswerable>,
         /// What was known of the sender just before. It rides in the command as [`Asked`] does:
         /// what was sent before they were muted is answered again.
         muted: Option<Mute>,
         /// The one to whom it is sent, where they are gone. It rides in the command likewise.
         gone: Option<AccountId>,
     },
+}
+
+/// Why there is nothing to answer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Unanswerable {
+    NotThere,
+    Recalled,
 }
 
 /// What is to be so of a member.

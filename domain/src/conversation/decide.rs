@@ -1,6 +1,6 @@
 //! What a conversation answers.
 
-use super::{Command, Event, Kind, Refusal, State, card, channel, curb, direct, group, join, next_seq, own};
+use super::{Command, Event, Kind, Refusal, State, card, channel, curb, details, direct, group, join, next_seq, own};
 use crate::{AccountId, Context};
 
 pub fn decide(state: &State, context: &Context, command: &Command) -> Result<Vec<Event>, Refusal> {
@@ -35,7 +35,9 @@ pub fn decide(state: &State, context: &Context, command: &Command) -> Result<Vec
 }
 
 fn send(state: &State, context: &Context, command: &Command) -> Result<Vec<Event>, Refusal> {
-    let Command::Send { message_id, body, body_kind, size, muted, gone } = command else { return Ok(vec![]) };
+    let Command::Send { message_id, body, body_kind, size, details, unanswerable, muted, gone } = command else {
+        return Ok(vec![]);
+    };
     let sender = member(state, context)?;
     direct::lets_send(state)?;
     direct::has_somebody(state, context, *gone)?;
@@ -46,8 +48,9 @@ fn send(state: &State, context: &Context, command: &Command) -> Result<Vec<Event
         return Err(Refusal::Muted { until: mute.until }); // CNV-9
     }
     let paused = curb::may_post(state, context, sender)?; // CNV-14
+    let details = details::checked(state, sender, details, *unanswerable)?; // CNV-21, CNV-22
     let (message_id, body, body_kind, size) = (*message_id, body.clone(), *body_kind, *size);
-    let sent = Event::MessageSent { message_id, seq: next_seq(state), sender, body, body_kind, size };
+    let sent = Event::MessageSent { message_id, seq: next_seq(state), sender, body, body_kind, size, details };
     Ok(std::iter::once(sent).chain(paused).collect())
 }
 

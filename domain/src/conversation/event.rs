@@ -1,6 +1,6 @@
 //! What may have happened in a conversation. A storage contract: see `domain/tests/golden/conversation/`.
 
-use super::{Bucket, Change, Role, Standing};
+use super::{Bucket, Change, Details, Role, Standing};
 use crate::{AccountId, MessageId, Sealed, Timestamp};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -27,8 +27,11 @@ pub enum Event {
         /// The body as clients gave it, as JSON, sealed.
         body: Sealed,
         body_kind: BodyKind,
-        /// Bytes of the body's text before sealing.
+        /// Bytes of the body's texts before sealing.
         size: u32,
+        /// Version 1 had none.
+        #[serde(default, skip_serializing_if = "Details::is_plain")]
+        details: Details,
     },
     MembersJoined {
         /// Of the system message that this is. They see it: their `joined_seq` is one less.
@@ -236,10 +239,62 @@ impl Kind {
     }
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+/// What kind of thing a message is, beside its sealed body, for who must not open it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum BodyKind {
     Text,
+    Image,
+    Voice,
+    Video,
+    File,
+    Location,
+    Contact,
+    Link,
+    Sticker,
+    /// Messages from elsewhere, in one.
+    Merged,
+    Custom,
+    /// Encrypted by clients for each other.
+    Opaque,
+}
+
+impl BodyKind {
+    pub const ALL: [Self; 12] = [
+        Self::Text,
+        Self::Image,
+        Self::Voice,
+        Self::Video,
+        Self::File,
+        Self::Location,
+        Self::Contact,
+        Self::Link,
+        Self::Sticker,
+        Self::Merged,
+        Self::Custom,
+        Self::Opaque,
+    ];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Image => "image",
+            Self::Voice => "voice",
+            Self::Video => "video",
+            Self::File => "file",
+            Self::Location => "location",
+            Self::Contact => "contact",
+            Self::Link => "link",
+            Self::Sticker => "sticker",
+            Self::Merged => "merged",
+            Self::Custom => "custom",
+            Self::Opaque => "opaque",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text)
+    }
 }
 
 impl Event {
@@ -285,9 +340,11 @@ impl crate::Event for Event {
 
     fn version(&self) -> u32 {
         match self {
-            Self::Started { .. } | Self::MembersJoined { .. } | Self::Renamed { .. } | Self::NicknameChanged { .. } => {
-                2
-            }
+            Self::Started { .. }
+            | Self::MessageSent { .. }
+            | Self::MembersJoined { .. }
+            | Self::Renamed { .. }
+            | Self::NicknameChanged { .. } => 2,
             _ => 1,
         }
     }

@@ -38,6 +38,9 @@
 //!   first admins.
 //! - CNV-20: of each person the latest 100 stays are kept, so that coming and going for ever costs nobody room. What was said
 //!   in older ones is read, since the read model has them all, and nothing is done to it any more by who saw it only then.
+//! - CNV-21: a message answers one of the same conversation that its sender sees.
+//! - CNV-22: it mentions who takes part, and nobody else; everybody at once where the group lets its sender, and roles where
+//!   there are any. Who had a role then is written down.
 //!
 //! That a message id is used once is kept outside, by the command key; CNV-8 there too. Who is muted by an operator is
 //! known outside too, and comes with the command; so is who is gone.
@@ -48,6 +51,7 @@ mod channel;
 mod command;
 mod curb;
 mod decide;
+mod details;
 mod direct;
 mod event;
 mod group;
@@ -60,10 +64,11 @@ mod system;
 
 pub use bucket::{Beginning, Bucket};
 pub use card::{Card, Change, JoinPolicy};
-pub use command::{Asked, Command, MemberChange};
+pub use command::{Asked, Command, MemberChange, Unanswerable};
 pub use curb::Curbs;
 pub(crate) use curb::silence;
 pub use decide::decide;
+pub use details::{Details, Mentions, Quote};
 pub use direct::Standing;
 pub use event::{BodyKind, Event, Kind, Way};
 pub use join::{Declined, Doors, Invitation, Link};

@@ -54,6 +54,12 @@ pub enum Refusal {
     TooManyAsking,
     #[error("too many people are banned already")]
     TooManyBanned,
+    #[error("there is no such message here")]
+    NothingToAnswer,
+    #[error("what it answers was recalled")]
+    AnswersRecalled,
+    #[error("{account} is not in the conversation")]
+    MentionsNobody { account: AccountId },
 }
 
 impl crate::Refusal for Refusal {
@@ -69,7 +75,10 @@ impl crate::Refusal for Refusal {
             | Self::TooManyAsking
             | Self::TooManyBanned => Code::Conflict,
             Self::NotAGroup => Code::Forbidden,
-            Self::UnknownAccount { .. } | Self::Past => Code::InvalidInput,
+            Self::UnknownAccount { .. } | Self::Past | Self::NothingToAnswer | Self::MentionsNobody { .. } => {
+                Code::InvalidInput
+            }
+            Self::AnswersRecalled => Code::Recalled,
             Self::GroupFull => Code::GroupFull,
             Self::NotAllowed => Code::NotAllowed,
             Self::OwnerMustStay => Code::OwnerMustStay,
@@ -88,6 +97,14 @@ impl crate::Refusal for Refusal {
         match self {
             Self::Muted { until } => *until,
             Self::TooSoon { until } => Some(*until),
+            _ => None,
+        }
+    }
+
+    fn pointer(&self) -> Option<String> {
+        match self {
+            Self::NothingToAnswer => Some("/reply_to".to_owned()),
+            Self::MentionsNobody { .. } => Some("/mentions".to_owned()),
             _ => None,
         }
     }

@@ -11,9 +11,11 @@ pub enum Command {
     Edit {
         message: Place,
         body: Sealed,
+        /// Of the message, which an edit leaves as it is.
         body_kind: BodyKind,
         /// Bytes of the body's text before sealing.
         size: u32,
+        has_link: bool,
         /// Of the body's content: sealed bodies cannot be compared.
         fingerprint: Uuid,
         /// The same of the body that was sent.

@@ -3,7 +3,7 @@
 use super::{Command, Event, Place, State};
 use crate::{
     AccountId, Code, Context, Timestamp,
-    conversation::{self, Power},
+    conversation::{self, BodyKind, Power},
     limit,
 };
 use std::time::Duration;
@@ -28,6 +28,8 @@ pub enum Refusal {
     Muted { until: Option<Timestamp> },
     #[error("your role does not allow this")]
     NotAllowed,
+    #[error("only texts are edited")]
+    NoText,
 }
 
 impl crate::Refusal for Refusal {
@@ -42,11 +44,16 @@ impl crate::Refusal for Refusal {
             Self::Closed => Code::ConversationClosed,
             Self::Muted { .. } => Code::Muted,
             Self::NotAllowed => Code::NotAllowed,
+            Self::NoText => Code::InvalidInput,
         }
     }
 
     fn until(&self) -> Option<Timestamp> {
         if let Self::Muted { until } = self { *until } else { None }
+    }
+
+    fn pointer(&self) -> Option<String> {
+        matches!(self, Self::NoText).then(|| "/body/kind".to_owned())
     }
 }
 
@@ -62,7 +69,10 @@ pub fn decide(
         return Err(Refusal::Closed); // MSG-8
     }
     match command {
-        Command::Edit { fingerprint, sent, muted, .. } => {
+        Command::Edit { fingerprint, sent, muted, body_kind, .. } => {
+            if *body_kind != BodyKind::Text {
+                return Err(Refusal::NoText); // MSG-2
+            }
             let newest = state.edited.or(*sent);
             let says_so = !state.recalled && message.sender == Some(by) && newest == Some(*fingerprint);
             if says_so {
@@ -130,9 +140,9 @@ fn untouched(state: &State) -> Result<(), Refusal> {
 }
 
 fn edited(command: &Command) -> Option<Event> {
-    let Command::Edit { message, body, body_kind, size, fingerprint, .. } = command else { return None };
-    let (message, body, body_kind, size) = (*message, body.clone(), *body_kind, *size);
-    Some(Event::Edited { message, body, body_kind, size, fingerprint: *fingerprint })
+    let Command::Edit { message, body, body_kind, size, has_link, fingerprint, .. } = command else { return None };
+    let (message, body, body_kind, size, has_link) = (*message, body.clone(), *body_kind, *size, *has_link);
+    Some(Event::Edited { message, body, body_kind, size, fingerprint: *fingerprint, has_link })
 }
 
 /// MSG-5.

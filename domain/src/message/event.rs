@@ -27,6 +27,9 @@ pub enum Event {
         size: u32,
         /// Keyed hash of sender and body, by which the same edit is known.
         fingerprint: Uuid,
+        /// Version 1 did not say so.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        has_link: bool,
     },
     Recalled {
         message: Place,
@@ -79,5 +82,9 @@ impl crate::Event for Event {
             Self::Pinned { .. } => "pinned",
             Self::Unpinned { .. } => "unpinned",
         }
+    }
+
+    fn version(&self) -> u32 {
+        if let Self::Edited { .. } = self { 2 } else { 1 }
     }
 }

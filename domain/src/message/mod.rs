@@ -5,7 +5,8 @@
 //!
 //! - MSG-1: only members act on a message, and only on one that they see, be it from a stay before this one, as far as these
 //!   are kept (CNV-20); to everybody else it does not exist.
-//! - MSG-2: the sender edits, within 15 minutes of sending, and nobody else. Saying the same again is no edit.
+//! - MSG-2: the sender edits a text, within 15 minutes of sending, and nobody else. It stays a text. Saying the same again
+//!   is no edit.
 //! - MSG-3: the sender recalls, within 2 minutes of sending, and nobody else. Then nothing more happens to the message.
 //! - MSG-4: what no person has sent is neither edited nor recalled.
 //! - MSG-5: a person has each emoji on a message once. There are at most 50 kinds on one, by whomever.

@@ -10,8 +10,8 @@ use natter_domain::{
     AccountId, Code, Decider, Refusal as _,
     account::Mute,
     conversation::{
-        Asked, BodyKind, Bucket, Change, Command, Conversation, Event, JoinPolicy, Kind, MemberChange, Membership,
-        Permissions, Refusal, Role, Standing, State, SystemMessage, Way, address, own_id,
+        Asked, BodyKind, Bucket, Change, Command, Conversation, Details, Event, JoinPolicy, Kind, MemberChange,
+        Membership, Mentions, Permissions, Quote, Refusal, Role, Standing, State, SystemMessage, Way, address, own_id,
     },
 };
 use proptest::{array::uniform2, collection::vec, option, prelude::*, sample::select};
@@ -38,11 +38,21 @@ fn send() -> Command {
         size: 5,
         muted: None,
         gone: None,
+        details: Default::default(),
+        unanswerable: None,
     }
 }
 
 fn sent(seq: u64, sender: AccountId) -> Event {
-    Event::MessageSent { message_id: HELLO, seq, sender, body: sealed("hello"), body_kind: BodyKind::Text, size: 5 }
+    Event::MessageSent {
+        message_id: HELLO,
+        seq,
+        sender,
+        body: sealed("hello"),
+        body_kind: BodyKind::Text,
+        size: 5,
+        details: Default::default(),
+    }
 }
 
 #[test]
@@ -211,8 +221,16 @@ impl Lawful for Conversation {
         let start =
             (uniform2(people()), standings()).prop_map(|(members, standing)| Command::SetDirect { members, standing });
         let mute = any_moments().prop_map(|until| Mute { until: Some(until) });
-        let send = (ids(), seals(), any::<u32>(), option::of(mute)).prop_map(|(message_id, body, size, muted)| {
-            Command::Send { message_id, body, body_kind: BodyKind::Text, size, muted, gone: None }
+        let sending = (ids(), seals(), any::<u32>(), option::of(mute), details());
+        let send = sending.prop_map(|(message_id, body, size, muted, details)| Command::Send {
+            message_id,
+            body,
+            body_kind: BodyKind::Text,
+            size,
+            muted,
+            gone: None,
+            details,
+            unanswerable: None,
         });
         let some = || vec(people(), 0..4);
         let asked = || {
@@ -250,10 +268,16 @@ impl Lawful for Conversation {
             .prop_map(|(seq, account_id, by, joined_seq)| Event::MemberLeft { seq, account_id, by, joined_seq });
         let renamed = (seals(), people(), counts(), any::<bool>())
             .prop_map(|(name, by, last_seq, is_message)| Event::Renamed { name, by, last_seq, is_message });
-        let sent =
-            (ids(), counts(), people(), seals(), any::<u32>()).prop_map(|(message_id, seq, sender, body, size)| {
-                Event::MessageSent { message_id, seq, sender, body, body_kind: BodyKind::Text, size }
-            });
+        let sent = (ids(), counts(), people(), seals(), any::<u32>(), details());
+        let sent = sent.prop_map(|(message_id, seq, sender, body, size, details)| Event::MessageSent {
+            message_id,
+            seq,
+            sender,
+            body,
+            body_kind: BodyKind::Text,
+            size,
+            details,
+        });
         let stood = (standings(), vec(people(), 0..3), counts())
             .prop_map(|(standing, shown_to, last_seq)| Event::StandingChanged { standing, shown_to, last_seq });
         prop_oneof![started, sent, joined, left, renamed, stood, group_events(), door_events()].boxed()
@@ -268,17 +292,32 @@ impl Lawful for Conversation {
             }
             // No invitation any more.
             [Event::InvitationEnded { account_id, by, .. }] if account_id == by => Err(Refusal::NotFound),
-            [Event::MessageSent { message_id, seq, sender, body, body_kind, size }] => Ok(vec![Event::MessageSent {
-                message_id: *message_id,
-                seq: seq + 1,
-                sender: *sender,
-                body: body.clone(),
-                body_kind: *body_kind,
-                size: *size,
-            }]),
+            [Event::MessageSent { message_id, seq, sender, body, body_kind, size, details }] => {
+                Ok(vec![Event::MessageSent {
+                    message_id: *message_id,
+                    seq: seq + 1,
+                    sender: *sender,
+                    body: body.clone(),
+                    body_kind: *body_kind,
+                    size: *size,
+                    details: details.clone(),
+                }])
+            }
             _ => Ok(vec![]),
         }
     }
+}
+
+fn details() -> BoxedStrategy<Details> {
+    let quote = (ids(), counts(), option::of(people()), option::of(seals()))
+        .prop_map(|(message_id, seq, sender, excerpt)| Quote { message_id, seq, sender, excerpt });
+    let mentions = (vec(people(), 0..3), any::<bool>(), vec(roles(), 0..2))
+        .prop_map(|(accounts, all, roles)| Mentions { accounts, all, roles, by_role: vec![] });
+    let details = (option::of(quote), mentions, any::<[bool; 3]>()).prop_map(|(reply_to, mentions, flags)| {
+        let [silent, forwarded, has_link] = flags;
+        Details { reply_to, mentions, silent, forwarded, has_link }
+    });
+    prop_oneof![Just(Details::default()), details].boxed()
 }
 
 fn buckets() -> BoxedStrategy<Bucket> {

@@ -31,7 +31,16 @@ fn given<const N: usize>(history: [Event; N]) -> scenario::Given<Conversation> {
 }
 
 fn send(gone: Option<AccountId>) -> Command {
-    Command::Send { message_id: HELLO, body: sealed("hello"), body_kind: BodyKind::Text, size: 5, muted: None, gone }
+    Command::Send {
+        message_id: HELLO,
+        body: sealed("hello"),
+        body_kind: BodyKind::Text,
+        size: 5,
+        muted: None,
+        gone,
+        details: Default::default(),
+        unanswerable: None,
+    }
 }
 
 #[test]
@@ -82,7 +91,7 @@ fn nothing_is_sent_to_who_is_gone() {
     given([STARTED()]).when(send(Some(BOB))).by(ALICE).refused(Refusal::Closed);
     let sent = |sender| {
         let (body, body_kind) = (sealed("hello"), BodyKind::Text);
-        Event::MessageSent { message_id: HELLO, seq: 1, sender, body, body_kind, size: 5 }
+        Event::MessageSent { message_id: HELLO, seq: 1, sender, body, body_kind, size: 5, details: Default::default() }
     };
     given([STARTED()]).when(send(Some(ALICE))).by(ALICE).then([sent(ALICE)]);
     given([STARTED()]).when(send(None)).by(BOB).then([sent(BOB)]);
@@ -127,7 +136,16 @@ const PLACE: Place = Place { conversation_id: HERE, message_id: HELLO, seq: 3, s
 
 fn edit() -> message::Command {
     let (body, body_kind, fingerprint) = (sealed("other"), BodyKind::Text, Uuid::from_u128(7));
-    message::Command::Edit { message: PLACE, body, body_kind, size: 5, fingerprint, sent: None, muted: None }
+    message::Command::Edit {
+        message: PLACE,
+        body,
+        body_kind,
+        size: 5,
+        fingerprint,
+        sent: None,
+        muted: None,
+        has_link: false,
+    }
 }
 
 #[track_caller]

@@ -311,6 +311,23 @@ fn conversation_events_keep_their_shape() {
                 body: sealed(b"hello"),
                 body_kind: conversation::BodyKind::Text,
                 size: 5,
+                details: conversation::Details {
+                    reply_to: Some(conversation::Quote {
+                        message_id: MESSAGE,
+                        seq: 41,
+                        sender: Some(BOB),
+                        excerpt: Some(sealed(b"hi")),
+                    }),
+                    mentions: conversation::Mentions {
+                        accounts: vec![BOB],
+                        all: true,
+                        roles: vec![conversation::Role::Admin],
+                        by_role: vec![CAROL],
+                    },
+                    silent: true,
+                    forwarded: true,
+                    has_link: true,
+                },
             },
             MembersJoined {
                 seq: 42,
@@ -372,6 +389,18 @@ fn conversation_events_keep_their_shape() {
                     members: vec![ALICE, BOB],
                     name: None,
                     owner: None,
+                },
+            ),
+            (
+                "message_sent.v1.json",
+                conversation::Event::MessageSent {
+                    message_id: MESSAGE,
+                    seq: 42,
+                    sender: ALICE,
+                    body: sealed(b"hello"),
+                    body_kind: conversation::BodyKind::Text,
+                    size: 5,
+                    details: conversation::Details::default(),
                 },
             ),
             ("members_joined.v1.json", conversation::Event::added(42, vec![BOB, CAROL], ALICE)),
@@ -445,6 +474,7 @@ fn message_events_keep_their_shape() {
                 body_kind: conversation::BodyKind::Text,
                 size: 5,
                 fingerprint: FINGERPRINT,
+                has_link: true,
             },
             Recalled { message: PLACE, by: ALICE },
             Reacted { message: PLACE, account_id: BOB, emoji: "\u{1f44d}".into(), count: 2 },
@@ -452,7 +482,17 @@ fn message_events_keep_their_shape() {
             Pinned { message: message::Place { sender: None, ..PLACE }, by: BOB },
             Unpinned { message: PLACE, by: BOB },
         ),
-        &[],
+        &[(
+            "edited.v1.json",
+            message::Event::Edited {
+                message: PLACE,
+                body: sealed(b"hello"),
+                body_kind: conversation::BodyKind::Text,
+                size: 5,
+                fingerprint: FINGERPRINT,
+                has_link: false,
+            },
+        )],
     );
 }
 

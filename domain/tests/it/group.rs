@@ -70,11 +70,21 @@ pub(crate) fn send() -> Command {
         size: 5,
         muted: None,
         gone: None,
+        details: Default::default(),
+        unanswerable: None,
     }
 }
 
 pub(crate) fn sent(seq: u64, sender: AccountId) -> Event {
-    Event::MessageSent { message_id: HELLO, seq, sender, body: sealed("hello"), body_kind: BodyKind::Text, size: 5 }
+    Event::MessageSent {
+        message_id: HELLO,
+        seq,
+        sender,
+        body: sealed("hello"),
+        body_kind: BodyKind::Text,
+        size: 5,
+        details: Default::default(),
+    }
 }
 
 /// So many people, none of them alice, bob or carol.

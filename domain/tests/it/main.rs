@@ -5,6 +5,7 @@ mod account;
 mod blocks;
 mod channel;
 mod conversation;
+mod details;
 mod direct;
 mod erasure;
 mod friends;

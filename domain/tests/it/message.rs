@@ -44,7 +44,7 @@ fn first() -> Uuid {
 fn edit_of(message: Place, text: &str) -> Command {
     let (body_kind, fingerprint) = (BodyKind::Text, print(text));
     let (body, size, sent) = (sealed(text), text.len() as u32, Some(first()));
-    Command::Edit { message, body, body_kind, size, fingerprint, sent, muted: None }
+    Command::Edit { message, body, body_kind, size, fingerprint, sent, muted: None, has_link: false }
 }
 
 fn edit(text: &str) -> Command {
@@ -53,7 +53,39 @@ fn edit(text: &str) -> Command {
 
 fn edited(text: &str) -> Event {
     let (body_kind, fingerprint) = (BodyKind::Text, print(text));
-    Event::Edited { message: PLACE, body: sealed(text), body_kind, size: text.len() as u32, fingerprint }
+    Event::Edited {
+        message: PLACE,
+        body: sealed(text),
+        body_kind,
+        size: text.len() as u32,
+        fingerprint,
+        has_link: false,
+    }
+}
+
+#[test]
+fn only_a_text_is_edited() {
+    let Command::Edit { message, body, size, fingerprint, sent, .. } = edit(ONE) else { panic!() };
+    let picture = Command::Edit {
+        message,
+        body,
+        body_kind: BodyKind::Image,
+        size,
+        fingerprint,
+        sent,
+        muted: None,
+        has_link: false,
+    };
+    given([]).when(picture).by(ALICE).refused(Refusal::NoText);
+}
+
+#[test]
+fn an_edit_says_whether_there_is_a_link_now() {
+    let Command::Edit { message, body, body_kind, size, fingerprint, sent, .. } = edit(ONE) else { panic!() };
+    let linking = Command::Edit { message, body, body_kind, size, fingerprint, sent, muted: None, has_link: true };
+    let Event::Edited { message, body, body_kind, size, fingerprint, .. } = edited(ONE) else { panic!() };
+    let expected = Event::Edited { message, body, body_kind, size, fingerprint, has_link: true };
+    given([]).when(linking).by(ALICE).then([expected]);
 }
 
 #[test]
@@ -61,7 +93,16 @@ fn who_is_muted_edits_nothing_but_says_the_same_again() {
     let until = Some(min(10));
     let muted = |text: &str| {
         let Command::Edit { message, body, body_kind, size, fingerprint, sent, .. } = edit(text) else { panic!() };
-        Command::Edit { message, body, body_kind, size, fingerprint, sent, muted: Some(Mute { until }) }
+        Command::Edit {
+            message,
+            body,
+            body_kind,
+            size,
+            fingerprint,
+            sent,
+            muted: Some(Mute { until }),
+            has_link: false,
+        }
     };
     given([]).when(muted(ONE)).by(ALICE).refused(Refusal::Muted { until });
     given([]).when(muted(ONE)).by(ALICE).at(min(10)).then([edited(ONE)]);
@@ -111,7 +152,7 @@ fn who_may_not_post_in_their_group_edits_nothing() {
     given(vec![]).when(recall()).by(ALICE).then([recalled()]);
     let bobs = Place { sender: Some(BOB), ..PLACE };
     let Command::Edit { body, body_kind, size, fingerprint, .. } = edit_of(bobs, ONE) else { panic!() };
-    let expected = Event::Edited { message: bobs, body, body_kind, size, fingerprint };
+    let expected = Event::Edited { message: bobs, body, body_kind, size, fingerprint, has_link: false };
     given(vec![]).when(edit_of(bobs, ONE)).by(BOB).then([expected]);
 }
 
@@ -378,7 +419,7 @@ impl Lawful for Message {
         let edit = (places(), seals(), any::<u32>(), prints(), option::of(prints())).prop_map(
             |(message, body, size, fingerprint, sent)| {
                 let body_kind = BodyKind::Text;
-                Command::Edit { message, body, body_kind, size, fingerprint, sent, muted: None }
+                Command::Edit { message, body, body_kind, size, fingerprint, sent, muted: None, has_link: false }
             },
         );
         let recall = places().prop_map(|message| Command::Recall { message });
@@ -392,7 +433,7 @@ impl Lawful for Message {
 
     fn events() -> BoxedStrategy<Event> {
         let edited = (places(), seals(), any::<u32>(), prints()).prop_map(|(message, body, size, fingerprint)| {
-            Event::Edited { message, body, body_kind: BodyKind::Text, size, fingerprint }
+            Event::Edited { message, body, body_kind: BodyKind::Text, size, fingerprint, has_link: false }
         });
         let by = (places(), people(), 0..3).prop_map(|(message, by, which)| match which {
             0 => Event::Recalled { message, by },

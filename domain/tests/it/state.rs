@@ -221,6 +221,7 @@ fn a_conversation_keeps_its_shape() {
         body: sealed(b"hello"),
         body_kind: conversation::BodyKind::Text,
         size: 5,
+        details: Default::default(),
     };
     let shared = conversation::Event::MembersJoined {
         seq: 9,
@@ -330,6 +331,7 @@ fn a_message_keeps_its_shape() {
         body_kind: conversation::BodyKind::Text,
         size: 5,
         fingerprint: FINGERPRINT,
+        has_link: false,
     };
     let unreacted = message::Event::Unreacted { message: PLACE, account_id: BOB, emoji: "gone".into(), count: 0 };
     let pinned = message::Event::Pinned { message: PLACE, by: BOB };

@@ -303,6 +303,8 @@ fn who_is_muted_sends_and_edits_nothing() {
         size: 5,
         muted,
         gone: None,
+        details: Default::default(),
+        unanswerable: None,
     };
     let talk = || scenario::given::<Conversation>([conversation::Event::started_direct([ALICE, BOB])]);
     let until = Some(days(1));
@@ -317,6 +319,7 @@ fn who_is_muted_sends_and_edits_nothing() {
         body: sealed("hello"),
         body_kind: BodyKind::Text,
         size: 5,
+        details: Default::default(),
     };
     talk().when(send(Some(Mute { until }))).by(ALICE).at(days(1)).then([sent]);
     let outside = talk().when(send(Some(Mute { until }))).by(CAROL);

@@ -2,9 +2,12 @@
 //! the connection, the broker or the server does.
 //!
 //! A push is taken as a hint. One that continues what we have is handed on; an older one is dropped; a later one
-//! means a gap, which is fetched by range. After every `ready` and `resync`, and on a slow jittered timer (a push
+//! means a gap, which is fetched by range. An edit or a recall that comes again is dropped; one whose message is not here
+//! yet waits for it. After every `ready` and `resync`, and on a slow jittered timer (a push
 //! that was lost as the last one announces itself in no other way), it syncs from its cursor: what changed since is
 //! told, and what is missing is fetched. On any close the connection is opened again, with jittered pauses that grow.
+
+mod track;
 
 use crate::{
     Close, Error, Signed,
@@ -13,15 +16,11 @@ use crate::{
     wire::{self, InboxChanged},
 };
 use rand::Rng;
-use std::{
-    collections::{BTreeMap, HashMap},
-    time::Duration,
-};
+use std::{collections::HashMap, time::Duration};
 use tokio::{sync::mpsc, time::Instant};
+use track::Track;
 use uuid::Uuid;
 
-/// Messages beyond a gap that a conversation holds; further ones are fetched with the gap.
-const HELD: usize = 256;
 /// What waits to be taken by the caller; the follower stops reading pushes until then.
 const UPDATES: usize = 1_024;
 const PAGE: u32 = 200;
@@ -88,62 +87,6 @@ impl Follower {
 impl Drop for Follower {
     fn drop(&mut self) {
         self.task.abort();
-    }
-}
-
-/// What is known of one conversation: handed on up to `last`, and what is held beyond a gap.
-#[derive(Debug, PartialEq)]
-struct Track {
-    last: u64,
-    /// The newest seq that we heard of.
-    heard: u64,
-    held: BTreeMap<u64, wire::Message>,
-}
-
-impl Track {
-    fn after(seq: u64) -> Self {
-        Self { last: seq, heard: seq, held: BTreeMap::new() }
-    }
-
-    /// Takes a message in whatever order; gives those that can be handed on now.
-    fn take(&mut self, message: wire::Message) -> Vec<wire::Message> {
-        self.heard = self.heard.max(message.seq);
-        if message.seq > self.last && (self.held.len() < HELD || message.seq == self.last + 1) {
-            self.held.insert(message.seq, message);
-        }
-        self.release()
-    }
-
-    fn release(&mut self) -> Vec<wire::Message> {
-        let mut next = Vec::new();
-        while let Some(message) = self.held.remove(&(self.last + 1)) {
-            self.last += 1;
-            next.push(message);
-        }
-        next
-    }
-
-    /// Takes the next message of a range that was read behind `last`: what is missing before it is not to be seen, for
-    /// numbers between two stays are no gap.
-    fn take_next(&mut self, message: wire::Message) -> Vec<wire::Message> {
-        if message.seq > self.last {
-            self.last = message.seq - 1;
-            self.held = self.held.split_off(&message.seq);
-        }
-        self.take(message)
-    }
-
-    /// What lies up to there is gone for this person; gives what can be handed on now.
-    fn forget(&mut self, up_to: u64) -> Vec<wire::Message> {
-        if up_to > self.last {
-            self.last = up_to;
-            self.held = self.held.split_off(&(up_to + 1));
-        }
-        self.release()
-    }
-
-    fn is_behind(&self) -> bool {
-        self.last < self.heard
     }
 }
 
@@ -242,7 +185,7 @@ impl Run {
         {
             self.forget(conversation_id, cleared_seq).await?;
         }
-        let wire::Push::MessageSent { message, position } = *push else { return self.tell(Update::Push(push)).await };
+        let wire::Push::MessageSent { message, position } = *push else { return self.told(push).await };
         let id = message.conversation_id;
         let next = self.track(id).take(message);
         self.hand_on(next).await?;
@@ -251,6 +194,17 @@ impl Run {
             self.settle(fetched)?;
         }
         Ok(())
+    }
+
+    /// What became of a message is handed on behind the message, and once.
+    async fn told(&mut self, push: Box<wire::Push>) -> Result<(), Stop> {
+        let (wire::Push::MessageEdited { message, .. } | wire::Push::MessageRecalled { message, .. }) = &*push else {
+            return self.tell(Update::Push(push)).await;
+        };
+        match self.track(message.conversation_id).change(message, push.clone()) {
+            Some(push) => self.tell(Update::Push(push)).await,
+            None => Ok(()),
+        }
     }
 
     async fn forget(&mut self, conversation: Uuid, up_to: u64) -> Result<(), Stop> {
@@ -303,6 +257,7 @@ impl Run {
         for message in told.messages {
             // Those that were not handed on yet are fetched as they are.
             if message.seq <= self.track(message.conversation_id).last {
+                self.track(message.conversation_id).note(&message);
                 self.tell(Update::Changed(Box::new(message))).await?;
             }
         }
@@ -343,11 +298,15 @@ impl Run {
         Ok(())
     }
 
-    async fn hand_on(&self, messages: Vec<wire::Message>) -> Result<(), Stop> {
+    async fn hand_on(&mut self, messages: Vec<wire::Message>) -> Result<(), Stop> {
         for mut message in messages {
             // A push leaves them out: nobody has reacted yet to what was just sent.
             message.reactions.get_or_insert_default();
+            let waited = self.track(message.conversation_id).handed_on(&message);
             self.tell(Update::Message(Box::new(message))).await?;
+            for push in waited {
+                self.tell(Update::Push(push)).await?;
+            }
         }
         Ok(())
     }
@@ -412,77 +371,4 @@ fn closed(error: &Error) -> Close {
 
 fn jittered(around: Duration) -> Duration {
     around.mul_f64(rand::rng().random_range(0.67..1.33))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn message(seq: u64) -> wire::Message {
-        wire::Message {
-            conversation_id: Uuid::nil(),
-            message_id: Uuid::from_u128(u128::from(seq)),
-            seq,
-            sender: None,
-            body: None,
-            sent_at: String::new(),
-            edited_at: None,
-            recalled_at: None,
-            pinned_at: None,
-            reactions: None,
-        }
-    }
-
-    fn taken(track: &mut Track, seqs: impl IntoIterator<Item = u64>) -> Vec<u64> {
-        seqs.into_iter().flat_map(|seq| track.take(message(seq))).map(|message| message.seq).collect()
-    }
-
-    #[test]
-    fn messages_come_once_and_by_seq_in_whatever_order_they_arrive() {
-        let mut track = Track::after(0);
-        assert_eq!(taken(&mut track, [1, 3, 2, 2, 1, 5, 3, 4]), [1, 2, 3, 4, 5]);
-        assert!(!track.is_behind());
-    }
-
-    #[test]
-    fn a_gap_is_known_until_it_is_filled() {
-        let mut track = Track::after(4);
-        assert!(taken(&mut track, [7, 6]).is_empty());
-        assert!(track.is_behind());
-        assert_eq!(taken(&mut track, [5]), [5, 6, 7]);
-        assert!(!track.is_behind());
-    }
-
-    #[test]
-    fn what_lies_between_two_stays_is_no_gap() {
-        let mut track = Track::after(4);
-        assert!(taken(&mut track, [9, 12]).is_empty());
-        let mut read = |seq| track.take_next(message(seq)).iter().map(|message| message.seq).collect::<Vec<_>>();
-        assert_eq!(read(9), [9]);
-        assert_eq!(read(10), [10]);
-        assert_eq!(read(11), [11, 12]);
-        assert_eq!(read(12), [0; 0]);
-        assert!(!track.is_behind());
-    }
-
-    #[test]
-    fn what_somebody_has_deleted_is_no_gap() {
-        let mut track = Track::after(4);
-        assert!(taken(&mut track, [7, 9, 12]).is_empty());
-        let mut forget = |seq| track.forget(seq).iter().map(|message| message.seq).collect::<Vec<_>>();
-        assert_eq!((forget(8), forget(3)), (vec![9], vec![]));
-        assert_eq!(taken(&mut track, [6, 10, 11]), [10, 11, 12]);
-        assert!(!track.is_behind());
-    }
-
-    #[test]
-    fn what_is_held_beyond_a_gap_is_bounded_and_nothing_is_lost_by_it() {
-        let mut track = Track::after(0);
-        let many = HELD as u64 + 50;
-        assert!(taken(&mut track, 2..=many).is_empty());
-        assert_eq!(track.held.len(), HELD);
-        assert_eq!(track.heard, many);
-        let got = taken(&mut track, 1..=many);
-        assert_eq!(got, (1..=many).collect::<Vec<_>>());
-    }
 }

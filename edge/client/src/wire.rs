@@ -45,6 +45,7 @@ macro_rules! patch {
 
 // Below the macros that they are written with.
 mod account;
+mod body;
 mod conversation;
 mod frame;
 mod friendship;
@@ -62,6 +63,7 @@ pub use account::{
     Account, AccountChange, AccountClose, AccountClosing, AddBy, AddByChange, EmailChange, FindBy, FindByChange,
     Lookup, PhoneChange, Settings, SettingsChange, Visible, VisibleChange,
 };
+pub use body::{Body, Format, MergedItem};
 pub use conversation::{
     Announcement, AnnouncementNew, AnnouncementRead, Ban, Came, Conversation, ConversationChange, ConversationNew,
     ConversationOutside, GroupEvent, GroupSettings, GroupSettingsChange, Invitation, Invited, JoinNew, JoinRequest,
@@ -72,8 +74,8 @@ pub use frame::{AuthFrame, AuthOk, FrameError, PingFrame, Reply};
 pub use friendship::{Block, Friend, FriendChange, FriendFolder, FriendFolderOrder, FriendRequest, FriendRequestNew};
 pub use inbox::{Draft, InboxChanged, Read, ReadFrame, ReadOk, ReadUpTo, View, ViewChange};
 pub use message::{
-    Body, EditFrame, ListFrame, Message, MessageEdit, MessageFrame, MessageNew, MessageReaction, MessageSent,
-    PositionOk, ReactFrame, SendFrame, SentOk,
+    EditFrame, Forward, ForwardMerged, ForwardOne, ListFrame, Message, MessageEdit, MessageFrame, MessageNew,
+    MessageReaction, MessageSent, PositionOk, Quote, ReactFrame, SendFrame, SentOk,
 };
 pub use oidc::{Identity, OidcFinish, OidcLink, OidcPassword, OidcProvider, OidcStart, OidcStarted};
 pub use problem::{FieldError, Problem};

@@ -59,6 +59,13 @@ pub const LIMITS: &[Limit] = &[
     Limit { name: "send", by: Account, quota: 100, window: 20, shared: false, covers: &[
         "POST /api/v1/conversations/{id}/messages", "message.send",
     ] },
+    // Each may carry a hundred.
+    Limit { name: "forward", by: Account, quota: 20, window: 60, shared: false, covers: &[
+        "POST /api/v1/conversations/{id}/messages/forward",
+    ] },
+    Limit { name: "filter", by: Account, quota: 60, window: 60, shared: false, covers: &[
+        "GET /api/v1/conversations/{id}/messages/filter",
+    ] },
     Limit { name: "change", by: Account, quota: 120, window: 60, shared: false, covers: &[
         "PATCH /api/v1/conversations/{id}/messages/{message_id}", "message.edit",
         "DELETE /api/v1/conversations/{id}/messages/{message_id}", "message.recall",

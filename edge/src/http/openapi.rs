@@ -21,7 +21,7 @@ use utoipa::{
         title = "Natter",
         description = "Instant messaging. Every error is an RFC 9457 problem; every answer has `X-Request-Id`.",
     ),
-    components(schemas(wire::Problem)),
+    components(schemas(wire::Problem, wire::MergedItem)),
     modifiers(&Bearer),
 )]
 struct Frame;

@@ -224,9 +224,10 @@ fn foreign(status: StatusCode) -> Problem {
 impl From<natter_commands::Error> for Problem {
     fn from(error: natter_commands::Error) -> Self {
         match error {
-            natter_commands::Error::Refused { code, detail, until } => {
+            natter_commands::Error::Refused { code, detail, until, pointer } => {
                 let wait = until.filter(|_| code == Code::SlowMode).map(seconds_until);
-                Self { until, retry_after: wait, ..Self::new(code, detail) }
+                let problem = Self { until, retry_after: wait, ..Self::new(code, detail) };
+                pointer.iter().fold(problem, |problem, pointer| problem.about(pointer))
             }
             natter_commands::Error::Unavailable => Self::unavailable(),
             natter_commands::Error::TooOften { wait } => Self::too_often(wait),

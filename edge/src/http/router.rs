@@ -82,6 +82,8 @@ fn private() -> Routes {
         .merge(conversation::join::routes())
         .merge(conversation::admin::routes())
         .merge(message::http::routes())
+        .merge(message::filter::routes())
+        .merge(message::forward::routes())
         .merge(inbox::http::routes())
         .merge(sync::http::routes())
 }

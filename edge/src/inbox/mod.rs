@@ -166,8 +166,8 @@ mod tests {
             cursors.sort();
             list.lock().unwrap().push(cursors.clone());
             let refused = cursors.iter().any(|(id, _)| *id == conversation(13));
-            let refusal =
-                || Error::Refused { code: Code::InvalidInput, detail: "beyond the newest".to_owned(), until: None };
+            let detail = "beyond the newest".to_owned();
+            let refusal = || Error::Refused { code: Code::InvalidInput, detail, until: None, pointer: None };
             let advanced = Advanced { cursors, positions: Positions::default() };
             futures::future::ready(if refused { Err(refusal()) } else { Ok(advanced) }).boxed()
         });

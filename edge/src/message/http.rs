@@ -1,6 +1,6 @@
 //! `/conversations/{id}/messages`, and what is below it.
 
-use super::{Checked, SHOWN_BY, emoji, page, send};
+use super::{Given, SHOWN_BY, edited, emoji, page, send};
 use crate::{
     auth::gate::{Viewer, Writer},
     edge::{Door, Inside},
@@ -35,9 +35,10 @@ pub fn routes() -> Routes {
     params(("id" = Uuid, Path)), request_body = wire::MessageNew, responses(
         (status = 201, body = wire::MessageSent),
         (status = 200, body = wire::MessageSent, description = "It was sent before."),
-        (status = 403, description = "`conversation_closed`, `not_a_member`, `muted`"),
+        (status = 403, description = "`conversation_closed`, `not_a_member`, `muted`, `not_allowed`: to mention everybody; `forbidden`: roles where there are none"),
         (status = 404, description = "`not_found`"),
-        (status = 409, description = "`conflict`: the id was used by somebody else or for another body"),
+        (status = 409, description = "`conflict`: the id was used by somebody else or for another body; `recalled`: what it answers"),
+        (status = 422, description = "`invalid_input`: a field of the body, `reply_to`, who is mentioned"),
     ))]
 async fn post(
     Writer(by): Writer,
@@ -45,8 +46,9 @@ async fn post(
     Ids(id): Ids<Uuid>,
     json::Json(given): json::Json<wire::MessageNew>,
 ) -> Result<Written<wire::MessageSent>, Problem> {
-    let (body, inside) = (Checked::new(&given.body)?, door.open()?);
-    let sent = send(&inside, by.caller, ConversationId(id), MessageId(given.message_id), &body).await?;
+    let wire::MessageNew { message_id, ref body, reply_to, ref mentions, silent } = given;
+    let message = Given { message_id, body, reply_to, mentions, silent }.checked()?;
+    let sent = send(&door.open()?, by.caller, ConversationId(id), message).await?;
     let thing = wire::MessageSent { message_id: sent.message_id.0, seq: sent.seq, sent_at: sent.sent_at.to_string() };
     Ok(Written::new(!sent.repeated, sent.positions, thing))
 }
@@ -127,9 +129,9 @@ async fn edit(
     Ids((id, message_id)): Ids<(Uuid, Uuid)>,
     json::Json(given): json::Json<wire::MessageEdit>,
 ) -> Result<Shown<wire::Message>, Problem> {
-    let (body, inside, of) = (Checked::new(&given.body)?, door.open()?, named(id, message_id));
+    let (body, inside, of) = (edited(&given.body)?, door.open()?, named(id, message_id));
     let muted = inside.mutes.of(by.caller.account);
-    let positions = inside.commands.message().muted(muted).edit(by, of, &body.json, body.size).await?;
+    let positions = inside.commands.message().muted(muted).edit(by, of, body).await?;
     position::wait(&inside, &positions, SHOWN_BY).await?;
     Ok(Shown(positions, shown(&inside, by.caller, of).await?))
 }

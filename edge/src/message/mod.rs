@@ -1,33 +1,75 @@
 //! Messages: sending, what is done to them later, and reading. REST and WebSocket come through the same functions.
 
+mod body;
+pub mod filter;
+pub mod forward;
 pub mod http;
 pub mod socket;
 
 use crate::{edge::Inside, http::problem::Problem};
 use natter_client::wire::{self, Body};
-use natter_commands::{Caller, Pending, Sent};
-use natter_domain::{ConversationId, Emoji, GivenText, MessageId};
+use natter_commands::{Caller, GivenBody, Outgoing, Pending, Sent};
+use natter_domain::{
+    AccountId, ConversationId, Emoji, MessageId,
+    conversation::{Mentions, Role},
+    limit,
+};
 use natter_projections::{Projection, message::Range};
+use uuid::Uuid;
 
 /// What answers about messages are made of: who may see them, and what they say.
 pub const SHOWN_BY: &[Projection] = &[Projection::Relations, Projection::History];
 
-/// A body that may be sent.
-pub struct Checked {
-    json: String,
-    /// Bytes of its text.
-    size: u32,
+/// What is to be sent, from either door.
+pub struct Given<'a> {
+    pub message_id: Uuid,
+    pub body: &'a Body,
+    pub reply_to: Option<Uuid>,
+    pub mentions: &'a [String],
+    pub silent: bool,
 }
 
-impl Checked {
-    pub fn new(body: &Body) -> Result<Self, Problem> {
-        let Body::Text { text } = body else {
-            return Err(Problem::invalid("/body/kind", "only the server writes messages of this kind"));
-        };
-        let text = GivenText::parse(text).map_err(Problem::at("/body/text"))?;
-        let json = serde_json::to_string(body).map_err(Problem::internal)?;
-        Ok(Self { json, size: text.as_str().len() as u32 })
+impl Given<'_> {
+    pub fn checked(&self) -> Result<Outgoing, Problem> {
+        Ok(Outgoing {
+            message_id: MessageId(self.message_id),
+            body: body::checked(self.body)?,
+            reply_to: self.reply_to.map(MessageId),
+            mentions: mentions(self.mentions)?,
+            silent: self.silent,
+            forwarded: None,
+        })
     }
+}
+
+/// A text in place of another.
+pub fn edited(body: &Body) -> Result<GivenBody, Problem> {
+    match body {
+        Body::Text { .. } => body::checked(body),
+        _ => Err(Problem::invalid("/body/kind", "only texts are edited")),
+    }
+}
+
+/// Accounts by their ids, everybody, and roles, each once.
+fn mentions(given: &[String]) -> Result<Mentions, Problem> {
+    if given.len() > limit::MENTIONS_MAX {
+        return Err(Problem::invalid("/mentions", "must be at most 100"));
+    }
+    let mut mentions = Mentions::default();
+    for (index, word) in given.iter().enumerate() {
+        let role = Role::parse(word).filter(|role| *role > Role::Member);
+        match (word.as_str(), role, Uuid::parse_str(word)) {
+            ("all", ..) => mentions.all = true,
+            (_, Some(role), _) if !mentions.roles.contains(&role) => mentions.roles.push(role),
+            (_, None, Ok(id)) if !mentions.accounts.contains(&AccountId(id)) => mentions.accounts.push(AccountId(id)),
+            (_, Some(_), _) | (_, _, Ok(_)) => {}
+            _ => {
+                let wrong = "must be an account's id, all, admin or owner";
+                return Err(Problem::invalid(format!("/mentions/{index}"), wrong));
+            }
+        }
+    }
+    Ok(mentions)
 }
 
 /// What a person reacts with.
@@ -36,15 +78,9 @@ pub fn emoji(text: &str) -> Result<Emoji, Problem> {
 }
 
 /// Queues a message behind what was queued before; the answer comes once it is durable.
-pub fn send(
-    inside: &Inside,
-    caller: Caller,
-    conversation_id: ConversationId,
-    message_id: MessageId,
-    body: &Checked,
-) -> Pending<Sent> {
+pub fn send(inside: &Inside, caller: Caller, conversation_id: ConversationId, message: Outgoing) -> Pending<Sent> {
     let muted = inside.mutes.of(caller.account);
-    inside.commands.conversation().muted(muted).send(caller, conversation_id, message_id, &body.json, body.size)
+    inside.commands.conversation().muted(muted).send(caller, conversation_id, message)
 }
 
 /// A range of a conversation's messages that the caller may see.
@@ -67,15 +103,23 @@ pub async fn page(
 mod tests {
     use super::*;
 
+    #[track_caller]
+    fn refused(word: &str) {
+        let given = vec![word.to_owned()];
+        assert_eq!(mentions(&given).unwrap_err().errors[0].pointer, "/mentions/0", "{word}");
+    }
+
     #[test]
-    fn a_text_has_1_to_16384_bytes_and_no_nul() {
-        let check = |text: &str| Checked::new(&Body::Text { text: text.to_owned() }).map(|body| body.size);
-        assert_eq!(check("\u{1f600}").unwrap(), 4);
-        assert_eq!(check(&"a".repeat(16_384)).unwrap(), 16_384);
-        let system = Body::System { code: "x".into(), text: "x".into(), account_ids: vec![], by: None };
-        assert_eq!(Checked::new(&system).map(|_| ()).unwrap_err().errors[0].pointer, "/body/kind");
-        for bad in ["", "a\0b", &"a".repeat(16_385)] {
-            assert_eq!(check(bad).unwrap_err().errors[0].pointer, "/body/text");
+    fn mentions_are_accounts_everybody_and_roles_each_once() {
+        let (one, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        let given = [&one.to_string(), "all", "owner", &other.to_string(), &one.to_string(), "admin", "all", "owner"];
+        let mentions = mentions(&given.map(str::to_owned)).unwrap();
+        assert_eq!(mentions.accounts, [AccountId(one), AccountId(other)]);
+        assert_eq!((mentions.all, mentions.roles), (true, vec![Role::Owner, Role::Admin]));
+        for bad in ["", "member", "everyone", "ALL", "00000000"] {
+            refused(bad);
         }
+        let many: Vec<String> = (0..=100).map(|number| Uuid::from_u128(number).to_string()).collect();
+        assert_eq!(super::mentions(&many).unwrap_err().errors[0].pointer, "/mentions");
     }
 }

@@ -1,6 +1,6 @@
 //! `message.send`, `message.list`, and what is done to a message that was sent.
 
-use super::{Checked, SHOWN_BY, emoji, page, send};
+use super::{Given, SHOWN_BY, edited, emoji, page, send};
 use crate::{
     edge::Inside,
     http::{
@@ -22,8 +22,9 @@ const PAGE_MAX_BYTES: usize = 512 * 1024;
 
 /// Queues the message: to be called in the order of the frames.
 pub fn queue(inside: &Inside, caller: Caller, frame: &wire::SendFrame) -> Result<Pending<Sent>, Problem> {
-    let body = Checked::new(&frame.body)?;
-    Ok(send(inside, caller, ConversationId(frame.conversation_id), MessageId(frame.message_id), &body))
+    let wire::SendFrame { message_id, ref body, reply_to, ref mentions, silent, .. } = *frame;
+    let message = Given { message_id, body, reply_to, mentions, silent }.checked()?;
+    Ok(send(inside, caller, ConversationId(frame.conversation_id), message))
 }
 
 /// The answer, once the message is durable.
@@ -35,9 +36,9 @@ pub async fn sent(pending: Pending<Sent>) -> Result<wire::SentOk, Problem> {
 /// What these queue is queued in the order of the frames, for one message.
 pub fn edit(inside: &Inside, caller: Caller, frame: &wire::EditFrame) -> Result<Pending<Positions>, Problem> {
     let (by, of) = (Keyed { caller, key: frame.command_id }, named(frame.conversation_id, frame.message_id));
-    let body = Checked::new(&frame.body)?;
+    let body = edited(&frame.body)?;
     let muted = inside.mutes.of(caller.account);
-    Ok(inside.commands.message().muted(muted).edit(by, of, &body.json, body.size))
+    Ok(inside.commands.message().muted(muted).edit(by, of, body))
 }
 
 pub fn recall(inside: &Inside, caller: Caller, frame: &wire::MessageFrame) -> Pending<Positions> {
@@ -125,18 +126,8 @@ mod tests {
     use super::*;
 
     fn message(seq: u64, bytes: usize) -> wire::Message {
-        wire::Message {
-            conversation_id: Uuid::nil(),
-            message_id: Uuid::nil(),
-            seq,
-            sender: None,
-            body: Some(wire::Body::Text { text: "a".repeat(bytes) }),
-            sent_at: String::new(),
-            edited_at: None,
-            recalled_at: None,
-            pinned_at: None,
-            reactions: None,
-        }
+        let body = Some(wire::Body::text("a".repeat(bytes)));
+        wire::Message { seq, body, ..wire::Message::default() }
     }
 
     #[test]

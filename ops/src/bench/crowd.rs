@@ -228,6 +228,7 @@ impl Writer {
             body: body.clone(),
             body_kind: conversation::BodyKind::Text,
             size: self.size,
+            details: conversation::Details::default(),
         };
         let address = conversation::address(conversation_id);
         let mut draft = Draft::encode(&event, address, seq, self.metadata.clone(), now)?;
@@ -236,7 +237,7 @@ impl Writer {
         self.drafts.push(draft);
         if self.keeps {
             let position = self.head.position + self.drafts.len() as u64;
-            let what = What::Sent { message_id, sender: Some(sender), body: Body::Sealed(body) };
+            let what = What::text(message_id, sender, Body::Sealed(body));
             self.changes.push(Change { conversation_id, seq, position, at: now, what });
         }
         let place = message::Place { conversation_id, message_id, seq, sender: Some(sender), sent_at: now };
@@ -255,6 +256,7 @@ impl Writer {
                 body_kind: conversation::BodyKind::Text,
                 size: self.size,
                 fingerprint: id::new(),
+                has_link: false,
             },
             message::Event::Reacted { message: *place, account_id, emoji: EMOJI.to_owned(), count: 1 },
         ];

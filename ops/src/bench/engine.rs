@@ -3,7 +3,7 @@
 use super::people;
 use anyhow::{Context, Result, ensure};
 use hdrhistogram::Histogram;
-use natter_commands::{Caller, Commands, Cost, Groups, Pending, Sent, Settings};
+use natter_commands::{Caller, Commands, Cost, GivenBody, Groups, Outgoing, Pending, Sent, Settings};
 use natter_domain::{ConversationId, MessageId, account::Policy, limit};
 use natter_streams::{
     Log, Node,
@@ -183,6 +183,13 @@ impl Line {
     fn send(&self) -> (Instant, Pending<Sent>) {
         let Sender { caller, conversation } = self.sender;
         let (since, message) = (Instant::now(), MessageId(id::new()));
-        (since, self.commands.conversation().send(caller, conversation, message, &self.body, self.size))
+        (
+            since,
+            self.commands.conversation().send(
+                caller,
+                conversation,
+                Outgoing::plain(message, GivenBody::text(&*self.body, self.size)),
+            ),
+        )
     }
 }

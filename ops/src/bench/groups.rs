@@ -19,7 +19,7 @@ use clap::Args;
 use futures::StreamExt;
 use hdrhistogram::Histogram;
 use indicatif::ProgressBar;
-use natter_commands::{Keyed, MemberChange, Pending, Sent, snapshot};
+use natter_commands::{GivenBody, Keyed, MemberChange, Outgoing, Pending, Sent, snapshot};
 use natter_domain::{AccountId, ConversationId, GroupName, MessageId, conversation::Role, limit};
 use natter_projections::{Projection, Store};
 use natter_streams::{Log, id, keyring::Keyring};
@@ -261,7 +261,11 @@ impl<'a> Group<'a> {
 
     fn say(&self) -> Pending<Sent> {
         let (body, message) = (super::engine::body("hello"), MessageId(id::new()));
-        self.view.engine.commands.conversation().send(self.by.caller, self.id, message, &body, 5)
+        self.view.engine.commands.conversation().send(
+            self.by.caller,
+            self.id,
+            Outgoing::plain(message, GivenBody::text(&*body, 5)),
+        )
     }
 
     async fn answered(&mut self, sent: Option<(Instant, Pending<Sent>)>) -> Result<()> {

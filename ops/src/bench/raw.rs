@@ -114,12 +114,20 @@ pub(super) fn draft(keyring: &Keyring, lane: Lane, number: usize, head: &Link, t
     let seq = u64::try_from(round)? + 1 + head.position;
     let body = keyring.seal(conversation_id.0, format!(r#"{{"kind":"text","text":"{text}"}}"#).as_bytes());
     let (body_kind, size) = (conversation::BodyKind::Text, u32::try_from(text.len())?);
-    let event = conversation::Event::MessageSent { message_id, seq, sender, body: body.clone(), body_kind, size };
+    let event = conversation::Event::MessageSent {
+        message_id,
+        seq,
+        sender,
+        body: body.clone(),
+        body_kind,
+        size,
+        details: conversation::Details::default(),
+    };
     let metadata = format!(r#"{{"actor":"{sender}","session":"{sender}","command":"{message_id}"}}"#);
     let now = clock::now();
     let mut draft = Draft::encode(&event, conversation::address(conversation_id), seq, metadata.into(), now)?;
     draft.key = Some(natter_streams::event::CommandKey { key: id::new(), fingerprint: id::random() });
-    let what = What::Sent { message_id, sender: Some(sender), body: Body::Sealed(body) };
+    let what = What::text(message_id, sender, Body::Sealed(body));
     Ok((draft, Change { conversation_id, seq, position: seq, at: now, what }))
 }
 

@@ -19,6 +19,7 @@ use crate::{
 use anyhow::{Context, Result, bail};
 use hdrhistogram::Histogram;
 use indicatif::{ProgressBar, ProgressStyle};
+use natter_commands::{GivenBody, Outgoing};
 use natter_domain::MessageId;
 use natter_projections::{
     Projection, Store,
@@ -246,7 +247,11 @@ async fn send(
     while let Some(due) = stop.run_until_cancelled(tick.tick()).await {
         let group = &groups[rand::rng().random_range(0..groups.len())];
         let (caller, message) = (group.members[0].caller(), MessageId(id::new()));
-        let pending = commands.conversation().send(caller, group.conversation, message, &body, size);
+        let pending = commands.conversation().send(
+            caller,
+            group.conversation,
+            Outgoing::plain(message, GivenBody::text(&*body, size)),
+        );
         sending.spawn(async move {
             pending.await.context("send")?;
             Ok::<_, anyhow::Error>(due.elapsed())

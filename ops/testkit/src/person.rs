@@ -139,7 +139,7 @@ impl Person {
     /// Sends a text, again under the same id while the server is away; the first answer that came.
     pub async fn says(&self, friend: &Self, text: &str) -> Answer<wire::MessageSent> {
         let conversation = self.conversation_with(friend);
-        let message = wire::MessageNew { message_id: natter_client::new_id(), body: text_body(text) };
+        let message = wire::MessageNew::new(natter_client::new_id(), text_body(text));
         self.insists(&format!("says {text:?}"), async || self.signed.send(conversation, &message).await).await
     }
 
@@ -261,13 +261,14 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 fn text_body(text: &str) -> wire::Body {
-    wire::Body::Text { text: text.to_owned() }
+    wire::Body::text(text)
 }
 
 fn text_of(message: &wire::Message) -> String {
     match &message.body {
-        Some(wire::Body::Text { text }) => text.clone(),
+        Some(wire::Body::Text { text, .. }) => text.clone(),
         Some(wire::Body::System { code, .. }) => format!("({code})"),
+        Some(_) => "(no text)".to_owned(),
         None => "(nothing)".to_owned(),
     }
 }

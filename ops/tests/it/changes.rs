@@ -68,7 +68,7 @@ impl Device<'_> {
 
     async fn edits(&mut self, number: usize) {
         let (message, text) = (self.one_of_its_own(), format!("{} {number}", self.emoji));
-        let body = Body::Text { text: text.clone() };
+        let body = Body::text(text.clone());
         if self.insists(async |me, talk| me.edit(talk, message, &body).await.map(drop)).await {
             self.done.texts.insert(message, text);
         }
@@ -178,7 +178,7 @@ fn is_the_fold_of(message: &wire::Message, sent: &[Uuid], done: &[(&str, Done)])
     }
     let edited = done.iter().find_map(|(_, done)| done.texts.get(&id));
     let text = edited.cloned().unwrap_or_else(|| format!("number {number}"));
-    assert_eq!(message.body, Some(Body::Text { text }), "{message:?}");
+    assert_eq!(message.body, Some(Body::text(text)), "{message:?}");
     assert_eq!((message.edited_at.is_some(), message.recalled_at.is_some()), (edited.is_some(), false));
     let stand = done.iter().filter(|(_, done)| done.reacted.get(&id) == Some(&true));
     let expected: BTreeMap<String, u64> = stand.map(|(emoji, _)| ((*emoji).to_owned(), 1)).collect();

@@ -6,11 +6,15 @@ mod blocks;
 mod changes;
 mod channels;
 mod conversations;
+mod filter;
+mod forward;
 mod friends;
 mod groups;
 mod idempotency;
 mod inbox;
+mod kinds;
 mod messages;
+mod replies;
 mod socket;
 mod system;
 
@@ -103,6 +107,7 @@ const OWN_CONVERSATION: &[&str] = &[
     "peer",
     "read_seq",
     "unread",
+    "mentions",
     "last_message",
     "joined_seq",
     "left_seq",
@@ -118,8 +123,18 @@ const OWN_CONVERSATION: &[&str] = &[
 ];
 const FRIEND_REQUEST: &[&str] =
     &["id", "from", "to", "message", "status", "created_at", "expires_at", "conversation_id"];
-const MESSAGE: &[&str] =
-    &["conversation_id", "message_id", "seq", "sender", "body", "sent_at", "edited_at", "recalled_at"];
+const MESSAGE: &[&str] = &[
+    "conversation_id",
+    "message_id",
+    "seq",
+    "sender",
+    "body",
+    "sent_at",
+    "edited_at",
+    "recalled_at",
+    "reply_to",
+    "mentions",
+];
 /// What only its owner may see of a conversation.
 const PERSONAL: &[&str] = &[
     "peer",

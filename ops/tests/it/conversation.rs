@@ -16,11 +16,11 @@ async fn alice_and_bob(stack: &Stack) -> (Person, Person) {
 }
 
 fn text(text: &str) -> wire::Body {
-    wire::Body::Text { text: text.to_owned() }
+    wire::Body::text(text)
 }
 
 fn message(words: &str) -> wire::MessageNew {
-    wire::MessageNew { message_id: new_id(), body: text(words) }
+    wire::MessageNew::new(new_id(), text(words))
 }
 
 #[tokio::test]

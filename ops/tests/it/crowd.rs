@@ -57,8 +57,8 @@ async fn says(person: &Person, group: Uuid, text: &str) -> u64 {
 }
 
 async fn sends(person: &Person, group: Uuid, text: &str) -> Answer<wire::MessageSent> {
-    let body = wire::Body::Text { text: text.to_owned() };
-    let message = wire::MessageNew { message_id: client::new_id(), body };
+    let body = wire::Body::text(text);
+    let message = wire::MessageNew::new(client::new_id(), body);
     person.insists("says", async || person.client().send(group, &message).await).await
 }
 

@@ -67,7 +67,7 @@ impl Five {
 
     async fn says(&self, person: &Person) -> Option<(Uuid, u64)> {
         let message_id = client::new_id();
-        let message = wire::MessageNew { message_id, body: wire::Body::Text { text: format!("of {}", person.name) } };
+        let message = wire::MessageNew::new(message_id, wire::Body::text(format!("of {}", person.name)));
         let sent = tried(person, "sends", async || person.client().send(self.group, &message).await).await?;
         Some((message_id, sent.seq))
     }
@@ -180,8 +180,8 @@ async fn they_see_their_stays_and_nothing_else(crowd_min: u32) {
 
     // The last word: a read at its position sees all.
     let (owner, group) = (five.owner(), five.group);
-    let text = wire::Body::Text { text: "the last word".to_owned() };
-    let last = wire::MessageNew { message_id: client::new_id(), body: text };
+    let text = wire::Body::text("the last word");
+    let last = wire::MessageNew::new(client::new_id(), text);
     let last = owner.insists("says the last word", async || owner.client().send(group, &last).await).await;
     let position = last.position.clone().expect("a write has a position");
     let all = owner.history(group, &position).await;

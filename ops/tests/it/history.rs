@@ -200,7 +200,7 @@ async fn a_write_that_arrives_behind_later_ones_of_another_node_does_not_win() {
     network.silent();
     let socket = alice.socket().await;
     let edit = async |id, text: &str| {
-        let body = Body::Text { text: text.to_owned() };
+        let body = Body::text(text);
         socket.requests().edit(conversation, id, &body).await.expect("ask")
     };
     for pending in [edit(edited.message_id, "once").await, edit(recalled.message_id, "once").await] {
@@ -231,7 +231,7 @@ async fn a_write_that_arrives_behind_later_ones_of_another_node_does_not_win() {
 async fn shows_the_newest(person: &Person, expected: &[(uuid::Uuid, Option<&str>)], conversation: uuid::Uuid) {
     for (id, text) in expected {
         let read = person.insists("reads", async || person.client().message(conversation, *id).await).await;
-        assert_eq!(read.body, text.map(|text| Body::Text { text: text.to_owned() }), "{read:?}");
+        assert_eq!(read.body, text.map(Body::text), "{read:?}");
         assert_eq!(read.recalled_at.is_some(), text.is_none(), "{read:?}");
     }
 }

@@ -113,7 +113,7 @@ async fn metrics_tell_refusals_repeats_and_lanes_that_were_taken() {
     // Somebody takes every lane behind the node's back, as a second node of the same name would, and dies.
     let taken = "UPDATE lanes SET epoch = epoch + 1, owner = 'somebody', expires_at = now() + interval '1 second'";
     sqlx::query(taken).execute(stack.pool()).await.expect("take the lanes");
-    let message = wire::MessageNew { message_id: new_id(), body: wire::Body::Text { text: "hello".into() } };
+    let message = wire::MessageNew::new(new_id(), wire::Body::text("hello"));
     let conversation = alice.conversation_with(&bob);
     alice.insists("sends", async || alice.client().send(conversation, &message).await).await;
     let after = read(&node).await;

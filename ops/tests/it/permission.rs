@@ -100,6 +100,12 @@ pub const ROUTES: &[Row] = &[
         Some(r#"{"message_id": "{new}", "body": {"kind": "text", "text": "by {role}"}}"#),
         [401, 401, 404, 404, 201, 201],
     ),
+    (
+        "POST /api/v1/conversations/{group}/messages/forward",
+        Some(r#"{"from": "{group}", "messages": [{"message_id": "{new}", "source_id": "{message}"}]}"#),
+        [401, 401, 404, 404, 201, 201],
+    ),
+    ("GET /api/v1/conversations/{group}/messages/filter", None, MEMBERS_READ),
     ("POST /api/v1/conversations/{group}/messages/lookup", Some(r#"{"ids": ["{message}"]}"#), MEMBERS_READ),
     ("GET /api/v1/conversations/{group}/messages/{message}", None, MEMBERS_READ),
     (
@@ -406,8 +412,8 @@ async fn doors(owner: &Person, group: Uuid, members: &[Uuid], asked: &Person) ->
 
 async fn says(person: &Person, conversation: Uuid, text: &str) -> Uuid {
     let message_id = client::new_id();
-    let body = wire::Body::Text { text: text.to_owned() };
-    person.client().send(conversation, &wire::MessageNew { message_id, body }).await.expect("send");
+    let body = wire::Body::text(text);
+    person.client().send(conversation, &wire::MessageNew::new(message_id, body)).await.expect("send");
     message_id
 }
 

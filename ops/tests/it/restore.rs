@@ -46,8 +46,8 @@ impl House {
     async fn say(&self, count: usize) -> Vec<Said> {
         let mut said = Vec::new();
         for number in 0..count {
-            let body = wire::Body::Text { text: format!("number {number}") };
-            let message = wire::MessageNew { message_id: new_id(), body };
+            let body = wire::Body::text(format!("number {number}"));
+            let message = wire::MessageNew::new(new_id(), body);
             said.push((message.clone(), self.send(&message).await));
         }
         said

@@ -170,8 +170,8 @@ async fn who_is_muted_says_nothing_on_any_node_and_reads_on() {
         tokens: alice.client().tokens().await,
     });
     eventually("the other node refuses it too", BOUND, async || {
-        let body = client::wire::Body::Text { text: "still here".to_owned() };
-        let sent = client::wire::MessageNew { message_id: client::new_id(), body };
+        let body = client::wire::Body::text("still here");
+        let sent = client::wire::MessageNew::new(client::new_id(), body);
         match elsewhere.send(talk, &sent).await {
             Err(error) if error.code() == Some("muted") => Ok(()),
             other => Err(format!("{other:?}")),

@@ -231,8 +231,8 @@ impl House {
 }
 
 async fn says(person: &Person, talk: Uuid) {
-    let body = wire::Body::Text { text: format!("of {}", person.name) };
-    let message = wire::MessageNew { message_id: client::new_id(), body };
+    let body = wire::Body::text(format!("of {}", person.name));
+    let message = wire::MessageNew::new(client::new_id(), body);
     tried(person, async || person.client().send(talk, &message).await.map(drop)).await;
 }
 
@@ -241,7 +241,7 @@ async fn changes(person: &Person, talk: Uuid, dice: &mut StdRng) {
     let Ok(page) = me.messages(talk, Range { limit: Some(20), ..Range::default() }).await else { return };
     let Some(message) = page.choose(dice).map(|message| message.message_id) else { return };
     let emoji = *["a", "b"].choose(dice).expect("two");
-    let body = wire::Body::Text { text: format!("edited {}", dice.random::<u16>()) };
+    let body = wire::Body::text(format!("edited {}", dice.random::<u16>()));
     match dice.random_range(0..9) {
         0..3 => tried(person, async || me.edit(talk, message, &body).await.map(drop)).await,
         3 => tried(person, async || me.recall(talk, message).await.map(drop)).await,
@@ -376,7 +376,7 @@ async fn an_app_that_asks_again_is_told_what_changed_and_nothing_else() {
     alice.says(&carol, "idle").await;
     law::projections_are_at_the_head(&stack).await;
     alice.looks_every(std::time::Duration::from_millis(100)).await;
-    let mended = wire::Body::Text { text: "mended".to_owned() };
+    let mended = wire::Body::text("mended");
     alice.client().edit(talk, first, &mended).await.expect("edit");
     let is_mended = |update: &Update| match update {
         Update::Changed(message) => (message.body.as_ref() == Some(&mended)).then_some(()),

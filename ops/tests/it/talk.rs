@@ -121,7 +121,7 @@ fn check_stored(stored: &[wire::Message], said: &[&Said]) {
         for (text, answer) in &said.texts {
             let message = &stored[usize::try_from(answer.seq).expect("a seq is small") - 1];
             assert_eq!(message.message_id, answer.message_id, "{text:?} has the number that was acknowledged");
-            assert_eq!(message.body, Some(wire::Body::Text { text: text.clone() }));
+            assert_eq!(message.body, Some(wire::Body::text(text.clone())));
             assert_eq!(message.sender, Some(said.sender));
             assert_eq!(message.sent_at, answer.sent_at);
             assert!(answer.seq > last, "{text:?} comes after what the same person said before");

@@ -2,7 +2,7 @@
 //! kept: a batch of messages moves each conversation's row once.
 
 use super::{group, subscription};
-use crate::Error;
+use crate::{Error, message::mention};
 use natter_domain::{
     AccountId, Sealed, Timestamp,
     conversation::{Event, Kind, Permissions, Standing, SystemMessage},
@@ -27,6 +27,7 @@ pub(crate) struct Changes {
     changed: HashMap<Uuid, Changed>,
     group: group::Changes,
     subscriptions: subscription::Changes,
+    mentions: mention::Changes,
     /// How direct ones stand.
     standing: HashMap<Uuid, Standing>,
     /// By conversation and member: where it changed for that member alone.
@@ -99,7 +100,8 @@ impl Changes {
                 self.started.push(Started { conversation, kind, name, owner, time });
                 self.join(record, &members, &[], 0);
             }
-            Event::MessageSent { seq, .. } => {
+            Event::MessageSent { seq, sender, details, .. } => {
+                self.mentions.note(conversation, seq, sender, &details);
                 self.active.insert(conversation, (seq, time));
             }
             Event::MembersJoined { seq, account_ids, begins, .. } => {
@@ -129,6 +131,8 @@ impl Changes {
         changed.message = Some(record.position);
         if matches!(event, message::Event::Recalled { .. }) {
             changed.recall = Some(record.position);
+            let place = event.message();
+            self.mentions.recall(place.conversation_id.0, place.seq);
         }
         Ok(())
     }
@@ -173,7 +177,8 @@ impl Changes {
         roll.delta
     }
 
-    pub(crate) async fn write(self, connection: &mut PgConnection) -> Result<(), Error> {
+    pub(crate) async fn write(mut self, connection: &mut PgConnection) -> Result<(), Error> {
+        std::mem::take(&mut self.mentions).write(connection).await?;
         self.write_started(connection).await?;
         self.write_joined(connection).await?;
         self.write_left(connection).await?;

@@ -11,7 +11,7 @@ use crate::{
     account::card::{self, Viewer},
     gate::{self, Interval, Membership},
     inbox::view,
-    message::{self, Message, Span},
+    message::{self, Message, Span, mention},
     page::Cursor,
     sync::{After, Since},
 };
@@ -263,6 +263,7 @@ impl Query<'_> {
             _ => row.membership.visible(row.read_seq(), newest(row)),
         });
         let unread = self.0.history().unread(viewer, &unread_spans).await?;
+        let mentions = mention::count(&self.0.pool(), viewer, &unread_spans).await?;
         let peers = rows.iter().filter_map(|row| Some((row.peer()?, row.peer_state)));
         let names = rows.iter().filter_map(|row| Some((row.id().0, Sealed::key_of(row.name.as_deref()?)?)));
         let views = rows.iter().flat_map(|row| row.view.keys(viewer));
@@ -271,7 +272,7 @@ impl Query<'_> {
             .chain(last.values().filter_map(Message::key))
             .chain(rows.iter().filter_map(|row| row.card.as_ref()).flat_map(Card::keys));
         let opener = self.0.keys.opener(wanted.collect::<Vec<_>>()).await?;
-        let facts = Facts { last, unread, peers: card::shown(self.0, peers).await?, opener };
+        let facts = Facts { last, unread, mentions, peers: card::shown(self.0, peers).await?, opener };
         Ok(rows.iter().map(|row| facts.shown(row)).collect())
     }
 }
@@ -361,6 +362,7 @@ impl Own {
 struct Facts {
     last: HashMap<ConversationId, Message>,
     unread: HashMap<ConversationId, u64>,
+    mentions: HashMap<ConversationId, u64>,
     peers: HashMap<AccountId, card::Card>,
     opener: Opener,
 }
@@ -406,6 +408,7 @@ impl Facts {
             role: row.card.as_ref().and_then(Card::role).map(|role| role.as_str().to_owned()),
             read_seq: row.read_seq(),
             unread: self.unread.get(&row.id()).copied().unwrap_or(0),
+            mentions: self.mentions.get(&row.id()).copied().unwrap_or(0),
             last_message: last.map(|message| message::shown(&self.opener, message)),
             joined_seq: interval.joined_seq,
             left_seq: interval.left_seq,

@@ -14,6 +14,7 @@ use natter_domain::{
     conversation::{Event, Kind, Standing},
 };
 use natter_streams::{Record, sealing::Opener};
+use std::collections::HashSet;
 use uuid::Uuid;
 
 /// What that is opened with. `name`: what the group is called then.
@@ -66,7 +67,7 @@ pub(super) fn frames(
             let started = telling.started(*kind, members, name.as_ref())?;
             Ok([Some(started), telling.message(event)?].into_iter().flatten().collect())
         }
-        Event::MessageSent { .. } => Ok(telling.message(event)?.into_iter().collect()),
+        Event::MessageSent { .. } => telling.sent(event),
         Event::MembersJoined { seq, account_ids, by, .. } => {
             let mut frames = telling.joined(*seq, account_ids, *by)?;
             frames.extend(telling.message(event)?);
@@ -115,6 +116,21 @@ impl Telling<'_> {
         let to = self.known.hearing(message.seq);
         let message = message::shown(self.opener, &message);
         push(to, &Push::MessageSent { message, position: position(self.record) }).map(Some)
+    }
+
+    /// What it answers is quoted to those who see that too.
+    fn sent(&self, event: Event) -> Result<Vec<Frame>, Error> {
+        let Some(born) = message::project::sent(self.record, event).and_then(|sent| sent.birth()) else {
+            return Ok(Vec::new());
+        };
+        let plain = message::shown(self.opener, &born);
+        let told = |message, to| push(to, &Push::MessageSent { message, position: position(self.record) });
+        let quote = message::quote(self.opener, &born, &HashSet::new()).filter(|quote| quote.excerpt.is_some());
+        let Some(quote) = quote else { return Ok(vec![told(plain, self.known.hearing(born.seq))?]) };
+        let [quoting, unquoting] = self.known.quoting(born.seq, quote.seq);
+        let quoted = wire::Message { reply_to: Some(quote), ..plain.clone() };
+        let frames = [(quoted, quoting), (plain, unquoting)].into_iter().filter(|(_, to)| !to.is_nobody());
+        frames.map(|(message, to)| told(message, to)).collect()
     }
 
     fn started(&self, kind: Kind, members: &[AccountId], name: Option<&Sealed>) -> Result<Frame, Error> {

@@ -74,19 +74,43 @@ pub enum Change {
 #[serde(rename_all = "snake_case")]
 pub enum Audience {
     /// Who may see the message of that seq.
-    Seeing { seq: u64 },
+    Seeing {
+        seq: u64,
+    },
     /// Of those the ones who had come by then: it is told as it happens.
-    Hearing { seq: u64 },
+    Hearing {
+        seq: u64,
+    },
+    /// Of [`Self::Hearing`] the ones who see the message that is answered too, and the others.
+    Quoting {
+        seq: u64,
+        answered: u64,
+    },
+    Unquoting {
+        seq: u64,
+        answered: u64,
+    },
     /// Of those the ones whose stay had not ended before that position: the others see the message as it was.
-    SeeingChange { seq: u64, position: u64 },
+    SeeingChange {
+        seq: u64,
+        position: u64,
+    },
     /// Who was in once the message of that seq was there.
-    InAfter { seq: u64 },
+    InAfter {
+        seq: u64,
+    },
     /// Who came in with the message of that seq.
-    JoinedWith { seq: u64 },
+    JoinedWith {
+        seq: u64,
+    },
     /// Who was in when others came in with it.
-    InBefore { seq: u64 },
+    InBefore {
+        seq: u64,
+    },
     /// This one, whatever their stay.
-    Only { account_id: AccountId },
+    Only {
+        account_id: AccountId,
+    },
 }
 
 impl Audience {
@@ -95,6 +119,8 @@ impl Audience {
         match self {
             Self::Seeing { seq } => stay.sees(seq),
             Self::Hearing { seq } => stay.sees(seq) && stay.entered_seq < seq,
+            Self::Quoting { seq, answered } => Self::Hearing { seq }.means(account, stay) && stay.sees(answered),
+            Self::Unquoting { seq, answered } => Self::Hearing { seq }.means(account, stay) && !stay.sees(answered),
             Self::SeeingChange { seq, position } => {
                 stay.sees(seq) && stay.left_position.is_none_or(|left| position <= left)
             }
@@ -181,6 +207,10 @@ mod tests {
             (Audience::Seeing { seq: 4 }, [true, true, false, false]),
             (Audience::Seeing { seq: 5 }, [true, false, true, true]),
             (Audience::Seeing { seq: 8 }, [true, false, true, false]),
+            (Audience::Quoting { seq: 6, answered: 3 }, [true, false, false, false]),
+            (Audience::Quoting { seq: 6, answered: 5 }, [true, false, true, true]),
+            (Audience::Unquoting { seq: 6, answered: 3 }, [false, false, true, true]),
+            (Audience::Unquoting { seq: 6, answered: 5 }, [false, false, false, false]),
             (Audience::SeeingChange { seq: 4, position: 40 }, [true, true, false, false]),
             (Audience::SeeingChange { seq: 4, position: 41 }, [true, false, false, false]),
             (Audience::InAfter { seq: 4 }, [true, false, false, false]),

@@ -58,6 +58,13 @@ pub(super) enum To {
     Crowd(Audience),
 }
 
+impl To {
+    /// Who they are is known, and there is none.
+    pub(super) fn is_nobody(&self) -> bool {
+        matches!(self, Self::People(people) if people.is_empty())
+    }
+}
+
 impl From<Vec<AccountId>> for To {
     fn from(people: Vec<AccountId>) -> Self {
         Self::People(people)
@@ -182,6 +189,11 @@ impl Known {
     /// Of those the ones who had come by then.
     pub(super) fn hearing(&self, seq: u64) -> To {
         self.those(Audience::Hearing { seq })
+    }
+
+    /// Of those the ones who see the message that is answered too, and the others.
+    pub(super) fn quoting(&self, seq: u64, answered: u64) -> [To; 2] {
+        [self.those(Audience::Quoting { seq, answered }), self.those(Audience::Unquoting { seq, answered })]
     }
 
     /// Of those the ones whose stay had not ended before that position: the others see the message as it was.

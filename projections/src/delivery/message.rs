@@ -6,7 +6,10 @@ use super::{
 };
 use crate::{Error, message};
 use natter_client::wire::Push;
-use natter_domain::message::{Event, Place};
+use natter_domain::{
+    conversation::Details,
+    message::{Event, Place},
+};
 use natter_streams::{Record, sealing::Opener};
 use std::collections::BTreeMap;
 
@@ -50,6 +53,7 @@ fn whole(record: &Record, place: &Place) -> message::Message {
         message_id: place.message_id,
         sender: place.sender,
         body: None,
+        details: Details::default(),
         sent_at: place.sent_at,
         edited_at: None,
         recalled_at: None,

@@ -123,6 +123,7 @@ impl Projection {
             table("group_ban", "conversation_id"),
             table("channel_person", "conversation_id"),
             table("group_log", "conversation_id"),
+            table("mention", "conversation_id"),
             table("inbox_cursor", "account_id"),
         ];
         const HISTORY: &[Table] = &[

@@ -1,7 +1,10 @@
 //! A message as it is kept, and what events do to it. A message at a position is the fold of its changes up to there:
 //! [`Change::birth`], then [`Message::apply`].
 
-use natter_domain::{AccountId, ConversationId, KeyId, MessageId, Sealed, Timestamp};
+use natter_domain::{
+    AccountId, ConversationId, KeyId, MessageId, Sealed, Timestamp,
+    conversation::{BodyKind, Details},
+};
 use std::{collections::BTreeMap, fmt};
 use uuid::Uuid;
 
@@ -14,6 +17,8 @@ pub struct Message {
     pub sender: Option<AccountId>,
     /// `None`: recalled, or sealed in a way that this binary does not know.
     pub body: Option<Body>,
+    /// Of a recalled one nothing is left.
+    pub details: Details,
     pub sent_at: Timestamp,
     pub edited_at: Option<Timestamp>,
     pub recalled_at: Option<Timestamp>,
@@ -67,11 +72,15 @@ pub enum What {
         message_id: MessageId,
         sender: Option<AccountId>,
         body: Body,
+        /// `None`: a system message.
+        kind: Option<BodyKind>,
+        details: Details,
     },
     Edited {
         body: Body,
+        has_link: bool,
     },
-    /// Both bodies go; all else stays as it was.
+    /// Both bodies go, and the details; all else stays as it was.
     Recalled,
     /// `count`: of that emoji on that message, with this one.
     Reacted {
@@ -88,16 +97,25 @@ pub enum What {
     Unpinned,
 }
 
+impl What {
+    /// A text and nothing else is sent.
+    pub fn text(message_id: MessageId, sender: AccountId, body: Body) -> Self {
+        let (kind, details) = (Some(BodyKind::Text), Details::default());
+        Self::Sent { message_id, sender: Some(sender), body, kind, details }
+    }
+}
+
 impl Change {
     /// The message that the change brings into being, if it does.
     pub fn birth(&self) -> Option<Message> {
-        let What::Sent { message_id, sender, body } = &self.what else { return None };
+        let What::Sent { message_id, sender, body, details, .. } = &self.what else { return None };
         Some(Message {
             conversation_id: self.conversation_id,
             seq: self.seq,
             message_id: *message_id,
             sender: *sender,
             body: Some(body.clone()),
+            details: details.clone(),
             sent_at: self.at,
             edited_at: None,
             recalled_at: None,
@@ -134,12 +152,12 @@ impl Message {
         self.changed = change.position;
         match &change.what {
             What::Sent { .. } => {}
-            What::Edited { body } => {
+            What::Edited { body, .. } => {
                 self.body = self.recalled_at.is_none().then(|| body.clone());
                 self.edited_at = Some(change.at);
             }
             What::Recalled => {
-                self.body = None;
+                (self.body, self.details) = (None, Details::default());
                 self.recalled_at = Some(change.at);
             }
             What::Reacted { emoji, count, .. } | What::Unreacted { emoji, count, .. } => {

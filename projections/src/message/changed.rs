@@ -57,7 +57,7 @@ mod tests {
     use super::*;
     use crate::gate::Interval;
     use futures::FutureExt;
-    use natter_domain::{AccountId, ConversationId, MessageId, Timestamp};
+    use natter_domain::{AccountId, ConversationId, MessageId, Timestamp, conversation::Details};
     use std::{cell::Cell, collections::BTreeMap};
     use uuid::Uuid;
 
@@ -69,6 +69,7 @@ mod tests {
             message_id: MessageId(Uuid::from_u128(u128::from(seq))),
             sender: None,
             body: None,
+            details: Details::default(),
             sent_at: Timestamp::from_millis(0),
             edited_at: None,
             recalled_at: None,

@@ -2,7 +2,9 @@
 
 mod change;
 mod changed;
+mod filter;
 pub(crate) mod held;
+pub(crate) mod mention;
 pub(crate) mod pages;
 pub(crate) mod postgres;
 pub mod probe;
@@ -13,9 +15,10 @@ mod store;
 
 pub(crate) use change::sealed_for;
 pub use change::{Body, Change, Message, What};
+pub use filter::{Filter, Found, Has, KindOf};
 pub use postgres::PostgresHistory;
 pub use project::system_body;
-pub(crate) use query::shown;
 pub use query::{Query, Range};
+pub(crate) use query::{quote, shown};
 pub use scylla::ScyllaHistory;
 pub use store::{HistoryStore, Order, Span};

@@ -23,7 +23,7 @@ use std::sync::Arc;
 /// Bytes of messages that are kept.
 const ROOM: usize = 64 << 20;
 
-/// What a message weighs beside its body.
+/// What a message weighs beside what it says.
 const MESSAGE: usize = 400;
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -88,14 +88,15 @@ impl Pages {
         let page = self.shelf.get(key, fresh.needed(), fresh.now, async move {
             metrics::page_read();
             let messages = store.page(asked.conversation, &asked.spans, Order::OldestFirst, limit).await?;
-            Ok(Page(shown_to_all(&by, &messages).await?))
+            Ok(Page(shown_to_all(&*store, &by, &messages).await?))
         });
         let Page(messages) = &*page.await?;
         metrics::page_shown();
         if (messages.len() as u64) < expected {
             // History lags behind what is known of the conversation: it is asked for the newest that it has.
             metrics::page_read();
-            return shown_to_all(keys, &self.store.page(conversation, spans, order, limit).await?).await;
+            let messages = self.store.page(conversation, spans, order, limit).await?;
+            return shown_to_all(&*self.store, keys, &messages).await;
         }
         Ok(match order {
             Order::OldestFirst => messages.clone(),
@@ -105,15 +106,8 @@ impl Pages {
 }
 
 fn weigh(page: &Page) -> usize {
-    let body = |message: &wire::Message| match &message.body {
-        Some(wire::Body::Text { text }) => text.len(),
-        Some(wire::Body::System { code, text, account_ids, .. }) => code.len() + text.len() + 16 * account_ids.len(),
-        None => 0,
-    };
-    let reactions = |message: &wire::Message| {
-        message.reactions.iter().flatten().map(|reaction| reaction.emoji.len() + 48).sum::<usize>()
-    };
-    MESSAGE + page.0.iter().map(|message| MESSAGE + body(message) + reactions(message)).sum::<usize>()
+    let json = |message: &wire::Message| serde_json::to_vec(message).map_or(0, |json| json.len());
+    MESSAGE + page.0.iter().map(|message| MESSAGE + json(message)).sum::<usize>()
 }
 
 /// The first `limit` numbers of the spans in that order, as spans that rise.

@@ -118,7 +118,7 @@ impl Rows {
     pub fn of(changes: &[Change]) -> Self {
         let mut rows = Self::default();
         for change in changes {
-            let What::Sent { message_id, sender, body } = &change.what else { continue };
+            let What::Sent { message_id, sender, body, .. } = &change.what else { continue };
             rows.push(change, message_id.0, sender.map(|sender| sender.0), body);
         }
         rows

@@ -8,7 +8,7 @@ use crate::{
 use natter_client::wire;
 use natter_domain::{
     ConversationId, Noun,
-    conversation::{Event, SystemMessage, system_message_id},
+    conversation::{Details, Event, SystemMessage, system_message_id},
     message,
 };
 use natter_streams::{Record, fault};
@@ -52,14 +52,16 @@ fn change(record: &Record) -> Result<Option<Change>, Error> {
 pub(crate) fn sent(record: &Record, event: Event) -> Option<Change> {
     let conversation_id = ConversationId(record.aggregate_id);
     let (seq, what) = match event {
-        Event::MessageSent { message_id, seq, sender, body, .. } => {
-            (seq, What::Sent { message_id, sender: Some(sender), body: Body::Sealed(body) })
+        Event::MessageSent { message_id, seq, sender, body, body_kind, details, .. } => {
+            let (sender, body) = (Some(sender), Body::Sealed(body));
+            (seq, What::Sent { message_id, sender, body, kind: Some(body_kind), details })
         }
         event => {
             let message = SystemMessage::of(&event)?;
             let message_id = system_message_id(conversation_id, message.seq);
             let body = serde_json::to_string(&system_body(&message)).expect("texts and ids are JSON");
-            (message.seq, What::Sent { message_id, sender: None, body: Body::System(body) })
+            let (body, details) = (Body::System(body), Details::default());
+            (message.seq, What::Sent { message_id, sender: None, body, kind: None, details })
         }
     };
     Some(Change { conversation_id, seq, position: record.position, at: record.time, what })
@@ -79,7 +81,7 @@ pub fn system_body(message: &SystemMessage) -> wire::Body {
 fn later(record: &Record, event: message::Event) -> Change {
     let message::Place { conversation_id, seq, .. } = *event.message();
     let what = match event {
-        message::Event::Edited { body, .. } => What::Edited { body: Body::Sealed(body) },
+        message::Event::Edited { body, has_link, .. } => What::Edited { body: Body::Sealed(body), has_link },
         message::Event::Recalled { .. } => What::Recalled,
         message::Event::Reacted { account_id, emoji, count, .. } => What::Reacted { account: account_id, emoji, count },
         message::Event::Unreacted { account_id, emoji, count, .. } => {

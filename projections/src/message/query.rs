@@ -3,16 +3,20 @@
 use crate::{
     Error, Shared,
     gate::{self, Membership},
-    message::{Body, Message, Order, Span, change::sealed_for, changed, pages, pages::Fresh},
+    message::{Body, HistoryStore, Message, Order, Span, change::sealed_for, changed, pages, pages::Fresh},
     sync::{After, Since, Told},
 };
 use natter_client::wire;
-use natter_domain::{AccountId, ConversationId, MessageId, limit};
+use natter_domain::{
+    AccountId, ConversationId, MessageId,
+    conversation::{Mentions, Quote},
+    limit,
+};
 use natter_streams::{
     sealing::{Keys, Opener},
     statement,
 };
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use uuid::Uuid;
 
 pub struct Query<'a>(pub(crate) &'a Shared);
@@ -95,16 +99,24 @@ impl Query<'_> {
     }
 
     /// With everybody's reactions, and which of them are the viewer's own.
-    async fn shown_to(&self, membership: &Membership, messages: &[Message]) -> Result<Vec<wire::Message>, Error> {
-        self.marked(membership, shown_to_all(&self.0.keys, messages).await?).await
+    pub(super) async fn shown_to(
+        &self,
+        membership: &Membership,
+        messages: &[Message],
+    ) -> Result<Vec<wire::Message>, Error> {
+        let history = self.0.history();
+        self.marked(membership, shown_to_all(&*history, &self.0.keys, messages).await?).await
     }
 
-    /// Marks the viewer's own reactions.
+    /// Marks the viewer's own reactions, and hides what they may not see of what others answer.
     async fn marked(
         &self,
         membership: &Membership,
         mut messages: Vec<wire::Message>,
     ) -> Result<Vec<wire::Message>, Error> {
+        for quote in messages.iter_mut().filter_map(|message| message.reply_to.as_mut()) {
+            quote.excerpt = quote.excerpt.take().filter(|_| membership.sees(quote.seq));
+        }
         let has_any = |it: &&wire::Message| it.reactions.as_ref().is_some_and(|reactions| !reactions.is_empty());
         let seqs: Vec<u64> = messages.iter().filter(has_any).map(|it| it.seq).collect();
         if seqs.is_empty() {
@@ -176,7 +188,7 @@ impl Query<'_> {
     }
 
     /// Messages that the viewer may see, each as it stood when that stay ended.
-    async fn as_seen(&self, membership: &Membership, messages: Vec<Message>) -> Result<Vec<Message>, Error> {
+    pub(super) async fn as_seen(&self, membership: &Membership, messages: Vec<Message>) -> Result<Vec<Message>, Error> {
         let (mut seen, mut later) = (Vec::new(), Vec::<Span>::new());
         for message in messages {
             let spans = membership.visible(message.seq - 1, message.seq);
@@ -209,11 +221,53 @@ impl Range {
     }
 }
 
-/// As everybody who may see them sees them; nobody's own reactions are marked.
-pub(super) async fn shown_to_all(keys: &Keys, messages: &[Message]) -> Result<Vec<wire::Message>, Error> {
+/// As everybody who may see them sees them, of one conversation; nobody's own reactions are marked.
+pub(super) async fn shown_to_all(
+    store: &dyn HistoryStore,
+    keys: &Keys,
+    messages: &[Message],
+) -> Result<Vec<wire::Message>, Error> {
     let opener = keys.opener(messages.iter().filter_map(Message::key).collect::<Vec<_>>()).await?;
-    let shown = |message: &Message| wire::Message { reactions: Some(reactions(message)), ..shown(&opener, message) };
+    let recalled = recalled_answers(store, messages).await?;
+    let shown = |message: &Message| {
+        let mut shown = wire::Message { reactions: Some(reactions(message)), ..shown(&opener, message) };
+        shown.reply_to = quote(&opener, message, &recalled);
+        shown
+    };
     Ok(messages.iter().map(shown).collect())
+}
+
+/// Which of those that are answered were recalled.
+async fn recalled_answers(store: &dyn HistoryStore, messages: &[Message]) -> Result<HashSet<u64>, Error> {
+    let answered = |message: &Message| message.details.reply_to.as_ref().map(|quote| quote.seq);
+    let seqs: Vec<u64> = messages.iter().filter_map(answered).collect();
+    match messages.first().filter(|_| !seqs.is_empty()) {
+        Some(message) => store.recalled(message.conversation_id, &seqs).await,
+        None => Ok(HashSet::new()),
+    }
+}
+
+/// What the message answers, with its words unless they were recalled.
+pub(crate) fn quote(opener: &Opener, message: &Message, recalled: &HashSet<u64>) -> Option<wire::Quote> {
+    let quote = message.details.reply_to.as_ref()?;
+    let words =
+        quote.excerpt.as_ref().filter(|_| !recalled.contains(&quote.seq)).and_then(|sealed| {
+            opener.open_text(sealed_for(sealed.key, message.conversation_id, message.sender), sealed)
+        });
+    Some(wire::Quote {
+        message_id: quote.message_id.0,
+        seq: quote.seq,
+        sender: quote.sender.map(|sender| sender.0),
+        excerpt: words,
+    })
+}
+
+/// As clients say them.
+fn mentions(message: &Message) -> Vec<String> {
+    let Mentions { accounts, all, roles, .. } = &message.details.mentions;
+    let people = accounts.iter().map(|account| account.to_string());
+    let all = all.then(|| "all".to_owned());
+    people.chain(all).chain(roles.iter().map(|role| role.as_str().to_owned())).collect()
 }
 
 fn reactions(message: &Message) -> Vec<wire::MessageReaction> {
@@ -225,7 +279,7 @@ fn reactions(message: &Message) -> Vec<wire::MessageReaction> {
     message.reactions.iter().map(reaction).collect()
 }
 
-/// As everybody who may see it sees it, without reactions. The body is null where its key is gone, and where it is of a
+/// As everybody who may see it sees it, without reactions and without the words of what it answers. The body is null where its key is gone, and where it is of a
 /// kind that this binary does not know. Of a recalled one is shown that it was, and nothing else that became of it.
 pub(crate) fn shown(opener: &Opener, message: &Message) -> wire::Message {
     let stands = message.recalled_at.is_none();
@@ -238,9 +292,19 @@ pub(crate) fn shown(opener: &Opener, message: &Message) -> wire::Message {
         sent_at: message.sent_at.to_string(),
         edited_at: message.edited_at.filter(|_| stands).map(|at| at.to_string()),
         recalled_at: message.recalled_at.map(|at| at.to_string()),
+        reply_to: message.details.reply_to.as_ref().map(unquoted),
+        mentions: mentions(message),
+        silent: message.details.silent,
+        forwarded: message.details.forwarded,
         pinned_at: message.pinned_at.filter(|_| stands).map(|at| at.to_string()),
         reactions: None,
     }
+}
+
+/// Which message is answered, without its words.
+fn unquoted(quote: &Quote) -> wire::Quote {
+    let Quote { message_id, seq, sender, .. } = quote;
+    wire::Quote { message_id: message_id.0, seq: *seq, sender: sender.map(|sender| sender.0), excerpt: None }
 }
 
 fn opened(opener: &Opener, message: &Message, body: &Body) -> Option<wire::Body> {

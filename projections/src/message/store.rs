@@ -3,11 +3,11 @@
 
 use crate::{
     Error, Step,
-    message::{Change, Message},
+    message::{Change, Filter, Found, Message},
 };
 use futures::future::BoxFuture;
 use natter_domain::{AccountId, ConversationId, MessageId};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// The seqs `after < seq <= until`, as they stood at a position.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -93,6 +93,23 @@ pub trait HistoryStore: Send + Sync + 'static {
         until: u64,
         limit: u32,
     ) -> BoxFuture<'_, Result<Vec<Message>, Error>>;
+
+    /// Messages of the spans that fit, as they are now, newest first, at most `limit`; it may stop before that where it would
+    /// have to look at too many.
+    fn find<'a>(
+        &'a self,
+        conversation: ConversationId,
+        spans: &'a [Span],
+        filter: &'a Filter,
+        limit: u32,
+    ) -> BoxFuture<'a, Result<Found, Error>>;
+
+    /// Which of these were recalled, in any order.
+    fn recalled<'a>(
+        &'a self,
+        conversation: ConversationId,
+        seqs: &'a [u64],
+    ) -> BoxFuture<'a, Result<HashSet<u64>, Error>>;
 
     /// Which emojis the viewer has on which of these seqs now, each list sorted; a seq with none may be left out.
     fn mine<'a>(

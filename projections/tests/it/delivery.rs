@@ -123,6 +123,7 @@ async fn both_people_hear_of_everything_between_them_in_order() {
                 "conversation_id": conversation, "message_id": sent["message"]["message_id"], "seq": seq,
                 "sender": alice, "body": {"kind": "text", "text": format!("number {seq}")},
                 "sent_at": sent["message"]["sent_at"], "edited_at": null, "recalled_at": null,
+                "reply_to": null, "mentions": [],
             },
             "position": token.to_string(),
         });

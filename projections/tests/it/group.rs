@@ -1,9 +1,9 @@
-//! Groups: who is in, what they see of it, and what they are told.
+//! Groups: who is in, and what they see of it.
 
-use crate::{
-    delivery::{frame, listen, nothing},
-    support::{A_MOMENT, World},
-};
+mod left;
+mod told;
+
+use crate::support::{A_MOMENT, World};
 use natter_client::wire;
 use natter_domain::{
     AccountId, ConversationId,
@@ -300,66 +300,6 @@ async fn the_door_shows_what_lets_somebody_in() {
     running.stop().await;
 }
 
-#[tokio::test]
-async fn somebody_is_read_also_when_they_have_left() {
-    let world = World::new().await;
-    let [alice, bob] = people(&world, ["alice", "bob"]).await;
-    let group = Group::start(&world, &[alice, bob]).await;
-    let (projections, running) = world.start().await;
-    let nickname = |text: &str| {
-        let (nickname, last_seq) = (Some(world.sealed(bob.0, text)), group.last_seq);
-        Event::NicknameChanged { account_id: bob, nickname, bucket: None, by: bob, last_seq }
-    };
-    let (first, second) = (nickname("first"), nickname("second"));
-    let read = async || {
-        caught_up(&projections).await;
-        let found = projections.conversation().member(group.id, bob).await.unwrap();
-        found.and_then(|member| member.nickname)
-    };
-    group.append(first).await;
-    assert_eq!(read().await.as_deref(), Some("first"));
-    group.append(Event::MemberLeft { seq: 2, account_id: bob, by: bob, joined_seq: 0 }).await;
-    assert_eq!(read().await.as_deref(), Some("first"), "as he was when he left");
-    group.append(Event::added(3, vec![bob], alice)).await;
-    group.append(second).await;
-    assert_eq!(read().await.as_deref(), Some("second"), "the latest stay");
-    let stranger = projections.conversation().member(group.id, AccountId(id::new())).await.unwrap();
-    assert!(stranger.is_none());
-    running.stop().await;
-}
-
-/// Of an invitation's end the admins are told, and an owner who has left is none.
-#[tokio::test]
-async fn an_owner_who_has_left_is_told_of_nothing_more() {
-    let world = World::new().await;
-    let [alice, bob] = people(&world, ["alice", "bob"]).await;
-    let mut group = Group::start(&world, &[alice]).await;
-    let (_, running) = world.start().await;
-    let invited = || Event::MembersInvited {
-        account_ids: vec![bob],
-        untold: vec![],
-        joined: vec![],
-        by: alice,
-        at: clock::now(),
-        expires_at: clock::now() + A_MOMENT,
-    };
-    let declined = || Event::InvitationEnded { account_id: bob, by: bob, is_told: true };
-    group.append(invited()).await;
-    world.confirmed().await;
-    let mut to_alice = listen(&world.bus, alice).await;
-    group.append(declined()).await;
-    assert_eq!(frame(&mut to_alice).await["event"], json!("member.uninvited"));
-    group.append(invited()).await;
-    let leaving = group.leaving(alice, 0);
-    group.append(leaving).await;
-    for _ in 0..2 {
-        assert_ne!(frame(&mut to_alice).await["event"], json!("member.uninvited"), "that she left");
-    }
-    group.append(declined()).await;
-    nothing(&mut to_alice).await;
-    running.stop().await;
-}
-
 fn whole() -> Page {
     Page { cursor: None, limit: 50 }
 }
@@ -466,62 +406,13 @@ async fn a_group_is_shown_with_its_name_its_members_and_what_happened() {
 }
 
 /// Name and number of members, as one card shows them.
-fn card(own: &wire::OwnConversation) -> (Option<&str>, u64) {
-    (own.conversation.name.as_deref(), own.conversation.member_count)
-}
-
-/// In batches of one event, and all in one batch.
-#[tokio::test]
-async fn who_left_sees_what_it_was_called_and_how_many_they_were_when_they_left() {
-    for together in [false, true] {
-        let world = World::new().await;
-        let [alice, bob, carol] = people(&world, ["alice", "bob", "carol"]).await;
-        let mut group = Group::start(&world, &[alice, bob]).await;
-        let (projections, running) = world.start().await;
-        caught_up(&projections).await;
-        let mut events = vec![group.renaming("first"), group.leaving(bob, 0), group.joining(&[carol])];
-        let joined_seq = group.last_seq;
-        events.extend([group.renaming("second"), group.joining(&[bob]), group.leaving(carol, 2)]);
-        events.extend([group.renaming("third"), group.joining(&[carol]), group.renaming("fourth")]);
-        events.extend([group.leaving(bob, joined_seq), group.renaming("fifth")]);
-        let mut drafts = Vec::new();
-        for event in &events {
-            drafts.push(world.draft(conversation::address(group.id), event).await);
-            if !together {
-                world.commit(std::mem::take(&mut drafts)).await;
-                caught_up(&projections).await;
-                if let Event::MemberLeft { account_id, .. } = event {
-                    let own = projections.conversation().get(*account_id, group.id).await.unwrap().unwrap();
-                    let expected = if *account_id == carol { ("second", 2) } else { card_of_bob(own.left_seq) };
-                    assert_eq!(card(&own), (Some(expected.0), expected.1));
-                }
-            }
-        }
-        if together {
-            world.commit(drafts).await;
-            caught_up(&projections).await;
-        }
-        let listed = projections.conversation().list(bob, &Page { cursor: None, limit: 10 }).await.unwrap();
-        assert_eq!(card(&listed.items[0]), (Some("fourth"), 2), "together: {together}");
-        let own = projections.conversation().get(alice, group.id).await.unwrap().unwrap();
-        assert_eq!(card(&own), (Some("fifth"), 2));
-        let cursor = projections.sync().since(bob, None, 100).await.unwrap().cursor;
-        group.append(group.renaming("sixth")).await;
-        let joining = group.joining(&[bob]);
-        let again = group.last_seq - 1;
-        caught_up(&projections).await;
-        let told = projections.sync().since(bob, Some(&cursor), 100).await.unwrap();
-        assert!(told.conversations.is_empty(), "a new name is no matter of theirs: {:?}", told.conversations);
-        group.append(joining).await;
-        caught_up(&projections).await;
-        let own = projections.conversation().get(bob, group.id).await.unwrap().unwrap();
-        assert_eq!((card(&own), own.joined_seq), ((Some("sixth"), 3), again));
-        running.stop().await;
+/// As one batch.
+async fn commit(group: &Group<'_>, events: &[Event]) {
+    let mut drafts = Vec::new();
+    for event in events {
+        drafts.push(group.world.draft(conversation::address(group.id), event).await);
     }
-}
-
-fn card_of_bob(left_seq: Option<u64>) -> (&'static str, u64) {
-    if left_seq == Some(2) { ("first", 1) } else { ("fourth", 2) }
+    group.world.commit(drafts).await;
 }
 
 /// Times are told in milliseconds; what has one time is sorted by id.
@@ -530,160 +421,4 @@ async fn pass_a_millisecond() {
     while clock::now() == now {
         tokio::task::yield_now().await;
     }
-}
-
-fn system(heard: &Value) -> (&Value, &Value) {
-    assert_eq!(heard["event"], "message.sent");
-    assert_eq!((&heard["message"]["sender"], &heard["message"]["body"]["kind"]), (&json!(null), &json!("system")));
-    (&heard["message"]["seq"], &heard["message"]["body"]["code"])
-}
-
-/// Told by a delivery that saw all of it and, after a restart, by one that has to look up what happened before.
-#[tokio::test]
-async fn newcomers_are_told_of_the_group_and_who_left_of_nothing_more() {
-    let world = World::new().await;
-    let [alice, bob, carol] = people(&world, ["alice", "bob", "carol"]).await;
-    let (mut running, mut group) = (world.start().await.1, Group::start(&world, &[alice]).await);
-    for restarts in [false, true] {
-        world.confirmed().await;
-        if restarts {
-            running.stop().await;
-            running = world.start().await.1;
-        }
-        let mut to = Vec::new();
-        for person in [alice, bob, carol] {
-            to.push(listen(&world.bus, person).await);
-        }
-        let [to_alice, to_bob, to_carol] = &mut to[..] else { panic!("three people") };
-        let joined_seq = group.last_seq;
-        let joining = group.joining(&[bob]);
-        let position = group.append(joining).await.to_string();
-        let started = frame(to_bob).await;
-        let card = json!({
-            "id": group.id, "kind": "group", "state": "open", "name": "us", "avatar": null,
-            "member_count": 2, "account_ids": [], "last_seq": group.last_seq,
-            "settings": {
-                "join_policy": "invitation", "shares_history": false, "muted": false, "slow_mode": 0,
-                "permissions": {
-                    "invite": "member", "post": "member", "pin": "member", "mention_all": "admin", "edit_card": "member",
-                },
-            },
-        });
-        assert_eq!(started, json!({"event": "conversation.started", "conversation": card, "position": position}));
-        let joined = json!({
-            "event": "member.joined", "conversation_id": group.id, "account_ids": [bob], "by": alice,
-            "position": position,
-        });
-        assert_eq!(frame(to_alice).await, joined);
-        for heard in [frame(to_alice).await, frame(to_bob).await] {
-            assert_eq!(system(&heard), (&json!(group.last_seq), &json!("member.joined")));
-        }
-
-        group.append(group.renaming("them")).await;
-        for heard in [frame(to_alice).await, frame(to_bob).await] {
-            assert_eq!(
-                (&heard["event"], &heard["conversation"]["name"]),
-                (&json!("conversation.updated"), &json!("them"))
-            );
-            assert_eq!(heard["conversation"]["member_count"], json!(2));
-        }
-        group.append(group.renaming("us")).await;
-        for to in [&mut *to_alice, &mut *to_bob] {
-            assert_eq!(frame(to).await["conversation"]["name"], json!("us"));
-        }
-
-        let leaving = group.leaving(bob, joined_seq);
-        let position = group.append(leaving).await.to_string();
-        for to in [&mut *to_alice, &mut *to_bob] {
-            assert_eq!(system(&frame(to).await), (&json!(group.last_seq), &json!("member.left")));
-            let left = json!({
-                "event": "member.left", "conversation_id": group.id, "account_ids": [bob], "by": bob,
-                "position": position,
-            });
-            assert_eq!(frame(to).await, left);
-        }
-        let saying = group.saying();
-        group.append(saying).await;
-        group.append(group.renaming("us")).await;
-        assert_eq!(frame(to_alice).await["message"]["seq"], json!(group.last_seq));
-        assert_eq!(frame(to_alice).await["event"], json!("conversation.updated"));
-        nothing(to_bob).await;
-        nothing(to_carol).await;
-    }
-    running.stop().await;
-}
-
-/// In one batch; told by a delivery that knows the group, and by one that has to look it up as it is by then.
-#[tokio::test]
-async fn nobody_is_told_what_a_group_is_called_later() {
-    for restarts in [false, true] {
-        let world = World::new().await;
-        let [alice, bob, carol] = people(&world, ["alice", "bob", "carol"]).await;
-        let (mut running, mut group) = (world.start().await.1, Group::start(&world, &[alice]).await);
-        world.confirmed().await;
-        let (mut to_bob, mut to_carol) = (listen(&world.bus, bob).await, listen(&world.bus, carol).await);
-        let invited = Event::MembersInvited {
-            account_ids: vec![bob],
-            untold: vec![],
-            joined: vec![],
-            by: alice,
-            at: clock::now(),
-            expires_at: clock::now() + A_MOMENT,
-        };
-        let mut events = vec![invited, group.joining(&[carol])];
-        events.extend([group.leaving(carol, 1), group.renaming("without her")]);
-        if restarts {
-            running.stop().await;
-            commit(&group, &events).await;
-            running = world.start().await.1;
-        } else {
-            commit(&group, &events).await;
-        }
-        let then = if restarts { json!(null) } else { json!("us") };
-        for (to, event) in [(&mut to_bob, "member.invited"), (&mut to_carol, "conversation.started")] {
-            let told = frame(to).await;
-            assert_eq!((&told["event"], &told["conversation"]["name"]), (&json!(event), &then));
-        }
-        running.stop().await;
-    }
-}
-
-/// In one batch: who joined before it is not told of it as if it were so then, and what else changed is not lost.
-#[tokio::test]
-async fn a_group_is_dissolved_for_those_who_are_in() {
-    for renames in [false, true] {
-        let world = World::new().await;
-        let [alice, bob, carol] = people(&world, ["alice", "bob", "carol"]).await;
-        let (running, mut group) = (world.start().await.1, Group::start(&world, &[alice]).await);
-        world.confirmed().await;
-        let (mut to_bob, mut to_carol) = (listen(&world.bus, bob).await, listen(&world.bus, carol).await);
-        let mut events = vec![group.joining(&[bob, carol]), group.leaving(carol, 1)];
-        events.extend(renames.then(|| group.renaming("at last")));
-        events.push(Event::Dissolved { seq: group.next(), by: alice, ends_at: clock::now() + A_MOMENT });
-        commit(&group, &events).await;
-        for to in [&mut to_bob, &mut to_carol] {
-            let started = frame(to).await;
-            let state = &started["conversation"]["state"];
-            assert_eq!((&started["event"], state), (&json!("conversation.started"), &json!("open")));
-        }
-        let mut heard = frame(&mut to_bob).await;
-        while heard["event"] != "conversation.updated" {
-            heard = frame(&mut to_bob).await;
-        }
-        let name = if renames { "at last" } else { "us" };
-        let (told, state) = (&heard["conversation"]["name"], &heard["conversation"]["state"]);
-        assert_eq!((told, state), (&json!(name), &json!("dissolved")));
-        assert!(heard["conversation"]["ends_at"].is_string(), "{heard}");
-        assert_eq!(frame(&mut to_bob).await["event"], "conversation.dissolved");
-        running.stop().await;
-    }
-}
-
-/// As one batch.
-async fn commit(group: &Group<'_>, events: &[Event]) {
-    let mut drafts = Vec::new();
-    for event in events {
-        drafts.push(group.world.draft(conversation::address(group.id), event).await);
-    }
-    group.world.commit(drafts).await;
 }

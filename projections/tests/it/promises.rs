@@ -4,7 +4,10 @@
 mod later;
 mod wide;
 
-use natter_domain::{AccountId, ConversationId, KeyId, MessageId, Sealed, Timestamp};
+use natter_domain::{
+    AccountId, ConversationId, KeyId, MessageId, Sealed, Timestamp,
+    conversation::{BodyKind, Details, Mentions, Quote, Role},
+};
 use natter_projections::{
     Error, Generation, Step,
     message::{Body, Change, HistoryStore, Message, Order, Span, What},
@@ -50,8 +53,24 @@ fn system(seq: u64) -> Body {
 
 /// Of every three the third is Bob's.
 fn sent(conversation_id: ConversationId, seq: u64) -> Change {
-    let what = What::Sent { message_id: id(seq), sender: Some(sender(seq)), body: sealed(seq) };
+    let (kind, details) = (Some(kind(seq)), details(seq));
+    let what = What::Sent { message_id: id(seq), sender: Some(sender(seq)), body: sealed(seq), kind, details };
     Change { conversation_id, seq, position: 100 + seq, at: time(seq), what }
+}
+
+/// Every third one answers the first, silently.
+fn details(seq: u64) -> Details {
+    if !seq.is_multiple_of(3) {
+        return Details::default();
+    }
+    let excerpt = Sealed { key: KeyId::Month(700), bytes: vec![seq as u8; 8] };
+    let reply_to = Some(Quote { message_id: id(1), seq: 1, sender: Some(ALICE), excerpt: Some(excerpt) });
+    let mentions = Mentions { accounts: vec![BOB], all: true, roles: vec![Role::Admin], by_role: vec![ALICE] };
+    Details { reply_to, mentions, silent: true, forwarded: true, has_link: true }
+}
+
+fn kind(seq: u64) -> BodyKind {
+    if seq.is_multiple_of(4) { BodyKind::Image } else { BodyKind::Text }
 }
 
 fn sender(seq: u64) -> AccountId {
@@ -73,6 +92,7 @@ fn message(conversation_id: ConversationId, seq: u64) -> Message {
         message_id: id(seq),
         sender: Some(sender(seq)),
         body: Some(sealed(seq)),
+        details: details(seq),
         sent_at: time(seq),
         edited_at: None,
         recalled_at: None,
@@ -170,7 +190,8 @@ async fn the_newest_of_each_conversation_in_one_query(store: &dyn HistoryStore) 
 /// A system message comes as the eleventh of one conversation, and the third of the other.
 async fn a_body_comes_back_as_it_went(store: &dyn HistoryStore) {
     let born = |conversation, seq| {
-        let what = What::Sent { message_id: id(seq), sender: None, body: system(seq) };
+        let details = Details::default();
+        let what = What::Sent { message_id: id(seq), sender: None, body: system(seq), kind: None, details };
         Change { what, ..sent(conversation, seq) }
     };
     store
@@ -180,6 +201,7 @@ async fn a_body_comes_back_as_it_went(store: &dyn HistoryStore) {
     let stored = all(store, ONE).await;
     assert_eq!(stored[2], message(ONE, 3));
     assert_eq!(stored[10], Message { sender: None, body: Some(system(11)), ..message(ONE, 11) });
+    assert!(!stored[5].details.is_plain() && stored[5].details == details(6));
     // Nobody has to read what nobody has said.
     let unread = store.unread(BOB, &[(OTHER, ALL)]).await.unwrap();
     assert_eq!(unread[&OTHER], 2);

@@ -166,7 +166,7 @@ async fn a_conversation_is_shown_as_its_viewer_sees_it() {
     both.sort_unstable();
     assert_eq!(of_bob.conversation.account_ids, both);
     let last = of_bob.last_message.clone().unwrap();
-    assert_eq!((last.seq, last.body), (4, Some(wire::Body::Text { text: "number 4".to_owned() })));
+    assert_eq!((last.seq, last.body), (4, Some(wire::Body::text("number 4"))));
     let of_alice = projections.conversation().get(alice, conversation).await.unwrap().unwrap();
     // Sending does not move the cursor, and one's own do not count.
     assert_eq!((of_alice.read_seq, of_alice.unread), (0, 1));
@@ -327,7 +327,7 @@ async fn who_has_left_sees_a_message_as_it_was_then() {
     let token =
         world.change(natter_domain::message::Event::Reacted { message, account_id: alice, emoji, count: 1 }).await;
     projections.wait(&token, &Projection::ALL).await.unwrap();
-    let body = |text: &str| Some(wire::Body::Text { text: text.to_owned() });
+    let body = |text: &str| Some(wire::Body::text(text));
     let one =
         async |viewer| projections.message().one(viewer, conversation, message.message_id).await.unwrap().unwrap();
     let (of_alice, of_bob) = (one(alice).await, one(bob).await);

@@ -297,7 +297,15 @@ impl World {
     pub fn message(&self, conversation: ConversationId, sender: AccountId, seq: u64) -> conversation::Event {
         let body = self.sealed(conversation.0, &format!(r#"{{"kind":"text","text":"number {seq}"}}"#));
         let message_id = MessageId(id::new());
-        conversation::Event::MessageSent { message_id, seq, sender, body, body_kind: BodyKind::Text, size: 8 }
+        conversation::Event::MessageSent {
+            message_id,
+            seq,
+            sender,
+            body,
+            body_kind: BodyKind::Text,
+            size: 8,
+            details: Default::default(),
+        }
     }
 
     pub async fn say(&self, conversation: ConversationId, sender: AccountId, seq: u64) -> Positions {
@@ -320,7 +328,14 @@ impl World {
 
     pub fn edited(&self, message: message::Place, text: &str) -> message::Event {
         let body = self.sealed(message.conversation_id.0, &format!(r#"{{"kind":"text","text":"{text}"}}"#));
-        message::Event::Edited { message, body, body_kind: BodyKind::Text, size: 8, fingerprint: id::new() }
+        message::Event::Edited {
+            message,
+            body,
+            body_kind: BodyKind::Text,
+            size: 8,
+            fingerprint: id::new(),
+            has_link: false,
+        }
     }
 
     pub async fn read(&self, reader: AccountId, conversation_id: ConversationId, seq: u64) -> Positions {
@@ -413,7 +428,7 @@ pub fn assert_same(found: &[String], expected: &[String], when: &str) {
     assert!(found == expected, "{when}, missing: {missing:#?}\nadded: {added:#?}");
 }
 
-pub const TABLES: [&str; 16] = [
+pub const TABLES: [&str; 17] = [
     "account",
     "session",
     "friend_request",
@@ -426,6 +441,7 @@ pub const TABLES: [&str; 16] = [
     "group_ban",
     "group_log",
     "channel_person",
+    "mention",
     "inbox_cursor",
     "message",
     "message_change",

@@ -60,6 +60,18 @@ impl Log {
             .collect()
     }
 
+    /// The newest event of that type of one aggregate, unchecked: what it says is compared with nothing.
+    pub async fn newest_of(&self, lane: Lane, noun: Noun, id: Uuid, event_type: &str) -> Result<Option<Record>, Error> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM events WHERE aggregate_type = $1 AND aggregate_id = $2 AND event_type = $3
+             ORDER BY sequence DESC LIMIT 1"
+        );
+        let one = sqlx::query(&sql).bind(noun.as_str()).bind(id.to_string()).bind(event_type);
+        let one = async |connection: &mut PgConnection| one.fetch_optional(connection).await;
+        let row = self.ask(lane, self.lane_pool(lane), one).await.map_err(Error::lane("read one event", lane))?;
+        row.map(|row| record(&row, &Link::start(lane, Uuid::nil()))).transpose()
+    }
+
     /// Where a reader that has accepted everything up to `position` stands, in the incarnation that it asks for. `None`:
     /// the lane is not that long.
     pub async fn link_at(&self, lane: Lane, incarnation: Uuid, position: u64) -> Result<Option<Link>, Error> {

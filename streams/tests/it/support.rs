@@ -50,6 +50,7 @@ pub fn message(number: u32, bytes: usize) -> conversation::Event {
         body: Sealed { key: natter_domain::KeyId::Installation, bytes: vec![7; bytes] },
         body_kind: conversation::BodyKind::Text,
         size: number,
+        details: Default::default(),
     }
 }
 

@@ -260,6 +260,7 @@ impl Told for Conversation {
                 body,
                 body_kind: conversation::BodyKind::Text,
                 size,
+                details: Default::default(),
             },
         );
         prop_oneof![1 => started, 4 => sent, 2 => joined, 2 => left, 1 => renamed].boxed()

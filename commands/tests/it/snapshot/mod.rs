@@ -157,6 +157,7 @@ pub fn talk(members: [AccountId; 2], count: u64) -> Vec<Event> {
         body: body.clone(),
         body_kind: BodyKind::Text,
         size: 1,
+        details: Default::default(),
     };
     let started = Event::started_direct(members);
     std::iter::once(started).chain((1..count).map(sent)).collect()

@@ -2,6 +2,7 @@
 
 use super::Stored;
 use crate::support::{Node, PASSWORD};
+use natter_commands::GivenBody;
 use natter_commands::{
     Named,
     snapshot::{Settings, run},
@@ -24,7 +25,11 @@ async fn no_stored_snapshot_holds_a_plain_text() {
     let sent = node.sent(alice, conversation, MESSAGE).await;
     let of = Named { conversation, message: sent.message_id };
     let (body, size) = (format!(r#"{{"kind":"text","text":"{MESSAGE}, at noon"}}"#), MESSAGE.len() as u32 + 9);
-    node.commands.message().edit(crate::support::keyless(alice), of, &body, size).await.expect("edit it");
+    node.commands
+        .message()
+        .edit(crate::support::keyless(alice), of, GivenBody::text(body, size))
+        .await
+        .expect("edit it");
     let (reader, read) = (crate::support::keyless(bob), vec![(conversation, sent.seq)]);
     node.commands.inbox().advance(reader, read).await.expect("read it");
 

@@ -37,6 +37,15 @@ impl Signed {
         Ok(found.value.items)
     }
 
+    /// Says in a conversation what was said in another.
+    pub async fn forward(
+        &self,
+        conversation: Uuid,
+        what: &wire::Forward,
+    ) -> Result<Answer<wire::Items<wire::MessageSent>>, Error> {
+        self.write("POST", &format!("/conversations/{conversation}/messages/forward"), Some(what)).await
+    }
+
     /// `None`: edited for the others; the caller has deleted it for themselves.
     pub async fn edit(
         &self,

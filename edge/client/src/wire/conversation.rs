@@ -141,6 +141,8 @@ answer! {
         read_seq: u64,
         /// Messages of others after `read_seq`.
         unread: u64,
+        /// Those of them that mention the caller.
+        #[serde(default)] mentions: u64,
         last_message: Option<Message>,
         joined_seq: u64,
         left_seq: Option<u64>,

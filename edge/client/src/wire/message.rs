@@ -1,6 +1,6 @@
 //! Messages, and what is done to them, over both doors.
 
-use super::object;
+use super::{Body, object, optional_object};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -9,35 +9,46 @@ request! {
         /// Chosen by the client, version 7 advised; the same id again is the same message.
         message_id: Uuid,
         #[serde(deserialize_with = "object")] body: Body,
+        /// The message of this conversation that it answers.
+        #[serde(default, skip_serializing_if = "Option::is_none")] reply_to: Option<Uuid>,
+        /// Account ids; `all`: everybody; `admin`, `owner`: whoever is that now. At most 100.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")] mentions: Vec<String>,
+        /// Devices make no noise of it.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")] silent: bool,
+    }
+}
+request! {
+    /// What was said elsewhere is said here: either `messages`, each by itself, or `merged`, all in one.
+    Forward {
+        /// The conversation where it was said.
+        from: Uuid,
+        /// At most 100, sent in this order.
+        #[serde(default, skip_serializing_if = "Option::is_none")] messages: Option<Vec<ForwardOne>>,
+        #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "optional_object")]
+        merged: Option<ForwardMerged>,
+    }
+}
+request! {
+    ForwardOne {
+        /// Of the new message, chosen by the client.
+        message_id: Uuid,
+        source_id: Uuid,
+    }
+}
+request! {
+    ForwardMerged {
+        /// Of the new message, chosen by the client.
+        message_id: Uuid,
+        /// 1-100; the oldest comes first, whatever their order here.
+        source_ids: Vec<Uuid>,
     }
 }
 request! {
     MessageEdit { #[serde(deserialize_with = "object")] body: Body }
 }
 
-/// What a message says.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
-pub enum Body {
-    /// 1-16,384 bytes of UTF-8.
-    Text { text: String },
-    /// What happened to the conversation; only the server writes these.
-    System {
-        /// `group.created`, `member.joined`, `member.left`: stable, what programs switch on.
-        code: String,
-        /// A plain rendering without names.
-        text: String,
-        /// Whom it concerns.
-        #[serde(default)]
-        account_ids: Vec<Uuid>,
-        /// Who did it.
-        #[serde(default)]
-        by: Option<Uuid>,
-    },
-}
-
 answer! {
+    #[derive(Default)]
     Message {
         conversation_id: Uuid,
         message_id: Uuid,
@@ -49,10 +60,27 @@ answer! {
         sent_at: String,
         edited_at: Option<String>,
         recalled_at: Option<String>,
+        #[serde(default)] reply_to: Option<Quote>,
+        /// Account ids, `all`, `admin`, `owner`.
+        #[serde(default)] mentions: Vec<String>,
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")] silent: bool,
+        /// It says what was said elsewhere.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")] forwarded: bool,
         /// Since when it is pinned. Not in pushes.
         #[serde(default, skip_serializing_if = "Option::is_none")] pinned_at: Option<String>,
         /// Not in pushes, and not in `last_message`.
         #[serde(default, skip_serializing_if = "Option::is_none")] reactions: Option<Vec<MessageReaction>>,
+    }
+}
+answer! {
+    /// What a message answers.
+    Quote {
+        message_id: Uuid,
+        seq: u64,
+        sender: Option<Uuid>,
+        /// The beginning of what it said then, at most 100 characters; null where it says nothing in words, was recalled, or is not for
+        /// the viewer. Not in `last_message`.
+        excerpt: Option<String>,
     }
 }
 answer! {
@@ -75,6 +103,9 @@ request! {
         conversation_id: Uuid,
         message_id: Uuid,
         #[serde(deserialize_with = "object")] body: Body,
+        #[serde(default, skip_serializing_if = "Option::is_none")] reply_to: Option<Uuid>,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")] mentions: Vec<String>,
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")] silent: bool,
         #[serde(default)] command_id: Option<Uuid>,
     }
 }
@@ -133,4 +164,11 @@ answer! {
 answer! {
     /// `ok` of what is done to a message.
     PositionOk { position: String }
+}
+
+impl MessageNew {
+    /// Nothing but a body.
+    pub fn new(message_id: Uuid, body: Body) -> Self {
+        Self { message_id, body, reply_to: None, mentions: Vec::new(), silent: false }
+    }
 }

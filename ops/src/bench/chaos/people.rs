@@ -231,8 +231,8 @@ impl Talk {
         line: &mut Option<Socket>,
         text: &str,
     ) -> Result<wire::SentOk> {
-        let body = wire::Body::Text { text: text.to_owned() };
-        let message = wire::MessageNew { message_id: natter_client::new_id(), body };
+        let body = wire::Body::text(text);
+        let message = wire::MessageNew::new(natter_client::new_id(), body);
         let mut edge = person.some_edge();
         loop {
             let begun = Instant::now();
@@ -310,10 +310,7 @@ impl Shown {
 }
 
 fn seen(message: &wire::Message) -> Seen {
-    let text = match &message.body {
-        Some(wire::Body::Text { text } | wire::Body::System { text, .. }) => digest(text),
-        None => 0,
-    };
+    let text = message.body.as_ref().and_then(wire::Body::as_text).map_or(0, digest);
     Seen { message_id: message.message_id, seq: message.seq, sender: message.sender, text }
 }
 

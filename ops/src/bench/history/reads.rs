@@ -13,7 +13,7 @@ use anyhow::{Context, Result, ensure};
 use hdrhistogram::Histogram;
 use indicatif::ProgressBar;
 use natter_client::wire;
-use natter_commands::{Keyed, Named};
+use natter_commands::{GivenBody, Keyed, Named, Outgoing};
 use natter_domain::{Emoji, MessageId};
 use natter_projections::{
     Projection, Projections,
@@ -165,8 +165,11 @@ async fn trickle(
         let number = zipf.draw(&mut rand::rng());
         let group = &talks[number].group;
         let (caller, message) = (group.members[0].caller(), MessageId(id::new()));
-        let pending =
-            commands.conversation().send(caller, group.conversation, message, &body, u32::try_from(body.len())?);
+        let pending = commands.conversation().send(
+            caller,
+            group.conversation,
+            Outgoing::plain(message, GivenBody::text(&*body, u32::try_from(body.len())?)),
+        );
         let (talks, projections) = (talks.clone(), projections.clone());
         sending.spawn(async move {
             let sent = pending.await.context("send")?;

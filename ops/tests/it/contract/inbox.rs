@@ -160,7 +160,9 @@ async fn a_view_is_changed_field_by_field_and_told_to_all_devices_of_its_person(
     // What comes next to him is not hers.
     scene.alice.says(&scene.id, &new_id(), "four").await.ok(201);
     let next = bobs.event("message.sent").await;
-    lacks(&next["message"], PERSONAL);
+    // Whom a message mentions is for everybody to see.
+    let personal: Vec<&str> = PERSONAL.iter().copied().filter(|field| *field != "mentions").collect();
+    lacks(&next["message"], &personal);
 }
 
 #[tokio::test]

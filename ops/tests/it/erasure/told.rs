@@ -199,10 +199,7 @@ impl Told {
         let members = self.seen(&format!("/api/v1/conversations/{}/members", self.group)).await;
         assert_eq!(members["items"].as_array().expect("members").len(), 2, "who is in stays in");
         let conversation: Uuid = direct["id"].as_str().expect("an id").parse().expect("a UUID");
-        let message = wire::MessageNew {
-            message_id: natter_testkit::client::new_id(),
-            body: wire::Body::Text { text: "are you there?".to_owned() },
-        };
+        let message = wire::MessageNew::new(natter_testkit::client::new_id(), wire::Body::text("are you there?"));
         self.friend.client().send(self.group, &message).await.expect("the group goes on");
         let refused = self.friend.client().send(conversation, &message).await.expect_err("there is nobody to read it");
         assert_eq!(refused.code(), Some("conversation_closed"));

@@ -158,7 +158,7 @@ impl Kept {
             assert_eq!((&shown.body, reactions), (&None, vec![]), "{shown:?}");
             return;
         }
-        assert_eq!(shown.body, Some(Body::Text { text: self.text.clone() }), "{shown:?}");
+        assert_eq!(shown.body, Some(Body::text(self.text.clone())), "{shown:?}");
         assert_eq!(shown.edited_at.is_some(), self.edited, "{shown:?}");
         assert_eq!(reactions, self.reacted.map(|emoji| (emoji, 1)).into_iter().collect::<Vec<_>>(), "{shown:?}");
     }
@@ -196,14 +196,14 @@ impl Device<'_> {
     }
 
     async fn sends(&self, text: String) -> Kept {
-        let message = wire::MessageNew { message_id: new_id(), body: Body::Text { text: text.clone() } };
+        let message = wire::MessageNew::new(new_id(), Body::text(text.clone()));
         let sent = self.does(async |me, talk| me.send(talk, &message).await).await;
         Kept { seq: sent.seq, ..Kept::new(message.message_id, self.person.id(), text) }
     }
 
     async fn edits(&self, message: &mut Kept, round: usize) {
         let text = format!("{}, edited in round {round}", message.text);
-        let body = Body::Text { text: text.clone() };
+        let body = Body::text(text.clone());
         self.does(async |me, talk| me.edit(talk, message.id, &body).await).await;
         (message.text, message.edited) = (text, true);
     }

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use uuid::Uuid;
 
 async fn says(person: &Person, conversation: Uuid, text: &str) {
-    let message = wire::MessageNew { message_id: client::new_id(), body: wire::Body::Text { text: text.to_owned() } };
+    let message = wire::MessageNew::new(client::new_id(), wire::Body::text(text));
     person.client().send(conversation, &message).await.expect("send");
 }
 

@@ -55,7 +55,7 @@ fn messages(schema: &str) -> String {
     format!(
         "SELECT message.conversation_id, bucket, seq, jsonb_build_object(
              'message_id', message_id, 'sender', sender, 'body', body, 'edited_body', edited_body, {moments},
-             'reactions', coalesce(reactions, '{{}}'), 'position', position, 'changed', coalesce(changed, position),
+             'reactions', coalesce(reactions, '{{}}'), 'kind', kind, 'details', details, 'has_link', has_link, 'position', position, 'changed', coalesce(changed, position),
              'by_id', seq) AS columns FROM {}",
         within(schema, "message")
     )

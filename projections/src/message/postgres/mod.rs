@@ -1,18 +1,21 @@
 //! History in PostgreSQL: the tables `message`, `message_change` and `reaction`.
 
+mod find;
 pub(crate) mod held;
 mod patch;
 mod read;
 mod write;
 
+pub(in crate::message) use write::written;
+
 use crate::{
     Error, Step,
-    message::{Change, HistoryStore, Message, Order, Span},
+    message::{Change, Filter, Found, HistoryStore, Message, Order, Span},
 };
 use futures::{FutureExt, future::BoxFuture};
 use natter_domain::{AccountId, ConversationId, MessageId};
 use sqlx::PgPool;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 pub struct PostgresHistory {
     reading: PgPool,
@@ -72,6 +75,24 @@ impl HistoryStore for PostgresHistory {
         limit: u32,
     ) -> BoxFuture<'_, Result<Vec<Message>, Error>> {
         read::changed(&self.reading, conversation, after, until, limit).boxed()
+    }
+
+    fn find<'a>(
+        &'a self,
+        conversation: ConversationId,
+        spans: &'a [Span],
+        filter: &'a Filter,
+        limit: u32,
+    ) -> BoxFuture<'a, Result<Found, Error>> {
+        find::find(&self.reading, conversation, spans, filter, limit).boxed()
+    }
+
+    fn recalled<'a>(
+        &'a self,
+        conversation: ConversationId,
+        seqs: &'a [u64],
+    ) -> BoxFuture<'a, Result<HashSet<u64>, Error>> {
+        read::recalled(&self.reading, conversation, seqs).boxed()
     }
 
     fn mine<'a>(

@@ -18,7 +18,7 @@ pub(super) struct Patches<'a> {
 #[derive(Default)]
 pub(super) struct Patch<'a> {
     pub newest: u64,
-    pub edited: Option<(&'a Body, Timestamp)>,
+    pub edited: Option<(&'a Body, Timestamp, bool)>,
     pub recalled_at: Option<Timestamp>,
     pub pinned_at: Option<Option<Timestamp>>,
     counts: BTreeMap<&'a str, Option<u64>>,
@@ -48,7 +48,7 @@ impl<'a> Patches<'a> {
         patch.newest = change.position;
         match &change.what {
             What::Sent { .. } => debug_assert!(false, "it is a row of its own"),
-            What::Edited { body } => patch.edited = Some((body, change.at)),
+            What::Edited { body, has_link } => patch.edited = Some((body, change.at, *has_link)),
             What::Recalled => patch.recalled_at = Some(change.at),
             What::Reacted { account, emoji, count } | What::Unreacted { account, emoji, count } => {
                 patch.counts.insert(emoji, (*count > 0).then_some(*count));

@@ -9,11 +9,12 @@ use crate::{
 use natter_domain::{AccountId, ConversationId, MessageId, Timestamp};
 use natter_streams::statement;
 use sqlx::{PgPool, Row as _, postgres::PgRow, types::time::OffsetDateTime};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use uuid::Uuid;
 
-const COLUMNS: &str = "message.conversation_id, message.seq, message_id, sender, body, edited_body, sent_at, edited_at,
-    recalled_at, pinned_at, reactions::text, position, coalesce(changed, position) AS changed";
+pub(super) const COLUMNS: &str =
+    "message.conversation_id, message.seq, message_id, sender, body, edited_body, sent_at, edited_at,
+    recalled_at, pinned_at, details, reactions::text, position, coalesce(changed, position) AS changed";
 
 /// Each span is cut to the limit before they are put together: a long span is not read to its end.
 pub(super) async fn page(
@@ -134,6 +135,18 @@ pub(super) async fn changed(
         .await
         .map_err(Error::database("read what changed"))?;
     Ok(rows.iter().map(message).collect())
+}
+
+pub(super) async fn recalled(pool: &PgPool, conversation: ConversationId, seqs: &[u64]) -> Result<HashSet<u64>, Error> {
+    let rows: Vec<i64> = sqlx::query_scalar(
+        "SELECT seq FROM message WHERE conversation_id = $1 AND seq = ANY($2) AND recalled_at IS NOT NULL",
+    )
+    .bind(conversation.0)
+    .bind(bounds(seqs, |seq| *seq))
+    .fetch_all(statement::bounded(pool))
+    .await
+    .map_err(Error::database("read which messages were recalled"))?;
+    Ok(rows.into_iter().map(|seq| seq as u64).collect())
 }
 
 pub(super) async fn mine(
@@ -262,7 +275,8 @@ fn change(row: &PgRow) -> Option<Change> {
     let emoji = || row.get::<Option<String>, _>("emoji");
     let count = || Some(row.get::<Option<i64>, _>("count")? as u64);
     let what = match row.get::<&str, _>("what") {
-        "edited" => What::Edited { body: body(row, "body")? },
+        // Of a message as it stood nobody asks whether it had a link.
+        "edited" => What::Edited { body: body(row, "body")?, has_link: false },
         "recalled" => What::Recalled,
         "reacted" => What::Reacted { account: account()?, emoji: emoji()?, count: count()? },
         "unreacted" => What::Unreacted { account: account()?, emoji: emoji()?, count: count()? },
@@ -278,8 +292,9 @@ fn change(row: &PgRow) -> Option<Change> {
     })
 }
 
-fn message(row: &PgRow) -> Message {
+pub(super) fn message(row: &PgRow) -> Message {
     let moment = |name: &str| row.get::<Option<OffsetDateTime>, _>(name).map(Into::into);
+    let details = row.get::<Option<&str>, _>("details").and_then(|json| serde_json::from_str(json).ok());
     let reactions = row.get::<Option<&str>, _>("reactions").and_then(|json| serde_json::from_str(json).ok());
     Message {
         conversation_id: ConversationId(row.get("conversation_id")),
@@ -287,6 +302,7 @@ fn message(row: &PgRow) -> Message {
         message_id: MessageId(row.get("message_id")),
         sender: row.get::<Option<Uuid>, _>("sender").map(AccountId),
         body: newest_body(row),
+        details: details.unwrap_or_default(),
         sent_at: row.get::<OffsetDateTime, _>("sent_at").into(),
         edited_at: moment("edited_at"),
         recalled_at: moment("recalled_at"),

@@ -10,7 +10,10 @@ use crate::{
     message::{Body, Change, What},
     sql,
 };
-use natter_domain::{AccountId, MessageId, Timestamp};
+use natter_domain::{
+    AccountId, MessageId, Timestamp,
+    conversation::{BodyKind, Details},
+};
 use natter_streams::{checkpoint::MOVE, statement};
 use sqlx::{
     Connection, PgConnection, PgPool, Postgres, Row as _, postgres::PgArguments, query::Query,
@@ -23,9 +26,10 @@ use uuid::Uuid;
 static APPEND: LazyLock<String> = LazyLock::new(|| {
     format!(
         "WITH moved AS ({MOVE} RETURNING 1), written AS (
-             INSERT INTO message (conversation_id, seq, message_id, sender, body, sent_at, position)
+             INSERT INTO message (conversation_id, seq, message_id, sender, body, sent_at, position, kind, details, has_link)
              SELECT row.* FROM moved, UNNEST($7::uuid[], $8::bigint[], $9::uuid[], $10::uuid[], $11::text[],
-                                             $12::timestamptz[], $13::bigint[]) AS row
+                                             $12::timestamptz[], $13::bigint[], $14::text[], $15::text[],
+                                             $16::boolean[]) AS row
              ON CONFLICT (conversation_id, seq) DO NOTHING)
          SELECT count(*) FROM moved"
     )
@@ -42,8 +46,9 @@ const CHANGES: &str = "
 const PATCH: &str = "
     WITH patch AS (
         SELECT * FROM UNNEST($1::uuid[], $2::bigint[], $3::bigint[], $4::text[], $5::timestamptz[], $6::timestamptz[],
-                             $7::boolean[], $8::timestamptz[], $9::text[])
-            AS patch(conversation_id, seq, newest, edited_body, edited_at, recalled_at, pins, pinned_at, reactions)
+                             $7::boolean[], $8::timestamptz[], $9::text[], $15::boolean[])
+            AS patch(conversation_id, seq, newest, edited_body, edited_at, recalled_at, pins, pinned_at, reactions,
+                     edited_link)
     ), patched AS (
         UPDATE message SET
             body = CASE WHEN patch.recalled_at IS NULL THEN message.body END,
@@ -51,6 +56,9 @@ const PATCH: &str = "
                           THEN coalesce(patch.edited_body, message.edited_body) END,
             edited_at = coalesce(patch.edited_at, message.edited_at),
             recalled_at = coalesce(patch.recalled_at, message.recalled_at),
+            details = CASE WHEN patch.recalled_at IS NULL THEN message.details END,
+            has_link = CASE WHEN coalesce(message.recalled_at, patch.recalled_at) IS NULL
+                       THEN nullif(coalesce(patch.edited_link, message.has_link), false) END,
             pinned_at = CASE WHEN patch.pins IS NULL THEN message.pinned_at ELSE patch.pinned_at END,
             reactions = nullif(jsonb_strip_nulls(coalesce(message.reactions, '{}') || patch.reactions::jsonb), '{}'),
             changed = patch.newest
@@ -111,12 +119,14 @@ struct Sent<'a> {
     message_id: MessageId,
     sender: Option<AccountId>,
     body: &'a Body,
+    kind: Option<BodyKind>,
+    details: &'a Details,
 }
 
 impl<'a> Sent<'a> {
     fn of(change: &'a Change) -> Option<Self> {
-        let What::Sent { message_id, sender, body } = &change.what else { return None };
-        Some(Self { change, message_id: *message_id, sender: *sender, body })
+        let What::Sent { message_id, sender, body, kind, details } = &change.what else { return None };
+        Some(Self { change, message_id: *message_id, sender: *sender, body, kind: *kind, details })
     }
 }
 
@@ -131,6 +141,9 @@ fn appending<'q>(query: Statement<'q>, sent: &[Sent<'_>]) -> Statement<'q> {
         .bind(column(sent, |sent| sent.body.to_string()))
         .bind(column(sent, |sent| OffsetDateTime::from(sent.change.at)))
         .bind(column(sent, |sent| number(sent.change.position)))
+        .bind(column(sent, |sent| sent.kind.filter(|kind| *kind != BodyKind::Text).map(BodyKind::as_str)))
+        .bind(column(sent, |sent| written(sent.details)))
+        .bind(column(sent, |sent| sent.details.has_link.then_some(true)))
 }
 
 async fn write_changes(connection: &mut PgConnection, changes: &[&Change]) -> Result<(), Error> {
@@ -141,7 +154,7 @@ async fn write_changes(connection: &mut PgConnection, changes: &[&Change]) -> Re
         .bind(column(changes, |change| OffsetDateTime::from(change.at)))
         .bind(column(changes, |change| name(&change.what)))
         .bind(column(changes, |change| match &change.what {
-            What::Edited { body } => Some(body.to_string()),
+            What::Edited { body, .. } => Some(body.to_string()),
             _ => None,
         }))
         .bind(column(changes, |change| vote(&change.what).map(|(account, ..)| account.0)))
@@ -161,8 +174,8 @@ async fn write_patches(connection: &mut PgConnection, Patches { messages, votes 
         .bind(column(&messages, |((conversation, _), _)| *conversation))
         .bind(column(&messages, |((_, seq), _)| number(*seq)))
         .bind(column(&messages, |(_, patch)| number(patch.newest)))
-        .bind(column(&messages, |(_, patch)| patch.edited.map(|(body, _)| body.to_string())))
-        .bind(column(&messages, |(_, patch)| patch.edited.map(|(_, at)| moment(at))))
+        .bind(column(&messages, |(_, patch)| patch.edited.map(|(body, ..)| body.to_string())))
+        .bind(column(&messages, |(_, patch)| patch.edited.map(|(_, at, _)| moment(at))))
         .bind(column(&messages, |(_, patch)| patch.recalled_at.map(moment)))
         .bind(column(&messages, |(_, patch)| patch.pinned_at.map(|pinned_at| pinned_at.is_some())))
         .bind(column(&messages, |(_, patch)| patch.pinned_at.flatten().map(moment)))
@@ -172,6 +185,7 @@ async fn write_patches(connection: &mut PgConnection, Patches { messages, votes 
         .bind(column(&votes, |(vote, _)| vote.account.0))
         .bind(column(&votes, |(vote, _)| vote.emoji))
         .bind(column(&votes, |(_, stands)| **stands))
+        .bind(column(&messages, |(_, patch)| patch.edited.map(|(.., has_link)| has_link)))
         .execute(connection)
         .await
         .map(drop)
@@ -191,6 +205,11 @@ async fn forget(connection: &mut PgConnection, patches: &Patches<'_>) -> Result<
         .await
         .map(drop)
         .map_err(Error::database("forget recalled messages"))
+}
+
+/// `None`: there is nothing to write.
+pub(in crate::message) fn written(details: &Details) -> Option<String> {
+    (!details.is_plain()).then(|| serde_json::to_string(details).expect("ids and texts are JSON"))
 }
 
 fn name(what: &What) -> &'static str {

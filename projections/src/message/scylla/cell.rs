@@ -23,6 +23,7 @@ const PART: u64 = 1 << 20;
 pub(super) enum Cell<'a> {
     Uuid(Uuid),
     Number(i64),
+    Flag(bool),
     Text(Cow<'a, str>),
     Numbers(Vec<i64>),
     Uuids(Vec<Uuid>),
@@ -54,6 +55,7 @@ impl SerializeValue for Cell<'_> {
         match self {
             Self::Uuid(uuid) => uuid.serialize(typ, writer),
             Self::Number(number) => number.serialize(typ, writer),
+            Self::Flag(flag) => flag.serialize(typ, writer),
             Self::Text(text) => text.as_ref().serialize(typ, writer),
             Self::Numbers(numbers) => numbers.serialize(typ, writer),
             Self::Uuids(uuids) => uuids.serialize(typ, writer),

@@ -58,7 +58,7 @@ impl Session {
     }
 
     async fn hold_messages(&self, unit: Unit, mut rows: Vec<Row>, held: &mut Held) -> Result<(), Fault> {
-        rows.retain(|(_, _, id, _, _, _, sent_at, .., position, _)| {
+        rows.retain(|(_, _, id, _, _, _, sent_at, .., position, _, _, _, _)| {
             id.is_some() && sent_at.is_some() && position.is_some()
         });
         let ids: Vec<Uuid> = rows.iter().filter_map(|(_, _, id, ..)| *id).collect();
@@ -132,12 +132,12 @@ impl Session {
 
 fn message(row: Row, by_id: Option<i64>) -> Columns {
     let (_, _, message_id, sender, body, edited_body, sent_at, edited_at, recalled_at, pinned_at, ..) = row;
-    let (.., reactions, position, changed) = row;
+    let (.., reactions, position, changed, details, kind, has_link) = row;
     object(json!({
         "message_id": message_id, "sender": sender, "body": body, "edited_body": edited_body, "sent_at": sent_at,
         "edited_at": edited_at, "recalled_at": recalled_at, "pinned_at": pinned_at,
         "reactions": reactions.unwrap_or_default(), "position": position, "changed": changed.or(position),
-        "by_id": by_id
+        "by_id": by_id, "details": details, "kind": kind, "has_link": has_link.filter(|has| *has)
     }))
 }
 

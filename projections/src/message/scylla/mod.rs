@@ -7,6 +7,7 @@
 //! While the cluster is away, reads fail within a few seconds as unavailable and the projector waits; nothing else does.
 
 mod cell;
+mod find;
 mod fold;
 mod held;
 pub mod probe;
@@ -25,7 +26,7 @@ pub use settings::{Consistency, Settings, Wrong};
 use crate::{
     Error, Projection, Step,
     message::{
-        Change, HistoryStore, Message, Order, Span,
+        Change, Filter, Found, HistoryStore, Message, Order, Span,
         held::{Held, Unit},
     },
     sql,
@@ -214,6 +215,29 @@ impl HistoryStore for ScyllaHistory {
             async move { self.session().await?.changed(conversation, after, until, limit).await },
         )
         .boxed()
+    }
+
+    fn find<'a>(
+        &'a self,
+        conversation: ConversationId,
+        spans: &'a [Span],
+        filter: &'a Filter,
+        limit: u32,
+    ) -> BoxFuture<'a, Result<Found, Error>> {
+        self.read(
+            "look for messages",
+            async move { self.session().await?.find(conversation, spans, filter, limit).await },
+        )
+        .boxed()
+    }
+
+    fn recalled<'a>(
+        &'a self,
+        conversation: ConversationId,
+        seqs: &'a [u64],
+    ) -> BoxFuture<'a, Result<HashSet<u64>, Error>> {
+        self.read("read what was recalled", async move { self.session().await?.recalled(conversation, seqs).await })
+            .boxed()
     }
 
     fn mine<'a>(

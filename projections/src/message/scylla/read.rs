@@ -13,7 +13,7 @@ use crate::message::{Message, Order, Span};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use natter_domain::{AccountId, ConversationId, MessageId};
 use scylla::deserialize::row::DeserializeRow;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use uuid::Uuid;
 
 /// Statements that one read has under way.
@@ -155,7 +155,11 @@ impl Session {
     }
 
     /// Those that exist, by rising seq.
-    async fn by_seqs(&self, conversation: ConversationId, wanted: BTreeSet<u64>) -> Result<Vec<Message>, Fault> {
+    pub(super) async fn by_seqs(
+        &self,
+        conversation: ConversationId,
+        wanted: BTreeSet<u64>,
+    ) -> Result<Vec<Message>, Fault> {
         let mut of: BTreeMap<u64, Vec<i64>> = BTreeMap::new();
         for seq in wanted {
             of.entry(bucket(seq)).or_default().push(seq as i64);
@@ -227,6 +231,20 @@ impl Session {
         Ok(messages)
     }
 
+    pub(super) async fn recalled(&self, conversation: ConversationId, wanted: &[u64]) -> Result<HashSet<u64>, Fault> {
+        let mut of: BTreeMap<u64, Vec<i64>> = BTreeMap::new();
+        for seq in wanted {
+            of.entry(bucket(*seq)).or_default().push(*seq as i64);
+        }
+        let in_bucket = |(bucket, seqs): (u64, Vec<i64>)| async move {
+            let cells: [Cell<'_>; 3] = [conversation.into(), bucket.into(), Cell::Numbers(seqs)];
+            self.rows::<(i64, Option<i64>)>(Read::Recalled, &cells).await
+        };
+        let rows = all(of.into_iter().map(in_bucket).collect()).await?;
+        let recalled = rows.into_iter().flatten().filter(|(_, at)| at.is_some());
+        Ok(recalled.map(|(seq, _)| seq as u64).collect())
+    }
+
     pub(super) async fn mine(
         &self,
         viewer: AccountId,
@@ -268,6 +286,6 @@ pub(super) async fn all<T>(reads: Vec<impl Future<Output = Result<T, Fault>>>) -
 }
 
 /// The buckets of a span; `None`: it is empty.
-fn buckets(span: Span) -> Option<(u64, u64)> {
+pub(super) fn buckets(span: Span) -> Option<(u64, u64)> {
     (span.after < span.until).then(|| (bucket(span.after.saturating_add(1)), bucket(span.until)))
 }

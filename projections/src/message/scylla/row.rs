@@ -20,6 +20,9 @@ pub(super) type Row = (
     Option<BTreeMap<String, i64>>,
     Option<i64>,
     Option<i64>,
+    Option<String>,
+    Option<String>,
+    Option<bool>,
 );
 
 /// A message as it is now, and what is needed to tell how it was.
@@ -32,7 +35,7 @@ impl Kept {
     /// `None` where only changes of a message are there, and not yet itself.
     pub(super) fn of(row: Row) -> Option<Self> {
         let (conversation, seq, id, sender, body, edited_body, sent_at, edited_at, recalled_at, pinned_at, ..) = row;
-        let (.., reactions, position, changed) = row;
+        let (.., reactions, position, changed, details, _, _) = row;
         let (message_id, position) = (MessageId(id?), position? as u64);
         let recalled_at = recalled_at.map(Timestamp::from_millis);
         let parsed = |text: Option<String>| text.filter(|_| recalled_at.is_none()).and_then(|text| Body::parse(&text));
@@ -45,6 +48,7 @@ impl Kept {
             message_id,
             sender: sender.map(AccountId),
             body,
+            details: details.and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default(),
             sent_at: Timestamp::from_millis(sent_at?),
             edited_at: edited_at.map(Timestamp::from_millis),
             recalled_at,

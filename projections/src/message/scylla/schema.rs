@@ -85,13 +85,24 @@ type File = (i64, &'static str, &'static str);
 
 async fn apply(driver: &Session, keyspace: &str, (number, name, text): File, checksum: &str) -> Result<(), Fault> {
     for statement in statements(text) {
-        run(driver, &statement).await?;
+        if !is_there(driver, keyspace, &statement).await? {
+            run(driver, &statement).await?;
+        }
     }
     driver.await_schema_agreement().await?;
     let applied = format!("INSERT INTO {keyspace}.migration (number, name, checksum) VALUES (?, ?, ?)");
     driver.query_unpaged(applied, (number, name, checksum)).await?;
     tracing::info!(number, name, "history: applied a migration to the cluster");
     Ok(())
+}
+
+/// A column that an application before added, which was cut off. Of tables the statements say so themselves.
+async fn is_there(driver: &Session, keyspace: &str, statement: &str) -> Result<bool, Fault> {
+    let words: Vec<&str> = statement.split_whitespace().collect();
+    let ["ALTER", "TABLE", table, "ADD", column, _] = words[..] else { return Ok(false) };
+    let ask = "SELECT column_name FROM system_schema.columns
+               WHERE keyspace_name = ? AND table_name = ? AND column_name = ?";
+    Ok(driver.query_unpaged(ask, (keyspace, table, column)).await?.into_rows_result()?.rows_num() > 0)
 }
 
 /// Not `conversation_part`: processes remember what they wrote there, and one that names what is not there does no harm.

@@ -18,7 +18,7 @@ macro_rules! page {
     ($rest:literal) => {
         concat!(
             "SELECT conversation_id, seq, message_id, sender, body, edited_body, sent_at, edited_at, recalled_at,
-                 pinned_at, reactions, position, changed FROM $.message
+                 pinned_at, reactions, position, changed, details, kind, has_link FROM $.message
              WHERE conversation_id = ? AND bucket = ? AND ",
             $rest
         )
@@ -37,12 +37,14 @@ macro_rules! statements {
 }
 
 statements! { Write:
-    Sent = "INSERT INTO $.message (conversation_id, bucket, seq, message_id, sender, body, sent_at, position, changed)
-            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?",
+    Sent = "INSERT INTO $.message (conversation_id, bucket, seq, message_id, sender, body, sent_at, position, changed,
+                kind, details, has_link)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?",
     ById = "INSERT INTO $.message_by_id (conversation_id, message_id, seq) VALUES (?, ?, ?) USING TIMESTAMP ?",
-    Edited = "UPDATE $.message USING TIMESTAMP ? SET edited_body = ?, edited_at = ?, changed = ?
+    Edited = "UPDATE $.message USING TIMESTAMP ? SET edited_body = ?, edited_at = ?, has_link = ?, changed = ?
               WHERE conversation_id = ? AND bucket = ? AND seq = ?",
-    Recalled = "UPDATE $.message USING TIMESTAMP ? SET body = null, edited_body = null, recalled_at = ?, changed = ?
+    Recalled = "UPDATE $.message USING TIMESTAMP ? SET body = null, edited_body = null, details = null, has_link = null,
+                recalled_at = ?, changed = ?
                 WHERE conversation_id = ? AND bucket = ? AND seq = ?",
     Counted = "UPDATE $.message USING TIMESTAMP ? SET reactions[?] = ?, changed = ?
                WHERE conversation_id = ? AND bucket = ? AND seq = ?",
@@ -65,8 +67,11 @@ statements! { Read:
     NewestFirst = page!("seq > ? AND seq <= ? ORDER BY seq DESC LIMIT ?"),
     OldestFirst = page!("seq > ? AND seq <= ? ORDER BY seq ASC LIMIT ?"),
     Seqs = page!("seq IN ?"),
+    Narrow = "SELECT seq, sender, kind, has_link, recalled_at, position FROM $.message
+              WHERE conversation_id = ? AND bucket = ? AND seq > ? AND seq <= ? ORDER BY seq DESC",
     Senders = "SELECT sender, recalled_at, position FROM $.message
                WHERE conversation_id = ? AND bucket = ? AND seq > ? AND seq <= ?",
+    Recalled = "SELECT seq, recalled_at FROM $.message WHERE conversation_id = ? AND bucket = ? AND seq IN ?",
     SeqOf = "SELECT seq FROM $.message_by_id WHERE conversation_id = ? AND message_id = ?",
     Changes = "SELECT position, what, at, emoji, count FROM $.message_change
                WHERE conversation_id = ? AND bucket = ? AND seq = ? AND position <= ?",

@@ -7,9 +7,9 @@ use super::{
     session::Session,
     statement::Write,
 };
-use crate::message::{Change, What};
+use crate::message::{Change, What, postgres::written};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use natter_domain::{ConversationId, MessageId};
+use natter_domain::{ConversationId, MessageId, conversation::BodyKind};
 use scylla::statement::batch::{Batch, BatchType};
 use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
@@ -93,9 +93,9 @@ impl<'a> Writes<'a> {
         let row = |set: Vec<Cell<'a>>| [cells![position], set, cells![position], at_row(change)].concat();
         match &change.what {
             What::Sent { .. } => {}
-            What::Edited { body } => {
+            What::Edited { body, has_link } => {
                 let body = Cell::Text(body.to_string().into());
-                self.in_bucket(change, Write::Edited, row(vec![body.clone(), at.into()]));
+                self.in_bucket(change, Write::Edited, row(vec![body.clone(), at.into(), Cell::Flag(*has_link)]));
                 let edit = [at_row(change), vec![position.into(), body, position.into()]].concat();
                 self.in_bucket(change, Write::Edit, edit);
             }
@@ -121,13 +121,18 @@ impl<'a> Writes<'a> {
     }
 
     fn sent(&mut self, change: &'a Change, message_id: MessageId) {
-        let What::Sent { sender, body, .. } = &change.what else { return };
+        let What::Sent { sender, body, kind, details, .. } = &change.what else { return };
         let (conversation, position) = (change.conversation_id, change.position);
         let sender = sender.map_or(Cell::Unset, Cell::from);
         let body = Cell::Text(body.to_string().into());
-        let born =
-            vec![message_id.into(), sender, body, change.at.into(), position.into(), position.into(), position.into()];
-        self.in_bucket(change, Write::Sent, [at_row(change), born].concat());
+        let born = vec![message_id.into(), sender, body, change.at.into(), position.into(), position.into()];
+        let with = vec![
+            kind.filter(|kind| *kind != BodyKind::Text).map_or(Cell::Unset, |kind| kind.as_str().into()),
+            written(details).map_or(Cell::Unset, |json| Cell::Text(json.into())),
+            if details.has_link { Cell::Flag(true) } else { Cell::Unset },
+            position.into(),
+        ];
+        self.in_bucket(change, Write::Sent, [at_row(change), born, with].concat());
         let by_id = cells![conversation, message_id, change.seq, position];
         self.push(Partition::Id(conversation.0, message_id.0), Write::ById, by_id);
     }

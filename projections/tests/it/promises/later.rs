@@ -1,6 +1,7 @@
 //! What happens to messages after they were sent.
 
 use super::*;
+use std::collections::HashSet;
 
 const THUMB: &str = "\u{1f44d}";
 const ODD: &str = "\"%/";
@@ -10,7 +11,7 @@ pub fn change(seq: u64, position: u64) -> Change {
 }
 
 pub fn edited(seq: u64, position: u64) -> Change {
-    Change { what: What::Edited { body: sealed(position) }, ..change(seq, position) }
+    Change { what: What::Edited { body: sealed(position), has_link: false }, ..change(seq, position) }
 }
 
 fn reacted(seq: u64, position: u64, account: AccountId, emoji: &str, count: u64) -> Change {
@@ -55,6 +56,7 @@ pub async fn hold(store: &dyn HistoryStore) {
     applying_again_changes_nothing(store).await;
     who_left_sees_what_it_was(store).await;
     recalled_ones_are_not_unread(store).await;
+    it_says_which_were_recalled(store).await;
     what_changed_comes_in_its_order(store).await;
     everybody_finds_their_own_reactions(store).await;
 }
@@ -95,6 +97,7 @@ fn expected() -> Vec<Message> {
     };
     let recalled = |seq, position| Message {
         body: None,
+        details: Details::default(),
         recalled_at: Some(time(position)),
         changed: position,
         ..message(ONE, seq)
@@ -156,6 +159,12 @@ async fn recalled_ones_are_not_unread(store: &dyn HistoryStore) {
     assert_eq!(store.unread(ALICE, &spans).await.unwrap()[&ONE], 3);
     // 1, 2, 4, 5, 8, 10; the seventh is recalled.
     assert_eq!(store.unread(BOB, &spans).await.unwrap()[&ONE], 6);
+}
+
+async fn it_says_which_were_recalled(store: &dyn HistoryStore) {
+    assert_eq!(store.recalled(ONE, &[5, 7, 8, 9, 77]).await.unwrap(), HashSet::from([7, 9]));
+    assert_eq!(store.recalled(OTHER, &[1, 7]).await.unwrap(), HashSet::new());
+    assert_eq!(store.recalled(ONE, &[]).await.unwrap(), HashSet::new());
 }
 
 async fn what_changed_comes_in_its_order(store: &dyn HistoryStore) {

@@ -2,7 +2,7 @@
 
 use super::Keyspace;
 use crate::support::World;
-use natter_domain::{AccountId, ConversationId, KeyId, MessageId, Sealed, Timestamp};
+use natter_domain::{AccountId, ConversationId, KeyId, MessageId, Sealed, Timestamp, conversation::Details};
 use natter_projections::{
     Generation, Step,
     message::{Body, Change, HistoryStore, Message, Order, Span, What},
@@ -41,15 +41,20 @@ fn life(conversation_id: ConversationId, dice: &mut Dice) -> Vec<Change> {
     let mut changes = Vec::new();
     for number in 0..MESSAGES {
         let sender = (number != 2).then_some(AccountId(Uuid::from_u128(u128::from(number % 2))));
-        let what =
-            What::Sent { message_id: MessageId(Uuid::from_u128(seq(number).into())), sender, body: body(number) };
+        let what = What::Sent {
+            message_id: MessageId(Uuid::from_u128(seq(number).into())),
+            sender,
+            body: body(number),
+            kind: None,
+            details: Details { silent: number == 3, ..Details::default() },
+        };
         changes.push((seq(number), what));
     }
     for _ in 0..CHANGES {
         let account = AccountId(Uuid::from_u128(u128::from(dice.below(2))));
         let emoji = EMOJIS[dice.below(3) as usize].to_owned();
         let what = match dice.below(12) {
-            0..3 => What::Edited { body: body(dice.below(200)) },
+            0..3 => What::Edited { body: body(dice.below(200)), has_link: false },
             3 => What::Recalled,
             4..7 => What::Reacted { account, emoji, count: 1 + dice.below(5) },
             7..10 => What::Unreacted { account, emoji, count: dice.below(2) },

@@ -1,0 +1,61 @@
+//! What somebody says, as the doors hand it on.
+
+use natter_domain::{
+    MessageId,
+    conversation::{BodyKind, Mentions},
+};
+use serde_json::json;
+
+/// A body that was checked. Without `Debug`: what people write stands in no log.
+#[derive(Clone)]
+pub struct GivenBody {
+    /// As clients are to get it.
+    pub json: String,
+    pub kind: BodyKind,
+    /// Bytes of its texts.
+    pub size: u32,
+    pub has_link: bool,
+}
+
+impl GivenBody {
+    /// A text without a link.
+    pub fn text(json: impl Into<String>, size: u32) -> Self {
+        Self { json: json.into(), kind: BodyKind::Text, size, has_link: false }
+    }
+}
+
+/// A message on its way.
+#[derive(Clone)]
+pub struct Outgoing {
+    pub message_id: MessageId,
+    pub body: GivenBody,
+    /// The message of the same conversation that it answers.
+    pub reply_to: Option<MessageId>,
+    pub mentions: Mentions,
+    pub silent: bool,
+    /// What is forwarded, and from where: the same again is the same message, though its source has changed since.
+    pub forwarded: Option<String>,
+}
+
+impl Outgoing {
+    /// Nothing but a body.
+    pub fn plain(message_id: MessageId, body: GivenBody) -> Self {
+        let mentions = Mentions::default();
+        Self { message_id, body, reply_to: None, mentions, silent: false, forwarded: None }
+    }
+
+    fn is_plain(&self) -> bool {
+        self.reply_to.is_none() && self.mentions.is_nobody() && !self.silent && self.forwarded.is_none()
+    }
+
+    /// All that makes it another message under the same id: of a plain one its body.
+    pub(crate) fn content(&self) -> String {
+        if self.is_plain() {
+            return self.body.json.clone();
+        }
+        let Self { reply_to, mentions, silent, forwarded, .. } = self;
+        let said = forwarded.as_ref().unwrap_or(&self.body.json);
+        let more = json!({"reply_to": reply_to, "mentions": mentions, "silent": silent});
+        format!("{said}\n{more}")
+    }
+}

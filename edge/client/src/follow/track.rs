@@ -1,0 +1,245 @@
+//! What a follower knows of one conversation. Nothing here asks anybody.
+
+use crate::wire;
+use std::collections::{BTreeMap, VecDeque};
+
+/// Messages beyond a gap that a conversation holds, and changes of such; further ones are fetched with the gap.
+const HELD: usize = 256;
+/// Messages of which it is remembered how they have changed.
+const VERSIONS: usize = 1_024;
+
+/// Handed on up to `last`, and what is held beyond a gap.
+#[derive(Debug, PartialEq)]
+pub(super) struct Track {
+    pub(super) last: u64,
+    /// The newest seq that we heard of.
+    pub(super) heard: u64,
+    held: BTreeMap<u64, wire::Message>,
+    /// Edits and recalls of messages that are not here yet, in the order in which they came.
+    changes: VecDeque<(u64, Box<wire::Push>)>,
+    /// How far messages that changed are known.
+    versions: BTreeMap<u64, Version>,
+}
+
+/// How a message stands, as far as it only ever goes on: recalled is behind every edit, a later edit behind an earlier one.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+enum Version {
+    Edited(String),
+    Recalled,
+}
+
+impl Version {
+    /// `None`: nothing has become of it yet.
+    fn of(message: &wire::Message) -> Option<Self> {
+        let edited = message.edited_at.clone().map(Self::Edited);
+        message.recalled_at.as_ref().map(|_| Self::Recalled).or(edited)
+    }
+}
+
+impl Track {
+    pub(super) fn after(seq: u64) -> Self {
+        let (held, changes, versions) = (BTreeMap::new(), VecDeque::new(), BTreeMap::new());
+        Self { last: seq, heard: seq, held, changes, versions }
+    }
+
+    /// Takes a message in whatever order; gives those that can be handed on now.
+    pub(super) fn take(&mut self, message: wire::Message) -> Vec<wire::Message> {
+        self.heard = self.heard.max(message.seq);
+        if message.seq > self.last && (self.held.len() < HELD || message.seq == self.last + 1) {
+            self.held.insert(message.seq, message);
+        }
+        self.release()
+    }
+
+    fn release(&mut self) -> Vec<wire::Message> {
+        let mut next = Vec::new();
+        while let Some(message) = self.held.remove(&(self.last + 1)) {
+            self.last += 1;
+            next.push(message);
+        }
+        next
+    }
+
+    /// Takes the next message of a range that was read behind `last`: what is missing before it is not to be seen, for
+    /// numbers between two stays are no gap.
+    pub(super) fn take_next(&mut self, message: wire::Message) -> Vec<wire::Message> {
+        if message.seq > self.last {
+            self.last = message.seq - 1;
+            self.held = self.held.split_off(&message.seq);
+        }
+        self.take(message)
+    }
+
+    /// What lies up to there is gone for this person; gives what can be handed on now.
+    pub(super) fn forget(&mut self, up_to: u64) -> Vec<wire::Message> {
+        if up_to > self.last {
+            self.last = up_to;
+            self.held = self.held.split_off(&(up_to + 1));
+        }
+        self.release()
+    }
+
+    pub(super) fn is_behind(&self) -> bool {
+        self.last < self.heard
+    }
+
+    /// What an edit or a recall tells: `None` where it is known already, or where its message is not here yet: then it
+    /// comes with the message.
+    pub(super) fn change(&mut self, message: &wire::Message, push: Box<wire::Push>) -> Option<Box<wire::Push>> {
+        if message.seq <= self.last {
+            return self.note(message).then_some(push);
+        }
+        self.changes.push_back((message.seq, push));
+        if self.changes.len() > HELD {
+            // Its message is fetched as it is then.
+            self.changes.pop_front();
+        }
+        None
+    }
+
+    /// The message was handed on: what waited for it and says more than it does.
+    pub(super) fn handed_on(&mut self, message: &wire::Message) -> Vec<Box<wire::Push>> {
+        self.note(message);
+        let (of_it, others): (VecDeque<_>, VecDeque<_>) =
+            self.changes.drain(..).partition(|(seq, _)| *seq == message.seq);
+        self.changes = others;
+        of_it.into_iter().filter_map(|(_, push)| self.says_more(push)).collect()
+    }
+
+    fn says_more(&mut self, push: Box<wire::Push>) -> Option<Box<wire::Push>> {
+        let (wire::Push::MessageEdited { message, .. } | wire::Push::MessageRecalled { message, .. }) = &*push else {
+            return None;
+        };
+        self.note(message).then_some(push)
+    }
+
+    /// Takes in how a message stands; whether that was new.
+    pub(super) fn note(&mut self, message: &wire::Message) -> bool {
+        let Some(version) = Version::of(message) else { return false };
+        let is_new = self.versions.get(&message.seq).is_none_or(|known| *known < version);
+        if is_new {
+            self.versions.insert(message.seq, version);
+        }
+        if self.versions.len() > VERSIONS {
+            // The oldest messages: they can be edited no more, and being told of their recall again does no harm.
+            self.versions.pop_first();
+        }
+        is_new
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use uuid::Uuid;
+
+    fn message(seq: u64) -> wire::Message {
+        let message_id = Uuid::from_u128(u128::from(seq));
+        wire::Message { seq, message_id, ..wire::Message::default() }
+    }
+
+    fn taken(track: &mut Track, seqs: impl IntoIterator<Item = u64>) -> Vec<u64> {
+        seqs.into_iter().flat_map(|seq| track.take(message(seq))).map(|message| message.seq).collect()
+    }
+
+    #[test]
+    fn messages_come_once_and_by_seq_in_whatever_order_they_arrive() {
+        let mut track = Track::after(0);
+        assert_eq!(taken(&mut track, [1, 3, 2, 2, 1, 5, 3, 4]), [1, 2, 3, 4, 5]);
+        assert!(!track.is_behind());
+    }
+
+    #[test]
+    fn a_gap_is_known_until_it_is_filled() {
+        let mut track = Track::after(4);
+        assert!(taken(&mut track, [7, 6]).is_empty());
+        assert!(track.is_behind());
+        assert_eq!(taken(&mut track, [5]), [5, 6, 7]);
+        assert!(!track.is_behind());
+    }
+
+    #[test]
+    fn what_lies_between_two_stays_is_no_gap() {
+        let mut track = Track::after(4);
+        assert!(taken(&mut track, [9, 12]).is_empty());
+        let mut read = |seq| track.take_next(message(seq)).iter().map(|message| message.seq).collect::<Vec<_>>();
+        assert_eq!(read(9), [9]);
+        assert_eq!(read(10), [10]);
+        assert_eq!(read(11), [11, 12]);
+        assert_eq!(read(12), [0; 0]);
+        assert!(!track.is_behind());
+    }
+
+    #[test]
+    fn what_somebody_has_deleted_is_no_gap() {
+        let mut track = Track::after(4);
+        assert!(taken(&mut track, [7, 9, 12]).is_empty());
+        let mut forget = |seq| track.forget(seq).iter().map(|message| message.seq).collect::<Vec<_>>();
+        assert_eq!((forget(8), forget(3)), (vec![9], vec![]));
+        assert_eq!(taken(&mut track, [6, 10, 11]), [10, 11, 12]);
+        assert!(!track.is_behind());
+    }
+
+    #[test]
+    fn what_is_held_beyond_a_gap_is_bounded_and_nothing_is_lost_by_it() {
+        let mut track = Track::after(0);
+        let many = HELD as u64 + 50;
+        assert!(taken(&mut track, 2..=many).is_empty());
+        assert_eq!(track.held.len(), HELD);
+        assert_eq!(track.heard, many);
+        let got = taken(&mut track, 1..=many);
+        assert_eq!(got, (1..=many).collect::<Vec<_>>());
+    }
+
+    fn edited(seq: u64, at: &str) -> wire::Message {
+        wire::Message { edited_at: Some(at.to_owned()), ..message(seq) }
+    }
+
+    fn recalled(seq: u64) -> wire::Message {
+        wire::Message { recalled_at: Some("2026-01-01T00:00:09.000Z".to_owned()), ..message(seq) }
+    }
+
+    fn told(track: &mut Track, message: wire::Message) -> bool {
+        let push = match message.recalled_at {
+            Some(_) => wire::Push::MessageRecalled { message: message.clone(), position: String::new() },
+            None => wire::Push::MessageEdited { message: message.clone(), position: String::new() },
+        };
+        track.change(&message, Box::new(push)).is_some()
+    }
+
+    #[test]
+    fn an_edit_that_comes_again_or_late_is_dropped() {
+        let mut track = Track::after(5);
+        let (one, two) = ("2026-01-01T00:00:01.000Z", "2026-01-01T00:00:02.000Z");
+        let changes = [edited(3, one), edited(3, two), edited(3, one), edited(3, two), recalled(3), edited(3, two)];
+        assert_eq!(changes.map(|change| told(&mut track, change)), [true, true, false, false, true, false]);
+        assert!(!told(&mut track, recalled(3)));
+    }
+
+    #[test]
+    fn what_became_of_a_message_waits_for_it() {
+        let mut track = Track::after(4);
+        assert!(!told(&mut track, edited(6, "2026-01-01T00:00:02.000Z")) && !told(&mut track, recalled(7)));
+        for (read, waited) in [(message(5), 0), (edited(6, "2026-01-01T00:00:01.000Z"), 1), (recalled(7), 0)] {
+            let next = track.take(read.clone());
+            assert_eq!(next.len(), 1);
+            assert_eq!(track.handed_on(&next[0]).len(), waited, "{}", read.seq);
+        }
+        assert!(track.changes.is_empty());
+        assert!(!told(&mut track, edited(6, "2026-01-01T00:00:02.000Z")), "it was told with its message");
+    }
+
+    #[test]
+    fn what_is_remembered_of_changes_is_bounded() {
+        let mut track = Track::after(0);
+        for seq in 1..=2 * HELD as u64 {
+            told(&mut track, recalled(seq));
+        }
+        assert_eq!(track.changes.len(), HELD);
+        let mut track = Track::after(u64::MAX);
+        for seq in 1..=2 * VERSIONS as u64 {
+            assert!(told(&mut track, recalled(seq)));
+        }
+        assert_eq!(track.versions.len(), VERSIONS);
+    }
+}

@@ -1,0 +1,58 @@
+//! Looking for messages by their columns: a cluster has no index of them, so the narrow columns of a bounded part of the
+//! conversation are read, newest first, and the messages that fit by their numbers.
+
+use super::{Fault, cell::Cell, read::buckets, session::Session, statement::Read, walk::Walk, write::MESSAGE};
+use crate::message::{
+    Order, Span,
+    filter::{Filter, Found},
+};
+use futures::TryStreamExt as _;
+use natter_domain::{AccountId, ConversationId};
+use std::collections::BTreeSet;
+use uuid::Uuid;
+
+/// Messages that one call looks at.
+const LOOKED_AT: usize = 20_000;
+
+/// Seq, sender, kind, link, recall, position.
+type Narrow = (i64, Option<Uuid>, Option<String>, Option<bool>, Option<i64>, Option<i64>);
+
+impl Session {
+    pub(super) async fn find(
+        &self,
+        conversation: ConversationId,
+        spans: &[Span],
+        filter: &Filter,
+        limit: u32,
+    ) -> Result<Found, Fault> {
+        let (mut seqs, mut looked_at, mut looked_to) = (BTreeSet::new(), 0, 0);
+        'spans: for span in spans.iter().rev() {
+            let Some(range) = buckets(*span) else { continue };
+            let mut walk = Walk::new(self, conversation, MESSAGE, range, Order::NewestFirst);
+            while let Some(bucket) = walk.next().await? {
+                let cells: Vec<Cell<'_>> =
+                    vec![conversation.into(), bucket.into(), span.after.into(), span.until.into()];
+                let rows = self.driver.execute_iter(self.statements.read(Read::Narrow).clone(), cells).await?;
+                let mut rows = rows.rows_stream::<Narrow>()?;
+                while let Some(row) = rows.try_next().await? {
+                    (looked_at, looked_to) = (looked_at + 1, row.0 as u64);
+                    if fits(filter, &row) {
+                        seqs.insert(row.0 as u64);
+                    }
+                    if seqs.len() == limit as usize || looked_at == LOOKED_AT {
+                        break 'spans;
+                    }
+                }
+            }
+            looked_to = 0;
+        }
+        let mut messages = self.by_seqs(conversation, seqs).await?;
+        messages.reverse();
+        Ok(Found { messages, looked_to })
+    }
+}
+
+fn fits(filter: &Filter, (_, sender, kind, has_link, recalled_at, position): &Narrow) -> bool {
+    let is_there = position.is_some() && recalled_at.is_none();
+    is_there && filter.fits(sender.map(AccountId), kind.as_deref(), has_link.unwrap_or(false))
+}
