@@ -201,8 +201,8 @@ impl Run {
         let (wire::Push::MessageEdited { message, .. } | wire::Push::MessageRecalled { message, .. }) = &*push else {
             return self.tell(Update::Push(push)).await;
         };
-        match self.track(message.conversation_id).change(message, push.clone()) {
-            Some(push) => self.tell(Update::Push(push)).await,
+        match self.track(message.conversation_id).change(message, (*push).clone()) {
+            Some(push) => self.tell(Update::Push(Box::new(push))).await,
             None => Ok(()),
         }
     }
@@ -305,7 +305,7 @@ impl Run {
             let waited = self.track(message.conversation_id).handed_on(&message);
             self.tell(Update::Message(Box::new(message))).await?;
             for push in waited {
-                self.tell(Update::Push(push)).await?;
+                self.tell(Update::Push(Box::new(push))).await?;
             }
         }
         Ok(())

@@ -229,7 +229,7 @@ impl Driver {
                 self.verified(id, outcome);
             }
             Action::Join(identity) => self.join(identity.caller),
-            Action::Do(op) => self.perform(op),
+            Action::Do(op) => self.perform(*op),
             Action::Say(frame) => self.outbox.give(frame, 0),
             Action::Flow => self.outbox.flow(),
             Action::Ping => self.ping = true,

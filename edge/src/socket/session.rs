@@ -83,7 +83,7 @@ pub enum Action {
     /// Subscribe to the person's pushes; then say [`Input::Ready`].
     Join(Identity),
     /// Do what was asked, answer it.
-    Do(Op),
+    Do(Box<Op>),
     Say(Utf8Bytes),
     /// Let pushes flow, after what was said before.
     Flow,
@@ -181,7 +181,7 @@ impl Session {
             Ok(Op::Ping(frame)) => vec![Action::Say(reply(frame.id, Ok(Value::Object(Map::new()))))],
             Ok(op) => {
                 self.pending += op.weight();
-                vec![Action::Do(op)]
+                vec![Action::Do(Box::new(op))]
             }
             Err(bad) => self.fault(now, bad),
         }

@@ -265,7 +265,7 @@ pub(crate) fn quote(opener: &Opener, message: &Message, recalled: &HashSet<u64>)
 /// As clients say them.
 fn mentions(message: &Message) -> Vec<String> {
     let Mentions { accounts, all, roles, .. } = &message.details.mentions;
-    let people = accounts.iter().map(|account| account.to_string());
+    let people = accounts.iter().map(ToString::to_string);
     let all = all.then(|| "all".to_owned());
     people.chain(all).chain(roles.iter().map(|role| role.as_str().to_owned())).collect()
 }

@@ -16,7 +16,7 @@ pub(super) struct Track {
     pub(super) heard: u64,
     held: BTreeMap<u64, wire::Message>,
     /// Edits and recalls of messages that are not here yet, in the order in which they came.
-    changes: VecDeque<(u64, Box<wire::Push>)>,
+    changes: VecDeque<(u64, wire::Push)>,
     /// How far messages that changed are known.
     versions: BTreeMap<u64, Version>,
 }
@@ -85,7 +85,7 @@ impl Track {
 
     /// What an edit or a recall tells: `None` where it is known already, or where its message is not here yet: then it
     /// comes with the message.
-    pub(super) fn change(&mut self, message: &wire::Message, push: Box<wire::Push>) -> Option<Box<wire::Push>> {
+    pub(super) fn change(&mut self, message: &wire::Message, push: wire::Push) -> Option<wire::Push> {
         if message.seq <= self.last {
             return self.note(message).then_some(push);
         }
@@ -98,7 +98,7 @@ impl Track {
     }
 
     /// The message was handed on: what waited for it and says more than it does.
-    pub(super) fn handed_on(&mut self, message: &wire::Message) -> Vec<Box<wire::Push>> {
+    pub(super) fn handed_on(&mut self, message: &wire::Message) -> Vec<wire::Push> {
         self.note(message);
         let (of_it, others): (VecDeque<_>, VecDeque<_>) =
             self.changes.drain(..).partition(|(seq, _)| *seq == message.seq);
@@ -106,8 +106,8 @@ impl Track {
         of_it.into_iter().filter_map(|(_, push)| self.says_more(push)).collect()
     }
 
-    fn says_more(&mut self, push: Box<wire::Push>) -> Option<Box<wire::Push>> {
-        let (wire::Push::MessageEdited { message, .. } | wire::Push::MessageRecalled { message, .. }) = &*push else {
+    fn says_more(&mut self, push: wire::Push) -> Option<wire::Push> {
+        let (wire::Push::MessageEdited { message, .. } | wire::Push::MessageRecalled { message, .. }) = &push else {
             return None;
         };
         self.note(message).then_some(push)
@@ -199,12 +199,12 @@ mod tests {
         wire::Message { recalled_at: Some("2026-01-01T00:00:09.000Z".to_owned()), ..message(seq) }
     }
 
-    fn told(track: &mut Track, message: wire::Message) -> bool {
+    fn told(track: &mut Track, message: &wire::Message) -> bool {
         let push = match message.recalled_at {
             Some(_) => wire::Push::MessageRecalled { message: message.clone(), position: String::new() },
             None => wire::Push::MessageEdited { message: message.clone(), position: String::new() },
         };
-        track.change(&message, Box::new(push)).is_some()
+        track.change(message, push).is_some()
     }
 
     #[test]
@@ -212,33 +212,33 @@ mod tests {
         let mut track = Track::after(5);
         let (one, two) = ("2026-01-01T00:00:01.000Z", "2026-01-01T00:00:02.000Z");
         let changes = [edited(3, one), edited(3, two), edited(3, one), edited(3, two), recalled(3), edited(3, two)];
-        assert_eq!(changes.map(|change| told(&mut track, change)), [true, true, false, false, true, false]);
-        assert!(!told(&mut track, recalled(3)));
+        assert_eq!(changes.map(|change| told(&mut track, &change)), [true, true, false, false, true, false]);
+        assert!(!told(&mut track, &recalled(3)));
     }
 
     #[test]
     fn what_became_of_a_message_waits_for_it() {
         let mut track = Track::after(4);
-        assert!(!told(&mut track, edited(6, "2026-01-01T00:00:02.000Z")) && !told(&mut track, recalled(7)));
+        assert!(!told(&mut track, &edited(6, "2026-01-01T00:00:02.000Z")) && !told(&mut track, &recalled(7)));
         for (read, waited) in [(message(5), 0), (edited(6, "2026-01-01T00:00:01.000Z"), 1), (recalled(7), 0)] {
             let next = track.take(read.clone());
             assert_eq!(next.len(), 1);
             assert_eq!(track.handed_on(&next[0]).len(), waited, "{}", read.seq);
         }
         assert!(track.changes.is_empty());
-        assert!(!told(&mut track, edited(6, "2026-01-01T00:00:02.000Z")), "it was told with its message");
+        assert!(!told(&mut track, &edited(6, "2026-01-01T00:00:02.000Z")), "it was told with its message");
     }
 
     #[test]
     fn what_is_remembered_of_changes_is_bounded() {
         let mut track = Track::after(0);
         for seq in 1..=2 * HELD as u64 {
-            told(&mut track, recalled(seq));
+            told(&mut track, &recalled(seq));
         }
         assert_eq!(track.changes.len(), HELD);
         let mut track = Track::after(u64::MAX);
         for seq in 1..=2 * VERSIONS as u64 {
-            assert!(told(&mut track, recalled(seq)));
+            assert!(told(&mut track, &recalled(seq)));
         }
         assert_eq!(track.versions.len(), VERSIONS);
     }

@@ -8,7 +8,7 @@ fn words(words: &str) -> Value {
     json!({"message_id": new_id(), "body": {"kind": "text", "text": words}})
 }
 
-fn of(body: Value) -> Value {
+fn of(body: &Value) -> Value {
     json!({"message_id": new_id(), "body": body})
 }
 
@@ -23,13 +23,13 @@ async fn messages_are_found_by_who_what_when_and_with_what() {
     let mut position = String::new();
     let mentioning = json!({"message_id": new_id(), "body": {"kind": "text", "text": "you"}, "mentions": [bob.id]});
     for (who, message) in [
-        (&alice, words("plain")),                                                // 1
-        (&bob, words("see HTTPS://example.org")),                                // 2
-        (&alice, of(json!({"kind": "image", "file_id": id()}))),                 // 3
-        (&alice, of(json!({"kind": "link", "url": "http://example.org"}))),      // 4
-        (&bob, of(json!({"kind": "voice", "file_id": id(), "duration_ms": 1}))), // 5
-        (&alice, mentioning),                                                    // 6
-        (&alice, words("ftp://example.org is no link here")),                    // 7
+        (&alice, words("plain")),                                                 // 1
+        (&bob, words("see HTTPS://example.org")),                                 // 2
+        (&alice, of(&json!({"kind": "image", "file_id": id()}))),                 // 3
+        (&alice, of(&json!({"kind": "link", "url": "http://example.org"}))),      // 4
+        (&bob, of(&json!({"kind": "voice", "file_id": id(), "duration_ms": 1}))), // 5
+        (&alice, mentioning),                                                     // 6
+        (&alice, words("ftp://example.org is no link here")),                     // 7
     ] {
         let reply = who.raw.post(&path, message.to_string()).await;
         position = reply.position();

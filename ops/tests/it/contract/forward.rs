@@ -5,7 +5,7 @@ use natter_testkit::{Reply, Stack};
 use serde_json::{Value, json};
 
 struct Scene {
-    _stack: Stack,
+    stack: Stack,
     _node: natter_testkit::Node,
     alice: Someone,
     bob: Someone,
@@ -22,7 +22,7 @@ impl Scene {
         let (alice, bob) = (Someone::register(&node, "alice").await, Someone::register(&node, "bob").await);
         let carol = Someone::register(&node, "carol").await;
         let ((from, _), (to, _)) = (alice.befriends(&bob).await, alice.befriends(&carol).await);
-        Self { _stack: stack, _node: node, alice, bob, carol, from, to }
+        Self { stack, _node: node, alice, bob, carol, from, to }
     }
 
     async fn forwards(&self, who: &Someone, to: &str, forward: &Value) -> Reply {
@@ -116,7 +116,7 @@ async fn what_is_put_together_lies_three_deep_at_the_most() {
 async fn nobody_forwards_what_they_do_not_see_or_what_is_nobodys_to_pass_on() {
     let scene = Scene::new().await;
     let one = scene.says(&scene.alice, "one").await;
-    let before = scene._stack.event_count().await;
+    let before = scene.stack.event_count().await;
     scene.forwards(&scene.carol, &scene.to, &each(&scene.from, &[&one])).await.refused(404, "not_found");
     scene.forwards(&scene.bob, &scene.to, &each(&scene.from, &[&one])).await.refused(404, "not_found");
     let unknown = new_id();
@@ -129,7 +129,7 @@ async fn nobody_forwards_what_they_do_not_see_or_what_is_nobodys_to_pass_on() {
     scene.forwards(&scene.alice, &scene.to, &merged(&scene.from, &many)).await.invalid("/merged/source_ids");
     scene.forwards(&scene.alice, &scene.to, &each(&scene.from, &many)).await.invalid("/messages");
     scene.forwards(&scene.alice, &scene.to, &json!({"from": scene.from})).await.invalid("/messages");
-    assert_eq!(scene._stack.event_count().await, before, "nothing of it was written");
+    assert_eq!(scene.stack.event_count().await, before, "nothing of it was written");
 
     let opaque = json!({"message_id": new_id(), "body": {"kind": "opaque", "algorithm": "x", "ciphertext": "eA"}});
     let path = format!("/api/v1/conversations/{}/messages", scene.from);

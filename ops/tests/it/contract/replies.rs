@@ -52,7 +52,7 @@ impl Scene {
     }
 }
 
-fn said(words: &str, more: Value) -> Value {
+fn said(words: &str, more: &Value) -> Value {
     let mut message = json!({"message_id": new_id(), "body": {"kind": "text", "text": words}});
     message.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
     message
@@ -62,7 +62,7 @@ fn said(words: &str, more: Value) -> Value {
 async fn an_answer_quotes_what_it_answers_as_it_stood_then() {
     let scene = Scene::new().await;
     let (first, _) = scene.says(&scene.alice, &"before ".repeat(40)).await;
-    let answer = said("yes", json!({"reply_to": first}));
+    let answer = said("yes", &json!({"reply_to": first}));
     let reply = scene.sends(&scene.bob, &scene.group, answer.clone()).await;
     let position = reply.position();
     let sent = reply.ok(201);
@@ -87,7 +87,7 @@ async fn an_answer_quotes_what_it_answers_as_it_stood_then() {
     edited.ok(200);
     let seen = scene.reads(&scene.carol, &position, &id).await;
     assert_eq!(text(&seen["reply_to"]["excerpt"]), excerpt, "as it stood then");
-    let later = said("and now", json!({"reply_to": first}));
+    let later = said("and now", &json!({"reply_to": first}));
     let position = scene.sends(&scene.bob, &scene.group, later.clone()).await.position();
     let seen = scene.reads(&scene.carol, &position, &text(&later["message_id"])).await;
     assert_eq!(seen["reply_to"]["excerpt"], "after");
@@ -97,7 +97,7 @@ async fn an_answer_quotes_what_it_answers_as_it_stood_then() {
 async fn what_was_recalled_is_quoted_no_more_and_answered_no_more() {
     let scene = Scene::new().await;
     let (first, _) = scene.says(&scene.alice, "a secret").await;
-    let answer = said("what?", json!({"reply_to": first}));
+    let answer = said("what?", &json!({"reply_to": first}));
     scene.sends(&scene.bob, &scene.group, answer.clone()).await.ok(201);
     let path = format!("/api/v1/conversations/{}/messages/{first}", scene.group);
     let recalled = scene.alice.raw.call("DELETE", &path, None).await;
@@ -108,7 +108,7 @@ async fn what_was_recalled_is_quoted_no_more_and_answered_no_more() {
     let listed = format!("/api/v1/conversations/{}/messages", scene.group);
     let page = scene.bob.raw.with("natter-position", &position).get(&listed).await.ok(200);
     assert!(!page.to_string().contains("a secret"), "{page}");
-    let again = said("what?", json!({"reply_to": first}));
+    let again = said("what?", &json!({"reply_to": first}));
     scene.sends(&scene.bob, &scene.group, again).await.refused(409, "recalled");
     // What was sent before the recall is answered again as it was then.
     scene.sends(&scene.bob, &scene.group, answer).await.ok(200);
@@ -121,7 +121,7 @@ async fn what_somebody_does_not_see_is_neither_answered_nor_quoted_to_them() {
     let added = json!({"account_ids": [scene.dave.id]}).to_string();
     let members = format!("/api/v1/conversations/{}/members", scene.group);
     scene.alice.raw.post(&members, added).await.ok(200);
-    let answer = said("as I said", json!({"reply_to": old}));
+    let answer = said("as I said", &json!({"reply_to": old}));
     let position = scene.sends(&scene.alice, &scene.group, answer.clone()).await.position();
     let id = text(&answer["message_id"]);
     let to_bob = scene.reads(&scene.bob, &position, &id).await;
@@ -129,13 +129,13 @@ async fn what_somebody_does_not_see_is_neither_answered_nor_quoted_to_them() {
     let to_dave = scene.reads(&scene.dave, &position, &id).await;
     assert_eq!((&to_dave["reply_to"]["excerpt"], &to_dave["body"]["text"]), (&json!(null), &json!("as I said")));
 
-    let of_dave = |message: &str| said("hm", json!({"reply_to": message}));
+    let of_dave = |message: &str| said("hm", &json!({"reply_to": message}));
     scene.sends(&scene.dave, &scene.group, of_dave(&old)).await.invalid("/reply_to");
     scene.sends(&scene.dave, &scene.group, of_dave(&new_id())).await.invalid("/reply_to");
     let elsewhere = new_id();
     scene.alice.says(&scene.direct, &elsewhere, "between us").await.ok(201);
     scene.sends(&scene.dave, &scene.group, of_dave(&elsewhere)).await.invalid("/reply_to");
-    scene.sends(&scene.dave, &scene.group, said("x", json!({"reply_to": "x"}))).await.invalid("/reply_to");
+    scene.sends(&scene.dave, &scene.group, said("x", &json!({"reply_to": "x"}))).await.invalid("/reply_to");
 }
 
 #[tokio::test]
@@ -146,20 +146,20 @@ async fn mentions_are_counted_for_whom_they_name() {
         let own = who.raw.with("natter-position", position).get(&path).await.ok(200);
         (own["unread"].as_u64().expect("a number"), own["mentions"].as_u64().expect("a number"))
     };
-    let named = said("look", json!({"mentions": [scene.bob.id, scene.bob.id]}));
+    let named = said("look", &json!({"mentions": [scene.bob.id, scene.bob.id]}));
     let position = scene.sends(&scene.carol, &scene.group, named.clone()).await.position();
     assert_eq!((own(&scene.bob, &position).await.1, own(&scene.alice, &position).await.1), (1, 0));
     let seen = scene.reads(&scene.alice, &position, &text(&named["message_id"])).await;
     assert_eq!(seen["mentions"], json!([scene.bob.id]));
 
-    let all = said("everybody", json!({"mentions": ["all", scene.bob.id], "silent": true}));
+    let all = said("everybody", &json!({"mentions": ["all", scene.bob.id], "silent": true}));
     let position = scene.sends(&scene.alice, &scene.group, all.clone()).await.position();
     assert_eq!(own(&scene.bob, &position).await.1, 2, "each message once");
     assert_eq!((own(&scene.carol, &position).await.1, own(&scene.alice, &position).await.1), (1, 0), "not one's own");
     let seen = scene.reads(&scene.bob, &position, &text(&all["message_id"])).await;
     assert_eq!((&seen["mentions"], &seen["silent"]), (&json!([scene.bob.id, "all"]), &json!(true)));
 
-    let owner = said("you there", json!({"mentions": ["owner"]}));
+    let owner = said("you there", &json!({"mentions": ["owner"]}));
     let position = scene.sends(&scene.bob, &scene.group, owner).await.position();
     assert_eq!((own(&scene.alice, &position).await.1, own(&scene.carol, &position).await.1), (1, 1));
 
@@ -177,7 +177,7 @@ async fn mentions_are_counted_for_whom_they_name() {
 #[tokio::test]
 async fn who_may_mention_whom() {
     let scene = Scene::new().await;
-    let mentions = |some: Value| said("hi", json!({"mentions": some}));
+    let mentions = |some: Value| said("hi", &json!({"mentions": some}));
     scene.sends(&scene.bob, &scene.group, mentions(json!(["all"]))).await.refused(403, "not_allowed");
     scene.sends(&scene.bob, &scene.group, mentions(json!([scene.dave.id]))).await.invalid("/mentions");
     scene.sends(&scene.bob, &scene.group, mentions(json!([new_id()]))).await.invalid("/mentions");

@@ -243,7 +243,7 @@ async fn changes(pool: &PgPool, wanted: &[&Kept]) -> Result<HashMap<(Conversatio
 
 /// A change as it is kept.
 enum Past {
-    Whole(Change),
+    Whole(Box<Change>),
     /// An edit without a body that could be shown: the message was recalled, or this binary does not know how to open it.
     Edited {
         position: u64,
@@ -257,7 +257,7 @@ impl Past {
             let position = row.get::<i64, _>("position") as u64;
             return Some(Self::Edited { position, at: row.get::<OffsetDateTime, _>("at").into() });
         }
-        change(row).map(Self::Whole)
+        change(row).map(|change| Self::Whole(Box::new(change)))
     }
 
     fn apply(&self, message: &mut Message) {
