@@ -71,7 +71,12 @@ pub struct Rooms {
     pub projections: Projections,
     pub bus: Bus,
     pub hub: Hub,
+    /// How far people have read.
     pub cursors: Cursors,
+    /// How far messages have come to them.
+    pub deliveries: Cursors,
+    /// In a conversation of more members nobody is told who has read what.
+    pub readers_max: u64,
     pub mutes: Mutes,
 }
 

@@ -73,6 +73,8 @@ pub struct Settings {
     pub tls: Option<Tls>,
     /// By whom people can sign in.
     pub oidc: oidc::Providers,
+    /// Members of a group in which members are told who has read a message.
+    pub readers_max: u64,
 }
 
 impl Default for Settings {
@@ -85,6 +87,7 @@ impl Default for Settings {
             door: door::Settings::default(),
             tls: None,
             oidc: oidc::Providers::default(),
+            readers_max: 500,
         }
     }
 }
@@ -164,7 +167,9 @@ fn enter(doors: &Doors, auth: Arc<Auth>, sockets: &TaskTracker, stop: &Cancellat
         projections: doors.projections.clone(),
         bus: doors.bus.clone(),
         hub,
-        cursors: inbox::Cursors::new(doors.commands.clone(), sockets.clone()),
+        cursors: inbox::Cursors::of_reading(doors.commands.clone(), sockets.clone()),
+        deliveries: inbox::Cursors::of_coming(doors.commands.clone(), sockets.clone()),
+        readers_max: doors.settings.readers_max,
         mutes: account::mutes::Mutes::default(),
     })
 }

@@ -131,6 +131,7 @@ fn told(push: &wire::Push) -> String {
         wire::Push::MemberDeclined { .. } => "somebody does not come".to_owned(),
         wire::Push::ConversationDissolved { .. } => "the group dissolved".to_owned(),
         wire::Push::ConversationRead { seq, .. } => format!("read up to message {seq}"),
+        wire::Push::MessageDelivered { seq, .. } => format!("come up to message {seq}"),
         wire::Push::InboxChanged { .. } => "their own view changed".to_owned(),
         wire::Push::FriendRequested { .. } => "a friend request".to_owned(),
         wire::Push::FriendAccepted { .. } => "the friend request accepted".to_owned(),

@@ -50,6 +50,7 @@ pub async fn serve(
         door,
         tls,
         oidc,
+        readers_max: settings.groups.readers_max as u64,
         ..Default::default()
     };
     let served = process.serve(settings, edge, listener, stop).await;

@@ -94,6 +94,11 @@ impl Membership {
         self.latest().left_seq.unwrap_or(self.last_seq)
     }
 
+    /// The viewer has deleted all up to here for themselves.
+    pub(crate) fn cleared_seq(&self) -> u64 {
+        self.cleared_seq
+    }
+
     /// For nobody's eyes but those of who gives the person all that is held on them.
     pub(crate) fn with_what_was_deleted(self) -> Self {
         Self { cleared_seq: 0, ..self }

@@ -109,6 +109,13 @@ impl Shared {
         Fresh { changed: Place { position: changed, ..now }, now }
     }
 
+    /// What a read that begins now counts of the conversation: both relations and history have come so far in its lane.
+    pub(crate) fn counted_to(&self, conversation: ConversationId) -> Positions {
+        let lane = self.feeds.lanes().of(conversation.0);
+        let [one, other] = [Projection::Relations, Projection::History].map(|it| self.progress.is_at(it, lane));
+        Positions::at(lane, if one.position < other.position { one } else { other })
+    }
+
     /// For pages of messages; to be asked for after a wait, not before it.
     pub(crate) fn pages(&self) -> Arc<Pages> {
         self.live.home(Projection::History).pages.clone()

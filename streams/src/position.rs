@@ -35,10 +35,10 @@ impl Place {
 
 impl Positions {
     pub fn one(lane: Lane, position: u64, incarnation: Uuid) -> Self {
-        Self::of(lane, Place::new(position, incarnation))
+        Self::at(lane, Place::new(position, incarnation))
     }
 
-    fn of(lane: Lane, place: Place) -> Self {
+    pub fn at(lane: Lane, place: Place) -> Self {
         Self { only: Some((lane, place)), several: BTreeMap::new() }
     }
 

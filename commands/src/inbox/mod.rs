@@ -1,11 +1,14 @@
 //! Reading: a person's cursors move forward. The conversations are asked first, one by one: a cursor beyond the
-//! newest message is refused. How conversations are shown to a person: [`view`].
+//! newest message is refused. How conversations are shown to a person: [`view`]; what has come to their devices:
+//! [`delivery`].
 
+mod delivery;
 mod view;
 
 use crate::{Commands, Keyed, dispatch::Outcome, error::Error, friendship::account_key, keys::Key};
 use natter_domain::{
     AccountId, ConversationId,
+    account::{self, Account},
     conversation::{self, Conversation, State},
     inbox::{self, Advance, Event, Inbox, Outside},
 };
@@ -25,7 +28,8 @@ impl Inboxes<'_> {
     pub async fn advance(&self, by: Keyed, cursors: Vec<(ConversationId, u64)>) -> Result<Advanced, Error> {
         let me = by.caller.account;
         let key = by.key.map(|key| account_key(self.0, by, key, &format!("advance {cursors:?}")));
-        let asked = cursors.iter().map(|&(conversation_id, seq)| self.advance_of(me, conversation_id, seq));
+        let shows = self.shows_reading(me).await?;
+        let asked = cursors.iter().map(|&(conversation_id, seq)| self.advance_of(me, shows, conversation_id, seq));
         let advances: Vec<Advance> = match futures::future::try_join_all(asked).await {
             Ok(advances) => advances,
             Err(refused) => return self.advanced_before(by, key, refused).await,
@@ -57,13 +61,30 @@ impl Inboxes<'_> {
         self.0.dispatch.done::<Inbox>(address, by.caller, key).await?.ok_or(refused)
     }
 
-    async fn advance_of(&self, me: AccountId, conversation_id: ConversationId, seq: u64) -> Result<Advance, Error> {
+    /// `shows`: that of oneself.
+    async fn advance_of(
+        &self,
+        me: AccountId,
+        shows: bool,
+        conversation_id: ConversationId,
+        seq: u64,
+    ) -> Result<Advance, Error> {
         let state = self.look(conversation_id).await?;
         // Where nothing passes, nobody is told that it was read.
         let peer = state.peer(me).filter(|_| state.lets_pass());
         let entered_seq = state.entered_seq(me).unwrap_or_default();
+        let is_shown = match peer {
+            Some(peer) => shows && self.shows_reading(peer).await?,
+            None => false,
+        };
         let (last_seq, outside) = (state.last_seq, outside(&state, me));
-        Ok(Advance { conversation_id, seq, last_seq, entered_seq, peer, outside })
+        Ok(Advance { conversation_id, seq, last_seq, entered_seq, peer, is_shown, outside })
+    }
+
+    /// Whether they show others how far they have read, and are shown it.
+    async fn shows_reading(&self, who: AccountId) -> Result<bool, Error> {
+        let state = self.0.dispatch.inspect::<Account>(account::address(who)).await?;
+        Ok(matches!(&*state, account::State::Registered(person) if person.settings.read_receipts.0))
     }
 
     async fn look(&self, id: ConversationId) -> Result<Arc<State>, Error> {

@@ -11,6 +11,7 @@ mod inbox;
 mod message;
 mod nodes;
 mod process;
+mod receipt;
 mod redo;
 mod repeat;
 mod replay;

@@ -238,7 +238,8 @@ impl crate::Event for Event {
     fn version(&self) -> u32 {
         match self {
             Self::RegistrationStarted { .. } => 5,
-            Self::RegistrationAbandoned { .. } | Self::SettingsChanged { .. } => 2,
+            Self::SettingsChanged { .. } => 3,
+            Self::RegistrationAbandoned { .. } => 2,
             _ => 1,
         }
     }

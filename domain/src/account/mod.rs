@@ -51,8 +51,8 @@ pub use person::Person;
 pub use profile::{Change, Profile, ProfileChange};
 pub use second::{Factor, Proof, Second};
 pub use settings::{
-    AddBy, Audience, FindBy, GroupsFrom, Locale, MessagesFrom, RequestsFrom, Settings, SettingsChange, ShowOnline,
-    Visible,
+    AddBy, Audience, FindBy, GroupsFrom, Locale, MessagesFrom, ReadReceipts, RequestsFrom, Settings, SettingsChange,
+    ShowOnline, Visible,
 };
 pub use standing::{Admitted, Policy, Standing};
 pub use state::State;
@@ -68,7 +68,7 @@ pub fn address(id: AccountId) -> Address {
 
 impl Decider for Account {
     const NOUN: Noun = Noun::Account;
-    const STATE_VERSION: u32 = 10;
+    const STATE_VERSION: u32 = 11;
     type Host = Self;
     type State = State;
     type Command = Command;

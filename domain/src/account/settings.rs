@@ -14,11 +14,14 @@ pub struct Settings {
     pub show_online: ShowOnline,
     pub locale: Locale,
     pub visible: Visible,
-    /// Version 1 had neither.
+    /// Version 1 had neither of these two.
     #[serde(default)]
     pub messages_from: MessagesFrom,
     #[serde(default)]
     pub groups_from: GroupsFrom,
+    /// Version 3 brought it.
+    #[serde(default)]
+    pub read_receipts: ReadReceipts,
 }
 
 /// By what others find the account.
@@ -90,6 +93,17 @@ impl Default for ShowOnline {
     }
 }
 
+/// Whether others are shown how far the person has read; who does not show it is not shown it of others either.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ReadReceipts(pub bool);
+
+impl Default for ReadReceipts {
+    fn default() -> Self {
+        Self(true)
+    }
+}
+
 /// Of what Natter itself writes to the person.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -132,6 +146,7 @@ pub struct SettingsChange {
     pub region: Option<Audience>,
     pub messages_from: Option<MessagesFrom>,
     pub groups_from: Option<GroupsFrom>,
+    pub read_receipts: Option<bool>,
 }
 
 impl SettingsChange {
@@ -156,6 +171,7 @@ impl SettingsChange {
             },
             messages_from: self.messages_from.unwrap_or(now.messages_from),
             groups_from: self.groups_from.unwrap_or(now.groups_from),
+            read_receipts: self.read_receipts.map_or(now.read_receipts, ReadReceipts),
         }
     }
 }

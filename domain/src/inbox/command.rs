@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 pub enum Command {
     /// Move cursors forward. The conversations' own word (`last_seq`, `entered_seq`, `outside`) comes along as facts.
     Advance { cursors: Vec<Advance> },
+    /// Messages have come to a device of the owner's.
+    Deliver { deliveries: Vec<Delivery> },
     /// Change how the conversation is shown to its owner.
     Change {
         conversation_id: ConversationId,
@@ -41,6 +43,8 @@ pub enum Outside {
     NotAMember,
     /// What is asked is a group's.
     NotAGroup,
+    /// What is asked is a direct conversation's.
+    NotDirect,
 }
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -51,6 +55,19 @@ pub struct Advance {
     pub last_seq: u64,
     /// Where the member came, which is behind the begin of what they see where history is shared: the cursor's least value.
     pub entered_seq: u64,
+    pub peer: Option<AccountId>,
+    /// Whether the peer is told that it was read; if not, that it has come.
+    pub is_shown: bool,
+    pub outside: Option<Outside>,
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Delivery {
+    pub conversation_id: ConversationId,
+    /// Everything up to here has come.
+    pub seq: u64,
+    /// As in [`Advance`].
+    pub last_seq: u64,
     pub peer: Option<AccountId>,
     pub outside: Option<Outside>,
 }

@@ -1,6 +1,6 @@
 //! What an inbox answers.
 
-use super::{Advance, Command, Cursor, Event, Outside, State, view};
+use super::{Advance, Command, Cursor, Delivery, Event, Outside, State, view};
 use crate::{Code, Context, ConversationId, limit};
 use std::collections::BTreeMap;
 
@@ -12,6 +12,8 @@ pub enum Refusal {
     NotAMember,
     #[error("only a group has an announcement")]
     NotAGroup,
+    #[error("only of a direct conversation others are told what has come")]
+    NotDirect,
     #[error("a cursor lies beyond the newest message")]
     BeyondTheEnd,
     #[error("must lie in the future")]
@@ -29,7 +31,7 @@ impl crate::Refusal for Refusal {
         match self {
             Self::NotFound => Code::NotFound,
             Self::NotAMember => Code::NotAMember,
-            Self::NotAGroup => Code::Forbidden,
+            Self::NotAGroup | Self::NotDirect => Code::Forbidden,
             Self::BeyondTheEnd | Self::QuietInThePast => Code::InvalidInput,
             Self::TooManyPinned | Self::TooManyFolders | Self::TooManyDrafts => Code::Conflict,
         }
@@ -39,6 +41,7 @@ impl crate::Refusal for Refusal {
 pub fn decide(state: &State, context: &Context, command: &Command) -> Result<Vec<Event>, Refusal> {
     match command {
         Command::Advance { cursors } => advance(state, cursors),
+        Command::Deliver { deliveries } => deliver(state, deliveries),
         Command::Change { conversation_id, newest, change } => {
             view::change(state, context, *conversation_id, *newest, change)
         }
@@ -58,6 +61,7 @@ fn is_inside(outside: Option<Outside>) -> Result<(), Refusal> {
         Some(Outside::NotFound) => Err(Refusal::NotFound),
         Some(Outside::NotAMember) => Err(Refusal::NotAMember),
         Some(Outside::NotAGroup) => Err(Refusal::NotAGroup),
+        Some(Outside::NotDirect) => Err(Refusal::NotDirect),
     }
 }
 
@@ -69,13 +73,42 @@ fn advance(state: &State, cursors: &[Advance]) -> Result<Vec<Event>, Refusal> {
     let moved = highest(cursors.iter().filter(|cursor| moves(state, cursor)));
     let read: Vec<Event> =
         moved.values().filter_map(|cursor| view::read(state, cursor.conversation_id, cursor.last_seq)).collect();
+    let come: Vec<Cursor> = moved.values().filter_map(|cursor| come_only(state, cursor)).collect();
     let moved: Vec<Cursor> = moved.into_values().map(cursor).collect();
     let parts = moved.chunks(limit::CURSORS_PER_EVENT); // INB-5
-    Ok(parts.map(|part| Event::CursorsAdvanced { cursors: part.to_vec() }).chain(read).collect())
+    let moved = parts.map(|part| Event::CursorsAdvanced { cursors: part.to_vec() });
+    Ok(moved.chain(come_events(&come)).chain(read).collect())
 }
 
-fn cursor(&Advance { conversation_id, seq, peer, .. }: &Advance) -> Cursor {
-    Cursor { conversation_id, seq, peer }
+fn cursor(&Advance { conversation_id, seq, peer, is_shown, .. }: &Advance) -> Cursor {
+    Cursor { conversation_id, seq, peer: peer.filter(|_| is_shown) }
+}
+
+/// INB-16.
+fn come_only(state: &State, &Advance { conversation_id, seq, peer, is_shown, .. }: &Advance) -> Option<Cursor> {
+    let is_news = !is_shown && peer.is_some() && seq > state.delivered(conversation_id);
+    is_news.then_some(Cursor { conversation_id, seq, peer })
+}
+
+/// INB-15.
+fn deliver(state: &State, deliveries: &[Delivery]) -> Result<Vec<Event>, Refusal> {
+    deliveries.iter().try_for_each(|delivery| is_inside(delivery.outside))?;
+    if deliveries.iter().any(|delivery| delivery.seq > delivery.last_seq) {
+        return Err(Refusal::BeyondTheEnd);
+    }
+    let mut come = BTreeMap::<ConversationId, Cursor>::new();
+    for &Delivery { conversation_id, seq, peer, .. } in deliveries {
+        let known = come.get(&conversation_id).map_or_else(|| state.delivered(conversation_id), |it| it.seq);
+        if seq > known {
+            come.insert(conversation_id, Cursor { conversation_id, seq, peer });
+        }
+    }
+    Ok(come_events(&come.into_values().collect::<Vec<_>>()).collect())
+}
+
+/// INB-5.
+fn come_events(come: &[Cursor]) -> impl Iterator<Item = Event> {
+    come.chunks(limit::CURSORS_PER_EVENT).map(|part| Event::DeliveriesAdvanced { cursors: part.to_vec() })
 }
 
 /// INB-1 and INB-3.

@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 pub enum Event {
     /// Each cursor moved forward to its `seq`; several conversations at once.
     CursorsAdvanced { cursors: Vec<Cursor> },
+    /// The messages of direct conversations have come to one of the owner's devices, each up to its `seq`. What was read has
+    /// come too: of that nothing is said here, unless the other one is to know of the coming alone.
+    DeliveriesAdvanced { cursors: Vec<Cursor> },
     /// How the conversation is shown from now on: all of it, as it is now.
     ViewChanged { conversation_id: ConversationId, view: View },
     /// What is written and not sent; `None`: nothing any more.
@@ -23,9 +26,9 @@ pub enum Event {
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Cursor {
     pub conversation_id: ConversationId,
-    /// Everything up to here has been read.
+    /// Everything up to here has been read, or has come.
     pub seq: u64,
-    /// The other one of a direct conversation, who is told.
+    /// The other one of a direct conversation, who is told. `None` also where they are not to know.
     pub peer: Option<AccountId>,
 }
 
@@ -33,6 +36,7 @@ impl crate::Event for Event {
     fn name(&self) -> &'static str {
         match self {
             Self::CursorsAdvanced { .. } => "cursors_advanced",
+            Self::DeliveriesAdvanced { .. } => "deliveries_advanced",
             Self::ViewChanged { .. } => "view_changed",
             Self::DraftChanged { .. } => "draft_changed",
             Self::Cleared { .. } => "cleared",

@@ -19,6 +19,9 @@
 //!   channels have one.
 //! - INB-13: only members read; where one of a bundle is not theirs, the whole bundle is refused.
 //! - INB-14: of a conversation that is over for its owner nothing is set any more, but what was set is taken back.
+//! - INB-15: how far messages have come to a device never goes back and never lies beyond the newest message. What was read
+//!   has come. Of direct conversations only is it said, since nobody else is told.
+//! - INB-16: where the other one is not to know what was read, they are told that it has come, and no more.
 
 mod command;
 mod decide;
@@ -26,7 +29,7 @@ mod event;
 mod state;
 mod view;
 
-pub use command::{Advance, Command, Outside, ViewChange};
+pub use command::{Advance, Command, Delivery, Outside, ViewChange};
 pub use decide::{Refusal, decide};
 pub use event::{Cursor, Event};
 pub use state::State;
@@ -42,7 +45,7 @@ pub fn address(account: AccountId) -> Address {
 
 impl Decider for Inbox {
     const NOUN: Noun = Noun::Inbox;
-    const STATE_VERSION: u32 = 2;
+    const STATE_VERSION: u32 = 3;
     type Host = Self;
     type State = State;
     type Command = Command;

@@ -11,6 +11,9 @@ pub struct State {
     /// How far each conversation was read; absent: not moved yet.
     #[serde(with = "serial::sorted")]
     pub cursors: imbl::HashMap<ConversationId, u64>,
+    /// How far messages have come, where that was said beside what was read.
+    #[serde(with = "serial::sorted")]
+    pub delivered: imbl::HashMap<ConversationId, u64>,
     /// Absent: as a conversation is at first.
     #[serde(with = "serial::sorted")]
     pub views: imbl::HashMap<ConversationId, View>,
@@ -29,11 +32,22 @@ impl State {
         self.views.get(&conversation).cloned().unwrap_or_default()
     }
 
+    /// How far messages have come to a device: what was read has.
+    pub fn delivered(&self, conversation: ConversationId) -> u64 {
+        let seq = |seqs: &imbl::HashMap<ConversationId, u64>| seqs.get(&conversation).copied().unwrap_or(0);
+        seq(&self.delivered).max(seq(&self.cursors))
+    }
+
     pub(super) fn evolve(&mut self, event: &Event) {
         match event {
             Event::CursorsAdvanced { cursors } => {
                 for cursor in cursors {
                     self.cursors.insert(cursor.conversation_id, cursor.seq);
+                }
+            }
+            Event::DeliveriesAdvanced { cursors } => {
+                for cursor in cursors {
+                    self.delivered.insert(cursor.conversation_id, cursor.seq);
                 }
             }
             Event::ViewChanged { conversation_id, view } if *view == View::default() => {

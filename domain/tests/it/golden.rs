@@ -111,8 +111,15 @@ fn account_events_keep_their_shape() {
                     settings: account::Settings {
                         messages_from: account::MessagesFrom::Friends,
                         groups_from: account::GroupsFrom::Friends,
+                        read_receipts: account::ReadReceipts(true),
                         ..settings()
                     },
+                },
+            ),
+            (
+                "settings_changed.v2.json",
+                account::Event::SettingsChanged {
+                    settings: account::Settings { read_receipts: account::ReadReceipts(true), ..settings() },
                 },
             ),
         ],
@@ -164,6 +171,7 @@ pub fn settings() -> account::Settings {
         },
         messages_from: account::MessagesFrom::All,
         groups_from: account::GroupsFrom::Nobody,
+        read_receipts: account::ReadReceipts(false),
     }
 }
 
@@ -440,7 +448,8 @@ fn inbox_events_keep_their_shape() {
     keep_their_shape(
         Noun::Inbox,
         &examples!(inbox:
-            CursorsAdvanced { cursors: vec![direct, other] },
+            CursorsAdvanced { cursors: vec![direct.clone(), other] },
+            DeliveriesAdvanced { cursors: vec![direct] },
             ViewChanged { conversation_id: TALK, view: view() },
             DraftChanged { conversation_id: TALK, draft: Some(sealed(b"draft")) },
             Cleared { conversation_id: TALK, up_to_seq: 42 },

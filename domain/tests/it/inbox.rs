@@ -1,4 +1,4 @@
-//! Inbox: INB-1 to INB-5, INB-13, and what holds for all of them. How conversations are shown: `inbox_view.rs`.
+//! Inbox: INB-1 to INB-5, INB-13, INB-15, INB-16, and what holds for all of them. How conversations are shown: `inbox_view.rs`.
 
 use crate::{
     laws::{Answer, HERE, Lawful, THERE, check, conversations, counts, histories, laws, moments, people, seals},
@@ -7,7 +7,7 @@ use crate::{
 use natter_domain::{
     AccountId, Code, ConversationId, Decider, Refusal as _, Sealed,
     account::Change,
-    inbox::{Advance, Command, Cursor, Event, Inbox, Outside, Refusal, State, View, ViewChange, address},
+    inbox::{Advance, Command, Cursor, Delivery, Event, Inbox, Outside, Refusal, State, View, ViewChange, address},
     limit,
 };
 use proptest::{collection::vec, option, prelude::*, sample::select};
@@ -20,7 +20,8 @@ fn given<const N: usize>(history: [Event; N]) -> scenario::Given<Inbox> {
 
 /// Read up to `seq` of ten messages, a member from the start.
 fn to(conversation_id: ConversationId, seq: u64) -> Advance {
-    Advance { conversation_id, seq, last_seq: 10, entered_seq: 0, peer: Some(BOB), outside: None }
+    let (entered_seq, peer, is_shown, outside) = (0, Some(BOB), true, None);
+    Advance { conversation_id, seq, last_seq: 10, entered_seq, peer, is_shown, outside }
 }
 
 fn advance<const N: usize>(cursors: [Advance; N]) -> Command {
@@ -30,6 +31,63 @@ fn advance<const N: usize>(cursors: [Advance; N]) -> Command {
 fn advanced<const N: usize>(cursors: [(ConversationId, u64); N]) -> Event {
     let cursor = |(conversation_id, seq)| Cursor { conversation_id, seq, peer: Some(BOB) };
     Event::CursorsAdvanced { cursors: cursors.map(cursor).into() }
+}
+
+/// Come up to `seq` of ten messages.
+fn up_to(conversation_id: ConversationId, seq: u64) -> Delivery {
+    Delivery { conversation_id, seq, last_seq: 10, peer: Some(BOB), outside: None }
+}
+
+fn deliver<const N: usize>(deliveries: [Delivery; N]) -> Command {
+    Command::Deliver { deliveries: deliveries.into() }
+}
+
+fn come<const N: usize>(cursors: [(ConversationId, u64); N]) -> Event {
+    let cursor = |(conversation_id, seq)| Cursor { conversation_id, seq, peer: Some(BOB) };
+    Event::DeliveriesAdvanced { cursors: cursors.map(cursor).into() }
+}
+
+#[test]
+fn what_has_come_is_said_once_and_never_goes_back() {
+    given([]).when(deliver([up_to(HERE, 3), up_to(THERE, 10)])).by(ALICE).then([come([(HERE, 3), (THERE, 10)])]);
+    given([come([(HERE, 3)])]).when(deliver([up_to(HERE, 4)])).then([come([(HERE, 4)])]);
+    given([come([(HERE, 3)])]).when(deliver([up_to(HERE, 3)])).silent();
+    given([come([(HERE, 3)])]).when(deliver([up_to(HERE, 2), up_to(THERE, 1)])).then([come([(THERE, 1)])]);
+    given([]).when(deliver([up_to(HERE, 2), up_to(HERE, 7), up_to(HERE, 5)])).then([come([(HERE, 7)])]);
+    given([]).when(deliver([up_to(HERE, 0)])).silent();
+}
+
+#[test]
+fn what_was_read_has_come() {
+    given([advanced([(HERE, 5)])]).when(deliver([up_to(HERE, 5)])).silent();
+    given([advanced([(HERE, 5)])]).when(deliver([up_to(HERE, 6)])).then([come([(HERE, 6)])]);
+    given([come([(HERE, 9)])]).when(advance([to(HERE, 5)])).then([advanced([(HERE, 5)])]);
+}
+
+#[test]
+fn nothing_comes_that_is_not_there_and_only_to_those_in_a_direct_conversation() {
+    given([]).when(deliver([up_to(HERE, 11)])).refused(Refusal::BeyondTheEnd);
+    given([]).when(deliver([up_to(THERE, 1), up_to(HERE, 11)])).refused(Refusal::BeyondTheEnd);
+    for (outside, refusal) in [
+        (Outside::NotFound, Refusal::NotFound),
+        (Outside::NotAMember, Refusal::NotAMember),
+        (Outside::NotDirect, Refusal::NotDirect),
+    ] {
+        let not_theirs = Delivery { outside: Some(outside), ..up_to(HERE, 3) };
+        given([]).when(deliver([up_to(THERE, 1), not_theirs])).refused(refusal);
+    }
+}
+
+#[test]
+fn who_does_not_show_what_they_read_shows_that_it_has_come() {
+    let unseen = |conversation_id, seq| Advance { is_shown: false, ..to(conversation_id, seq) };
+    let read = |seq| Event::CursorsAdvanced { cursors: vec![Cursor { conversation_id: HERE, seq, peer: None }] };
+    given([]).when(advance([unseen(HERE, 3)])).then([read(3), come([(HERE, 3)])]);
+    given([come([(HERE, 4)])]).when(advance([unseen(HERE, 4)])).then([read(4)]);
+    given([read(3)]).when(advance([unseen(HERE, 3)])).silent();
+    // Where nothing passes, nothing is told.
+    let alone = Advance { peer: None, ..unseen(HERE, 3) };
+    given([]).when(advance([alone])).then([read(3)]);
 }
 
 #[test]
@@ -107,7 +165,8 @@ fn nothing_that_was_read_or_deleted_comes_back() {
             for event in Inbox::decide(&state, &state, &context, &command).unwrap_or_default() {
                 Inbox::evolve(&mut state, &event);
             }
-            for (kind, seqs) in [&state.cursors, &state.cleared, &state.announcements].into_iter().enumerate() {
+            let seqs = [&state.cursors, &state.cleared, &state.announcements, &state.delivered];
+            for (kind, seqs) in seqs.into_iter().enumerate() {
                 for (conversation, seq) in seqs {
                     let last = before.insert((kind, *conversation), *seq).unwrap_or(0);
                     prop_assert!(*seq >= last, "from {last} to {seq}");
@@ -124,6 +183,7 @@ fn its_refusals_have_their_codes() {
         (Refusal::NotFound, Code::NotFound),
         (Refusal::NotAMember, Code::NotAMember),
         (Refusal::NotAGroup, Code::Forbidden),
+        (Refusal::NotDirect, Code::Forbidden),
         (Refusal::BeyondTheEnd, Code::InvalidInput),
         (Refusal::QuietInThePast, Code::InvalidInput),
         (Refusal::TooManyPinned, Code::Conflict),
@@ -147,7 +207,7 @@ fn flags() -> impl Strategy<Value = Option<bool>> {
 
 /// Mostly they are in.
 fn outsides() -> impl Strategy<Value = Option<Outside>> {
-    let outside = select(vec![Outside::NotFound, Outside::NotAMember, Outside::NotAGroup]);
+    let outside = select(vec![Outside::NotFound, Outside::NotAMember, Outside::NotAGroup, Outside::NotDirect]);
     prop_oneof![4 => Just(None), 1 => outside.prop_map(Some)]
 }
 
@@ -188,16 +248,28 @@ fn views() -> impl Strategy<Value = View> {
 
 impl Lawful for Inbox {
     fn asks() -> BoxedStrategy<(Option<AccountId>, Command)> {
-        let cursor = (conversations(), counts(), 4..9_u64, 0..3_u64, option::of(people()), outsides()).prop_map(
-            |(conversation_id, seq, last_seq, entered_seq, peer, outside)| Advance {
+        let peer = (option::of(people()), any::<bool>());
+        let cursor = (conversations(), counts(), 4..9_u64, 0..3_u64, peer, outsides()).prop_map(
+            |(conversation_id, seq, last_seq, entered_seq, (peer, is_shown), outside)| Advance {
                 conversation_id,
                 seq,
                 last_seq,
                 entered_seq,
                 peer,
+                is_shown,
                 outside,
             },
         );
+        let delivery = (conversations(), counts(), 4..9_u64, option::of(people()), outsides()).prop_map(
+            |(conversation_id, seq, last_seq, peer, outside)| Delivery {
+                conversation_id,
+                seq,
+                last_seq,
+                peer,
+                outside,
+            },
+        );
+        let deliver = vec(delivery, 0..4).prop_map(|deliveries| Command::Deliver { deliveries });
         let advance = vec(cursor, 0..4).prop_map(|cursors| Command::Advance { cursors });
         let change = (conversations(), counts(), changes())
             .prop_map(|(conversation_id, newest, change)| Command::Change { conversation_id, newest, change });
@@ -209,14 +281,20 @@ impl Lawful for Inbox {
             (conversations(), counts(), counts(), outsides()).prop_map(|(conversation_id, seq, last_seq, outside)| {
                 Command::ReadAnnouncement { conversation_id, seq, last_seq, outside }
             });
-        let any = prop_oneof![3 => advance, 3 => change, 1 => take_back, 1 => clear, 1 => announce];
+        let any = prop_oneof![3 => advance, 2 => deliver, 3 => change, 1 => take_back, 1 => clear, 1 => announce];
         any.prop_map(|command| (Some(ALICE), command)).boxed()
     }
 
     fn events() -> BoxedStrategy<Event> {
-        let cursor = (conversations(), counts(), option::of(people()))
-            .prop_map(|(conversation_id, seq, peer)| Cursor { conversation_id, seq, peer });
-        let advanced = vec(cursor, 0..4).prop_map(|cursors| Event::CursorsAdvanced { cursors });
+        let cursor = || {
+            (conversations(), counts(), option::of(people())).prop_map(|(conversation_id, seq, peer)| Cursor {
+                conversation_id,
+                seq,
+                peer,
+            })
+        };
+        let come = vec(cursor(), 0..4).prop_map(|cursors| Event::DeliveriesAdvanced { cursors });
+        let advanced = vec(cursor(), 0..4).prop_map(|cursors| Event::CursorsAdvanced { cursors });
         let changed =
             (conversations(), views()).prop_map(|(conversation_id, view)| Event::ViewChanged { conversation_id, view });
         let drafted = (conversations(), option::of(seals()))
@@ -225,7 +303,7 @@ impl Lawful for Inbox {
             .prop_map(|(conversation_id, up_to_seq)| Event::Cleared { conversation_id, up_to_seq });
         let announced = (conversations(), counts())
             .prop_map(|(conversation_id, seq)| Event::AnnouncementRead { conversation_id, seq });
-        prop_oneof![advanced, changed, drafted, cleared, announced].boxed()
+        prop_oneof![advanced, come, changed, drafted, cleared, announced].boxed()
     }
 
     fn again(_: &Command, _: &[Event]) -> Answer<Self> {

@@ -133,7 +133,10 @@ fn what_is_hidden_is_so_until_something_newer_is_there() {
 fn a_mark_ends_when_the_cursor_moves_forward_or_by_itself() {
     let marked = View { marked_unread: true, pinned: true, ..plain() };
     let pinned = View { pinned: true, ..plain() };
-    let to = |seq| Advance { conversation_id: HERE, seq, last_seq: 10, entered_seq: 0, peer: Some(BOB), outside: None };
+    let to = |seq| {
+        let (conversation_id, peer) = (HERE, Some(BOB));
+        Advance { conversation_id, seq, last_seq: 10, entered_seq: 0, peer, is_shown: true, outside: None }
+    };
     let moved = Event::CursorsAdvanced { cursors: vec![Cursor { conversation_id: HERE, seq: 5, peer: Some(BOB) }] };
     let advance = Command::Advance { cursors: vec![to(5), to(3)] };
     given([shown(marked.clone())]).when(advance.clone()).then([moved.clone(), shown(pinned.clone())]);

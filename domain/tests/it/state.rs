@@ -301,7 +301,8 @@ fn an_inbox_keeps_its_shape() {
     let direct = inbox::Cursor { conversation_id: TALK, seq: 42, peer: Some(BOB) };
     let other = inbox::Cursor { conversation_id: ConversationId(CAROL.0), seq: 1, peer: None };
     let all = vec![
-        inbox::Event::CursorsAdvanced { cursors: vec![direct, other] },
+        inbox::Event::CursorsAdvanced { cursors: vec![direct.clone(), other] },
+        inbox::Event::DeliveriesAdvanced { cursors: vec![inbox::Cursor { seq: 43, ..direct }] },
         inbox::Event::ViewChanged { conversation_id: TALK, view: view() },
         inbox::Event::DraftChanged { conversation_id: TALK, draft: Some(sealed(b"draft")) },
         inbox::Event::Cleared { conversation_id: TALK, up_to_seq: 42 },

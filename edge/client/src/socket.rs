@@ -350,6 +350,12 @@ impl Requests {
             .await
     }
 
+    /// Messages of a direct conversation have come to this device.
+    pub async fn delivered(&self, conversation: Uuid, seq: u64) -> Result<Pending<wire::DeliveredOk>, Error> {
+        self.ask("message.delivered", &InConversation { conversation_id: conversation, fields: wire::Read { seq } })
+            .await
+    }
+
     /// Lets the connection live as long as this newer token of the same session.
     pub async fn renew(&self, token: &str) -> Result<Pending<wire::AuthOk>, Error> {
         self.ask("auth", &json!({"token": token})).await

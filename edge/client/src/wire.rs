@@ -72,7 +72,10 @@ pub use conversation::{
 };
 pub use frame::{AuthFrame, AuthOk, FrameError, PingFrame, Reply};
 pub use friendship::{Block, Friend, FriendChange, FriendFolder, FriendFolderOrder, FriendRequest, FriendRequestNew};
-pub use inbox::{Draft, InboxChanged, Read, ReadFrame, ReadOk, ReadUpTo, View, ViewChange};
+pub use inbox::{
+    DeliveredFrame, DeliveredOk, Draft, InboxChanged, Read, ReadFrame, ReadOk, ReadUpTo, Reader, UnreadCounted,
+    UnreadExplained, UnreadSpan, UnreadSum, UnreadTotals, View, ViewChange,
+};
 pub use message::{
     EditFrame, Forward, ForwardMerged, ForwardOne, ListFrame, Message, MessageEdit, MessageFrame, MessageNew,
     MessageReaction, MessageSent, PositionOk, Quote, ReactFrame, SendFrame, SentOk,

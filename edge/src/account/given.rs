@@ -93,6 +93,7 @@ pub fn settings(given: &wire::SettingsChange) -> Result<SettingsChange, Problem>
             &[("friends", GroupsFrom::Friends), ("all", GroupsFrom::All), ("nobody", GroupsFrom::Nobody)],
         )?,
         show_online: given.show_online,
+        read_receipts: given.read_receipts,
         locale: one_of(given.locale.as_deref(), "/locale", &[("en", Locale::En), ("zh", Locale::Zh)])?,
         birthday: audience(visible.birthday.as_deref(), "/visible/birthday")?,
         gender: audience(visible.gender.as_deref(), "/visible/gender")?,

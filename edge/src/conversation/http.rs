@@ -116,6 +116,8 @@ fn begun(started: &Started, name: &GroupName) -> wire::OwnConversation {
         role: Some(Role::Owner.as_str().to_owned()),
         announcement_read: None,
         read_seq: 0,
+        peer_read_seq: None,
+        peer_delivered_seq: None,
         unread: 0,
         mentions: 0,
         last_message: Some(wire::Message {

@@ -85,5 +85,6 @@ fn private() -> Routes {
         .merge(message::filter::routes())
         .merge(message::forward::routes())
         .merge(inbox::http::routes())
+        .merge(inbox::unread::routes())
         .merge(sync::http::routes())
 }

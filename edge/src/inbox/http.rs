@@ -38,7 +38,7 @@ async fn read(
     json::Json(given): json::Json<wire::Read>,
 ) -> Result<Written<wire::ReadUpTo>, Problem> {
     let inside = door.open()?;
-    let advanced = super::advance(&inside.commands, by, ConversationId(id), given.seq).await?;
+    let advanced = inside.cursors.write_now(by, ConversationId(id), given.seq).await?;
     Ok(Written::ok(advanced.1, wire::ReadUpTo { seq: advanced.0 }))
 }
 

@@ -1,11 +1,13 @@
-//! A person's own view of their conversations. How they are shown is set over REST.
+//! A person's own view of their conversations. How they are shown is set over REST, and what waits in them is read there.
 //!
 //! How far they have read: over REST a cursor is written at once; over WebSocket it is held for up to a second,
 //! so that a person who scrolls writes one event and not thirty: the newest cursor of each conversation counts and
-//! answers the older ones, and several conversations go in one command.
+//! answers the older ones, and several conversations go in one command. How far messages have come to their devices is held in
+//! the same way.
 
 mod given;
 pub mod http;
+pub mod unread;
 
 pub use given::folder;
 
@@ -29,13 +31,7 @@ const HOLD: Duration = Duration::from_secs(1);
 pub type Moved = Result<(u64, Positions), Problem>;
 
 type Cursor = (ConversationId, u64);
-type Write = Box<dyn Fn(Caller, Vec<Cursor>) -> BoxFuture<'static, Result<Advanced, Error>> + Send + Sync>;
-
-/// Moves one cursor, at once.
-pub async fn advance(commands: &Commands, by: Keyed, conversation_id: ConversationId, seq: u64) -> Moved {
-    let advanced = commands.inbox().advance(by, vec![(conversation_id, seq)]).await;
-    moved(&advanced.map_err(refused)?, conversation_id)
-}
+type Write = Box<dyn Fn(Keyed, Vec<Cursor>) -> BoxFuture<'static, Result<Advanced, Error>> + Send + Sync>;
 
 fn moved(advanced: &Advanced, conversation_id: ConversationId) -> Moved {
     let found = advanced.cursors.iter().find(|(id, _)| *id == conversation_id);
@@ -47,7 +43,7 @@ fn refused(error: Error) -> Problem {
     Problem::from(error).about("/seq")
 }
 
-/// The cursors that wait to be written. A cheap handle.
+/// The cursors of one kind that wait to be written. A cheap handle.
 #[derive(Clone)]
 pub struct Cursors(Arc<Held>);
 
@@ -65,11 +61,20 @@ struct Waiting {
 }
 
 impl Cursors {
-    /// `tasks` is what the process waits for before it ends.
-    pub fn new(commands: Commands, tasks: TaskTracker) -> Self {
-        let write = move |caller, cursors| {
+    /// How far people have read. `tasks` is what the process waits for before it ends.
+    pub fn of_reading(commands: Commands, tasks: TaskTracker) -> Self {
+        let write = move |by, cursors| {
             let commands = commands.clone();
-            async move { commands.inbox().advance(Keyed { caller, key: None }, cursors).await }.boxed()
+            async move { commands.inbox().advance(by, cursors).await }.boxed()
+        };
+        Self::over(Box::new(write), tasks)
+    }
+
+    /// How far messages have come to them.
+    pub fn of_coming(commands: Commands, tasks: TaskTracker) -> Self {
+        let write = move |by, cursors| {
+            let commands = commands.clone();
+            async move { commands.inbox().deliver(by, cursors).await }.boxed()
         };
         Self::over(Box::new(write), tasks)
     }
@@ -91,6 +96,12 @@ impl Cursors {
             self.flush_later(caller.account);
         }
         answered
+    }
+
+    /// Writes one by itself, at once.
+    pub async fn write_now(&self, by: Keyed, conversation_id: ConversationId, seq: u64) -> Moved {
+        let advanced = (self.0.write)(by, vec![(conversation_id, seq)]).await;
+        moved(&advanced.map_err(refused)?, conversation_id)
     }
 
     fn flush_later(&self, account: AccountId) {
@@ -124,12 +135,12 @@ impl Cursors {
 
     /// One command for all; where one of them is refused, each by itself, so that it spoils only its own.
     async fn write_together(&self, caller: Caller, cursors: &[Cursor]) -> HashMap<ConversationId, Moved> {
-        match (self.0.write)(caller, cursors.to_vec()).await {
+        let by = Keyed { caller, key: None };
+        match (self.0.write)(by, cursors.to_vec()).await {
             Err(Error::Refused { .. }) if cursors.len() > 1 => {
                 let mut outcome = HashMap::new();
                 for &(id, seq) in cursors {
-                    let alone = (self.0.write)(caller, vec![(id, seq)]).await.map_err(refused);
-                    outcome.insert(id, alone.and_then(|advanced| moved(&advanced, id)));
+                    outcome.insert(id, self.write_now(by, id, seq).await);
                 }
                 outcome
             }

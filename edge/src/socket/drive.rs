@@ -18,12 +18,13 @@ use crate::{
     door::{Full, Place, Visitor},
     edge::{Edge, Inside},
     http::problem::Problem,
+    inbox::{Cursors, Moved},
     message::{self, socket as changes},
     metrics, sync,
 };
 use axum::extract::ws::WebSocket;
 use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
-use natter_client::wire::{PositionOk, ReadFrame, ReadOk, SentOk};
+use natter_client::wire::{DeliveredOk, PositionOk, ReadOk, SentOk};
 use natter_commands::{Caller, Keyed, Pending};
 use natter_domain::ConversationId;
 use natter_projections::Projection;
@@ -32,6 +33,7 @@ use serde::Serialize;
 use std::{pin::Pin, sync::Arc, time::Duration};
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
 use tokio_util::sync::WaitForCancellationFutureOwned;
+use uuid::Uuid;
 
 /// How long what is asked may wait at a read side that lags, before it is asked again.
 const CATCH_UP_AGAIN: Duration = Duration::from_millis(200);
@@ -294,7 +296,17 @@ impl Driver {
                 let id = frame.id.clone();
                 self.answer(id, weight, async move { sync::socket::sync(&inside, caller, frame).await });
             }
-            Op::Read(frame) => self.answer(frame.id.clone(), weight, advance(inside, caller, &frame)),
+            Op::Read(frame) => {
+                let cursor = Moving { id: frame.conversation_id, seq: frame.seq, key: frame.command_id };
+                let moved = cursor.moves(inside.cursors.clone(), caller);
+                let read = async { moved.await.map(|(seq, at)| ReadOk { seq, position: at.to_string() }) };
+                self.answer(frame.id, weight, read);
+            }
+            Op::Delivered(frame) => {
+                let cursor = Moving { id: frame.conversation_id, seq: frame.seq, key: frame.command_id };
+                let moved = cursor.moves(inside.deliveries.clone(), caller);
+                self.answer(frame.id, weight, async { moved.await.map(|_| DeliveredOk {}) });
+            }
             // The session answers these by itself.
             Op::Auth(_) | Op::Ping(_) => {}
         }
@@ -319,6 +331,7 @@ impl Driver {
     fn flush_cursors(&self) {
         if let (Some(inside), Some(caller)) = (&self.edge.inside, self.caller) {
             inside.cursors.flush(caller.account);
+            inside.deliveries.flush(caller.account);
         }
     }
 
@@ -374,20 +387,24 @@ async fn caught_up(inside: Inside, projections: &'static [Projection]) {
     }
 }
 
-/// Moves a cursor: with others within a second, or at once under a key of its own.
-fn advance(
-    inside: Inside,
-    caller: Caller,
-    frame: &ReadFrame,
-) -> impl Future<Output = Result<ReadOk, Problem>> + Send + use<> {
-    let (conversation_id, seq, key) = (ConversationId(frame.conversation_id), frame.seq, frame.command_id);
-    let held = key.is_none().then(|| inside.cursors.hold(caller, conversation_id, seq));
-    async move {
-        let by = Keyed { caller, key };
-        let moved = match held {
-            Some(held) => held.await.unwrap_or_else(|_| Err(Problem::unavailable())),
-            None => crate::inbox::advance(&inside.commands, by, conversation_id, seq).await,
-        };
-        moved.map(|(seq, positions)| ReadOk { seq, position: positions.to_string() })
+/// A cursor, as a frame has it.
+struct Moving {
+    id: Uuid,
+    seq: u64,
+    key: Option<Uuid>,
+}
+
+impl Moving {
+    /// Moves it: with others within a second, or at once under a key of its own.
+    fn moves(self, cursors: Cursors, caller: Caller) -> impl Future<Output = Moved> + Send + use<> {
+        let Self { id, seq, key } = self;
+        let conversation_id = ConversationId(id);
+        let held = key.is_none().then(|| cursors.hold(caller, conversation_id, seq));
+        async move {
+            match held {
+                Some(held) => held.await.unwrap_or_else(|_| Err(Problem::unavailable())),
+                None => cursors.write_now(Keyed { caller, key }, conversation_id, seq).await,
+            }
+        }
     }
 }

@@ -17,6 +17,7 @@ pub enum Op {
     Unpin(wire::MessageFrame),
     List(wire::ListFrame),
     Read(wire::ReadFrame),
+    Delivered(wire::DeliveredFrame),
     Sync(wire::SyncFrame),
     Auth(wire::AuthFrame),
     Ping(wire::PingFrame),
@@ -39,7 +40,7 @@ struct Head {
 
 impl Op {
     /// Every op that is understood.
-    pub const NAMES: [&str; 12] = [
+    pub const NAMES: [&str; 13] = [
         "message.send",
         "message.list",
         "conversation.read",
@@ -52,6 +53,7 @@ impl Op {
         "message.pin",
         "message.unpin",
         "sync",
+        "message.delivered",
     ];
 
     pub fn parse(text: &str) -> Result<Self, Bad> {
@@ -76,6 +78,7 @@ impl Op {
             "message.unpin" => whole(text).map(Self::Unpin),
             "message.list" => whole(text).map(Self::List),
             "conversation.read" => whole(text).map(Self::Read),
+            "message.delivered" => whole(text).map(Self::Delivered),
             "sync" => whole(text).map(Self::Sync),
             "auth" => whole(text).map(Self::Auth),
             "ping" => whole(text).map(Self::Ping),
@@ -95,6 +98,7 @@ impl Op {
             Self::React(frame) | Self::Unreact(frame) => Some(&frame.id),
             Self::List(frame) => Some(&frame.id),
             Self::Read(frame) => Some(&frame.id),
+            Self::Delivered(frame) => Some(&frame.id),
             Self::Sync(frame) => Some(&frame.id),
             Self::Auth(frame) => frame.id.as_deref(),
             Self::Ping(frame) => frame.id.as_deref(),
@@ -116,6 +120,7 @@ impl Op {
             Self::Pin(_) => Self::NAMES[9],
             Self::Unpin(_) => Self::NAMES[10],
             Self::Sync(_) => Self::NAMES[11],
+            Self::Delivered(_) => Self::NAMES[12],
         }
     }
 
@@ -185,6 +190,8 @@ mod tests {
             (json!({"id": "1", "op": "message.list"}), "/conversation_id"),
             (json!({"id": "1", "op": "message.list", "conversation_id": "*"}), "/conversation_id"),
             (json!({"id": "1", "op": "conversation.read", "conversation_id": id, "seq": "1"}), "/seq"),
+            (json!({"id": "1", "op": "message.delivered", "conversation_id": id, "seq": -1}), "/seq"),
+            (json!({"id": "1", "op": "message.delivered", "seq": 1}), "/conversation_id"),
             (json!({"id": "1", "op": "message.edit", "conversation_id": id, "message_id": id}), "/body"),
             (json!({"id": "1", "op": "message.edit", "conversation_id": id, "message_id": id, "body": []}), "/body"),
             (json!({"id": "1", "op": "message.react", "conversation_id": id, "message_id": id}), "/emoji"),

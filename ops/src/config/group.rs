@@ -18,12 +18,16 @@ pub struct GroupArgs {
     /// Days that a dissolved group can be read, 0 to 365.
     #[arg(long, env = "NATTER_DISSOLVED_DAYS", default_value = "30", value_parser = days)]
     pub dissolved_for: Duration,
+    /// Members of a group up to which they are told who has read a message, up to 100000.
+    #[arg(long, env = "NATTER_READERS_MAX", default_value = "500", value_parser = members)]
+    pub readers_max: usize,
 }
 
 impl Default for GroupArgs {
     fn default() -> Self {
         let Groups { members_max, own_max, kept_for } = Groups::default();
-        Self { group_members_max: members_max, own_groups_max: own_max, dissolved_for: kept_for }
+        let readers_max = natter_edge::Settings::default().readers_max as usize;
+        Self { group_members_max: members_max, own_groups_max: own_max, dissolved_for: kept_for, readers_max }
     }
 }
 

@@ -3,12 +3,18 @@
 mod build;
 mod failures;
 mod show;
+mod unread;
 
-use crate::{config::HistoryArgs, streams::Stores};
+use crate::{
+    config::{HistoryArgs, MasterArgs},
+    streams::Stores,
+};
 use anyhow::Result;
 use clap::{Args, Subcommand};
+use natter_domain::AccountId;
 use natter_projections::{Generation, Store, generation::Operator};
-use std::process::ExitCode;
+use natter_streams::keyring::Keyring;
+use std::{path::PathBuf, process::ExitCode, sync::Arc};
 use uuid::Uuid;
 
 #[derive(Args, Clone, Debug)]
@@ -59,6 +65,18 @@ enum ProjectionsCommand {
         #[arg(long)]
         generation: Option<u32>,
     },
+    /// Count everybody's unread messages from the log, by the plain rule, and compare with what the read models answer. Ends
+    /// with 0 only where nothing differs
+    Unread {
+        /// Of this one only
+        #[arg(long)]
+        account: Option<AccountId>,
+        /// The file with the installation's key [default: installation.key in the data directory]
+        #[arg(long, env = "NATTER_KEY_FILE")]
+        key_file: Option<PathBuf>,
+        #[command(flatten)]
+        master: MasterArgs,
+    },
     /// Events that could not be applied, and those that wait behind them
     Failures,
     /// Apply what was set aside once more, in order
@@ -82,7 +100,7 @@ enum ProjectionsCommand {
 }
 
 pub async fn projections(args: ProjectionsArgs) -> Result<ExitCode> {
-    use ProjectionsCommand::{Compare, Drop, Failures, List, Rebuild, Retry, Skip, Status, Switch};
+    use ProjectionsCommand::{Compare, Drop, Failures, List, Rebuild, Retry, Skip, Status, Switch, Unread};
     let log = args.stores.open().await?;
     let settings = args.stores.read_side(&args.history)?;
     let store = settings.history;
@@ -100,6 +118,13 @@ pub async fn projections(args: ProjectionsArgs) -> Result<ExitCode> {
             let dropped = begin(&name).await?.drop_generation(generation.map(Generation::new)).await?;
             println!("{}: dropped", dropped.reader());
             Ok(ExitCode::SUCCESS)
+        }
+        Unread { account, key_file, master } => {
+            let keyring = Arc::new(Keyring::new(&args.stores.installation_key(key_file.as_deref())?));
+            log.check_key(&keyring).await?;
+            let masters = master.read(key_file.as_deref(), args.stores.data_dir())?;
+            let secrets = unread::Secrets { keyring, masters };
+            unread::check(&args.stores, &log, settings, secrets, account).await
         }
         Failures => failures::list(&log).await,
         Retry { name, aggregate, asking } => {

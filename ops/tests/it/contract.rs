@@ -14,6 +14,7 @@ mod idempotency;
 mod inbox;
 mod kinds;
 mod messages;
+mod receipts;
 mod replies;
 mod socket;
 mod system;
@@ -105,6 +106,8 @@ const OWN_CONVERSATION: &[&str] = &[
     "account_ids",
     "last_seq",
     "peer",
+    "peer_read_seq",
+    "peer_delivered_seq",
     "read_seq",
     "unread",
     "mentions",
@@ -138,6 +141,8 @@ const MESSAGE: &[&str] = &[
 /// What only its owner may see of a conversation.
 const PERSONAL: &[&str] = &[
     "peer",
+    "peer_read_seq",
+    "peer_delivered_seq",
     "read_seq",
     "unread",
     "mentions",

@@ -44,3 +44,4 @@ mod stores;
 mod sync;
 mod talk;
 mod tls;
+mod unread;

@@ -108,6 +108,9 @@ pub const ROUTES: &[Row] = &[
     ("GET /api/v1/conversations/{group}/messages/filter", None, MEMBERS_READ),
     ("POST /api/v1/conversations/{group}/messages/lookup", Some(r#"{"ids": ["{message}"]}"#), MEMBERS_READ),
     ("GET /api/v1/conversations/{group}/messages/{message}", None, MEMBERS_READ),
+    ("GET /api/v1/conversations/{group}/messages/{message}/readers", None, MEMBERS_READ),
+    ("GET /api/v1/conversations/{group}/unread/explain", None, MEMBERS_READ),
+    ("GET /api/v1/conversations/unread", None, SEES),
     (
         "PATCH /api/v1/conversations/{group}/messages/{message}",
         Some(r#"{"body": {"kind": "text", "text": "edited"}}"#),
@@ -199,6 +202,8 @@ const FRAMES: &[Frame] = &[
         MEMBERS_FRAME,
     ),
     ("conversation.read", r#"{"conversation_id": "{group}", "seq": 1}"#, MEMBERS_FRAME),
+    // A direct conversation's: the owner's and the friend's.
+    ("message.delivered", r#"{"conversation_id": "{talk}", "seq": 0}"#, ["not_found", "", "not_found", ""]),
     ("message.react", r#"{"conversation_id": "{group}", "message_id": "{message}", "emoji": "a"}"#, MEMBERS_FRAME),
     ("message.unreact", r#"{"conversation_id": "{group}", "message_id": "{message}", "emoji": "a"}"#, MEMBERS_FRAME),
     ("message.pin", r#"{"conversation_id": "{group}", "message_id": "{message}"}"#, MEMBERS_FRAME),
@@ -315,6 +320,7 @@ impl Scene {
             ("{asked}", asked.id().to_string()),
             ("{spare}", spare.id().to_string()),
             ("{group}", group.to_string()),
+            ("{talk}", owner.conversation_with(friend).to_string()),
             ("{doomed}", doomed),
             ("{link}", link),
             ("{banned}", erin.id().to_string()),

@@ -132,7 +132,7 @@ async fn settings_are_what_was_asked_for_and_the_rest_stays() {
         json!({
             "find_by": {"username": true, "email": false, "phone": false}, "add_by": {"search": true, "group": true},
             "requests_from": "all", "messages_from": "friends", "groups_from": "friends", "show_online": true,
-            "locale": "en",
+            "read_receipts": true, "locale": "en",
             "visible": {"birthday": "friends", "gender": "friends", "region": "friends"},
         })
     );
@@ -149,6 +149,7 @@ async fn settings_are_what_was_asked_for_and_the_rest_stays() {
         ("/groups_from", json!("all")),
         ("/groups_from", json!("nobody")),
         ("/show_online", json!(false)),
+        ("/read_receipts", json!(false)),
         ("/locale", json!("zh")),
         ("/visible/birthday", json!("all")),
         ("/visible/gender", json!("nobody")),

@@ -110,13 +110,16 @@ impl Altered {
         let json = |settings: &Settings| serde_json::to_string(settings).map_err(Error::Settings);
         let written: Vec<String> = rows.iter().map(|(_, settings, _)| json(settings)).collect::<Result<_, _>>()?;
         sqlx::query(
-            "UPDATE account SET settings = change.settings, settings_changed = change.position
-             FROM UNNEST($1::uuid[], $2::text[], $3::bigint[]) AS change(account_id, settings, position)
+            "UPDATE account SET settings = change.settings, settings_changed = change.position,
+                 read_receipts = change.read_receipts
+             FROM UNNEST($1::uuid[], $2::text[], $3::bigint[], $4::boolean[])
+                  AS change(account_id, settings, position, read_receipts)
              WHERE account.account_id = change.account_id",
         )
         .bind(rows.iter().map(|(account, ..)| *account).collect::<Vec<_>>())
         .bind(written)
         .bind(rows.iter().map(|(.., position)| *position as i64).collect::<Vec<_>>())
+        .bind(rows.iter().map(|(_, settings, _)| settings.read_receipts.0).collect::<Vec<_>>())
         .execute(connection)
         .await
         .map_err(Error::database("write settings"))?;

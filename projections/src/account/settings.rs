@@ -46,6 +46,7 @@ pub fn shown(settings: &Settings) -> wire::Settings {
         messages_from: messages_from.to_owned(),
         groups_from: groups_from.to_owned(),
         show_online: show_online.0,
+        read_receipts: settings.read_receipts.0,
         locale: locale.to_owned(),
         visible: wire::Visible {
             birthday: audience(visible.birthday).to_owned(),

@@ -7,10 +7,13 @@ mod log;
 pub(crate) mod members;
 pub(crate) mod project;
 pub(crate) mod query;
+mod readers;
 pub(crate) mod stays;
 mod subscription;
+mod unread;
 
 pub use card::settings;
 pub use door::{LinkRow, Query as Doors};
 pub use members::{MemberFilter, Members, Named, Standing};
 pub use query::{Query, Shown};
+pub use readers::Readers;

@@ -5,7 +5,10 @@
 //! does that), then `last_seq` is told as the newest of those that history has. Capping, not waiting: a list must not
 //! hang because one lane of history does; a caller who needs a certain message to be there says so by its position.
 
-use super::card::{Card, cards};
+use super::{
+    card::{Card, cards},
+    unread,
+};
 use crate::{
     Error, Page, Shared,
     account::card::{self, Viewer},
@@ -45,6 +48,8 @@ const DETAILS: &str = "
                      AND left_seq IS NULL ORDER BY account_id)
            ELSE '{}' END AS account_ids,
            peer.changed AS peer_changed, peer.writer AS peer_writer,
+           CASE WHEN theirs.shows_reading THEN theirs.read_seq END AS peer_read_seq,
+           theirs.delivered_seq AS peer_delivered_seq,
            is_open AND NOT $1 = ANY(barred_by) AS is_open
     FROM page LEFT JOIN inbox_cursor AS view ON view.conversation_id = page.conversation_id AND view.account_id = $1
     LEFT JOIN LATERAL (
@@ -56,6 +61,14 @@ const DETAILS: &str = "
         WHERE kind = 'direct' AND member.conversation_id = page.conversation_id AND left_seq IS NULL
           AND account_id <> $1 AND registered_at IS NOT NULL
         ORDER BY account_id LIMIT 1) AS peer ON true
+    LEFT JOIN LATERAL (
+        SELECT coalesce(shown_read_seq, 0) AS read_seq, coalesce(shown_delivered_seq, 0) AS delivered_seq,
+               account.read_receipts AND (SELECT own.read_receipts FROM account AS own WHERE own.account_id = $1)
+                   AS shows_reading
+        FROM member JOIN account USING (account_id) LEFT JOIN inbox_cursor USING (account_id, conversation_id)
+        WHERE kind = 'direct' AND member.conversation_id = page.conversation_id AND left_seq IS NULL
+          AND account_id <> $1
+        ORDER BY account_id LIMIT 1) AS theirs ON true
     ORDER BY last_activity DESC, page.conversation_id DESC";
 
 /// The viewer's conversations that [`Shown`] wants (`$5` to `$8`), from place `$2`, `$3` on. Hidden is what has nothing newer
@@ -102,7 +115,8 @@ const THESE: &str = "
         FROM conversation
         WHERE conversation_id = ANY($2))";
 
-/// `$2`: what the viewer was told, by lane. Who has left is told of their leaving and of recalls, and of nothing else that happens there.
+/// `$2`: what the viewer was told, by lane. The other one of a direct conversation, what has come to them and what they have read
+/// are shown in it, the last as both their settings say. Who has left is told of their leaving and of recalls, and of nothing else that happens there.
 const CHANGED: &str = "
     WITH mine AS (
         SELECT conversation_id, bool_or(left_position IS NULL) AS is_in, max(left_position) AS left_position,
@@ -120,6 +134,12 @@ const CHANGED: &str = "
            SELECT FROM member AS other JOIN account USING (account_id)
            WHERE other.conversation_id = conversation.conversation_id AND account_id <> $1
              AND account.changed > ($2::bigint[])[account.lane + 1]))
+       OR (kind = 'direct' AND EXISTS (
+           SELECT FROM member AS other JOIN inbox_cursor AS theirs USING (account_id, conversation_id)
+           WHERE other.conversation_id = conversation.conversation_id AND account_id <> $1
+             AND shown_changed > ($2::bigint[])[theirs.lane + 1]))
+       OR (kind = 'direct' AND EXISTS (
+           SELECT FROM account WHERE account_id = $1 AND settings_changed > ($2::bigint[])[account.lane + 1]))
     ORDER BY conversation.conversation_id LIMIT $4";
 
 /// Which of somebody's conversations are listed.
@@ -203,6 +223,50 @@ impl Query<'_> {
         Ok(self.shown(viewer, rows).await?.pop())
     }
 
+    /// Those of the conversations that the viewer is or was in, in any order.
+    pub async fn these(
+        &self,
+        viewer: AccountId,
+        conversations: &[ConversationId],
+    ) -> Result<Vec<wire::OwnConversation>, Error> {
+        let ids: Vec<Uuid> = conversations.iter().map(|id| id.0).collect();
+        self.shown(viewer, self.rows(viewer, ids).await?).await
+    }
+
+    async fn rows(&self, viewer: AccountId, ids: Vec<Uuid>) -> Result<Vec<PgRow>, Error> {
+        sqlx::query(&detailed(THESE))
+            .bind(viewer.0)
+            .bind(ids)
+            .fetch_all(statement::bounded(&self.0.pool()))
+            .await
+            .map_err(Error::database("read conversations"))
+    }
+
+    /// How the number of the viewer's unread messages came about; `None`: they never were in the conversation.
+    pub async fn explain(
+        &self,
+        viewer: AccountId,
+        conversation: ConversationId,
+    ) -> Result<Option<wire::UnreadExplained>, Error> {
+        let place = self.0.counted_to(conversation);
+        let rows = self.rows(viewer, vec![conversation.0]).await?;
+        let mut rows: Vec<Own> = rows.iter().filter_map(|row| Own::of(viewer, row)).collect();
+        self.set_up(viewer, &mut rows).await?;
+        let Some(row) = rows.pop() else { return Ok(None) };
+        let last = self.0.history().last(&spans(std::slice::from_ref(&row), Own::all)).await?;
+        let last_seq = last.get(&conversation).map_or(0, |message| message.seq);
+        let spans = row.unread_spans(last_seq);
+        let unread = unread::of_one(self.0, viewer, conversation, &spans).await?;
+        Ok(Some(wire::UnreadExplained {
+            read_seq: row.read_seq(),
+            last_seq: last_seq.max(row.begin()),
+            cleared_seq: row.view.cleared_seq,
+            marked_unread: row.view.is_marked_unread(),
+            position: place.to_string(),
+            ..unread
+        }))
+    }
+
     /// The viewer's conversations behind this one, by their ids: those that were left too.
     pub async fn ids_of(&self, viewer: AccountId, after: Uuid, rows: u32) -> Result<Vec<ConversationId>, Error> {
         let ids: Vec<Uuid> = sqlx::query_scalar(
@@ -233,12 +297,7 @@ impl Query<'_> {
             .map_err(Error::database("read which conversations changed"))?;
         let rest = since.cut(&mut found, |row| After { id: row.0, number: 0 });
         let ids: Vec<Uuid> = found.iter().map(|(id, _)| *id).collect();
-        let rows = sqlx::query(&detailed(THESE))
-            .bind(since.viewer.0)
-            .bind(ids)
-            .fetch_all(statement::bounded(&self.0.pool()))
-            .await
-            .map_err(Error::database("read conversations"))?;
+        let rows = self.rows(since.viewer, ids).await?;
         let left = found.into_iter().filter_map(|(id, left)| left.then_some(id)).collect();
         Ok((self.shown(since.viewer, rows).await?, left, rest))
     }
@@ -255,13 +314,9 @@ impl Query<'_> {
     async fn shown(&self, viewer: AccountId, rows: Vec<PgRow>) -> Result<Vec<wire::OwnConversation>, Error> {
         let mut rows: Vec<Own> = rows.iter().filter_map(|row| Own::of(viewer, row)).collect();
         self.set_up(viewer, &mut rows).await?;
-        let last = self.0.history().last(&spans(&rows, |row| row.membership.visible(0, u64::MAX))).await?;
+        let last = self.0.history().last(&spans(&rows, Own::all)).await?;
         let newest = |row: &Own| last.get(&row.id()).map_or(0, |message| message.seq);
-        // Of who does not subscribe nothing waits: a channel may be long.
-        let unread_spans = spans(&rows, |row| match row.is_subscribed {
-            Some(false) => Vec::new(),
-            _ => row.membership.visible(row.read_seq(), newest(row)),
-        });
+        let unread_spans = spans(&rows, |row| row.unread_spans(newest(row)));
         let unread = self.0.history().unread(viewer, &unread_spans).await?;
         let mentions = mention::count(&self.0.pool(), viewer, &unread_spans).await?;
         let peers = rows.iter().filter_map(|row| Some((row.peer()?, row.peer_state)));
@@ -300,6 +355,8 @@ struct Own {
     /// To a channel.
     is_subscribed: Option<bool>,
     peer_state: Option<card::State>,
+    peer_read_seq: Option<u64>,
+    peer_delivered_seq: Option<u64>,
     is_open: bool,
 }
 
@@ -329,6 +386,8 @@ impl Own {
             card: None,
             is_subscribed: is_channel.then(|| row.get("is_subscribed")),
             peer_state: card::state(row.get("peer_changed"), row.get("peer_writer")),
+            peer_read_seq: row.get::<Option<i64>, _>("peer_read_seq").map(|seq| seq as u64),
+            peer_delivered_seq: row.get::<Option<i64>, _>("peer_delivered_seq").map(|seq| seq as u64),
             is_open: row.get("is_open"),
         })
     }
@@ -337,19 +396,30 @@ impl Own {
         self.kind == "group" || self.is_subscribed.is_some()
     }
 
+    fn all(&self) -> Vec<Span> {
+        self.membership.visible(0, u64::MAX)
+    }
+
     fn id(&self) -> ConversationId {
         self.membership.conversation()
     }
 
-    /// Who never moved the cursor has read up to where they joined. What is gone is not to be read any more.
     fn read_seq(&self) -> u64 {
         let entered_seq = self.card.as_ref().map_or(0, Card::entered_seq);
-        self.view.read_seq.max(self.begin()).max(entered_seq)
+        unread::read_up_to(&self.membership, self.view.read_seq, entered_seq)
+    }
+
+    /// Of who does not subscribe nothing waits: a channel may be long.
+    fn unread_spans(&self, newest: u64) -> Vec<Span> {
+        match self.is_subscribed {
+            Some(false) => Vec::new(),
+            _ => self.membership.visible(self.read_seq(), newest),
+        }
     }
 
     /// Behind it is what the viewer may see of the latest stay.
     fn begin(&self) -> u64 {
-        self.membership.latest().joined_seq.max(self.view.cleared_seq)
+        unread::begin(&self.membership)
     }
 
     fn peer(&self) -> Option<AccountId> {
@@ -407,6 +477,8 @@ impl Facts {
             subscribed: row.is_subscribed,
             role: row.card.as_ref().and_then(Card::role).map(|role| role.as_str().to_owned()),
             read_seq: row.read_seq(),
+            peer_read_seq: row.peer_read_seq,
+            peer_delivered_seq: row.peer_delivered_seq,
             unread: self.unread.get(&row.id()).copied().unwrap_or(0),
             mentions: self.mentions.get(&row.id()).copied().unwrap_or(0),
             last_message: last.map(|message| message::shown(&self.opener, message)),

@@ -1,5 +1,5 @@
 //! Frames of a person's own view of their conversations. They go to that person's devices; how far they have read, to the
-//! other one of a direct conversation too.
+//! other one of a direct conversation too, and so does what has come to them.
 
 use super::frame::{Frame, position, push};
 use crate::{Error, inbox::view};
@@ -16,7 +16,10 @@ pub(super) fn keys(record: &Record, event: &Event) -> Vec<(Uuid, KeyId)> {
     let sealed = match event {
         Event::ViewChanged { view, .. } => view.folder.as_ref(),
         Event::DraftChanged { draft, .. } => draft.as_ref(),
-        Event::CursorsAdvanced { .. } | Event::Cleared { .. } | Event::AnnouncementRead { .. } => None,
+        Event::CursorsAdvanced { .. }
+        | Event::DeliveriesAdvanced { .. }
+        | Event::Cleared { .. }
+        | Event::AnnouncementRead { .. } => None,
     };
     sealed.map(|sealed| (record.aggregate_id, sealed.key)).into_iter().collect()
 }
@@ -25,6 +28,7 @@ pub(super) fn frames(record: &Record, event: &Event, opener: &Opener) -> Result<
     let owner = AccountId(record.aggregate_id);
     let (conversation, changed) = match event {
         Event::CursorsAdvanced { cursors } => return cursors.iter().map(|it| read(record, it)).collect(),
+        Event::DeliveriesAdvanced { cursors } => return cursors.iter().map(|it| delivered(record, it)).collect(),
         Event::ViewChanged { conversation_id, view } => {
             (conversation_id, InboxChanged::View(view::shown(owner, view, opener)))
         }
@@ -62,5 +66,20 @@ fn read(record: &Record, cursor: &Cursor) -> Result<Frame, Error> {
         seq: cursor.seq,
         position: position(record),
     };
-    push([Some(reader), cursor.peer].into_iter().flatten().collect::<Vec<_>>(), &read)
+    push(told(reader, cursor), &read)
+}
+
+fn delivered(record: &Record, cursor: &Cursor) -> Result<Frame, Error> {
+    let owner = AccountId(record.aggregate_id);
+    let delivered = Push::MessageDelivered {
+        conversation_id: cursor.conversation_id.0,
+        account_id: owner.0,
+        seq: cursor.seq,
+        position: position(record),
+    };
+    push(told(owner, cursor), &delivered)
+}
+
+fn told(owner: AccountId, cursor: &Cursor) -> Vec<AccountId> {
+    [Some(owner), cursor.peer].into_iter().flatten().collect()
 }

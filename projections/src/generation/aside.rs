@@ -381,7 +381,7 @@ pub(super) fn fault(error: &Error) -> Option<String> {
 const VERSIONS: &[(&str, u32)] = &[
     ("account.registration_started", 5),
     ("account.registration_abandoned", 2),
-    ("account.settings_changed", 2),
+    ("account.settings_changed", 3),
     ("conversation.members_joined", 2),
     ("conversation.message_sent", 2),
     ("conversation.nickname_changed", 2),

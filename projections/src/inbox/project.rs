@@ -4,7 +4,7 @@
 use crate::Error;
 use natter_domain::{
     ConversationId, Sealed, Timestamp,
-    inbox::{Event, View},
+    inbox::{Cursor, Event, View},
 };
 use natter_streams::{Lane, Record};
 use sqlx::{PgConnection, types::time::OffsetDateTime};
@@ -17,6 +17,7 @@ type Last<T> = HashMap<(Uuid, Uuid), Told<T>>;
 #[derive(Default)]
 pub(crate) struct Changes {
     cursors: Last<u64>,
+    shown: Last<Shown>,
     views: Last<View>,
     drafts: Last<Option<(Sealed, Timestamp)>>,
     cleared: Last<u64>,
@@ -29,12 +30,23 @@ struct Told<T> {
     position: u64,
 }
 
+/// What the other one of a direct conversation is told: an event that tells them says how far.
+#[derive(Clone, Copy, Default)]
+struct Shown {
+    read: u64,
+    delivered: u64,
+}
+
 impl Changes {
     pub(crate) fn note(&mut self, record: &Record) -> Result<(), Error> {
         match record.decode()? {
             Event::CursorsAdvanced { cursors } => {
-                cursors.iter().for_each(|moved| tell(&mut self.cursors, record, moved.conversation_id, moved.seq));
+                for moved in cursors {
+                    tell(&mut self.cursors, record, moved.conversation_id, moved.seq);
+                    self.show(record, &moved, moved.seq);
+                }
             }
+            Event::DeliveriesAdvanced { cursors } => cursors.iter().for_each(|come| self.show(record, come, 0)),
             Event::ViewChanged { conversation_id, view } => tell(&mut self.views, record, conversation_id, view),
             Event::DraftChanged { conversation_id, draft } => {
                 let draft = draft.map(|draft| (draft, record.time));
@@ -50,11 +62,23 @@ impl Changes {
         Ok(())
     }
 
+    /// What was read has come.
+    fn show(&mut self, record: &Record, cursor: &Cursor, read: u64) {
+        if cursor.peer.is_none() {
+            return;
+        }
+        let before = self.shown.get(&(record.aggregate_id, cursor.conversation_id.0)).map(|told| told.what);
+        let Shown { read: known, delivered } = before.unwrap_or_default();
+        let shown = Shown { read: known.max(read), delivered: delivered.max(cursor.seq) };
+        tell(&mut self.shown, record, cursor.conversation_id, shown);
+    }
+
     /// `erased`: of whom nothing that they told is kept.
     pub(crate) async fn write(self, erased: &[Uuid], connection: &mut PgConnection) -> Result<(), Error> {
         write_seqs("read_seq", &self.cursors, connection).await?;
         write_seqs("cleared_seq", &self.cleared, connection).await?;
         write_seqs("announcement_read_seq", &self.announcements, connection).await?;
+        write_shown(&self.shown, connection).await?;
         write_views(&self.views, connection).await?;
         write_drafts(&self.drafts, connection).await?;
         forget(erased, connection).await
@@ -106,6 +130,32 @@ async fn write_seqs(column: &'static str, seqs: &Last<u64>, connection: &mut PgC
         .execute(connection)
         .await
         .map_err(Error::database("write how far people have read"))?;
+    Ok(())
+}
+
+/// `shown_changed` is for the other one: to its owner nothing has changed by it.
+async fn write_shown(shown: &Last<Shown>, connection: &mut PgConnection) -> Result<(), Error> {
+    if shown.is_empty() {
+        return Ok(());
+    }
+    let keys = Keys::of(shown);
+    sqlx::query(
+        "INSERT INTO inbox_cursor (account_id, conversation_id, lane, shown_changed, shown_read_seq, shown_delivered_seq)
+         SELECT * FROM UNNEST($1::uuid[], $2::uuid[], $3::smallint[], $4::bigint[], $5::bigint[], $6::bigint[])
+         ON CONFLICT (account_id, conversation_id) DO UPDATE
+         SET shown_read_seq = greatest(inbox_cursor.shown_read_seq, excluded.shown_read_seq),
+             shown_delivered_seq = greatest(inbox_cursor.shown_delivered_seq, excluded.shown_delivered_seq),
+             shown_changed = greatest(inbox_cursor.shown_changed, excluded.shown_changed)",
+    )
+    .bind(keys.accounts)
+    .bind(keys.conversations)
+    .bind(keys.lanes)
+    .bind(keys.positions)
+    .bind(shown.values().map(|told| told.what.read as i64).collect::<Vec<_>>())
+    .bind(shown.values().map(|told| told.what.delivered as i64).collect::<Vec<_>>())
+    .execute(connection)
+    .await
+    .map_err(Error::database("write what others are told of reading"))?;
     Ok(())
 }
 

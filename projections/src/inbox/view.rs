@@ -43,6 +43,10 @@ impl Seen {
         }
     }
 
+    pub(crate) fn is_marked_unread(&self) -> bool {
+        self.view.marked_unread
+    }
+
     /// What its texts are opened with.
     pub(crate) fn keys(&self, viewer: AccountId) -> impl Iterator<Item = (Uuid, KeyId)> {
         let texts = self.view.folder.iter().chain(self.draft.iter().map(|(draft, _)| draft));

@@ -21,4 +21,4 @@ pub use project::system_body;
 pub use query::{Query, Range};
 pub(crate) use query::{quote, shown};
 pub use scylla::ScyllaHistory;
-pub use store::{HistoryStore, Order, Span};
+pub use store::{HistoryStore, Order, Span, Tally};

@@ -40,6 +40,23 @@ pub enum Order {
     OldestFirst,
 }
 
+/// Messages, and which of them nobody has to read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Tally {
+    pub messages: u64,
+    /// The viewer's, recalled ones too.
+    pub own: u64,
+    pub system: u64,
+    /// Of others.
+    pub recalled: u64,
+}
+
+impl Tally {
+    pub fn unread(&self) -> u64 {
+        self.messages - self.own - self.system - self.recalled
+    }
+}
+
 /// Where messages are kept.
 pub trait HistoryStore: Send + Sync + 'static {
     /// It was looked for in vain since this process started, and all else should go on without it.
@@ -77,6 +94,15 @@ pub trait HistoryStore: Send + Sync + 'static {
         viewer: AccountId,
         spans: &'a [(ConversationId, Span)],
     ) -> BoxFuture<'a, Result<HashMap<ConversationId, u64>, Error>>;
+
+    /// What the spans of a conversation hold, each message counted once: what is neither of these three is unread, and as many
+    /// are as [`Self::unread`] says. The spans do not overlap.
+    fn tally<'a>(
+        &'a self,
+        viewer: AccountId,
+        conversation: ConversationId,
+        spans: &'a [Span],
+    ) -> BoxFuture<'a, Result<Tally, Error>>;
 
     /// The newest message of each conversation in its spans.
     fn last<'a>(

@@ -126,6 +126,10 @@ async fn what_came_in_one_batch_is_what_came_one_by_one() {
             Event::Cleared { conversation_id: here, up_to_seq: 5 },
             Event::AnnouncementRead { conversation_id: here, seq: 1 },
             Event::AnnouncementRead { conversation_id: here, seq: 4 },
+            Event::DeliveriesAdvanced {
+                cursors: vec![inbox::Cursor { conversation_id: here, seq: 4, peer: Some(bob) }],
+            },
+            Event::DeliveriesAdvanced { cursors: vec![inbox::Cursor { conversation_id: here, seq: 6, peer: None }] },
         ];
         let mut drafts = Vec::new();
         for event in &events {
@@ -145,6 +149,9 @@ async fn what_came_in_one_batch_is_what_came_one_by_one() {
     }
     assert_eq!(dumps[0], dumps[1]);
     let row = &dumps[0][0];
+    for told in ["\"shown_read_seq\":3", "\"shown_delivered_seq\":4"] {
+        assert!(row.contains(told), "no {told} in {row}");
+    }
     for told in ["\"read_seq\":3", "\"cleared_seq\":5", "\"announcement_read_seq\":4", "\"marked_unread\":false"] {
         assert!(row.contains(told), "no {told} in {row}");
     }

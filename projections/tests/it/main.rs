@@ -17,6 +17,7 @@ mod interleaving;
 mod projector;
 mod promises;
 mod query;
+mod receipt;
 mod repair;
 mod scylla;
 mod slow;

@@ -10,7 +10,7 @@ use natter_domain::{
 };
 use natter_projections::{
     Error, Generation, Step,
-    message::{Body, Change, HistoryStore, Message, Order, Span, What},
+    message::{Body, Change, HistoryStore, Message, Order, Span, Tally, What},
 };
 use natter_streams::{Error as LogError, Hash, Lane, Link};
 use std::collections::BTreeMap;

@@ -269,9 +269,12 @@ impl Told for Conversation {
 
 impl Told for Inbox {
     fn event() -> BoxedStrategy<inbox::Event> {
-        let cursor = (ids::<ConversationId>(), any::<u64>(), proptest::option::of(ids()))
-            .prop_map(|(conversation_id, seq, peer)| inbox::Cursor { conversation_id, seq, peer });
-        let advanced = vec(cursor, 0..4).prop_map(|cursors| inbox::Event::CursorsAdvanced { cursors });
+        let cursor = || {
+            (ids::<ConversationId>(), any::<u64>(), proptest::option::of(ids()))
+                .prop_map(|(conversation_id, seq, peer)| inbox::Cursor { conversation_id, seq, peer })
+        };
+        let come = vec(cursor(), 0..4).prop_map(|cursors| inbox::Event::DeliveriesAdvanced { cursors });
+        let advanced = vec(cursor(), 0..4).prop_map(|cursors| inbox::Event::CursorsAdvanced { cursors });
         let changed = (ids(), any::<[bool; 3]>(), proptest::option::of(any::<u64>()), proptest::option::of(sealed()))
             .prop_map(|(conversation_id, [pinned, archived, marked_unread], hidden_seq, folder)| {
                 let view = inbox::View { pinned, quiet_until: None, archived, hidden_seq, folder, marked_unread };
@@ -283,6 +286,6 @@ impl Told for Inbox {
             .prop_map(|(conversation_id, up_to_seq)| inbox::Event::Cleared { conversation_id, up_to_seq });
         let announced = (ids(), any::<u64>())
             .prop_map(|(conversation_id, seq)| inbox::Event::AnnouncementRead { conversation_id, seq });
-        prop_oneof![4 => advanced, 2 => changed, 1 => drafted, 1 => cleared, 1 => announced].boxed()
+        prop_oneof![4 => advanced, 2 => come, 2 => changed, 1 => drafted, 1 => cleared, 1 => announced].boxed()
     }
 }

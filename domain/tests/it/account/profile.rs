@@ -169,8 +169,10 @@ pub fn settings_changes() -> impl Strategy<Value = SettingsChange> {
         Just(Some(RequestsFrom::FriendsOfFriends)),
         Just(Some(RequestsFrom::Nobody))
     ];
-    (option::of(any::<bool>()), from).prop_map(|(show_online, requests_from)| SettingsChange {
+    let flags = (option::of(any::<bool>()), option::of(any::<bool>()));
+    (flags, from).prop_map(|((show_online, read_receipts), requests_from)| SettingsChange {
         show_online,
+        read_receipts,
         requests_from,
         ..SettingsChange::default()
     })

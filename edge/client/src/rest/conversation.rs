@@ -50,6 +50,16 @@ impl Signed {
         self.read(page.query().on("/channels")).await
     }
 
+    /// What waits in all of the caller's conversations.
+    pub async fn unread_totals(&self) -> Result<wire::UnreadTotals, Error> {
+        self.read("/conversations/unread".to_owned()).await
+    }
+
+    /// How the number of unread messages came about.
+    pub async fn explain_unread(&self, conversation: Uuid) -> Result<wire::UnreadExplained, Error> {
+        self.read(format!("/conversations/{conversation}/unread/explain")).await
+    }
+
     pub async fn rename_group(&self, group: Uuid, name: &str) -> Result<Answer<wire::OwnConversation>, Error> {
         let change =
             wire::ConversationChange { name: Some(name.to_owned()), avatar: None, description: None, settings: None };

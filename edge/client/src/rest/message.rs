@@ -1,6 +1,6 @@
 //! `/conversations/{id}/messages`, and how far they are read.
 
-use super::{Answer, Range, Signed, query::Query};
+use super::{Answer, Page, Range, Signed, query::Query};
 use crate::{Error, wire};
 use uuid::Uuid;
 
@@ -27,6 +27,16 @@ impl Signed {
 
     pub async fn message(&self, conversation: Uuid, message: Uuid) -> Result<wire::Message, Error> {
         self.read(format!("/conversations/{conversation}/messages/{message}")).await
+    }
+
+    /// Members who have read it, by their ids.
+    pub async fn readers(
+        &self,
+        conversation: Uuid,
+        message: Uuid,
+        page: &Page,
+    ) -> Result<wire::PageOf<wire::Reader>, Error> {
+        self.read(page.query().on(&format!("/conversations/{conversation}/messages/{message}/readers"))).await
     }
 
     /// Those of the messages that exist for the caller, in this order; at most a hundred in one call.

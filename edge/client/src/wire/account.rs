@@ -136,6 +136,8 @@ answered! {
         /// Who may add the person to a group without asking them: `friends`, `all`, `nobody`
         groups_from: String,
         show_online: bool,
+        /// Whether others are shown how far the person has read, and the person how far others have.
+        read_receipts: bool,
         /// Of mails and texts to the person: `en`, `zh`
         locale: String,
         visible: Visible,
@@ -162,6 +164,7 @@ patched! {
         #[serde(default)] messages_from: Option<String>,
         #[serde(default)] groups_from: Option<String>,
         #[serde(default)] show_online: Option<bool>,
+        #[serde(default)] read_receipts: Option<bool>,
         #[serde(default)] locale: Option<String>,
         #[serde(default, deserialize_with = "optional_object")] visible: Option<VisibleChange>,
     }

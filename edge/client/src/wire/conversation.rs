@@ -139,6 +139,10 @@ answer! {
         /// Whether the caller has read the group's announcement, where there is one.
         #[serde(default, skip_serializing_if = "Option::is_none")] announcement_read: Option<bool>,
         read_seq: u64,
+        /// Direct: how far the other one has read; null where either does not show it.
+        #[serde(default)] peer_read_seq: Option<u64>,
+        /// Direct: up to where messages have come to the other one.
+        #[serde(default)] peer_delivered_seq: Option<u64>,
         /// Messages of others after `read_seq`.
         unread: u64,
         /// Those of them that mention the caller.

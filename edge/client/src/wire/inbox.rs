@@ -22,6 +22,70 @@ answer! {
         position: String,
     }
 }
+request! {
+    /// `op`: `message.delivered`. With a `command_id` it is written at once and by itself.
+    DeliveredFrame { id: String, op: String, conversation_id: Uuid, seq: u64, #[serde(default)] command_id: Option<Uuid> }
+}
+answer! {
+    /// `ok` of `message.delivered`.
+    DeliveredOk {}
+}
+answer! {
+    /// Somebody who has read a message.
+    Reader {
+        account_id: Uuid,
+        /// How far they have read.
+        read_seq: u64,
+    }
+}
+answer! {
+    /// What waits in all of the caller's conversations that are neither hidden nor archived.
+    UnreadTotals {
+        unread: u64,
+        mentions: u64,
+        /// With something unread, or marked so.
+        conversations: u64,
+        /// Of those that are quiet now; the others count above.
+        quiet: UnreadSum,
+    }
+}
+answer! {
+    UnreadSum { unread: u64, mentions: u64, conversations: u64 }
+}
+answer! {
+    /// How the number of unread messages came about.
+    UnreadExplained {
+        unread: u64,
+        mentions: u64,
+        read_seq: u64,
+        last_seq: u64,
+        cleared_seq: u64,
+        /// Does not count in `unread`.
+        marked_unread: bool,
+        /// What the caller may see behind the cursor.
+        spans: Vec<UnreadSpan>,
+        counted: UnreadCounted,
+        /// The conversation's events up to here are counted.
+        position: String,
+    }
+}
+answer! {
+    /// The messages behind `after_seq`, up to `until_seq`.
+    UnreadSpan { after_seq: u64, until_seq: u64 }
+}
+answer! {
+    /// Messages of the spans, each in one of the others beside `messages`, or unread.
+    UnreadCounted {
+        messages: u64,
+        /// The caller's.
+        own: u64,
+        system: u64,
+        /// Of others, taken back.
+        recalled: u64,
+        /// Of others, deleted by the caller for themselves one by one.
+        deleted: u64,
+    }
+}
 patch! {
     /// How a conversation is shown to the caller. What is left out stays, null takes it away.
     ViewChange {

@@ -56,6 +56,8 @@ pub enum Push {
     ConversationDissolved { conversation_id: Uuid, position: String },
     #[serde(rename = "conversation.read")]
     ConversationRead { conversation_id: Uuid, account_id: Uuid, seq: u64, position: String },
+    #[serde(rename = "message.delivered")]
+    MessageDelivered { conversation_id: Uuid, account_id: Uuid, seq: u64, position: String },
     #[serde(rename = "inbox.changed")]
     InboxChanged {
         conversation_id: Uuid,

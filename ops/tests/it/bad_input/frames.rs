@@ -61,6 +61,12 @@ async fn bad_texts_in_frames_are_refused_like_those_in_requests() {
         socket.lives().await;
         let read = json!({"id": "1", "op": "conversation.read", "conversation_id": scene.conversation, "seq": 99});
         refused(&mut socket, read.to_string(), json!("1"), 422, "invalid_input").await;
+        for (seq, code) in
+            [(json!(99), 422), (json!(-1), 422), (json!("1"), 422), (json!(null), 422), (json!(1.5), 422)]
+        {
+            let come = json!({"id": "1", "op": "message.delivered", "conversation_id": scene.conversation, "seq": seq});
+            refused(&mut socket, come.to_string(), json!("1"), code, "invalid_input").await;
+        }
     };
     scene.unchanged(attempts).await;
 }

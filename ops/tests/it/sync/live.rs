@@ -154,7 +154,8 @@ impl Device {
             | Push::MemberRequested { .. }
             | Push::MemberDeclined { .. } => Ok(()),
             // Its position is of the inbox's lane, not of the conversation's.
-            Push::ConversationRead { conversation_id, position, .. } => {
+            Push::ConversationRead { conversation_id, position, .. }
+            | Push::MessageDelivered { conversation_id, position, .. } => {
                 self.looks(conversation_id, self.held.me.at(&position)).await
             }
             Push::InboxChanged { conversation_id, position, .. } => {

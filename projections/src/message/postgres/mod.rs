@@ -10,7 +10,7 @@ pub(in crate::message) use write::written;
 
 use crate::{
     Error, Step,
-    message::{Change, Filter, Found, HistoryStore, Message, Order, Span},
+    message::{Change, Filter, Found, HistoryStore, Message, Order, Span, Tally},
 };
 use futures::{FutureExt, future::BoxFuture};
 use natter_domain::{AccountId, ConversationId, MessageId};
@@ -58,6 +58,15 @@ impl HistoryStore for PostgresHistory {
         spans: &'a [(ConversationId, Span)],
     ) -> BoxFuture<'a, Result<HashMap<ConversationId, u64>, Error>> {
         read::unread(&self.reading, viewer, spans).boxed()
+    }
+
+    fn tally<'a>(
+        &'a self,
+        viewer: AccountId,
+        conversation: ConversationId,
+        spans: &'a [Span],
+    ) -> BoxFuture<'a, Result<Tally, Error>> {
+        read::tally(&self.reading, viewer, conversation, spans).boxed()
     }
 
     fn last<'a>(

@@ -4,7 +4,7 @@
 use super::number;
 use crate::{
     Error,
-    message::{Body, Change, Message, Order, Span, What},
+    message::{Body, Change, Message, Order, Span, Tally, What},
 };
 use natter_domain::{AccountId, ConversationId, MessageId, Timestamp};
 use natter_streams::statement;
@@ -88,6 +88,38 @@ pub(super) async fn unread(
         *unread.entry(ConversationId(conversation)).or_default() += count as u64;
     }
     Ok(unread)
+}
+
+/// As [`unread`] counts: in indexes.
+pub(super) async fn tally(
+    pool: &PgPool,
+    viewer: AccountId,
+    conversation: ConversationId,
+    spans: &[Span],
+) -> Result<Tally, Error> {
+    let rows: Vec<(i64, i64, i64, i64)> = sqlx::query_as(
+        "SELECT every.messages, every.own, every.system, (
+             SELECT count(*) FROM message WHERE conversation_id = $1 AND seq > span.after AND seq <= span.until
+             AND sender <> $4 AND recalled_at IS NOT NULL)
+         FROM UNNEST($2::bigint[], $3::bigint[]) AS span(after, until), LATERAL (
+             SELECT count(*) AS messages, count(*) FILTER (WHERE sender = $4) AS own,
+                    count(*) FILTER (WHERE sender IS NULL) AS system
+             FROM message WHERE conversation_id = $1 AND seq > span.after AND seq <= span.until) AS every",
+    )
+    .bind(conversation.0)
+    .bind(bounds(spans, |span| span.after))
+    .bind(bounds(spans, |span| span.until))
+    .bind(viewer.0)
+    .fetch_all(statement::bounded(pool))
+    .await
+    .map_err(Error::database("count messages by what they are"))?;
+    let sum = |of: fn(&(i64, i64, i64, i64)) -> i64| rows.iter().map(|row| of(row) as u64).sum();
+    Ok(Tally {
+        messages: sum(|row| row.0),
+        own: sum(|row| row.1),
+        system: sum(|row| row.2),
+        recalled: sum(|row| row.3),
+    })
 }
 
 pub(super) async fn last(

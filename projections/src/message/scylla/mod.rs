@@ -26,7 +26,7 @@ pub use settings::{Consistency, Settings, Wrong};
 use crate::{
     Error, Projection, Step,
     message::{
-        Change, Filter, Found, HistoryStore, Message, Order, Span,
+        Change, Filter, Found, HistoryStore, Message, Order, Span, Tally,
         held::{Held, Unit},
     },
     sql,
@@ -194,6 +194,18 @@ impl HistoryStore for ScyllaHistory {
         spans: &'a [(ConversationId, Span)],
     ) -> BoxFuture<'a, Result<HashMap<ConversationId, u64>, Error>> {
         self.read("count unread messages", async move { self.session().await?.unread(viewer, spans).await }).boxed()
+    }
+
+    fn tally<'a>(
+        &'a self,
+        viewer: AccountId,
+        conversation: ConversationId,
+        spans: &'a [Span],
+    ) -> BoxFuture<'a, Result<Tally, Error>> {
+        self.read("count messages by what they are", async move {
+            self.session().await?.tally(viewer, conversation, spans).await
+        })
+        .boxed()
     }
 
     fn last<'a>(

@@ -9,7 +9,7 @@ use super::{
     walk::Walk,
     write::{CHANGED, MESSAGE},
 };
-use crate::message::{Message, Order, Span};
+use crate::message::{Message, Order, Span, Tally};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use natter_domain::{AccountId, ConversationId, MessageId};
 use scylla::deserialize::row::DeserializeRow;
@@ -119,16 +119,32 @@ impl Session {
         spans: &[(ConversationId, Span)],
     ) -> Result<HashMap<ConversationId, u64>, Fault> {
         let counts = spans.iter().map(|&(conversation, span)| self.count(viewer, conversation, span)).collect();
-        let counts: Vec<u64> = all(counts).await?;
+        let counts: Vec<Tally> = all(counts).await?;
         let mut unread = HashMap::new();
         for ((conversation, _), count) in spans.iter().zip(counts) {
-            *unread.entry(*conversation).or_default() += count;
+            *unread.entry(*conversation).or_default() += count.unread();
         }
         Ok(unread)
     }
 
-    async fn count(&self, viewer: AccountId, conversation: ConversationId, span: Span) -> Result<u64, Fault> {
-        let mut count = 0;
+    pub(super) async fn tally(
+        &self,
+        viewer: AccountId,
+        conversation: ConversationId,
+        spans: &[Span],
+    ) -> Result<Tally, Fault> {
+        let counts = spans.iter().map(|&span| self.count(viewer, conversation, span)).collect();
+        let counts: Vec<Tally> = all(counts).await?;
+        Ok(counts.into_iter().fold(Tally::default(), |sum, count| Tally {
+            messages: sum.messages + count.messages,
+            own: sum.own + count.own,
+            system: sum.system + count.system,
+            recalled: sum.recalled + count.recalled,
+        }))
+    }
+
+    async fn count(&self, viewer: AccountId, conversation: ConversationId, span: Span) -> Result<Tally, Fault> {
+        let mut count = Tally::default();
         let Some(range) = buckets(span) else { return Ok(count) };
         let mut walk = Walk::new(self, conversation, MESSAGE, range, Order::NewestFirst);
         while let Some(bucket) = walk.next().await? {
@@ -136,8 +152,14 @@ impl Session {
             let rows = self.driver.execute_iter(self.statements.read(Read::Senders).clone(), cells).await?;
             let mut senders = rows.rows_stream::<(Option<Uuid>, Option<i64>, Option<i64>)>()?;
             while let Some((sender, recalled_at, position)) = senders.try_next().await? {
-                let of_others = sender.is_some_and(|sender| sender != viewer.0);
-                count += u64::from(of_others && recalled_at.is_none() && position.is_some());
+                // A row that has changes only is no message yet.
+                let Some(_) = position else { continue };
+                count.messages += 1;
+                match sender {
+                    None => count.system += 1,
+                    Some(sender) if sender == viewer.0 => count.own += 1,
+                    Some(_) => count.recalled += u64::from(recalled_at.is_some()),
+                }
             }
         }
         Ok(count)

@@ -57,6 +57,7 @@ pub async fn hold(store: &dyn HistoryStore) {
     who_left_sees_what_it_was(store).await;
     recalled_ones_are_not_unread(store).await;
     it_says_which_were_recalled(store).await;
+    a_tally_says_why_the_others_are_not_unread(store).await;
     what_changed_comes_in_its_order(store).await;
     everybody_finds_their_own_reactions(store).await;
 }
@@ -165,6 +166,24 @@ async fn it_says_which_were_recalled(store: &dyn HistoryStore) {
     assert_eq!(store.recalled(ONE, &[5, 7, 8, 9, 77]).await.unwrap(), HashSet::from([7, 9]));
     assert_eq!(store.recalled(OTHER, &[1, 7]).await.unwrap(), HashSet::new());
     assert_eq!(store.recalled(ONE, &[]).await.unwrap(), HashSet::new());
+}
+
+/// Of the twelve four are Bob's, one of which is recalled; one is the server's; one of Alice's is recalled.
+async fn a_tally_says_why_the_others_are_not_unread(store: &dyn HistoryStore) {
+    let of = async |who, spans: &[Span]| store.tally(who, ONE, spans).await.unwrap();
+    let all = Tally { messages: 12, own: 4, system: 1, recalled: 1 };
+    assert_eq!(of(BOB, &[ALL]).await, all);
+    assert_eq!(of(ALICE, &[ALL]).await, Tally { own: 7, ..all });
+    let parts = [Span::now(0, 6), Span::now(6, 9), Span::now(10, 12)];
+    assert_eq!(of(BOB, &parts).await, Tally { messages: 11, own: 4, system: 1, recalled: 1 });
+    assert_eq!(of(BOB, &[]).await, Tally::default());
+    for who in [ALICE, BOB] {
+        for spans in [&[ALL][..], &parts, &parts[1..]] {
+            let named: Vec<_> = spans.iter().map(|span| (ONE, *span)).collect();
+            let unread = store.unread(who, &named).await.unwrap();
+            assert_eq!(of(who, spans).await.unread(), unread.get(&ONE).copied().unwrap_or(0), "{spans:?}");
+        }
+    }
 }
 
 async fn what_changed_comes_in_its_order(store: &dyn HistoryStore) {
