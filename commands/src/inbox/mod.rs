@@ -14,6 +14,7 @@ use natter_domain::{
 };
 use natter_streams::Positions;
 use std::{collections::HashMap, sync::Arc};
+use tokio::sync::OnceCell;
 
 pub struct Advanced {
     /// Where each cursor is now.
@@ -28,8 +29,8 @@ impl Inboxes<'_> {
     pub async fn advance(&self, by: Keyed, cursors: Vec<(ConversationId, u64)>) -> Result<Advanced, Error> {
         let me = by.caller.account;
         let key = by.key.map(|key| account_key(self.0, by, key, &format!("advance {cursors:?}")));
-        let shows = self.shows_reading(me).await?;
-        let asked = cursors.iter().map(|&(conversation_id, seq)| self.advance_of(me, shows, conversation_id, seq));
+        let shows = OnceCell::new();
+        let asked = cursors.iter().map(|&(conversation_id, seq)| self.advance_of(me, &shows, conversation_id, seq));
         let advances: Vec<Advance> = match futures::future::try_join_all(asked).await {
             Ok(advances) => advances,
             Err(refused) => return self.advanced_before(by, key, refused).await,
@@ -61,11 +62,11 @@ impl Inboxes<'_> {
         self.0.dispatch.done::<Inbox>(address, by.caller, key).await?.ok_or(refused)
     }
 
-    /// `shows`: that of oneself.
+    /// `shows`: whether oneself shows it, which is asked once where there is somebody to tell.
     async fn advance_of(
         &self,
         me: AccountId,
-        shows: bool,
+        shows: &OnceCell<bool>,
         conversation_id: ConversationId,
         seq: u64,
     ) -> Result<Advance, Error> {
@@ -74,7 +75,7 @@ impl Inboxes<'_> {
         let peer = state.peer(me).filter(|_| state.lets_pass());
         let entered_seq = state.entered_seq(me).unwrap_or_default();
         let is_shown = match peer {
-            Some(peer) => shows && self.shows_reading(peer).await?,
+            Some(peer) => *shows.get_or_try_init(|| self.shows_reading(me)).await? && self.shows_reading(peer).await?,
             None => false,
         };
         let (last_seq, outside) = (state.last_seq, outside(&state, me));
