@@ -27,16 +27,16 @@ async fn told(node: &Node, who: Caller) -> Vec<Told> {
 }
 
 async fn read(node: &Node, who: Caller, talk: ConversationId, seq: u64) {
-    node.commands.inbox().advance(keyless(who), vec![(talk, seq)]).await.unwrap();
+    node.commands.inbox().advance(keyless(who), vec![(talk, seq)]).await.expect("read");
 }
 
 async fn come(node: &Node, who: Caller, talk: ConversationId, seq: u64) {
-    node.commands.inbox().deliver(keyless(who), vec![(talk, seq)]).await.unwrap();
+    node.commands.inbox().deliver(keyless(who), vec![(talk, seq)]).await.expect("say that it has come");
 }
 
 async fn shows(node: &Node, who: Caller, shows: bool) {
     let change = SettingsChange { read_receipts: Some(shows), ..SettingsChange::default() };
-    node.commands.account().change_settings(keyless(who), change).await.unwrap();
+    node.commands.account().change_settings(keyless(who), change).await.expect("change a setting");
 }
 
 #[tokio::test(flavor = "multi_thread")]

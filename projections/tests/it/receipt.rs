@@ -46,8 +46,8 @@ impl World {
 
 /// What is shown of the other one's reading.
 async fn shown(projections: &Projections, who: AccountId, conversation: ConversationId) -> (Option<u64>, Option<u64>) {
-    projections.catch_up(&READ).await.unwrap();
-    let own = projections.conversation().get(who, conversation).await.unwrap().unwrap();
+    projections.catch_up(&READ).await.expect("relations and history catch up");
+    let own = projections.conversation().get(who, conversation).await.expect("a conversation").expect("of theirs");
     (own.peer_read_seq, own.peer_delivered_seq)
 }
 
@@ -160,7 +160,7 @@ async fn readers(
     page: &Page,
 ) -> (Vec<(AccountId, u64)>, Option<String>) {
     let found = projections.conversation().readers(who, message.conversation_id, message.message_id, 500, page).await;
-    let Readers::Are(page) = found.unwrap() else { panic!("they are shown") };
+    let Readers::Are(page) = found.expect("readers") else { panic!("they are shown") };
     let reader = |reader: wire::Reader| (AccountId(reader.account_id), reader.read_seq);
     (page.items.into_iter().map(reader).collect(), page.next_cursor)
 }
@@ -214,7 +214,7 @@ async fn summed(projections: &Projections, who: AccountId) -> (u64, u64) {
     let (mut page, mut unread, mut conversations) = (Page { cursor: None, limit: 50 }, 0, 0);
     loop {
         let which = Shown { archived: Some(false), ..Shown::default() };
-        let listed = projections.conversation().some(who, &which, &page).await.unwrap();
+        let listed = projections.conversation().some(who, &which, &page).await.expect("a page");
         for own in listed.items {
             unread += own.unread;
             conversations += u64::from(own.unread > 0 || own.view.marked_unread);
