@@ -60,6 +60,22 @@ impl House {
         futures::future::join_all(lives).await;
     }
 
+    /// Somebody comes late: what was said before is theirs to see, and not to read.
+    async fn is_joined_by(&self, late: &Person) {
+        let owner = &self.people[0];
+        owner.befriends(late).await;
+        let shares = wire::GroupSettingsChange { shares_history: Some(true), ..wire::GroupSettingsChange::default() };
+        owner.client().change_group(self.groups[0], &set(shares)).await.expect("share what was said");
+        for talk in [self.groups[0], self.channel] {
+            says(owner, talk).await.expect("before");
+        }
+        owner.client().add_members(self.groups[0], &[late.id()]).await.expect("add");
+        late.client().join(self.channel, None).await.expect("subscribe");
+        for talk in [self.groups[0], self.channel] {
+            says(owner, talk).await.expect("behind");
+        }
+    }
+
     async fn does_something(&self, person: &Person, dice: &mut StdRng) -> Result<(), Error> {
         let me = person.client();
         let mine = all(person).await?;
@@ -85,9 +101,7 @@ impl House {
             20 => {
                 let shares_history = Some(dice.random());
                 let settings = wire::GroupSettingsChange { shares_history, ..wire::GroupSettingsChange::default() };
-                let (name, avatar, description) = (None, None, None);
-                let change = wire::ConversationChange { name, avatar, description, settings: Some(settings) };
-                me.change_group(group, &change).await.map(drop)
+                me.change_group(group, &set(settings)).await.map(drop)
             }
             21 => me.join(self.channel, None).await.map(drop),
             22 => me.leave(self.channel).await.map(drop),
@@ -95,6 +109,10 @@ impl House {
             _ => me.unban(self.channel, one.id()).await.map(drop),
         }
     }
+}
+
+fn set(settings: wire::GroupSettingsChange) -> wire::ConversationChange {
+    wire::ConversationChange { name: None, avatar: None, description: None, settings: Some(settings) }
 }
 
 /// Hidden ones too.
@@ -123,12 +141,14 @@ async fn whatever_people_do_the_read_models_count_as_the_log_does() {
     // While they are at it, too.
     let (well, said) = tokio::join!(live, checked(&node, &[])).1;
     assert!(well, "{said}");
+    let late = stack.person("late").await;
+    house.is_joined_by(&late).await;
     law::projections_are_at_the_head(&stack).await;
     let (well, said) = checked(&node, &[]).await;
-    assert!(well && said.contains("4 accounts") && said.contains(": 0 differ"), "{said}");
+    assert!(well && said.contains("5 accounts") && said.contains(": 0 differ"), "{said}");
 
     let mut unread = 0;
-    for person in &house.people {
+    for person in house.people.iter().chain([&late]) {
         let listed = all(person).await.expect("their conversations");
         for own in &listed {
             let explained = person.client().explain_unread(own.conversation.id).await.expect("explained");
