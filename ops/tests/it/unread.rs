@@ -83,7 +83,8 @@ impl House {
         let talk = own.conversation.id;
         let group = *self.groups.choose(dice).expect("two");
         match dice.random_range(0..24) {
-            0..9 => says(person, talk).await,
+            0..6 => says(person, talk).await,
+            6..9 => mentions(person, talk, own, dice, one).await,
             9..12 => {
                 let seq = dice.random_range(0..=own.conversation.last_seq);
                 me.read_up_to(talk, seq).await.map(drop)
@@ -125,8 +126,26 @@ async fn all(person: &Person) -> Result<Vec<wire::OwnConversation>, Error> {
 }
 
 async fn says(person: &Person, talk: Uuid) -> Result<(), Error> {
-    let body = wire::Body::Text { text: format!("of {}", person.name) };
-    person.client().send(talk, &wire::MessageNew { message_id: client::new_id(), body }).await.map(drop)
+    let body = wire::Body::text(format!("of {}", person.name));
+    person.client().send(talk, &wire::MessageNew::new(client::new_id(), body)).await.map(drop)
+}
+
+/// Everybody, the admins, or somebody.
+async fn mentions(
+    person: &Person,
+    talk: Uuid,
+    own: &wire::OwnConversation,
+    dice: &mut StdRng,
+    one: &Person,
+) -> Result<(), Error> {
+    let whom = match dice.random_range(0..3) {
+        0 if own.conversation.kind != "direct" => "all".to_owned(),
+        1 if own.conversation.kind == "group" => "admin".to_owned(),
+        _ => one.id().to_string(),
+    };
+    let body = wire::Body::text(format!("of {}", person.name));
+    let message = wire::MessageNew { mentions: vec![whom], ..wire::MessageNew::new(client::new_id(), body) };
+    person.client().send(talk, &message).await.map(drop)
 }
 
 #[tokio::test]
@@ -147,7 +166,7 @@ async fn whatever_people_do_the_read_models_count_as_the_log_does() {
     let (well, said) = checked(&node, &[]).await;
     assert!(well && said.contains("5 accounts") && said.contains(": 0 differ"), "{said}");
 
-    let mut unread = 0;
+    let (mut unread, mut mentions) = (0, 0);
     for person in house.people.iter().chain([&late]) {
         let listed = all(person).await.expect("their conversations");
         for own in &listed {
@@ -155,14 +174,16 @@ async fn whatever_people_do_the_read_models_count_as_the_log_does() {
             let wire::UnreadCounted { messages, own: mine, system, recalled, deleted } = explained.counted;
             assert_eq!(explained.unread, messages - mine - system - recalled - deleted);
             assert_eq!((explained.unread, explained.read_seq), (own.unread, own.read_seq), "{own:?}");
+            assert_eq!(explained.mentions, own.mentions);
             assert_eq!(explained.last_seq, own.conversation.last_seq);
         }
-        let shown = listed.iter().filter(|own| !own.view.hidden && !own.view.archived);
+        let shown = || listed.iter().filter(|own| !own.view.hidden && !own.view.archived);
         let totals = person.client().unread_totals().await.expect("totals");
-        assert_eq!(totals.unread + totals.quiet.unread, shown.map(|own| own.unread).sum::<u64>());
-        unread += totals.unread;
+        assert_eq!(totals.unread + totals.quiet.unread, shown().map(|own| own.unread).sum::<u64>());
+        assert_eq!(totals.mentions + totals.quiet.mentions, shown().map(|own| own.mentions).sum::<u64>());
+        (unread, mentions) = (unread + totals.unread, mentions + totals.mentions);
     }
-    assert!(unread > 0, "nothing is unread, so nothing was tried");
+    assert!(unread > 0 && mentions > 0, "{unread} unread and {mentions} mentions: nothing was tried");
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use super::Query;
 use crate::{
     Error, Shared,
     gate::{self, Interval, Membership},
-    message::{Span, Tally},
+    message::{Span, Tally, mention},
 };
 use natter_client::wire;
 use natter_domain::{AccountId, ConversationId};
@@ -28,15 +28,6 @@ pub(super) fn begin(membership: &Membership) -> u64 {
     membership.latest().joined_seq.max(membership.cleared_seq())
 }
 
-/// How many unread messages in the spans mention the viewer. Nothing is kept of mentions yet; whoever keeps it fills this in.
-async fn mentions(
-    _: &Shared,
-    _: AccountId,
-    _: &[(ConversationId, Span)],
-) -> Result<HashMap<ConversationId, u64>, Error> {
-    Ok(HashMap::new())
-}
-
 /// The counts of one, and the spans that they are of. The rest is for who knows the conversation.
 pub(super) async fn of_one(
     shared: &Shared,
@@ -46,7 +37,7 @@ pub(super) async fn of_one(
 ) -> Result<wire::UnreadExplained, Error> {
     let tally = shared.history().tally(viewer, conversation, spans).await?;
     let named: Vec<_> = spans.iter().map(|span| (conversation, *span)).collect();
-    let mentions = mentions(shared, viewer, &named).await?;
+    let mentions = mention::count(&shared.pool(), viewer, &named).await?;
     // So far messages are deleted together with all before them, and the spans begin behind.
     let deleted = 0;
     let Tally { messages, own, system, recalled } = tally;
@@ -154,12 +145,13 @@ impl Query<'_> {
     ) -> Result<(), Error> {
         let spans: Vec<_> = waiting.iter().flat_map(Waiting::spans).collect();
         let unread = self.0.history().unread(viewer, &spans).await?;
-        let mentions = mentions(self.0, viewer, &spans).await?;
+        let mentions = mention::count(&self.0.pool(), viewer, &spans).await?;
         for one in waiting {
             let count = |counts: &HashMap<ConversationId, u64>| counts.get(&one.id).copied().unwrap_or(0);
             let sum = if one.is_quiet { &mut *quiet } else { &mut *loud };
             sum.unread += count(&unread);
-            sum.mentions += count(&mentions);
+            // Relations may know of a message that history has not got yet.
+            sum.mentions += count(&mentions).min(count(&unread));
             sum.conversations += u64::from(one.is_marked || count(&unread) > 0);
         }
         Ok(())

@@ -6,13 +6,16 @@ use anyhow::{Context, Result};
 use indicatif::ProgressBar;
 use natter_domain::{
     AccountId, ConversationId, Noun,
-    conversation::{Event as Conversation, Kind, SystemMessage},
+    conversation::{Event as Conversation, Kind, Mentions, SystemMessage},
     inbox::Event as Inbox,
     message::Event as Message,
     subscription::Event as Subscription,
 };
 use natter_streams::{Link, Log, Record};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    fmt,
+};
 
 /// Whose view of what.
 pub type Pair = (AccountId, ConversationId);
@@ -42,9 +45,42 @@ struct Talk {
     /// By number, from 1.
     senders: Vec<u32>,
     recalled: BTreeSet<u64>,
+    /// Whom a message mentions, by its number.
+    mentions: HashMap<u64, Mentioned>,
     stays: HashMap<AccountId, Vec<Stay>>,
     banned: BTreeSet<AccountId>,
     happened: u64,
+}
+
+enum Mentioned {
+    All,
+    These(Vec<u32>),
+}
+
+impl Mentioned {
+    fn is(&self, person: u32) -> bool {
+        match self {
+            Self::All => true,
+            Self::These(people) => people.contains(&person),
+        }
+    }
+}
+
+/// What waits for somebody.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Waiting {
+    pub unread: u64,
+    pub mentions: u64,
+}
+
+impl fmt::Display for Waiting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { unread, mentions } = self;
+        match mentions {
+            0 => write!(f, "{unread}"),
+            _ => write!(f, "{unread} ({mentions} mentions)"),
+        }
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -116,7 +152,7 @@ impl Book {
 
     /// The rule: messages of others that the person sees behind the cursor, but system messages and recalled ones. `None`: the
     /// conversation does not exist for them.
-    pub fn unread(&self, pair: Pair) -> Option<u64> {
+    pub fn waiting(&self, pair: Pair) -> Option<Waiting> {
         let (account, talk) = (pair.0, self.talks.get(&pair.1)?);
         let stays = talk.stays.get(&account)?;
         if talk.has_ended || talk.is_channel && talk.banned.contains(&account) {
@@ -124,7 +160,7 @@ impl Book {
         }
         let latest = stays.last()?;
         if talk.is_channel && latest.end.is_some() {
-            return Some(0); // They do not subscribe to it any more.
+            return Some(Waiting { unread: 0, mentions: 0 }); // They do not subscribe to it any more.
         }
         let (read, cleared) = self.views.get(&pair).map_or((0, 0), |view| (view.read, view.cleared));
         let read = read.max(cleared).max(latest.begin).max(latest.came);
@@ -132,7 +168,9 @@ impl Book {
         let of_others = |seq: &u64| ![SYSTEM, me].contains(&talk.senders[*seq as usize - 1]);
         let behind = read.saturating_add(1)..=talk.senders.len() as u64;
         let seen = behind.filter(|seq| stays.iter().any(|stay| stay.sees(*seq)) && !talk.recalled.contains(seq));
-        Some(seen.filter(of_others).count() as u64)
+        let unread: Vec<u64> = seen.filter(of_others).collect();
+        let mentions = unread.iter().filter(|seq| talk.mentions.get(seq).is_some_and(|those| those.is(me)));
+        Some(Waiting { unread: unread.len() as u64, mentions: mentions.count() as u64 })
     }
 
     fn note(&mut self, record: &Record) -> Result<()> {
@@ -161,9 +199,10 @@ impl Book {
                 let members = if kind == Kind::Channel { Vec::new() } else { members };
                 members.into_iter().for_each(|member| self.join(id, member, 0, 0));
             }
-            Conversation::MessageSent { seq, sender, .. } => {
+            Conversation::MessageSent { seq, sender, details, .. } => {
                 let number = self.number(sender);
                 self.say(id, seq, number);
+                self.mention(id, seq, &details.mentions);
             }
             Conversation::MembersJoined { seq, account_ids, begins, .. } => {
                 let came = seq.saturating_sub(1);
@@ -212,6 +251,14 @@ impl Book {
         senders.resize(senders.len().max(seq as usize), SYSTEM);
         if let Some(place) = (seq as usize).checked_sub(1) {
             senders[place] = sender;
+        }
+    }
+
+    fn mention(&mut self, id: ConversationId, seq: u64, mentions: &Mentions) {
+        let people: Vec<u32> = mentions.people().map(|account| self.number(account)).collect();
+        let mentioned = if mentions.all { Mentioned::All } else { Mentioned::These(people) };
+        if !matches!(&mentioned, Mentioned::These(people) if people.is_empty()) {
+            self.talk(id).mentions.insert(seq, mentioned);
         }
     }
 

@@ -7,8 +7,9 @@ mod book;
 
 use crate::streams::Stores;
 use anyhow::{Result, bail};
-use book::{Book, Pair};
+use book::{Book, Pair, Waiting};
 use indicatif::{ProgressBar, ProgressStyle};
+use natter_client::wire;
 use natter_domain::{AccountId, ConversationId, limit};
 use natter_projections::{Projection, Projections, Settings};
 use natter_streams::{
@@ -65,7 +66,7 @@ struct Check<'a> {
 /// An answer that is not what the log says, and how much had happened to it before it was asked for.
 struct Suspect {
     pair: Pair,
-    answer: Option<u64>,
+    answer: Option<Waiting>,
     happened: u64,
 }
 
@@ -74,7 +75,7 @@ struct Outcome {
     accounts: usize,
     compared: usize,
     /// What is answered, and what the log says.
-    differ: BTreeMap<Pair, (Option<u64>, Option<u64>)>,
+    differ: BTreeMap<Pair, (Option<Waiting>, Option<Waiting>)>,
     undecided: BTreeSet<Pair>,
 }
 
@@ -108,7 +109,7 @@ impl Check<'_> {
             if self.book.happened(pair) != happened {
                 again.entry(pair.0).or_default().insert(pair.1);
             } else {
-                outcome.differ.insert(pair, (answer, self.book.unread(pair)));
+                outcome.differ.insert(pair, (answer, self.book.waiting(pair)));
             }
         }
         self.catches_up().await?;
@@ -144,11 +145,13 @@ impl Check<'_> {
         let mut suspects = Vec::new();
         for some in asked.chunks(limit::PAGE_MAX as usize) {
             let shown = self.read_side.conversation().these(account, some).await?;
-            let answers: BTreeMap<Uuid, u64> = shown.iter().map(|own| (own.conversation.id, own.unread)).collect();
+            let waiting = |own: &wire::OwnConversation| Waiting { unread: own.unread, mentions: own.mentions };
+            let answers: BTreeMap<Uuid, Waiting> =
+                shown.iter().map(|own| (own.conversation.id, waiting(own))).collect();
             for &conversation in some {
                 let (pair, answer) = ((account, conversation), answers.get(&conversation.0).copied());
                 *compared += 1;
-                if answer != self.book.unread(pair) {
+                if answer != self.book.waiting(pair) {
                     suspects.push(Suspect { pair, answer, happened: self.book.happened(pair) });
                 }
             }
@@ -170,7 +173,8 @@ impl Check<'_> {
 
 impl Outcome {
     fn told(&self) -> ExitCode {
-        let count = |number: Option<u64>| number.map_or_else(|| "no such conversation".to_owned(), |it| it.to_string());
+        let count =
+            |waiting: Option<Waiting>| waiting.map_or_else(|| "no such conversation".to_owned(), |it| it.to_string());
         for ((account, conversation), (answer, expected)) in &self.differ {
             println!("{account} in {conversation}: {}, the log says {}", count(*answer), count(*expected));
         }

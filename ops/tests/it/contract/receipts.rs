@@ -380,13 +380,15 @@ async fn explained_is_why_it_is_so_many() {
     let recalled = alice.raw.call("DELETE", &path(&group.id, &format!("/messages/{taken_back}")), None).await;
     let left = carol.raw.call("DELETE", &path(&group.id, "/members/me"), None).await;
     assert_eq!((recalled.status, left.status), (204, 204));
-    let at = alice.says(&group.id, &new_id(), "more").await.position();
+    let more = json!({"message_id": new_id(), "body": {"kind": "text", "text": "more"}, "mentions": [bob.id]});
+    let at = alice.raw.post(&path(&group.id, "/messages"), more.to_string()).await.position();
+    assert_eq!(sees(bob, &at, TOTALS).await["mentions"], json!(1));
     let explain = path(&group.id, "/unread/explain");
     let mut explained = sees(bob, &at, &explain).await;
     let counted_to = text(&explained["position"]);
     explained["position"] = json!(null);
     let expected = json!({
-        "unread": 2, "mentions": 0, "read_seq": 0, "last_seq": 6, "cleared_seq": 0, "marked_unread": false,
+        "unread": 2, "mentions": 1, "read_seq": 0, "last_seq": 6, "cleared_seq": 0, "marked_unread": false,
         "spans": [{"after_seq": 0, "until_seq": 6}],
         "counted": {"messages": 6, "own": 1, "system": 2, "recalled": 1, "deleted": 0}, "position": null,
     });
