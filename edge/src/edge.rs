@@ -5,12 +5,15 @@ use crate::{
     Settings,
     account::mutes::Mutes,
     auth::Auth,
+    content::Content,
     door::{self, Keeper},
     http::problem::Problem,
     inbox::Cursors,
+    preview::Previews,
     server::{End, Ground},
     socket::hub::Hub,
     system::Readiness,
+    translation::Translation,
 };
 use axum::{extract::FromRequestParts, http::request::Parts};
 use natter_commands::Commands;
@@ -73,6 +76,9 @@ pub struct Rooms {
     pub hub: Hub,
     pub cursors: Cursors,
     pub mutes: Mutes,
+    pub content: Content,
+    pub previews: Previews,
+    pub translation: Translation,
 }
 
 impl Inside {
