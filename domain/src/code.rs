@@ -55,6 +55,7 @@ codes! {
     InvalidInput = "invalid_input",
     CodeWrong = "code_wrong",
     SelfNotAllowed = "self_not_allowed",
+    ContentRefused = "content_refused",
     SlowMode = "slow_mode",
     RateLimited = "rate_limited",
     Internal = "internal",

@@ -5,12 +5,15 @@ use crate::{
     Settings,
     account::mutes::Mutes,
     auth::Auth,
+    content::Content,
     door::{self, Keeper},
     http::problem::Problem,
     inbox::Cursors,
+    preview::Previews,
     server::{End, Ground},
     socket::hub::Hub,
     system::Readiness,
+    translation::Translation,
 };
 use axum::{extract::FromRequestParts, http::request::Parts};
 use natter_commands::Commands;
@@ -78,6 +81,9 @@ pub struct Rooms {
     /// In a conversation of more members nobody is told who has read what.
     pub readers_max: u64,
     pub mutes: Mutes,
+    pub content: Content,
+    pub previews: Previews,
+    pub translation: Translation,
 }
 
 impl Inside {

@@ -7,6 +7,7 @@
 mod account;
 mod auth;
 mod code;
+pub mod content;
 mod conversation;
 pub mod door;
 mod edge;
@@ -16,7 +17,9 @@ mod inbox;
 mod message;
 pub mod metrics;
 pub mod oidc;
+pub mod outside;
 mod pace;
+pub mod preview;
 mod qr;
 mod second;
 mod server;
@@ -27,6 +30,7 @@ mod system;
 #[cfg(test)]
 mod tests;
 mod tls;
+pub mod translation;
 
 use auth::Auth;
 use edge::{Edge, Inside, Rooms};
@@ -36,6 +40,7 @@ use natter_streams::{Lanes, bus::Bus, keyring::Keyring};
 use std::{sync::Arc, time::Duration};
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use uuid::Uuid;
 
 pub use http::router::description;
 pub use system::Readiness;
@@ -75,6 +80,12 @@ pub struct Settings {
     pub oidc: oidc::Providers,
     /// Members of a group in which members are told who has read a message.
     pub readers_max: u64,
+    /// What people may say.
+    pub content: content::Settings,
+    pub previews: preview::Settings,
+    pub translation: translation::Settings,
+    /// The key that what we ask of other servers is signed with.
+    pub signing: Option<Uuid>,
 }
 
 impl Default for Settings {
@@ -88,6 +99,10 @@ impl Default for Settings {
             tls: None,
             oidc: oidc::Providers::default(),
             readers_max: 500,
+            content: content::Settings::default(),
+            previews: preview::Settings::default(),
+            translation: translation::Settings::default(),
+            signing: None,
         }
     }
 }
@@ -96,6 +111,8 @@ impl Default for Settings {
 pub enum Error {
     #[error("accept connections")]
     Accept(#[source] std::io::Error),
+    #[error("make an HTTP client")]
+    Client(#[source] reqwest::Error),
     #[error("{what}")]
     Certificate { what: String, source: Box<dyn std::error::Error + Send + Sync> },
 }
@@ -109,11 +126,12 @@ pub fn access_token(keyring: &Keyring, caller: natter_commands::Caller) -> Strin
 /// with 1012. Neither lanes nor projections need run in this process.
 pub async fn serve(listener: TcpListener, doors: Doors, stop: CancellationToken) -> Result<(), Error> {
     let mut edge = build(&doors.bus, &doors.keyring, doors.lanes, doors.settings.clone(), &stop);
-    let inside = enter(&doors, edge.auth.clone(), &edge.sockets, &stop);
+    let inside = enter(&doors, edge.auth.clone(), &edge.sockets, &stop).map_err(Error::Client)?;
     auth::ended::fill(&inside).await;
     account::mutes::fill(&inside).await;
     tokio::spawn(auth::ended::watch(inside.clone(), stop.clone()));
-    tokio::spawn(account::mutes::watch(inside.clone(), stop));
+    tokio::spawn(account::mutes::watch(inside.clone(), stop.clone()));
+    tokio::spawn(stop.run_until_cancelled_owned(inside.content.clone().watch()));
     edge.readiness = readiness(&doors, edge.stop.clone());
     edge.inside = Some(inside);
     let edge = Arc::new(edge);
@@ -158,9 +176,16 @@ fn ends(readiness: Readiness, stop: CancellationToken) -> Readiness {
     readiness.and("process", move || stop.is_cancelled().then_some("is about to end"))
 }
 
-fn enter(doors: &Doors, auth: Arc<Auth>, sockets: &TaskTracker, stop: &CancellationToken) -> Inside {
+fn enter(
+    doors: &Doors,
+    auth: Arc<Auth>,
+    sockets: &TaskTracker,
+    stop: &CancellationToken,
+) -> Result<Inside, reqwest::Error> {
     let hub = socket::hub::Hub::new(doors.bus.clone(), doors.projections.clone(), stop.clone());
-    Inside::new(Rooms {
+    let Settings { content, previews, translation, signing, .. } = &doors.settings;
+    let signer = signing.map(|key| door::signed::Signer::new(&doors.keyring, key));
+    Ok(Inside::new(Rooms {
         auth,
         lanes: doors.lanes,
         commands: doors.commands.clone(),
@@ -171,5 +196,8 @@ fn enter(doors: &Doors, auth: Arc<Auth>, sockets: &TaskTracker, stop: &Cancellat
         deliveries: inbox::Cursors::of_coming(doors.commands.clone(), sockets.clone()),
         readers_max: doors.settings.readers_max,
         mutes: account::mutes::Mutes::default(),
-    })
+        content: content::Content::new(content, signer.clone(), &doors.bus)?,
+        previews: preview::Previews::new(previews)?,
+        translation: translation::Translation::new(translation, signer, &doors.bus)?,
+    }))
 }

@@ -166,3 +166,44 @@ pub fn signed_in_elsewhere(provider: &str, is_new: bool) {
     let account = if is_new { "new" } else { "known" };
     counter!("natter_oidc_sign_ins_total", "provider" => provider.to_owned(), "account" => account).increment(1);
 }
+
+/// `outcome`: what the rules say of a text.
+pub fn content_looked(outcome: &'static str) {
+    counter!("natter_content_looked_total", "outcome" => outcome).increment(1);
+}
+
+pub fn content_matched(rule: &str) {
+    counter!("natter_content_matched_total", "rule" => rule.to_owned()).increment(1);
+}
+
+/// Those that hold now.
+pub fn rules(rules: usize, words: usize, patterns: usize) {
+    for (what, count) in [("rules", rules), ("words", words), ("patterns", patterns)] {
+        gauge!("natter_content_rules", "what" => what).set(count as f64);
+    }
+}
+
+pub fn rules_read(usable: bool) {
+    let outcome = if usable { "taken" } else { "refused" };
+    counter!("natter_content_rules_read_total", "outcome" => outcome).increment(1);
+    gauge!("natter_content_rules_stale").set(f64::from(u8::from(!usable)));
+}
+
+/// `outcome`: what the hook made of a text.
+pub fn hook_said(outcome: &'static str) {
+    counter!("natter_content_hook_total", "outcome" => outcome).increment(1);
+}
+
+/// `who`: which server that the operator has named.
+pub fn outside_asked(who: &'static str, outcome: &'static str) {
+    counter!("natter_outside_asked_total", "who" => who, "outcome" => outcome).increment(1);
+}
+
+pub fn outside_took(who: &'static str, took: Duration) {
+    histogram!("natter_outside_seconds", "who" => who).record(took);
+}
+
+/// `outcome`: what became of looking at a page.
+pub fn preview(outcome: &'static str) {
+    counter!("natter_preview_fetched_total", "outcome" => outcome).increment(1);
+}

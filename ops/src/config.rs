@@ -1,5 +1,6 @@
 //! Every setting of a running Natter: from `NATTER_*` variables, each with its default.
 
+mod content;
 mod door;
 mod group;
 mod history;
@@ -7,6 +8,7 @@ mod letters;
 mod master;
 mod oidc;
 
+pub use content::{Content, ContentArgs};
 pub use door::{DoorArgs, network};
 pub use group::GroupArgs;
 pub use history::{History, HistoryArgs, Store};
@@ -93,6 +95,8 @@ pub struct Settings {
     pub letters: LetterArgs,
     #[command(flatten)]
     pub oidc: OidcArgs,
+    #[command(flatten)]
+    pub content: ContentArgs,
     #[command(flatten)]
     pub door: DoorArgs,
 }
@@ -229,6 +233,7 @@ impl Settings {
             history: HistoryArgs::default(),
             letters: LetterArgs::default(),
             oidc: OidcArgs::default(),
+            content: ContentArgs::default(),
             door: DoorArgs::default(),
         }
     }

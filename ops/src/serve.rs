@@ -1,7 +1,7 @@
 //! One process with some roles or all: migrates, starts what its roles need, and stops it in the opposite order: first the
 //! doors, then what stands behind them.
 
-use crate::config::{History, Role, Settings};
+use crate::config::{Content, History, Role, Settings};
 use anyhow::{Context, Result, bail};
 use natter_commands::Commands;
 use natter_edge::{Doors, Health, Readiness};
@@ -35,6 +35,7 @@ pub async fn serve(
     settings.letters.senders()?;
     let oidc = settings.oidc.providers()?;
     let (door, tls) = settings.door.open().await?;
+    let Content { content, previews, translation, signing } = settings.content.open().await?;
     // Before anything counts.
     natter_edge::metrics::recorder();
     // First, so that a second start on the same address fails before it takes anybody's lanes.
@@ -51,6 +52,10 @@ pub async fn serve(
         tls,
         oidc,
         readers_max: settings.groups.readers_max as u64,
+        content,
+        previews,
+        translation,
+        signing,
         ..Default::default()
     };
     let served = process.serve(settings, edge, listener, stop).await;
@@ -188,6 +193,9 @@ impl Process {
     ) -> Result<()> {
         let (pool, bus) = (self.leases.log.pool().clone(), self.leases.bus.clone());
         let followed = crate::door::follow(pool, bus.clone(), stop.clone()).await?;
+        if let Some(key) = edge.signing.filter(|key| !followed.keys.borrow().contains(key)) {
+            bail!("NATTER_HOOK_KEY: {key} is no key of this installation, or it is revoked");
+        }
         (edge.door.lists, edge.door.signed.keys) = (followed.lists, followed.keys);
         let (keyring, lanes, readiness) = (self.keys.ring().clone(), self.leases.log.lanes(), self.readiness.clone());
         let inside = self.commands.clone().zip(self.projections.clone()).filter(|_| settings.has(Role::Edge));

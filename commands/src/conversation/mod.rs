@@ -133,7 +133,7 @@ impl Conversations<'_> {
 
 fn sending(message: Outgoing, hand: &Hand, muted: Option<Mute>, answered: Option<Answered>) -> Command {
     let Outgoing { message_id, body, mentions, silent, forwarded, .. } = message;
-    let GivenBody { json, kind, size, has_link } = body;
+    let GivenBody { json, kind, size, has_link, .. } = body;
     let (quoted, unanswerable) = match answered {
         None => (None, None),
         Some(Ok(quoted)) => (Some(quoted), None),

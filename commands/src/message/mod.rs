@@ -43,9 +43,9 @@ impl Messages<'_> {
 
     /// `body` is a text, as the message is one.
     pub fn edit(&self, by: Keyed, of: Named, body: GivenBody) -> Pending<Positions> {
+        let content = edit_content(of, &body);
+        let fingerprint = Uuid::from_bytes(fingerprint(&self.0.keyring, by.caller.account, body.known()));
         let GivenBody { json: body, size, has_link, .. } = body;
-        let content = format!("edit {} {} {body}", of.conversation, of.message);
-        let fingerprint = Uuid::from_bytes(fingerprint(&self.0.keyring, by.caller.account, &body));
         let (seals, size_in_memory) = (self.0.seals.clone(), body.len());
         let sealed = async move {
             let sealing = seals.of(by.caller, of.conversation).await;
@@ -63,6 +63,14 @@ impl Messages<'_> {
             sent,
             muted,
         })
+    }
+
+    /// Where it was edited so under the same key; `None`: it was not. For an edit that would not be taken any more.
+    pub async fn edited_before(&self, by: Keyed, of: Named, body: &GivenBody) -> Result<Option<Positions>, Error> {
+        let key = by.key.map(|key| account_key(self.0, by, key, &edit_content(of, body)));
+        let address = message::address(of.conversation, of.message);
+        let done = self.0.dispatch.done::<Message>(address, by.caller, key).await?;
+        Ok(done.map(|outcome| outcome.positions))
     }
 
     pub fn recall(&self, by: Keyed, of: Named) -> Pending<Positions> {
@@ -121,6 +129,11 @@ impl Messages<'_> {
             Ok(answer.await?.positions)
         })
     }
+}
+
+/// What tells an edit from another one.
+fn edit_content(of: Named, body: &GivenBody) -> String {
+    format!("edit {} {} {}", of.conversation, of.message, body.known())
 }
 
 /// In the same words whatever it is that is not there.

@@ -15,12 +15,19 @@ pub struct GivenBody {
     /// Bytes of its texts.
     pub size: u32,
     pub has_link: bool,
+    /// As its sender gave it, where it is another by now: a repeat is known by that.
+    pub given: Option<String>,
 }
 
 impl GivenBody {
     /// A text without a link.
     pub fn text(json: impl Into<String>, size: u32) -> Self {
-        Self { json: json.into(), kind: BodyKind::Text, size, has_link: false }
+        Self { json: json.into(), kind: BodyKind::Text, size, has_link: false, given: None }
+    }
+
+    /// What it is known by.
+    pub(crate) fn known(&self) -> &String {
+        self.given.as_ref().unwrap_or(&self.json)
     }
 }
 
@@ -51,10 +58,10 @@ impl Outgoing {
     /// All that makes it another message under the same id: of a plain one its body.
     pub(crate) fn content(&self) -> String {
         if self.is_plain() {
-            return self.body.json.clone();
+            return self.body.known().clone();
         }
         let Self { reply_to, mentions, silent, forwarded, .. } = self;
-        let said = forwarded.as_ref().unwrap_or(&self.body.json);
+        let said = forwarded.as_ref().unwrap_or(self.body.known());
         let more = json!({"reply_to": reply_to, "mentions": mentions, "silent": silent});
         format!("{said}\n{more}")
     }

@@ -52,6 +52,7 @@ mod friendship;
 mod inbox;
 mod message;
 mod oidc;
+mod preview;
 mod problem;
 mod push;
 mod qr;
@@ -81,6 +82,7 @@ pub use message::{
     MessageReaction, MessageSent, PositionOk, Quote, ReactFrame, SendFrame, SentOk,
 };
 pub use oidc::{Identity, OidcFinish, OidcLink, OidcPassword, OidcProvider, OidcStart, OidcStarted};
+pub use preview::{LinkPreview, LinkPreviewNew, Translated, TranslationNew};
 pub use problem::{FieldError, Problem};
 pub use push::{Notice, Push};
 pub use qr::{QrBy, QrNew, QrPoll, QrScanned, QrShown, QrState};

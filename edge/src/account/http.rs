@@ -9,6 +9,7 @@ use crate::{
         ended,
         gate::{Viewer, Writer},
     },
+    content::{self, About},
     edge::{Door, Inside},
     http::{
         answer::Written,
@@ -47,15 +48,16 @@ async fn me(Viewer(caller): Viewer, door: Door, seen: Seen) -> Result<Json<wire:
     request_body = wire::AccountChange, responses(
         (status = 200, body = wire::Account),
         (status = 409, description = "`conflict`"),
-        (status = 422, description = "`invalid_input`"),
+        (status = 422, description = "`invalid_input`, `content_refused`"),
     ))]
 async fn change(
     Writer(by): Writer,
     door: Door,
     json::Json(given): json::Json<wire::AccountChange>,
 ) -> Result<Written<wire::Account>, Problem> {
-    let change = given::profile(given, clock::now())?;
-    let inside = door.open()?;
+    let now = clock::now();
+    let (change, inside) =
+        content::taken(door, About::profile(Some(by.caller)), given, |given| given::profile(given, now)).await?;
     let positions = inside.commands.account().change_profile(by, change).await?;
     super::own_after(&inside, by.caller, positions).await
 }

@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{
     auth::gate::{Viewer, Writer},
+    content::{self, About},
     edge::{Door, Inside},
     http::{
         answer::{Done, Shown, Written},
@@ -48,18 +49,19 @@ pub fn routes() -> Routes {
         (status = 403, description = "`not_friends`"),
         (status = 404, description = "`not_found`: there is no such account"),
         (status = 409, description = "`group_full`, `too_many_groups`, `conflict`"),
-        (status = 422, description = "`invalid_input`"),
+        (status = 422, description = "`invalid_input`, `content_refused`"),
     ))]
 async fn open(
     Writer(by): Writer,
     door: Door,
     json::Json(given): json::Json<wire::ConversationNew>,
 ) -> Result<Written<wire::OwnConversation>, Problem> {
-    match New::try_from(given)? {
-        New::Direct { with } => open_direct(&door.open()?, by, with).await,
-        New::Own => open_direct(&door.open()?, by, by.caller.account).await,
-        New::Group { name, members } => start_group(&door.open()?, by, &name, &members).await,
-        New::Channel { name } => start_channel(&door.open()?, by, &name).await,
+    let (new, inside) = content::taken(door, About::group("group", by.caller, None), given, New::try_from).await?;
+    match new {
+        New::Direct { with } => open_direct(&inside, by, with).await,
+        New::Own => open_direct(&inside, by, by.caller.account).await,
+        New::Group { name, members } => start_group(&inside, by, &name, &members).await,
+        New::Channel { name } => start_channel(&inside, by, &name).await,
     }
 }
 
@@ -155,7 +157,7 @@ fn first_settings(kind: Kind) -> wire::GroupSettings {
         (status = 403, description = "`not_a_member`, `not_allowed`, `muted`, `conversation_closed`; `forbidden`: it is no group"),
         (status = 404, description = "`not_found`"),
         (status = 409, description = "`conflict`"),
-        (status = 422, description = "`invalid_input`"),
+        (status = 422, description = "`invalid_input`, `content_refused`"),
     ))]
 async fn change(
     Writer(by): Writer,
@@ -163,7 +165,8 @@ async fn change(
     Ids(id): Ids<Uuid>,
     json::Json(given): json::Json<wire::ConversationChange>,
 ) -> Result<Shown<wire::OwnConversation>, Problem> {
-    let (change, inside, id) = (card(given)?, door.open()?, ConversationId(id));
+    let (change, inside) = content::taken(door, About::group("group", by.caller, Some(id)), given, card).await?;
+    let id = ConversationId(id);
     let positions = inside.commands.conversation().change(by, id, &change).await?;
     shown(&inside, by, id, positions).await
 }
@@ -189,7 +192,7 @@ async fn dissolve(Writer(by): Writer, door: Door, Ids(id): Ids<Uuid>) -> Result<
         (status = 403, description = "`not_a_member`, `not_allowed`, `conversation_closed`; `forbidden`: it is no group"),
         (status = 404, description = "`not_found`"),
         (status = 409, description = "`conflict`"),
-        (status = 422, description = "`invalid_input`"),
+        (status = 422, description = "`invalid_input`, `content_refused`"),
     ))]
 async fn announce(
     Writer(by): Writer,
@@ -197,8 +200,9 @@ async fn announce(
     Ids(id): Ids<Uuid>,
     json::Json(given): json::Json<wire::AnnouncementNew>,
 ) -> Result<Shown<wire::OwnConversation>, Problem> {
-    let text = Announcement::parse(&given.text).map_err(Problem::at("/text"))?;
-    let (inside, id) = (door.open()?, ConversationId(id));
+    let read = |given: wire::AnnouncementNew| Announcement::parse(&given.text).map_err(Problem::at("/text"));
+    let (text, inside) = content::taken(door, About::group("announcement", by.caller, Some(id)), given, read).await?;
+    let id = ConversationId(id);
     let positions = inside.commands.conversation().announce(by, id, Some(&text)).await?;
     shown(&inside, by, id, positions).await
 }

@@ -3,6 +3,7 @@
 use super::{admin, given, standing};
 use crate::{
     auth::gate::{Viewer, Writer},
+    content::{self, About},
     edge::Door,
     http::{
         answer::{Done, Written},
@@ -46,7 +47,7 @@ pub fn routes() -> Routes {
         (status = 403, description = "`banned`, `conversation_closed`, `not_a_member`; `forbidden`: it is no group"),
         (status = 404, description = "`not_found`"),
         (status = 409, description = "`group_full`; `request_closed`: the invitation has expired; `conflict`"),
-        (status = 422, description = "`invalid_input`"),
+        (status = 422, description = "`invalid_input`, `content_refused`"),
     ))]
 async fn join(
     Writer(by): Writer,
@@ -54,9 +55,13 @@ async fn join(
     Ids(id): Ids<Uuid>,
     json::Json(given): json::Json<wire::JoinNew>,
 ) -> Result<Written<wire::Came>, Problem> {
-    let message = given.message.as_deref().map(RequestMessage::parse).transpose();
-    let message = message.map_err(Problem::at("/message"))?.flatten();
-    let came = door.open()?.commands.conversation().join(by, ConversationId(id), message.as_ref()).await?;
+    let read = |given: wire::JoinNew| {
+        let message = given.message.as_deref().map(RequestMessage::parse).transpose();
+        Ok(message.map_err(Problem::at("/message"))?.flatten())
+    };
+    let about = About::request("join_request", by.caller, Some(id));
+    let (message, inside) = content::taken(door, about, given, read).await?;
+    let came = inside.commands.conversation().join(by, ConversationId(id), message.as_ref()).await?;
     Ok(written(came, ConversationId(id)))
 }
 

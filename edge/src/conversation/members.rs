@@ -7,6 +7,7 @@ use super::{
 use crate::{
     account::given::{Query, sought},
     auth::gate::{Viewer, Writer},
+    content::{self, About},
     edge::{Door, Inside},
     http::{
         answer::{Done, Shown, Written},
@@ -140,7 +141,7 @@ async fn add(
         (status = 403, description = "`not_a_member`, `not_allowed`, `conversation_closed`; `forbidden`: it is no group"),
         (status = 404, description = "`not_found`"),
         (status = 409, description = "`conflict`, `too_many_groups`"),
-        (status = 422, description = "`invalid_input`"),
+        (status = 422, description = "`invalid_input`, `content_refused`"),
     ))]
 async fn change(
     Writer(by): Writer,
@@ -148,7 +149,9 @@ async fn change(
     Ids((id, who)): Ids<(Uuid, Who)>,
     json::Json(given): json::Json<wire::MemberChange>,
 ) -> Result<Shown<wire::Member>, Problem> {
-    let (change, inside, id) = (given::member(given)?, door.open()?, ConversationId(id));
+    let about = About::group("member", by.caller, Some(id));
+    let (change, inside) = content::taken(door, about, given, given::member).await?;
+    let id = ConversationId(id);
     let account = who.account(by.caller.account);
     let changed = inside.commands.conversation().change_member(by, id, account, &change).await;
     let positions = changed.map_err(|error| Problem::from(error).about("/muted_until"))?;

@@ -10,12 +10,12 @@ use aws_lc_rs::{digest, hmac};
 use axum::{
     body::{Body, to_bytes},
     extract::Request,
-    http::{HeaderMap, header, request::Parts},
+    http::{HeaderMap, header},
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use natter_domain::{Code, Timestamp, limit};
-use natter_streams::{Error, bucket::Bucket, bus::Bus, clock, keyring::Keyring};
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use natter_streams::{Error, bucket::Bucket, bus::Bus, clock, id, keyring::Keyring};
+use std::{collections::HashSet, fmt, sync::Arc, time::Duration};
 use tokio::{sync::watch, time::timeout};
 use uuid::Uuid;
 
@@ -72,7 +72,9 @@ impl Signatures {
         let body = body.map_err(|_| Problem::malformed("the body did not come in time"))?;
         let body = body.map_err(|_| Problem::new(Code::PayloadTooLarge, "the body is too large"))?;
         let secret = hmac::Key::new(hmac::HMAC_SHA256, &self.keyring.server_key(signature.key));
-        hmac::verify(&secret, text(&parts, &signature, &body).as_bytes(), &signature.bytes).map_err(|_| refused())?;
+        let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
+        let text = text(parts.method.as_str(), path, signature.at, &signature.nonce, &body);
+        hmac::verify(&secret, text.as_bytes(), &signature.bytes).map_err(|_| refused())?;
         self.spend(&signature).await?;
         Ok(Request::from_parts(parts, Body::from(body)))
     }
@@ -136,11 +138,40 @@ fn is_nonce(nonce: &str) -> bool {
 }
 
 /// What is signed.
-fn text(parts: &Parts, signature: &Signature, body: &[u8]) -> String {
-    let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
+fn text(method: &str, path: &str, at: i64, nonce: &str, body: &[u8]) -> String {
     let hash = digest::digest(&digest::SHA256, body);
     let hash: String = hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("{}\n{path}\n{}\n{}\n{hash}", parts.method, signature.at, signature.nonce)
+    format!("{method}\n{path}\n{at}\n{nonce}\n{hash}")
+}
+
+/// Signs what we ask of others, in the same way. `path`: with its query.
+#[derive(Clone)]
+pub struct Signer {
+    key: Uuid,
+    secret: [u8; 32],
+}
+
+impl Signer {
+    /// Whoever was given the secret of that key believes it.
+    pub fn new(keyring: &Keyring, key: Uuid) -> Self {
+        Self { key, secret: keyring.server_key(key) }
+    }
+
+    /// The value of the header `Authorization`.
+    pub fn sign(&self, method: &str, path: &str, body: &[u8]) -> String {
+        let (at, nonce) = (clock::now().as_millis() / 1_000, id::new().simple().to_string());
+        let secret = hmac::Key::new(hmac::HMAC_SHA256, &self.secret);
+        let signature = hmac::sign(&secret, text(method, path, at, &nonce, body).as_bytes());
+        let signature = URL_SAFE_NO_PAD.encode(signature.as_ref());
+        format!("{SCHEME}key=\"{}\", at=\"{at}\", nonce=\"{nonce}\", signature=\"{signature}\"", self.key)
+    }
+}
+
+/// Without the secret.
+impl fmt::Debug for Signer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Signer({})", self.key)
+    }
 }
 
 #[cfg(test)]
@@ -174,6 +205,19 @@ mod tests {
                 assert_eq!(Signature::read(&HeaderMap::from_iter([(header::AUTHORIZATION, value)])), None, "{bad}");
             }
         }
+    }
+
+    #[test]
+    fn what_we_sign_is_read_as_what_others_sign() {
+        let (keyring, key) = (Keyring::new(&[7; 32]), Uuid::from_u128(1));
+        let header = Signer::new(&keyring, key).sign("POST", "/hook?a=b", b"body");
+        let value = HeaderValue::from_str(&header).unwrap();
+        let signature = Signature::read(&HeaderMap::from_iter([(header::AUTHORIZATION, value)])).unwrap();
+        assert!(signature.key == key && signature.is_of(clock::now()));
+        let secret = hmac::Key::new(hmac::HMAC_SHA256, &keyring.server_key(key));
+        let verify = |text: &str| hmac::verify(&secret, text.as_bytes(), &signature.bytes).is_ok();
+        assert!(verify(&text("POST", "/hook?a=b", signature.at, &signature.nonce, b"body")));
+        assert!(!verify(&text("POST", "/hook?a=b", signature.at, &signature.nonce, b"bodi")));
     }
 
     #[test]

@@ -78,6 +78,10 @@ pub const LIMITS: &[Limit] = &[
         "PATCH /api/v1/conversations/{id}/inbox", "DELETE /api/v1/conversations/{id}/inbox",
     ] },
     Limit { name: "sync", by: Session, quota: 120, window: 60, shared: false, covers: &["GET /api/v1/sync", "sync"] },
+    Limit { name: "preview", by: Account, quota: 30, window: 60, shared: false, covers: &["POST /api/v1/link-previews"] },
+    Limit { name: "translate", by: Account, quota: 60, window: 60, shared: false, covers: &[
+        "POST /api/v1/conversations/{id}/messages/{message_id}/translate",
+    ] },
     Limit { name: "search", by: Account, quota: 30, window: 60, shared: false, covers: &["GET /api/v1/accounts"] },
     Limit { name: "befriend", by: Account, quota: 60, window: 3_600, shared: true, covers: &["POST /api/v1/friends/requests"] },
     Limit { name: "relate", by: Account, quota: 120, window: 600, shared: false, covers: &[

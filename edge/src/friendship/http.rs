@@ -3,6 +3,7 @@
 use super::{SHOWN_BY, find};
 use crate::{
     auth::gate::{Viewer, Writer},
+    content::{self, About},
     edge::{Door, Inside},
     http::{
         answer::Written,
@@ -45,29 +46,27 @@ pub fn routes() -> Routes {
         (status = 403, description = "`requests_not_taken`: their settings do not allow it"),
         (status = 404, description = "`not_found`: there is no such account"),
         (status = 409, description = "`already_friends`, `request_repeated`, `conflict`"),
-        (status = 422, description = "`invalid_input`, `self_not_allowed`"),
+        (status = 422, description = "`invalid_input`, `self_not_allowed`, `content_refused`"),
     ))]
 async fn request(
     Writer(by): Writer,
     door: Door,
     json::Json(given): json::Json<wire::FriendRequestNew>,
 ) -> Result<Written<wire::FriendRequest>, Problem> {
-    let message = given.message.as_deref().map(RequestMessage::parse).transpose();
-    let message = message.map_err(Problem::at("/message"))?.flatten();
-    let message = message.map(|message| message.as_str().to_owned());
-    let source = given.source.as_deref().map(source).transpose()?;
-    let inside = door.open()?;
+    let about = About::request("friend_request", by.caller, None);
+    let wire::FriendRequestNew { to, source: told, .. } = given.clone();
+    let ((message, source), inside) = content::taken(door, about, given, |given| asked(&given)).await?;
     let me = by.caller.account;
     let asking = Asking { message: message.clone(), source, ..Asking::default() };
-    let requested = ask(&inside, by, AccountId(given.to), asking).await?;
+    let requested = ask(&inside, by, AccountId(to), asking).await?;
     let thing = match requested.made {
         // From the decision alone: what was written is answered, however far the read side lags.
         Some((created_at, expires_at)) => wire::FriendRequest {
             id: requested.request_id.0,
             from: me.0,
-            to: given.to,
+            to,
             message,
-            source: given.source,
+            source: told,
             status: "pending".to_owned(),
             created_at: created_at.to_string(),
             expires_at: expires_at.to_string(),
@@ -76,6 +75,14 @@ async fn request(
         None => show(&inside, me, requested.request_id, &requested.positions).await?,
     };
     Ok(Written::new(requested.made.is_some(), requested.positions, thing))
+}
+
+/// What is said with a request.
+fn asked(given: &wire::FriendRequestNew) -> Result<(Option<String>, Option<Source>), Problem> {
+    let message = given.message.as_deref().map(RequestMessage::parse).transpose();
+    let message = message.map_err(Problem::at("/message"))?.flatten();
+    let source = given.source.as_deref().map(source).transpose()?;
+    Ok((message.map(|message| message.as_str().to_owned()), source))
 }
 
 fn source(word: &str) -> Result<Source, Problem> {

@@ -54,6 +54,7 @@ pub const fn status(code: Code) -> (StatusCode, &'static str) {
         Code::InvalidInput => (StatusCode::UNPROCESSABLE_ENTITY, "Invalid input"),
         Code::CodeWrong => (StatusCode::UNPROCESSABLE_ENTITY, "The code is wrong"),
         Code::SelfNotAllowed => (StatusCode::UNPROCESSABLE_ENTITY, "Not with oneself"),
+        Code::ContentRefused => (StatusCode::UNPROCESSABLE_ENTITY, "The content is not taken"),
         Code::SlowMode => (StatusCode::TOO_MANY_REQUESTS, "Slow mode"),
         Code::RateLimited => (StatusCode::TOO_MANY_REQUESTS, "Too many requests"),
         Code::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "Internal error"),

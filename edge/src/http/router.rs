@@ -3,8 +3,8 @@
 
 use super::{layers, openapi, problem::Problem};
 use crate::{
-    account, auth::gate, code, conversation, door::layer::attend, edge::Edge, friendship, inbox, message, oidc, qr,
-    second, session, socket, sync, system,
+    account, auth::gate, code, conversation, door::layer::attend, edge::Edge, friendship, inbox, message, oidc,
+    preview, qr, second, session, socket, sync, system, translation,
 };
 use axum::{Router, extract::DefaultBodyLimit, middleware};
 use natter_domain::{Code, limit};
@@ -84,6 +84,8 @@ fn private() -> Routes {
         .merge(message::http::routes())
         .merge(message::filter::routes())
         .merge(message::forward::routes())
+        .merge(preview::http::routes())
+        .merge(translation::http::routes())
         .merge(inbox::http::routes())
         .merge(inbox::unread::routes())
         .merge(sync::http::routes())

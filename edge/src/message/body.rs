@@ -15,7 +15,7 @@ pub fn checked(body: &Body) -> Result<GivenBody, Problem> {
     let texts = texts(body);
     let size = texts.iter().map(|text| text.len()).sum::<usize>() as u32;
     let has_link = kind == BodyKind::Link || texts.iter().any(|text| has_link(text));
-    Ok(GivenBody { json, kind, size, has_link })
+    Ok(GivenBody { json, kind, size, has_link, given: None })
 }
 
 /// What was sent before, sent again elsewhere: it was checked then. What is put together has bounds of its own.
@@ -25,7 +25,7 @@ pub fn passed_on(body: &Body, pointer: &str) -> Result<GivenBody, Problem> {
     let json = serde_json::to_string(body).map_err(Problem::internal)?;
     is(json.len() <= limit::MERGED_MAX_BYTES, pointer, "must have at most 262144 bytes together")?;
     let size = json.len() as u32;
-    Ok(GivenBody { json, kind: BodyKind::Merged, size, has_link: false })
+    Ok(GivenBody { json, kind: BodyKind::Merged, size, has_link: false, given: None })
 }
 
 /// How many of those that are put together lie in each other.

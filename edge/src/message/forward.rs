@@ -2,9 +2,10 @@
 //! The caller forwards what they see, as they see it: the gate of messages is asked, and nothing that was recalled, that the
 //! server wrote or that only others can read is passed on.
 
-use super::{SHOWN_BY, body, send};
+use super::{SHOWN_BY, body, looked, send};
 use crate::{
     auth::gate::Writer,
+    content::About,
     edge::{Door, Inside},
     http::{answer::Written, json, path::Ids, position::Seen, problem::Problem, router::Routes},
 };
@@ -29,7 +30,7 @@ pub fn routes() -> Routes {
         (status = 403, description = "`conversation_closed`, `not_a_member`, `muted`, `not_allowed`"),
         (status = 404, description = "`not_found`: either conversation"),
         (status = 409, description = "`conflict`; `recalled`: what is forwarded"),
-        (status = 422, description = "`invalid_input`: a source that is not there, or may not be forwarded"),
+        (status = 422, description = "`invalid_input`: a source that is not there, or may not be forwarded; `content_refused`"),
         (status = 429, description = "`slow_mode`, `rate_limited`"),
     ))]
 async fn forward(
@@ -42,7 +43,7 @@ async fn forward(
     let (wanted, inside) = (Wanted::of(&given)?, door.open()?);
     seen.by(&inside, SHOWN_BY).await?;
     let id = ConversationId(id);
-    match wanted.outgoing(&inside, by.caller).await {
+    match wanted.outgoing(&inside, by.caller, id).await {
         Ok(outgoing) => {
             let pending: Vec<_> = outgoing.into_iter().map(|message| send(&inside, by.caller, id, message)).collect();
             let sent = futures::future::join_all(pending).await;
@@ -108,22 +109,42 @@ impl Wanted {
         Ok(found.into_iter().map(|message| (message.message_id, message)).collect())
     }
 
-    async fn outgoing(&self, inside: &Inside, caller: Caller) -> Result<Vec<Outgoing>, Problem> {
+    async fn outgoing(&self, inside: &Inside, caller: Caller, to: ConversationId) -> Result<Vec<Outgoing>, Problem> {
         let sources = self.read(inside, caller).await?;
         for (index, id) in self.sources().iter().enumerate() {
             may_be_forwarded(sources.get(id), &self.pointer_to(index))?;
         }
-        self.messages.iter().map(|(id, of)| Ok(self.named(*id, of, self.body(of, &sources)?))).collect()
+        let bodies =
+            self.messages.iter().map(|(id, of)| self.looked_at(inside, caller, to, *id, self.body(of, &sources)));
+        let bodies = futures::future::join_all(bodies).await;
+        let named = |((id, of), body): (&(MessageId, Vec<Uuid>), _)| Ok(self.named(*id, of, body?));
+        self.messages.iter().zip(bodies).map(named).collect()
     }
 
-    fn body(&self, of: &[Uuid], sources: &HashMap<Uuid, wire::Message>) -> Result<GivenBody, Problem> {
+    /// As it may be said there.
+    async fn looked_at(
+        &self,
+        inside: &Inside,
+        caller: Caller,
+        to: ConversationId,
+        id: MessageId,
+        body: Body,
+    ) -> Result<GivenBody, Problem> {
+        let checked = body::passed_on(&body, self.pointer())?;
+        let Some(gate) = inside.content.gate() else { return Ok(checked) };
+        let about = About::message("forward", caller, to.0, id.0);
+        let fits = |other: &Body| body::passed_on(other, self.pointer()).is_ok();
+        body::passed_on(&looked::forwarded(gate, &about, body, fits).await?, self.pointer())
+    }
+
+    fn body(&self, of: &[Uuid], sources: &HashMap<Uuid, wire::Message>) -> Body {
         let said = |id: &Uuid| sources.get(id).and_then(|message| Some((message, message.body.as_ref()?)));
         let mut said: Vec<(&wire::Message, &Body)> = of.iter().filter_map(said).collect();
         match (self.is_merged, said.as_slice()) {
-            (false, [(_, body)]) => body::passed_on(body, self.pointer()),
+            (false, [(_, body)]) => (*body).clone(),
             _ => {
                 said.sort_unstable_by_key(|(message, _)| message.seq);
-                body::passed_on(&merged(&said), self.pointer())
+                merged(&said)
             }
         }
     }

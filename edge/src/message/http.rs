@@ -1,6 +1,6 @@
 //! `/conversations/{id}/messages`, and what is below it.
 
-use super::{Given, SHOWN_BY, edited, emoji, page, send};
+use super::{Given, SHOWN_BY, edited, emoji, looked, page, reaction, send};
 use crate::{
     auth::gate::{Viewer, Writer},
     edge::{Door, Inside},
@@ -38,7 +38,7 @@ pub fn routes() -> Routes {
         (status = 403, description = "`conversation_closed`, `not_a_member`, `muted`, `not_allowed`: to mention everybody; `forbidden`: roles where there are none"),
         (status = 404, description = "`not_found`"),
         (status = 409, description = "`conflict`: the id was used by somebody else or for another body; `recalled`: what it answers"),
-        (status = 422, description = "`invalid_input`: a field of the body, `reply_to`, who is mentioned"),
+        (status = 422, description = "`invalid_input`: a field of the body, `reply_to`, who is mentioned; `content_refused`"),
     ))]
 async fn post(
     Writer(by): Writer,
@@ -47,8 +47,12 @@ async fn post(
     json::Json(given): json::Json<wire::MessageNew>,
 ) -> Result<Written<wire::MessageSent>, Problem> {
     let wire::MessageNew { message_id, ref body, reply_to, ref mentions, silent } = given;
-    let message = Given { message_id, body, reply_to, mentions, silent }.checked()?;
-    let sent = send(&door.open()?, by.caller, ConversationId(id), message).await?;
+    let said = Given { message_id, body, reply_to, mentions, silent };
+    let (message, inside) = (said.checked()?, door.open()?);
+    let sent = match inside.content.gate() {
+        Some(gate) => looked::send(&inside, gate, by.caller, id, &said, None).await?,
+        None => send(&inside, by.caller, ConversationId(id), message).await?,
+    };
     let thing = wire::MessageSent { message_id: sent.message_id.0, seq: sent.seq, sent_at: sent.sent_at.to_string() };
     Ok(Written::new(!sent.repeated, sent.positions, thing))
 }
@@ -122,6 +126,7 @@ async fn one(
         (status = 403, description = "`not_your_message`, `not_a_member`, `muted`, `not_allowed`"),
         (status = 404, description = "`not_found`"),
         (status = 409, description = "`too_late`, `recalled`; `conflict`"),
+        (status = 422, description = "`invalid_input`, `content_refused`"),
     ))]
 async fn edit(
     Writer(by): Writer,
@@ -130,8 +135,13 @@ async fn edit(
     json::Json(given): json::Json<wire::MessageEdit>,
 ) -> Result<Shown<wire::Message>, Problem> {
     let (body, inside, of) = (edited(&given.body)?, door.open()?, named(id, message_id));
-    let muted = inside.mutes.of(by.caller.account);
-    let positions = inside.commands.message().muted(muted).edit(by, of, body).await?;
+    let positions = match inside.content.gate() {
+        Some(gate) => looked::edit(&inside, gate, by, of, &given.body, None).await?,
+        None => {
+            let muted = inside.mutes.of(by.caller.account);
+            inside.commands.message().muted(muted).edit(by, of, body).await?
+        }
+    };
     position::wait(&inside, &positions, SHOWN_BY).await?;
     Ok(Shown(positions, shown(&inside, by.caller, of).await?))
 }
@@ -156,15 +166,17 @@ async fn recall(Writer(by): Writer, door: Door, Ids((id, message_id)): Ids<(Uuid
         (status = 403, description = "`not_a_member`"),
         (status = 404, description = "`not_found`"),
         (status = 409, description = "`recalled`, `too_many_reactions`; `conflict`"),
-        (status = 422, description = "`invalid_input`"),
+        (status = 422, description = "`invalid_input`, `content_refused`"),
     ))]
 async fn react(
     Writer(by): Writer,
     door: Door,
     Ids((id, message_id, text)): Ids<(Uuid, Uuid, String)>,
 ) -> Result<Done, Problem> {
-    let emoji = emoji(&text)?;
-    Ok(Done(door.open()?.commands.message().react(by, named(id, message_id), &emoji).await?))
+    emoji(&text)?;
+    let (inside, of) = (door.open()?, named(id, message_id));
+    let emoji = reaction(&inside, by.caller, of, &text)?;
+    Ok(Done(inside.commands.message().react(by, of, &emoji).await?))
 }
 
 /// Takes the caller's emoji off the message.

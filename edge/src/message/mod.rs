@@ -4,11 +4,16 @@ mod body;
 pub mod filter;
 pub mod forward;
 pub mod http;
+pub mod looked;
 pub mod socket;
 
-use crate::{edge::Inside, http::problem::Problem};
+use crate::{
+    content::{About, texts::Exactly},
+    edge::Inside,
+    http::problem::Problem,
+};
 use natter_client::wire::{self, Body};
-use natter_commands::{Caller, GivenBody, Outgoing, Pending, Sent};
+use natter_commands::{Caller, GivenBody, Named, Outgoing, Pending, Sent};
 use natter_domain::{
     AccountId, ConversationId, Emoji, MessageId,
     conversation::{Mentions, Role},
@@ -21,6 +26,7 @@ use uuid::Uuid;
 pub const SHOWN_BY: &[Projection] = &[Projection::Relations, Projection::History];
 
 /// What is to be sent, from either door.
+#[derive(Clone, Copy)]
 pub struct Given<'a> {
     pub message_id: Uuid,
     pub body: &'a Body,
@@ -72,7 +78,17 @@ fn mentions(given: &[String]) -> Result<Mentions, Problem> {
     Ok(mentions)
 }
 
-/// What a person reacts with.
+/// What a person reacts with, where that may be said. The hook is not asked about it.
+pub fn reaction(inside: &Inside, caller: Caller, of: Named, text: &str) -> Result<Emoji, Problem> {
+    let emoji = emoji(text)?;
+    if let Some(gate) = inside.content.gate() {
+        let about = About::message("reaction", caller, of.conversation.0, of.message.0);
+        gate.look(&about, &Exactly("/emoji", text.to_owned()))?;
+    }
+    Ok(emoji)
+}
+
+/// A text that can be one.
 pub fn emoji(text: &str) -> Result<Emoji, Problem> {
     Emoji::parse(text).map_err(Problem::at("/emoji"))
 }

@@ -1,7 +1,8 @@
 //! `message.send`, `message.list`, and what is done to a message that was sent.
 
-use super::{Given, SHOWN_BY, edited, emoji, page, send};
+use super::{Given, SHOWN_BY, edited, emoji, looked, page, reaction, send};
 use crate::{
+    content::{Gate, order::Turn},
     edge::Inside,
     http::{
         position,
@@ -22,15 +23,46 @@ const PAGE_MAX_BYTES: usize = 512 * 1024;
 
 /// Queues the message: to be called in the order of the frames.
 pub fn queue(inside: &Inside, caller: Caller, frame: &wire::SendFrame) -> Result<Pending<Sent>, Problem> {
+    Ok(send(inside, caller, ConversationId(frame.conversation_id), said(frame).checked()?))
+}
+
+fn said(frame: &wire::SendFrame) -> Given<'_> {
     let wire::SendFrame { message_id, ref body, reply_to, ref mentions, silent, .. } = *frame;
-    let message = Given { message_id, body, reply_to, mentions, silent }.checked()?;
-    Ok(send(inside, caller, ConversationId(frame.conversation_id), message))
+    Given { message_id, body, reply_to, mentions, silent }
 }
 
 /// The answer, once the message is durable.
 pub async fn sent(pending: Pending<Sent>) -> Result<wire::SentOk, Problem> {
-    let Sent { message_id, seq, sent_at, positions, .. } = pending.await?;
-    Ok(wire::SentOk { message_id: message_id.0, seq, sent_at: sent_at.to_string(), position: positions.to_string() })
+    Ok(sent_ok(pending.await?))
+}
+
+fn sent_ok(sent: Sent) -> wire::SentOk {
+    let Sent { message_id, seq, sent_at, positions, .. } = sent;
+    wire::SentOk { message_id: message_id.0, seq, sent_at: sent_at.to_string(), position: positions.to_string() }
+}
+
+/// Sends a message that is looked at first; it is queued when its turn has come.
+pub async fn look_and_send(
+    inside: &Inside,
+    gate: &Gate,
+    caller: Caller,
+    frame: &wire::SendFrame,
+    turn: Turn,
+) -> Result<wire::SentOk, Problem> {
+    Ok(sent_ok(looked::send(inside, gate, caller, frame.conversation_id, &said(frame), Some(turn)).await?))
+}
+
+/// Likewise.
+pub async fn look_and_edit(
+    inside: &Inside,
+    gate: &Gate,
+    caller: Caller,
+    frame: &wire::EditFrame,
+    turn: Turn,
+) -> Result<wire::PositionOk, Problem> {
+    let (by, of) = (Keyed { caller, key: frame.command_id }, named(frame.conversation_id, frame.message_id));
+    let positions = looked::edit(inside, gate, by, of, &frame.body, Some(turn)).await?;
+    Ok(wire::PositionOk { position: positions.to_string() })
 }
 
 /// What these queue is queued in the order of the frames, for one message.
@@ -58,7 +90,7 @@ pub fn unpin(inside: &Inside, caller: Caller, frame: &wire::MessageFrame) -> Pen
 
 pub fn react(inside: &Inside, caller: Caller, frame: &wire::ReactFrame) -> Result<Pending<Positions>, Problem> {
     let (by, of) = (Keyed { caller, key: frame.command_id }, named(frame.conversation_id, frame.message_id));
-    Ok(inside.commands.message().react(by, of, &emoji(&frame.emoji)?))
+    Ok(inside.commands.message().react(by, of, &reaction(inside, caller, of, &frame.emoji)?))
 }
 
 pub fn unreact(inside: &Inside, caller: Caller, frame: &wire::ReactFrame) -> Result<Pending<Positions>, Problem> {

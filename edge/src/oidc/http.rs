@@ -4,6 +4,7 @@ use super::provider::{Failure, Vouched};
 use crate::{
     auth::{ended, gate::Viewer},
     code::Speaks,
+    content::{self, About},
     edge::{Door, Edge, Inside},
     http::{
         answer::{Done, Written},
@@ -19,7 +20,7 @@ use crate::{
 };
 use axum::{extract::State, http::StatusCode};
 use natter_client::wire;
-use natter_commands::{Attempt, Begun, Origin, Said, Wanted};
+use natter_commands::{Attempt, Begun, Device, Origin, Said, Wanted};
 use natter_domain::{Code, HandleId, Nickname, Password, Username, limit};
 use std::sync::Arc;
 use utoipa_axum::routes;
@@ -74,7 +75,7 @@ async fn start(
         (status = 201, body = wire::SignedIn, description = "The account is new."),
         (status = 403, description = "`account_suspended`, with `until` where that is known; `second_factor_required`, with `challenge`"),
         (status = 409, description = "`name_taken`: ask again with the same and another `username`"),
-        (status = 422, description = "`code_wrong`: it is unknown, used, too old or another's, or the provider is against it; `invalid_input`"),
+        (status = 422, description = "`code_wrong`: it is unknown, used, too old or another's, or the provider is against it; `invalid_input`, `content_refused`"),
         (status = 503, description = "`unavailable`: also where the provider does not answer; ask again with the same"),
     ))]
 async fn finish(
@@ -83,18 +84,26 @@ async fn finish(
     Peer(address): Peer,
     Json(given): Json<wire::OidcFinish>,
 ) -> Result<Written<wire::SignedIn>, Problem> {
-    let wanted = Wanted {
-        username: given.username.as_deref().map(Username::choose).transpose().map_err(Problem::at("/username"))?,
-        nickname: given.nickname.as_deref().map(Nickname::parse).transpose().map_err(Problem::at("/nickname"))?,
-    };
-    let (device, inside) = (device(given.device)?, door.open()?);
+    let ((wanted, device), inside) = content::taken(door, About::profile(None), given.clone(), wanted).await?;
     let shown = Shown { state: &given.state, code: &given.code, iss: given.iss.as_deref(), secret: &given.secret };
-    let (attempt, said) = said(&edge, &inside, &shown, wanted.username.is_none()).await?;
+    let (attempt, mut said) = said(&edge, &inside, &shown, wanted.username.is_none()).await?;
+    if let Some(gate) = inside.content.gate() {
+        (said.username, said.name) = (gate.suggested(said.username), gate.suggested(said.name));
+    }
     let (name, origin) = (attempt.provider().to_owned(), Origin { device, address, ..Origin::default() });
     let (signed_in, is_new) = inside.commands.oidc().enter(attempt, &said, &wanted, origin).await?;
     metrics::signed_in_elsewhere(&name, is_new);
     let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
     Ok(welcome(&edge, &inside, status, signed_in, None).await)
+}
+
+/// What somebody new wants to be called, and where they are.
+fn wanted(given: wire::OidcFinish) -> Result<(Wanted, Option<Device>), Problem> {
+    let wanted = Wanted {
+        username: given.username.as_deref().map(Username::choose).transpose().map_err(Problem::at("/username"))?,
+        nickname: given.nickname.as_deref().map(Nickname::parse).transpose().map_err(Problem::at("/nickname"))?,
+    };
+    Ok((wanted, device(given.device)?))
 }
 
 /// A new password, or a first one, for the account of whom the provider has signed in. All its sessions end.

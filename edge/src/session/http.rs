@@ -4,6 +4,7 @@ use super::{card, device};
 use crate::{
     auth::{ended, gate::Viewer},
     code::{self, Speaks},
+    content::{self, About},
     edge::{Door, Edge, Inside},
     http::{
         answer::{Done, Written},
@@ -38,7 +39,7 @@ pub fn private() -> Routes {
     request_body = wire::Register, responses(
         (status = 201, body = wire::SignedIn),
         (status = 409, description = "`name_taken`, `email_taken`, `phone_taken`"),
-        (status = 422, description = "`code_wrong`, `invalid_input`"),
+        (status = 422, description = "`code_wrong`, `invalid_input`, `content_refused`"),
     ))]
 async fn register(
     State(edge): State<Arc<Edge>>,
@@ -46,8 +47,10 @@ async fn register(
     Peer(address): Peer,
     Json(given): Json<wire::Register>,
 ) -> Result<Written<wire::SignedIn>, Problem> {
-    let (username, nickname) = (given.username.clone(), given.nickname.clone());
-    let (registration, inside) = (registration(given, address)?, door.open()?);
+    let username = given.username.clone();
+    let read = |given| registration(given, address);
+    let (registration, inside) = content::taken(door, About::profile(None), given, read).await?;
+    let nickname = registration.nickname.as_ref().map(|name| name.as_str().to_owned());
     let signed_in = inside.commands.session().register(registration).await?;
     let nickname = Some(nickname.unwrap_or_else(|| username.clone()));
     let known = wire::Account::named(signed_in.account_id.0, Some(username), nickname);

@@ -1,7 +1,8 @@
 //! One connection's task. It carries between the socket, the session (which says what to do), the outbox (what waits
 //! to be sent) and the hub; it decides nothing. Reads are done by tasks of their own, so that a slow one holds up
 //! neither heartbeats nor answers; sends are queued here, in the order of their frames, and answered here: a task for
-//! each would be woken only to wake this one.
+//! each would be woken only to wake this one. Where the operator has texts looked at, that is done beside, and what is
+//! asked of the same conversation behind them waits for its turn.
 
 use super::{
     close::Close,
@@ -14,6 +15,7 @@ use super::{
 };
 use crate::{
     auth::{Identity, Refused},
+    content::order::Turns,
     conversation,
     door::{Full, Place, Visitor},
     edge::{Edge, Inside},
@@ -24,7 +26,7 @@ use crate::{
 };
 use axum::extract::ws::WebSocket;
 use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
-use natter_client::wire::{DeliveredOk, PositionOk, ReadOk, SentOk};
+use natter_client::wire::{DeliveredOk, EditFrame, PositionOk, ReadOk, SendFrame, SentOk};
 use natter_commands::{Caller, Keyed, Pending};
 use natter_domain::ConversationId;
 use natter_projections::Projection;
@@ -59,6 +61,8 @@ struct Driver {
     starting: Option<BoxFuture<'static, Option<Inside>>>,
     /// Resolves when history can be read that could not at `ready`.
     lagging: Option<BoxFuture<'static, ()>>,
+    /// What is looked at before it is queued, and what comes behind it.
+    turns: Turns,
     /// Messages that were queued, each with its frame's id.
     sending: FuturesUnordered<BoxFuture<'static, (String, Result<SentOk, Problem>)>>,
     /// Kept over many waits, as is `stop`: the session's deadline moves with every frame, and is nearly never reached.
@@ -104,6 +108,7 @@ impl Driver {
             seat: None,
             starting: None,
             lagging: None,
+            turns: Turns::default(),
             sending: FuturesUnordered::new(),
             timer,
             stop,
@@ -277,17 +282,37 @@ impl Driver {
             return self.step(Input::Limited { id: op.id().map(str::to_owned), weight, wait });
         }
         match op {
+            Op::Send(frame) if inside.content.gate().is_some() => self.look_and_send(inside, caller, frame),
             Op::Send(frame) => {
                 let queued = message::socket::queue(&inside, caller, &frame);
                 let sent = whole(async { message::socket::sent(queued?).await });
                 self.sending.push(async { (frame.id, sent.await) }.boxed());
             }
-            Op::Edit(frame) => self.change(frame.id.clone(), weight, changes::edit(&inside, caller, &frame)),
-            Op::Recall(frame) => self.change(frame.id.clone(), weight, Ok(changes::recall(&inside, caller, &frame))),
-            Op::React(frame) => self.change(frame.id.clone(), weight, changes::react(&inside, caller, &frame)),
-            Op::Unreact(frame) => self.change(frame.id.clone(), weight, changes::unreact(&inside, caller, &frame)),
-            Op::Pin(frame) => self.change(frame.id.clone(), weight, Ok(changes::pin(&inside, caller, &frame))),
-            Op::Unpin(frame) => self.change(frame.id.clone(), weight, Ok(changes::unpin(&inside, caller, &frame))),
+            Op::Edit(frame) if inside.content.gate().is_some() => self.look_and_edit(inside, caller, frame),
+            Op::Edit(frame) => {
+                let (id, of) = (frame.id.clone(), frame.conversation_id);
+                self.change(id, weight, of, move || changes::edit(&inside, caller, &frame));
+            }
+            Op::Recall(frame) => {
+                let (id, of) = (frame.id.clone(), frame.conversation_id);
+                self.change(id, weight, of, move || Ok(changes::recall(&inside, caller, &frame)));
+            }
+            Op::React(frame) => {
+                let (id, of) = (frame.id.clone(), frame.conversation_id);
+                self.change(id, weight, of, move || changes::react(&inside, caller, &frame));
+            }
+            Op::Unreact(frame) => {
+                let (id, of) = (frame.id.clone(), frame.conversation_id);
+                self.change(id, weight, of, move || changes::unreact(&inside, caller, &frame));
+            }
+            Op::Pin(frame) => {
+                let (id, of) = (frame.id.clone(), frame.conversation_id);
+                self.change(id, weight, of, move || Ok(changes::pin(&inside, caller, &frame)));
+            }
+            Op::Unpin(frame) => {
+                let (id, of) = (frame.id.clone(), frame.conversation_id);
+                self.change(id, weight, of, move || Ok(changes::unpin(&inside, caller, &frame)));
+            }
             Op::List(frame) => {
                 let id = frame.id.clone();
                 self.answer(id, weight, async move { message::socket::list(&inside, caller, frame).await });
@@ -312,9 +337,42 @@ impl Driver {
         }
     }
 
-    /// What was queued is answered once it is durable.
-    fn change(&self, id: String, weight: usize, queued: Result<Pending<Positions>, Problem>) {
-        self.answer(id, weight, async move { Ok(PositionOk { position: queued?.await?.to_string() }) });
+    /// Where the operator has rules or a hook: a task of its own, and the next of the conversation behind it.
+    fn look_and_send(&mut self, inside: Inside, caller: Caller, frame: SendFrame) {
+        let (id, turn) = (frame.id.clone(), self.turns.take(frame.conversation_id));
+        self.answer(id, Op::SEND_WEIGHT, async move {
+            let gate = inside.content.gate().ok_or_else(Problem::unavailable)?;
+            changes::look_and_send(&inside, gate, caller, &frame, turn).await
+        });
+    }
+
+    fn look_and_edit(&mut self, inside: Inside, caller: Caller, frame: EditFrame) {
+        let (id, turn) = (frame.id.clone(), self.turns.take(frame.conversation_id));
+        self.answer(id, Op::SEND_WEIGHT, async move {
+            let gate = inside.content.gate().ok_or_else(Problem::unavailable)?;
+            changes::look_and_edit(&inside, gate, caller, &frame, turn).await
+        });
+    }
+
+    /// What is queued is answered once it is durable. It is queued now, or behind what is still looked at.
+    fn change(
+        &mut self,
+        id: String,
+        weight: usize,
+        conversation: Uuid,
+        queue: impl FnOnce() -> Result<Pending<Positions>, Problem> + Send + 'static,
+    ) {
+        if !self.turns.has(conversation) {
+            let queued = queue();
+            return self.answer(id, weight, async move { Ok(PositionOk { position: queued?.await?.to_string() }) });
+        }
+        let mut turn = self.turns.take(conversation);
+        self.answer(id, weight, async move {
+            turn.come().await;
+            let queued = queue();
+            drop(turn);
+            Ok(PositionOk { position: queued?.await?.to_string() })
+        });
     }
 
     /// Lets a task of its own give the answer.

@@ -1,6 +1,7 @@
 //! What can be tried at the doors without a database behind them: who is let in, which errors are told, what the
 //! API description says, and the WebSocket up to the moment where it needs the bus.
 
+mod content;
 mod description;
 mod entrance;
 mod errors;

@@ -6,6 +6,7 @@ mod chain;
 mod changes;
 mod chaos;
 mod codes;
+mod content;
 mod contract;
 mod conversation;
 mod cql;

@@ -1,7 +1,7 @@
 //! Who may what: every route of the API description and every frame has a row, and each cell is tried on a thing that
 //! exists. The first four columns come before the others, so that who is refused is refused what is really there.
 
-use crate::{oidc::permission::Elsewhere, second::permission::Factors};
+use crate::{content::permission::Others, oidc::permission::Elsewhere, second::permission::Factors};
 use natter_testkit::{BOUND, Letters, Node, Options, Person, Raw, Stack, client, client::wire, eventually};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -116,6 +116,8 @@ pub const ROUTES: &[Row] = &[
         Some(r#"{"body": {"kind": "text", "text": "edited"}}"#),
         [401, 401, 404, 404, 403, 200],
     ),
+    ("POST /api/v1/conversations/{group}/messages/{message}/translate", Some(r#"{"language": "fr"}"#), MEMBERS_READ),
+    ("POST /api/v1/link-previews", Some(r#"{"url": "{page}"}"#), SEES),
     ("PUT /api/v1/conversations/{group}/messages/{message}/pin", None, MEMBERS_DO),
     ("DELETE /api/v1/conversations/{group}/messages/{message}/pin", None, MEMBERS_DO),
     ("PUT /api/v1/conversations/{group}/messages/{message}/reactions/a", None, MEMBERS_DO),
@@ -262,6 +264,7 @@ pub struct Scene {
     things: BTreeMap<&'static str, String>,
     factors: Factors,
     elsewhere: Elsewhere,
+    _servers: Others,
     _others: Vec<Person>,
 }
 
@@ -284,7 +287,8 @@ impl Scene {
     pub async fn new(stack: &Stack) -> Self {
         let letters = Letters::new(stack.dir());
         let elsewhere = Elsewhere::start().await;
-        let more = [vec![letters.variable()], elsewhere.variables()].concat();
+        let outside = Others::start().await;
+        let more = [vec![letters.variable()], elsewhere.variables(), outside.variables()].concat();
         let node = stack.node_with(Options { more, ..Options::default() }).await;
         let mut people = Vec::new();
         for name in &ROLES[PEOPLE..] {
@@ -332,10 +336,23 @@ impl Scene {
             ("{own_request}", own_request.to_string()),
             ("{nuisance}", nuisance.id().to_string()),
             ("{password}", natter_testkit::PASSWORD.to_owned()),
+            ("{page}", outside.page()),
         ]);
         let factors = Factors::new(&node).await;
         let others = vec![asked, spare, erin, frank, grace, heidi, nuisance];
-        Self { node, letters, people, revoked, suspended, factors, elsewhere, group, things, _others: others }
+        Self {
+            node,
+            letters,
+            people,
+            revoked,
+            suspended,
+            factors,
+            elsewhere,
+            _servers: outside,
+            group,
+            things,
+            _others: others,
+        }
     }
 
     pub fn owner(&self) -> &Person {

@@ -87,6 +87,24 @@ impl Signed {
         self.exchange("DELETE", &format!("/conversations/{conversation}/messages/{message}/pin"), None).await
     }
 
+    /// What the message says in another language, where the installation has a way to find out.
+    pub async fn translate(
+        &self,
+        conversation: Uuid,
+        message: Uuid,
+        language: &str,
+    ) -> Result<wire::Translated, Error> {
+        let asked = wire::TranslationNew { language: language.to_owned() };
+        let path = format!("/conversations/{conversation}/messages/{message}/translate");
+        Ok(self.write("POST", &path, Some(&asked)).await?.value)
+    }
+
+    /// What a page says of itself, where the installation looks.
+    pub async fn link_preview(&self, url: &str) -> Result<wire::LinkPreview, Error> {
+        let asked = wire::LinkPreviewNew { url: url.to_owned() };
+        Ok(self.write("POST", "/link-previews", Some(&asked)).await?.value)
+    }
+
     /// Moves the read cursor forward; answers where it is now.
     pub async fn read_up_to(&self, conversation: Uuid, seq: u64) -> Result<Answer<wire::ReadUpTo>, Error> {
         self.write("PUT", &format!("/conversations/{conversation}/read"), Some(&wire::Read { seq })).await
