@@ -8,9 +8,11 @@ use crate::{
     door::{self, Keeper},
     http::problem::Problem,
     inbox::Cursors,
+    presence::Presence,
     server::{End, Ground},
     socket::hub::Hub,
     system::Readiness,
+    typing::Typing,
 };
 use axum::{extract::FromRequestParts, http::request::Parts};
 use natter_commands::Commands;
@@ -73,6 +75,8 @@ pub struct Rooms {
     pub hub: Hub,
     pub cursors: Cursors,
     pub mutes: Mutes,
+    pub presence: Presence,
+    pub typing: Typing,
 }
 
 impl Inside {

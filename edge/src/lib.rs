@@ -17,22 +17,26 @@ mod message;
 pub mod metrics;
 pub mod oidc;
 mod pace;
+mod presence;
 mod qr;
 mod second;
 mod server;
 mod session;
 mod socket;
+mod standing;
 mod sync;
 mod system;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod typing;
 
 use auth::Auth;
 use edge::{Edge, Inside, Rooms};
 use natter_commands::Commands;
+use natter_domain::limit;
 use natter_projections::Projections;
-use natter_streams::{Lanes, bus::Bus, keyring::Keyring};
+use natter_streams::{Lanes, Node, bus::Bus, keyring::Keyring};
 use std::{sync::Arc, time::Duration};
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -53,6 +57,8 @@ pub struct Doors {
     pub bus: Bus,
     pub keyring: Arc<Keyring>,
     pub lanes: Lanes,
+    /// Which process it is, among those that have doors.
+    pub node: Node,
     pub settings: Settings,
     /// Of the other roles of this process; that of the doors is added here.
     pub readiness: Readiness,
@@ -73,6 +79,8 @@ pub struct Settings {
     pub tls: Option<Tls>,
     /// By whom people can sign in.
     pub oidc: oidc::Providers,
+    /// In groups of more members nobody is told that somebody types.
+    pub typing_max: u64,
 }
 
 impl Default for Settings {
@@ -85,6 +93,7 @@ impl Default for Settings {
             door: door::Settings::default(),
             tls: None,
             oidc: oidc::Providers::default(),
+            typing_max: limit::TYPING_MEMBERS_MAX,
         }
     }
 }
@@ -110,11 +119,15 @@ pub async fn serve(listener: TcpListener, doors: Doors, stop: CancellationToken)
     auth::ended::fill(&inside).await;
     account::mutes::fill(&inside).await;
     tokio::spawn(auth::ended::watch(inside.clone(), stop.clone()));
+    presence::run::start(&inside, &stop);
+    tokio::spawn(standing::watch(inside.clone(), stop.clone()));
     tokio::spawn(account::mutes::watch(inside.clone(), stop));
     edge.readiness = readiness(&doors, edge.stop.clone());
-    edge.inside = Some(inside);
+    edge.inside = Some(inside.clone());
     let edge = Arc::new(edge);
-    server::run(listener, http::router::router(&edge), edge.ground(), edge.end()).await
+    let served = server::run(listener, http::router::router(&edge), edge.ground(), edge.end()).await;
+    inside.presence.farewell(&inside.projections).await;
+    served
 }
 
 /// What a process needs that only says how it is.
@@ -166,5 +179,7 @@ fn enter(doors: &Doors, auth: Arc<Auth>, sockets: &TaskTracker, stop: &Cancellat
         hub,
         cursors: inbox::Cursors::new(doors.commands.clone(), sockets.clone()),
         mutes: account::mutes::Mutes::default(),
+        presence: presence::Presence::new(doors.node.start),
+        typing: typing::Typing::new(doors.settings.typing_max),
     })
 }

@@ -52,6 +52,7 @@ mod friendship;
 mod inbox;
 mod message;
 mod oidc;
+mod presence;
 mod problem;
 mod push;
 mod qr;
@@ -78,6 +79,7 @@ pub use message::{
     MessageReaction, MessageSent, PositionOk, Quote, ReactFrame, SendFrame, SentOk,
 };
 pub use oidc::{Identity, OidcFinish, OidcLink, OidcPassword, OidcProvider, OidcStart, OidcStarted};
+pub use presence::{Presence, PresenceFrame, PresenceSetFrame, TypingFrame};
 pub use problem::{FieldError, Problem};
 pub use push::{Notice, Push};
 pub use qr::{QrBy, QrNew, QrPoll, QrScanned, QrShown, QrState};

@@ -3,8 +3,8 @@
 
 use super::{layers, openapi, problem::Problem};
 use crate::{
-    account, auth::gate, code, conversation, door::layer::attend, edge::Edge, friendship, inbox, message, oidc, qr,
-    second, session, socket, sync, system,
+    account, auth::gate, code, conversation, door::layer::attend, edge::Edge, friendship, inbox, message, oidc,
+    presence, qr, second, session, socket, sync, system,
 };
 use axum::{Router, extract::DefaultBodyLimit, middleware};
 use natter_domain::{Code, limit};
@@ -85,5 +85,6 @@ fn private() -> Routes {
         .merge(message::filter::routes())
         .merge(message::forward::routes())
         .merge(inbox::http::routes())
+        .merge(presence::http::routes())
         .merge(sync::http::routes())
 }

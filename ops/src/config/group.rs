@@ -18,12 +18,16 @@ pub struct GroupArgs {
     /// Days that a dissolved group can be read, 0 to 365.
     #[arg(long, env = "NATTER_DISSOLVED_DAYS", default_value = "30", value_parser = days)]
     pub dissolved_for: Duration,
+    /// In groups of more members nobody is told that somebody types; 0: in none.
+    #[arg(long, env = "NATTER_TYPING_MAX", default_value_t = limit::TYPING_MEMBERS_MAX)]
+    pub typing_max: u64,
 }
 
 impl Default for GroupArgs {
     fn default() -> Self {
         let Groups { members_max, own_max, kept_for } = Groups::default();
-        Self { group_members_max: members_max, own_groups_max: own_max, dissolved_for: kept_for }
+        let typing_max = limit::TYPING_MEMBERS_MAX;
+        Self { group_members_max: members_max, own_groups_max: own_max, dissolved_for: kept_for, typing_max }
     }
 }
 
