@@ -114,6 +114,10 @@ pub const SLOW_MODE_MAX: u32 = 86_400;
 pub const MEMBERS_PER_CALL_MAX: usize = 1_000;
 /// Ids in one lookup.
 pub const LOOKUP_IDS_MAX: usize = 100;
+/// Accounts of whose presence one connection is told.
+pub const WATCHED_MAX: usize = 200;
+/// In groups of more members nobody is told that somebody types, unless the settings say otherwise.
+pub const TYPING_MEMBERS_MAX: u64 = 200;
 /// Items of a page when the caller names no number.
 pub const PAGE_DEFAULT: u32 = 50;
 /// Items of a page at most.

@@ -9,11 +9,13 @@ use crate::{
     door::{self, Keeper},
     http::problem::Problem,
     inbox::Cursors,
+    presence::Presence,
     preview::Previews,
     server::{End, Ground},
     socket::hub::Hub,
     system::Readiness,
     translation::Translation,
+    typing::Typing,
 };
 use axum::{extract::FromRequestParts, http::request::Parts};
 use natter_commands::Commands;
@@ -84,6 +86,8 @@ pub struct Rooms {
     pub content: Content,
     pub previews: Previews,
     pub translation: Translation,
+    pub presence: Presence,
+    pub typing: Typing,
 }
 
 impl Inside {

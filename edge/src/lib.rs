@@ -19,24 +19,28 @@ pub mod metrics;
 pub mod oidc;
 pub mod outside;
 mod pace;
+mod presence;
 pub mod preview;
 mod qr;
 mod second;
 mod server;
 mod session;
 mod socket;
+mod standing;
 mod sync;
 mod system;
 #[cfg(test)]
 mod tests;
 mod tls;
 pub mod translation;
+mod typing;
 
 use auth::Auth;
 use edge::{Edge, Inside, Rooms};
 use natter_commands::Commands;
+use natter_domain::limit;
 use natter_projections::Projections;
-use natter_streams::{Lanes, bus::Bus, keyring::Keyring};
+use natter_streams::{Lanes, Node, bus::Bus, keyring::Keyring};
 use std::{sync::Arc, time::Duration};
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -58,6 +62,8 @@ pub struct Doors {
     pub bus: Bus,
     pub keyring: Arc<Keyring>,
     pub lanes: Lanes,
+    /// Which process it is, among those that have doors.
+    pub node: Node,
     pub settings: Settings,
     /// Of the other roles of this process; that of the doors is added here.
     pub readiness: Readiness,
@@ -86,6 +92,8 @@ pub struct Settings {
     pub translation: translation::Settings,
     /// The key that what we ask of other servers is signed with.
     pub signing: Option<Uuid>,
+    /// In groups of more members nobody is told that somebody types.
+    pub typing_max: u64,
 }
 
 impl Default for Settings {
@@ -103,6 +111,7 @@ impl Default for Settings {
             previews: preview::Settings::default(),
             translation: translation::Settings::default(),
             signing: None,
+            typing_max: limit::TYPING_MEMBERS_MAX,
         }
     }
 }
@@ -130,12 +139,16 @@ pub async fn serve(listener: TcpListener, doors: Doors, stop: CancellationToken)
     auth::ended::fill(&inside).await;
     account::mutes::fill(&inside).await;
     tokio::spawn(auth::ended::watch(inside.clone(), stop.clone()));
+    presence::run::start(&inside, &stop);
+    tokio::spawn(standing::watch(inside.clone(), stop.clone()));
     tokio::spawn(account::mutes::watch(inside.clone(), stop.clone()));
     tokio::spawn(stop.run_until_cancelled_owned(inside.content.clone().watch()));
     edge.readiness = readiness(&doors, edge.stop.clone());
-    edge.inside = Some(inside);
+    edge.inside = Some(inside.clone());
     let edge = Arc::new(edge);
-    server::run(listener, http::router::router(&edge), edge.ground(), edge.end()).await
+    let served = server::run(listener, http::router::router(&edge), edge.ground(), edge.end()).await;
+    inside.presence.farewell(&inside.projections).await;
+    served
 }
 
 /// What a process needs that only says how it is.
@@ -196,6 +209,8 @@ fn enter(
         deliveries: inbox::Cursors::of_coming(doors.commands.clone(), sockets.clone()),
         readers_max: doors.settings.readers_max,
         mutes: account::mutes::Mutes::default(),
+        presence: presence::Presence::new(doors.node.start),
+        typing: typing::Typing::new(doors.settings.typing_max),
         content: content::Content::new(content, signer.clone(), &doors.bus)?,
         previews: preview::Previews::new(previews)?,
         translation: translation::Translation::new(translation, signer, &doors.bus)?,

@@ -106,6 +106,28 @@ pub fn crowds(count: usize) {
     gauge!("natter_edge_crowds").set(count as f64);
 }
 
+/// People here, other edges that are heard, and accounts that connections here watch.
+pub fn presence(people: usize, edges: usize, watches: usize) {
+    gauge!("natter_edge_presence_people").set(people as f64);
+    gauge!("natter_edge_presence_edges").set(edges as f64);
+    gauge!("natter_edge_presence_watches").set(watches as f64);
+}
+
+/// Whole lists of other edges that were asked for.
+pub fn presence_asked(count: u64) {
+    counter!("natter_edge_presence_lists_asked_total").increment(count);
+}
+
+/// Changes that watchers here were told.
+pub fn presence_pushed(count: u64) {
+    counter!("natter_edge_presence_pushes_total").increment(count);
+}
+
+/// Frames that say that somebody types. `outcome`: what became of one.
+pub fn typing(outcome: &'static str) {
+    counter!("natter_edge_typing_total", "outcome" => outcome).increment(1);
+}
+
 pub fn people(count: usize) {
     gauge!("natter_edge_people").set(count as f64);
 }

@@ -41,6 +41,7 @@ pub const POSTGRES: &[(i64, &str, &str)] = &[
     (30, "nickname", include_str!("../postgres/0030_nickname.sql")),
     (31, "dissolved", include_str!("../postgres/0031_dissolved.sql")),
     (32, "details", include_str!("../postgres/0032_details.sql")),
+    (33, "presence", include_str!("../postgres/0033_presence.sql")),
     (34, "receipt", include_str!("../postgres/0034_receipt.sql")),
 ];
 

@@ -139,6 +139,8 @@ fn told(push: &wire::Push) -> String {
         wire::Push::FriendCancelled { .. } => "the friend request taken back".to_owned(),
         wire::Push::FriendExpired { .. } => "the friend request expired".to_owned(),
         wire::Push::FriendRemoved { .. } => "a friendship ended".to_owned(),
+        wire::Push::Typing { .. } => "somebody types".to_owned(),
+        wire::Push::Presence(wire::Presence { state, .. }) => format!("somebody is {state}"),
         wire::Push::MessageEdited { .. } => "a message edited".to_owned(),
         wire::Push::MessageRecalled { .. } => "a message recalled".to_owned(),
         wire::Push::MessageReacted { emoji, .. } => format!("a reaction: {emoji}"),

@@ -56,6 +56,7 @@ pub async fn serve(
         previews,
         translation,
         signing,
+        typing_max: settings.groups.typing_max,
         ..Default::default()
     };
     let served = process.serve(settings, edge, listener, stop).await;
@@ -201,7 +202,8 @@ impl Process {
         let inside = self.commands.clone().zip(self.projections.clone()).filter(|_| settings.has(Role::Edge));
         let served = match inside {
             Some((commands, projections)) => {
-                let doors = Doors { commands, projections, bus, keyring, lanes, settings: edge, readiness };
+                let node = self.leases.node.clone();
+                let doors = Doors { commands, projections, bus, keyring, lanes, node, settings: edge, readiness };
                 natter_edge::serve(listener, doors, stop).await
             }
             None => {

@@ -20,6 +20,7 @@ mod inbox;
 pub mod message;
 mod metrics;
 mod page;
+pub mod presence;
 mod progress;
 mod projector;
 mod relations;
@@ -348,6 +349,11 @@ impl Projections {
     /// Who waits at the doors of groups, and what groups remember for their admins.
     pub fn door(&self) -> conversation::Doors<'_> {
         conversation::Doors(&self.0)
+    }
+
+    /// When people were here last, and who may be shown it.
+    pub fn presence(&self) -> presence::Query<'_> {
+        presence::Query(&self.0)
     }
 
     pub fn delivery(&self) -> delivery::Query<'_> {

@@ -110,6 +110,20 @@ pub const KEY_DESTROYED: &str = "natter.keys.destroyed";
 /// Who waits for a projection that runs elsewhere tells here what for.
 pub const HURRY: &str = "natter.progress.hurry";
 
+/// What every edge must hear: who may see somebody, or speak somewhere, may have changed.
+pub const STANDING: &str = "natter.standing.changed";
+
+/// Where edges tell each other who is online, and that they live.
+pub const PRESENCE: &str = "natter.presence.told";
+
+/// Where an edge asks others who is online there.
+pub const PRESENCE_ASKED: &str = "natter.presence.asked";
+
+/// Where one start of an edge hears what others answer to that.
+pub fn presence_listed(start: Uuid) -> String {
+    format!("natter.presence.listed.{}", start.simple())
+}
+
 /// Where an edge asks delivery to echo a mark on a fresh subscription.
 pub const MARK: &str = "natter.delivery.mark";
 
@@ -126,6 +140,12 @@ mod tests {
     #[test]
     fn each_start_of_a_node_has_its_own_door() {
         assert_eq!(commands(Uuid::from_u128(0x47)), "natter.commands.00000000000000000000000000000047");
+    }
+
+    #[test]
+    fn each_start_of_an_edge_hears_its_own_answers() {
+        let subject = presence_listed(Uuid::from_u128(0x47));
+        assert_eq!(subject, "natter.presence.listed.00000000000000000000000000000047");
     }
 
     #[test]

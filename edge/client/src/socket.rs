@@ -260,9 +260,9 @@ async fn ready(frames: &mut Frames) -> Result<Ready, Error> {
 }
 
 struct Order {
-    id: String,
     text: String,
-    answer: oneshot::Sender<Result<Value, Error>>,
+    /// Under which id it is answered, and to whom.
+    answer: Option<(String, oneshot::Sender<Result<Value, Error>>)>,
 }
 
 /// Sends requests on an open connection. Cheap to clone.
@@ -356,6 +356,25 @@ impl Requests {
             .await
     }
 
+    /// Says that the person types; nothing comes back.
+    pub async fn typing(&self, conversation: Uuid) -> Result<(), Error> {
+        self.say(&Said { op: "typing", conversation_id: conversation }).await
+    }
+
+    /// Has every change of these people's presence pushed to this connection from now on; what they are now.
+    pub async fn watch(&self, accounts: &[Uuid]) -> Result<Pending<wire::Items<wire::Presence>>, Error> {
+        self.ask("presence.subscribe", &json!({"account_ids": accounts})).await
+    }
+
+    pub async fn unwatch(&self, accounts: &[Uuid]) -> Result<Pending<wire::Items<wire::Presence>>, Error> {
+        self.ask("presence.unsubscribe", &json!({"account_ids": accounts})).await
+    }
+
+    /// Whether anybody sits at this device.
+    pub async fn set_away(&self, is_away: bool) -> Result<Pending<Value>, Error> {
+        self.ask("presence.set", &json!({"state": if is_away { "away" } else { "online" }})).await
+    }
+
     /// Lets the connection live as long as this newer token of the same session.
     pub async fn renew(&self, token: &str) -> Result<Pending<wire::AuthOk>, Error> {
         self.ask("auth", &json!({"token": token})).await
@@ -366,9 +385,18 @@ impl Requests {
         let id = self.ids.fetch_add(1, Ordering::Relaxed).to_string();
         let text = encode(&Request { id: &id, op, fields });
         let (answer, awaited) = oneshot::channel();
-        let gone = |_| Error::Closed(Close::without_frame("it was closed before"));
-        self.orders.send(Order { id, text, answer }).await.map_err(gone)?;
+        self.order(Order { text, answer: Some((id, answer)) }).await?;
         Ok(Pending { what: op, answer: awaited, kind: PhantomData })
+    }
+
+    /// What is not answered.
+    async fn say(&self, frame: &impl Serialize) -> Result<(), Error> {
+        self.order(Order { text: encode(frame), answer: None }).await
+    }
+
+    async fn order(&self, order: Order) -> Result<(), Error> {
+        let gone = |_| Error::Closed(Close::without_frame("it was closed before"));
+        self.orders.send(order).await.map_err(gone)
     }
 }
 
@@ -378,6 +406,12 @@ struct Request<'a, F> {
     op: &'a str,
     #[serde(flatten)]
     fields: &'a F,
+}
+
+#[derive(Serialize)]
+struct Said {
+    op: &'static str,
+    conversation_id: Uuid,
 }
 
 #[derive(Serialize)]
@@ -430,7 +464,9 @@ impl Line {
         };
         orders.close();
         while let Some(order) = orders.recv().await {
-            let _ = order.answer.send(Err(Error::Closed(close.clone())));
+            if let Some((_, answer)) = order.answer {
+                let _ = answer.send(Err(Error::Closed(close.clone())));
+            }
         }
         for (_, answer) in self.waiting().drain() {
             let _ = answer.send(Err(Error::Closed(close.clone())));
@@ -464,7 +500,7 @@ impl Line {
                 let _ = sink.close().await;
                 return Close::without_frame("closed by this side");
             };
-            self.waiting().insert(order.id, order.answer);
+            self.waiting().extend(order.answer);
             if let Err(error) = sink.send(Message::text(order.text)).await {
                 // A connection that cannot be written to has often said why: `listen` hears it.
                 tokio::time::sleep(LAST_WORDS).await;

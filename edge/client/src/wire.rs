@@ -52,6 +52,7 @@ mod friendship;
 mod inbox;
 mod message;
 mod oidc;
+mod presence;
 mod preview;
 mod problem;
 mod push;
@@ -82,6 +83,7 @@ pub use message::{
     MessageReaction, MessageSent, PositionOk, Quote, ReactFrame, SendFrame, SentOk,
 };
 pub use oidc::{Identity, OidcFinish, OidcLink, OidcPassword, OidcProvider, OidcStart, OidcStarted};
+pub use presence::{Presence, PresenceFrame, PresenceSetFrame, TypingFrame};
 pub use preview::{LinkPreview, LinkPreviewNew, Translated, TranslationNew};
 pub use problem::{FieldError, Problem};
 pub use push::{Notice, Push};

@@ -77,6 +77,11 @@ pub const LIMITS: &[Limit] = &[
     Limit { name: "inbox", by: Account, quota: 240, window: 60, shared: false, covers: &[
         "PATCH /api/v1/conversations/{id}/inbox", "DELETE /api/v1/conversations/{id}/inbox",
     ] },
+    Limit { name: "presence", by: Account, quota: 240, window: 60, shared: false, covers: &[
+        "POST /api/v1/presence/lookup", "presence.subscribe", "presence.unsubscribe", "presence.set",
+    ] },
+    // What is over it is dropped, and nobody told.
+    Limit { name: "typing", by: Account, quota: 120, window: 60, shared: false, covers: &["typing"] },
     Limit { name: "sync", by: Session, quota: 120, window: 60, shared: false, covers: &["GET /api/v1/sync", "sync"] },
     Limit { name: "preview", by: Account, quota: 30, window: 60, shared: false, covers: &["POST /api/v1/link-previews"] },
     Limit { name: "translate", by: Account, quota: 60, window: 60, shared: false, covers: &[

@@ -92,7 +92,7 @@ fn describe_errors(method: &HttpMethod, operation: &mut Operation, gated: bool) 
 fn describe_headers(method: &HttpMethod, operation: &mut Operation) {
     let parameters = operation.parameters.get_or_insert_default();
     let reads = *method == HttpMethod::Get
-        || matches!(operation.operation_id.as_deref(), Some("account_lookup" | "message_lookup"));
+        || matches!(operation.operation_id.as_deref(), Some("account_lookup" | "message_lookup" | "presence_lookup"));
     if reads {
         let text = "What the answer must show: the `Natter-Position` of a write.";
         parameters.push(parameter(position::HEADER.as_str(), text, Object::with_type(Type::String)).into());

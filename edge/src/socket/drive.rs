@@ -22,7 +22,9 @@ use crate::{
     http::problem::Problem,
     inbox::{Cursors, Moved},
     message::{self, socket as changes},
-    metrics, sync,
+    metrics,
+    presence::{self, Attendance, Class},
+    sync, typing,
 };
 use axum::extract::ws::WebSocket;
 use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
@@ -57,8 +59,12 @@ struct Driver {
     outbox: Arc<Outbox>,
     caller: Option<Caller>,
     seat: Option<Seat>,
-    /// Resolves when `ready` may be said; gives what is needed to tell later that history can be read too, if it cannot.
-    starting: Option<BoxFuture<'static, Option<Inside>>>,
+    attendance: Option<Attendance>,
+    /// Resolves when `ready` may be said; gives what the device is, and what is needed to tell later that history can be read
+    /// too, if it cannot.
+    starting: Option<BoxFuture<'static, (Class, Option<Inside>)>>,
+    /// What was asked before `ready` and is answered by pushes that flow from then on.
+    early: Vec<Op>,
     /// Resolves when history can be read that could not at `ready`.
     lagging: Option<BoxFuture<'static, ()>>,
     /// What is looked at before it is queued, and what comes behind it.
@@ -106,7 +112,9 @@ impl Driver {
             outbox,
             caller: None,
             seat: None,
+            attendance: None,
             starting: None,
+            early: Vec::new(),
             lagging: None,
             turns: Turns::default(),
             sending: FuturesUnordered::new(),
@@ -172,11 +180,7 @@ impl Driver {
             () = self.outbox.rung() => {}
             () = std::future::ready(()), if self.more => {}
             Some(sent) = self.sending.next(), if !self.sending.is_empty() => self.sent(sent),
-            lagging = done(&mut self.starting) => {
-                self.starting = None;
-                self.lagging = lagging.map(|inside| caught_up(inside, conversation::SHOWN_BY).boxed());
-                self.step(Input::Ready { server_time: clock::now() });
-            }
+            (class, lagging) = done(&mut self.starting) => self.started(class, lagging),
             () = done(&mut self.lagging) => {
                 self.lagging = None;
                 self.outbox.resync("history");
@@ -184,6 +188,19 @@ impl Driver {
             () = &mut self.stop, if !self.stopping => self.stop(),
             () = &mut self.timer => self.tick(),
             () = &mut self.denied => self.end = Some(End::Close { close: Close::Denied, readable: true }),
+        }
+    }
+
+    fn started(&mut self, class: Class, lagging: Option<Inside>) {
+        self.starting = None;
+        self.lagging = lagging.map(|inside| caught_up(inside, conversation::SHOWN_BY).boxed());
+        self.step(Input::Ready { server_time: clock::now() });
+        if self.end.is_some() {
+            return;
+        }
+        self.attendance.iter_mut().for_each(|attendance| attendance.begin(class));
+        for op in std::mem::take(&mut self.early) {
+            self.carry_out(op);
         }
     }
 
@@ -265,7 +282,8 @@ impl Driver {
             }
         }
         let seat = inside.hub.join(caller, self.outbox.clone());
-        self.starting = Some(start(inside, &seat, self.outbox.clone()).boxed());
+        self.attendance = Some(inside.presence.attend(caller.account, self.outbox.clone()));
+        self.starting = Some(start(inside, caller, &seat, self.outbox.clone()).boxed());
         self.caller = Some(caller);
         self.seat = Some(seat);
         // The session may have ended between the look at the token and the seat.
@@ -275,12 +293,21 @@ impl Driver {
     }
 
     fn perform(&mut self, op: Op) {
-        let (Some(inside), Some(caller)) = (self.edge.inside.clone(), self.caller) else { return };
         metrics::frame(op.name());
-        let weight = op.weight();
-        if let Err(wait) = self.edge.door.count_frame(op.name(), self.visitor, Some(caller)) {
-            return self.step(Input::Limited { id: op.id().map(str::to_owned), weight, wait });
+        match self.edge.door.count_frame(op.name(), self.visitor, self.caller) {
+            // Who types too often is told nothing, like everybody else who types.
+            Err(_) if matches!(op, Op::Typing(_)) => {}
+            Err(wait) => self.step(Input::Limited { id: op.id().map(str::to_owned), weight: op.weight(), wait }),
+            Ok(()) if self.starting.is_some() && matches!(op, Op::Subscribe(_) | Op::Unsubscribe(_)) => {
+                self.early.push(op);
+            }
+            Ok(()) => self.carry_out(op),
         }
+    }
+
+    fn carry_out(&mut self, op: Op) {
+        let (Some(inside), Some(caller)) = (self.edge.inside.clone(), self.caller) else { return };
+        let weight = op.weight();
         match op {
             Op::Send(frame) if inside.content.gate().is_some() => self.look_and_send(inside, caller, frame),
             Op::Send(frame) => {
@@ -332,8 +359,31 @@ impl Driver {
                 let moved = cursor.moves(inside.deliveries.clone(), caller);
                 self.answer(frame.id, weight, async { moved.await.map(|_| DeliveredOk {}) });
             }
+            Op::Typing(frame) => {
+                self.edge.sockets.spawn(typing::pass(inside, caller, ConversationId(frame.conversation_id)));
+            }
+            Op::Subscribe(_) | Op::Unsubscribe(_) | Op::SetPresence(_) => self.attend(inside, op, weight),
             // The session answers these by itself.
             Op::Auth(_) | Op::Ping(_) => {}
+        }
+    }
+
+    fn attend(&mut self, inside: Inside, op: Op, weight: usize) {
+        let Some(attendance) = &mut self.attendance else { return };
+        match op {
+            Op::Subscribe(frame) => {
+                let outbox = self.outbox.clone();
+                self.edge.sockets.spawn(presence::socket::subscribe(attendance, inside, outbox, frame, weight));
+            }
+            Op::Unsubscribe(frame) => {
+                let id = Some(frame.id.clone());
+                self.outbox.give(reply(id, presence::socket::unsubscribe(attendance, frame)), weight);
+            }
+            Op::SetPresence(frame) => {
+                let set = presence::socket::set(attendance, &frame.state);
+                self.outbox.give(reply(Some(frame.id), set), weight);
+            }
+            _ => {}
         }
     }
 
@@ -395,7 +445,7 @@ impl Driver {
 
     async fn finish(self, mut socket: WebSocket, end: End) {
         self.flush_cursors();
-        drop(self.seat);
+        drop((self.seat, self.attendance));
         match end {
             End::Close { close, readable } => {
                 metrics::socket_closed(close.code());
@@ -425,17 +475,22 @@ async fn done<T>(future: &mut Option<BoxFuture<'static, T>>) -> T {
 /// Until pushes come here, and until what was pushed before that can be read: a client that reads its state after
 /// `ready` misses nothing. History is given one chance: its cluster may be away for hours, and pushes need it not. Who is
 /// let in without it is told `resync` once it can be read.
-fn start(inside: Inside, seat: &Seat, outbox: Arc<Outbox>) -> impl Future<Output = Option<Inside>> + Send + 'static {
+fn start(
+    inside: Inside,
+    caller: Caller,
+    seat: &Seat,
+    outbox: Arc<Outbox>,
+) -> impl Future<Output = (Class, Option<Inside>)> + Send + 'static {
     let proven = seat.proven();
     async move {
         proven.await;
         outbox.collect();
         let whole = inside.projections.catch_up(conversation::SHOWN_BY).await.is_ok();
-        if whole {
-            return None;
+        if !whole {
+            caught_up(inside.clone(), &[Projection::Relations]).await;
         }
-        caught_up(inside.clone(), &[Projection::Relations]).await;
-        Some(inside)
+        let class = presence::socket::class(&inside, caller).await;
+        (class, (!whole).then_some(inside))
     }
 }
 

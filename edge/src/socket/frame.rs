@@ -19,6 +19,10 @@ pub enum Op {
     Read(wire::ReadFrame),
     Delivered(wire::DeliveredFrame),
     Sync(wire::SyncFrame),
+    Typing(wire::TypingFrame),
+    Subscribe(wire::PresenceFrame),
+    Unsubscribe(wire::PresenceFrame),
+    SetPresence(wire::PresenceSetFrame),
     Auth(wire::AuthFrame),
     Ping(wire::PingFrame),
 }
@@ -40,7 +44,7 @@ struct Head {
 
 impl Op {
     /// Every op that is understood.
-    pub const NAMES: [&str; 13] = [
+    pub const NAMES: [&str; 17] = [
         "message.send",
         "message.list",
         "conversation.read",
@@ -54,6 +58,10 @@ impl Op {
         "message.unpin",
         "sync",
         "message.delivered",
+        "typing",
+        "presence.subscribe",
+        "presence.unsubscribe",
+        "presence.set",
     ];
 
     pub fn parse(text: &str) -> Result<Self, Bad> {
@@ -80,6 +88,10 @@ impl Op {
             "conversation.read" => whole(text).map(Self::Read),
             "message.delivered" => whole(text).map(Self::Delivered),
             "sync" => whole(text).map(Self::Sync),
+            "typing" => whole(text).map(Self::Typing),
+            "presence.subscribe" => whole(text).map(Self::Subscribe),
+            "presence.unsubscribe" => whole(text).map(Self::Unsubscribe),
+            "presence.set" => whole(text).map(Self::SetPresence),
             "auth" => whole(text).map(Self::Auth),
             "ping" => whole(text).map(Self::Ping),
             _ => Err(Problem::invalid("/op", "is no op that is known")),
@@ -100,6 +112,9 @@ impl Op {
             Self::Read(frame) => Some(&frame.id),
             Self::Delivered(frame) => Some(&frame.id),
             Self::Sync(frame) => Some(&frame.id),
+            Self::Typing(frame) => frame.id.as_deref(),
+            Self::Subscribe(frame) | Self::Unsubscribe(frame) => Some(&frame.id),
+            Self::SetPresence(frame) => Some(&frame.id),
             Self::Auth(frame) => frame.id.as_deref(),
             Self::Ping(frame) => frame.id.as_deref(),
         }
@@ -121,13 +136,18 @@ impl Op {
             Self::Unpin(_) => Self::NAMES[10],
             Self::Sync(_) => Self::NAMES[11],
             Self::Delivered(_) => Self::NAMES[12],
+            Self::Typing(_) => Self::NAMES[13],
+            Self::Subscribe(_) => Self::NAMES[14],
+            Self::Unsubscribe(_) => Self::NAMES[15],
+            Self::SetPresence(_) => Self::NAMES[16],
         }
     }
 
-    /// What its answer weighs until it is given: a page may be half a megabyte.
+    /// What its answer weighs until it is given: a page may be half a megabyte. What has none weighs nothing.
     pub const fn weight(&self) -> usize {
         match self {
             Self::List(_) | Self::Sync(_) => 64,
+            Self::Typing(_) => 0,
             _ => Self::SEND_WEIGHT,
         }
     }
@@ -175,7 +195,7 @@ mod tests {
     #[test]
     fn an_unknown_op_is_invalid_under_its_id() {
         let unknown = (Some("7".to_owned()), Code::InvalidInput, vec!["/op".to_owned()]);
-        for op in [json!("message.sent"), json!("typing "), json!(1), Value::Null] {
+        for op in [json!("message.sent"), json!("typing "), json!("presence"), json!(1), Value::Null] {
             assert_eq!(bad(&json!({"id": "7", "op": op}).to_string()), unknown);
         }
         assert_eq!(bad(r#"{"id": "7"}"#), unknown);
@@ -198,6 +218,11 @@ mod tests {
             (json!({"id": "1", "op": "message.recall", "conversation_id": id, "message_id": "x"}), "/message_id"),
             (json!({"id": "1", "op": "message.pin", "conversation_id": id, "message_id": id, "emoji": "x"}), "/emoji"),
             (json!({"id": "1", "op": "auth", "token": 1}), "/token"),
+            (json!({"id": "1", "op": "typing"}), "/conversation_id"),
+            (json!({"id": "1", "op": "typing", "conversation_id": id, "account_id": id}), "/account_id"),
+            (json!({"id": "1", "op": "presence.subscribe", "account_ids": id}), "/account_ids"),
+            (json!({"id": "1", "op": "presence.unsubscribe", "account_ids": ["x"]}), "/account_ids/0"),
+            (json!({"id": "1", "op": "presence.set", "state": 1}), "/state"),
         ] {
             assert_eq!(bad(&frame.to_string()), (Some("1".to_owned()), Code::InvalidInput, vec![pointer.to_owned()]));
         }

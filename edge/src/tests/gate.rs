@@ -113,6 +113,7 @@ const SIGNED_IN: &[&str] = &[
     "POST /api/v1/conversations/{id}/messages/lookup",
     "POST /api/v1/conversations/{id}/messages/{message_id}/translate",
     "POST /api/v1/link-previews",
+    "POST /api/v1/presence/lookup",
     "POST /api/v1/friends/requests",
     "POST /api/v1/friends/requests/{id}/accept",
     "POST /api/v1/friends/requests/{id}/reject",

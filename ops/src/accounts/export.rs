@@ -62,6 +62,8 @@ impl<W: Write> Export<W> {
         self.out.field("account", &self.read_side.account().own(self.id).await?)?;
         self.out.field("standing", &told(standing))?;
         self.out.field("identities", &self.read_side.account().identities(self.id).await?)?;
+        let seen = self.read_side.presence().last_seen(self.id).await?;
+        self.out.field("last_seen_at", &seen.map(|at| at.to_string()))?;
         self.out.field("settings", &self.read_side.account().settings(self.id).await?)?;
         self.sessions().await?;
         self.friends().await?;

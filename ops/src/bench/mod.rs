@@ -17,6 +17,7 @@ pub mod login;
 mod machine;
 pub mod node;
 mod people;
+pub mod presence;
 mod raw;
 pub mod replay;
 pub mod report;
@@ -69,6 +70,8 @@ pub struct BenchArgs {
     #[command(flatten)]
     pub crowd: crowd::CrowdArgs,
     #[command(flatten)]
+    pub presence: presence::PresenceArgs,
+    #[command(flatten)]
     pub store: HistoryArgs,
 }
 
@@ -85,6 +88,10 @@ const SCENARIOS: &[(&str, &str)] = &[
     (
         "login",
         "logins per second through the door, beside raw argon2id on as many cores; what the door costs a request",
+    ),
+    (
+        "presence",
+        "change of somebody's presence to everybody who watches them, 10,000 online, beside a bare message over NATS",
     ),
     ("replay", "events per second rebuilt into relations and history, beside reading the log; sends meanwhile"),
     ("scale", "messages per second by nodes that share the lanes, and by lanes"),
@@ -104,6 +111,7 @@ pub async fn bench(args: BenchArgs) -> Result<ExitCode> {
         "history" => history::run(&args).await?,
         "ids" => ids::run()?,
         "login" => login::run(&args).await?,
+        "presence" => presence::run(&args).await?,
         "replay" => replay::run(&args).await?,
         "scale" => scale::run(&args).await?,
         "send" => send::run(&args).await?,

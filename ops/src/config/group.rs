@@ -21,13 +21,18 @@ pub struct GroupArgs {
     /// Members of a group up to which they are told who has read a message, up to 100000.
     #[arg(long, env = "NATTER_READERS_MAX", default_value = "500", value_parser = members)]
     pub readers_max: usize,
+    /// In groups of more members nobody is told that somebody types; 0: in none.
+    #[arg(long, env = "NATTER_TYPING_MAX", default_value_t = limit::TYPING_MEMBERS_MAX)]
+    pub typing_max: u64,
 }
 
 impl Default for GroupArgs {
     fn default() -> Self {
         let Groups { members_max, own_max, kept_for } = Groups::default();
         let readers_max = natter_edge::Settings::default().readers_max as usize;
-        Self { group_members_max: members_max, own_groups_max: own_max, dissolved_for: kept_for, readers_max }
+        let typing_max = limit::TYPING_MEMBERS_MAX;
+        let (group_members_max, own_groups_max, dissolved_for) = (members_max, own_max, kept_for);
+        Self { group_members_max, own_groups_max, dissolved_for, readers_max, typing_max }
     }
 }
 

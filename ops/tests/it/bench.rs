@@ -1,8 +1,8 @@
-//! The short forms of `natter bench groups`, `history`, `login` and `replay`: what they check holds. Figures say nothing here.
+//! The short forms of `natter bench groups`, `history`, `login`, `presence` and `replay`: what they check holds. Figures say nothing here.
 
 use clap::Parser;
 use natter_commands::Cost;
-use natter_ops::bench::{BenchArgs, groups, history, login, node, replay, view::Site};
+use natter_ops::bench::{BenchArgs, groups, history, login, node, presence, replay, view::Site};
 use natter_projections::Store;
 use natter_testkit::{Stack, within};
 use std::time::Duration;
@@ -88,17 +88,36 @@ async fn what_is_built_anew_is_the_same_while_people_send() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn people_sign_in_beside_bare_hashes_and_the_door_is_measured() {
+async fn every_change_is_told_to_everybody_who_watches() {
     let _alone = ALONE.lock().await;
     let stack = Stack::new().await;
-    let site = node::Site {
+    let mut args = arguments("presence", 0);
+    args.presence = presence::PresenceArgs { people: 120, watchers: 10, watched: 20, changes: 40 };
+    let measured = within("the scenario", BOUND, presence::measure(&args, &of_nodes(&stack))).await;
+    let report = measured.unwrap_or_else(|error| panic!("{error:#}"));
+    let figure = |name: &str| report.parts.iter().find(|part| part.name == name).expect("the report has it").value;
+    assert!(figure("told") > 0.0, "{report:#?}");
+    // How long it took says something about this machine only.
+    assert_eq!(figure("not told"), 0.0, "{report:#?}");
+    assert!(report.limit > 0.0 && report.percentiles_us["change to watcher"].count > 0, "{report:#?}");
+}
+
+fn of_nodes(stack: &Stack) -> node::Site {
+    node::Site {
         program: natter_testkit::binary(),
         dir: stack.dir().to_owned(),
         database_url: stack.database_url().to_owned(),
         nats_url: stack.nats_url().to_owned(),
         more: Vec::new(),
-    };
-    let measured = within("the scenario", BOUND, login::measure(&arguments("login", 0), &site, Cost::Cheap)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn people_sign_in_beside_bare_hashes_and_the_door_is_measured() {
+    let _alone = ALONE.lock().await;
+    let stack = Stack::new().await;
+    let (args, site) = (arguments("login", 0), of_nodes(&stack));
+    let measured = within("the scenario", BOUND, login::measure(&args, &site, Cost::Cheap)).await;
     let report = measured.unwrap_or_else(|error| panic!("{error:#}"));
     let events = stack.event_count().await;
     // An account with its handle, and a session for each login.

@@ -22,6 +22,7 @@ mod group;
 mod history;
 mod house_rules;
 mod keys;
+mod live;
 mod lockout;
 mod metrics;
 mod nodes;

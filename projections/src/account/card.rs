@@ -187,7 +187,7 @@ fn card(row: &PgRow, opener: &Opener) -> Result<Card, Error> {
 }
 
 /// A row's settings.
-pub(super) fn settings(json: Option<&str>) -> Result<Settings, Error> {
+pub(crate) fn settings(json: Option<&str>) -> Result<Settings, Error> {
     json.map_or(Ok(Settings::default()), |json| serde_json::from_str(json).map_err(Error::Settings))
 }
 

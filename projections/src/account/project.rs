@@ -1,7 +1,7 @@
 //! Account events to the table `account`.
 
 use super::{identity, profile, status};
-use crate::Error;
+use crate::{Error, presence};
 use natter_domain::{
     HandleId, Sealed, Timestamp,
     account::{Contact, Event, Way},
@@ -245,9 +245,9 @@ impl Changes {
         .map_err(Error::database("write erased accounts"))?;
         sqlx::query("DELETE FROM account_prefix WHERE account_id = ANY($1)")
             .bind(self.erased())
-            .execute(connection)
+            .execute(&mut *connection)
             .await
             .map_err(Error::database("remove by what erased accounts were found"))?;
-        Ok(())
+        presence::forget(connection, &self.erased()).await
     }
 }

@@ -1,7 +1,7 @@
 //! Who is muted or suspended, and whose account is closed or about to be.
 
 use super::Query;
-use crate::Error;
+use crate::{Error, presence};
 use natter_domain::{
     AccountId, Sealed, Timestamp,
     account::{Event, Mute},
@@ -118,10 +118,10 @@ async fn closed(connection: &mut PgConnection, account: Uuid, at: OffsetDateTime
     .map_err(Error::database("write whose account is closed"))?;
     sqlx::query("DELETE FROM account_prefix WHERE account_id = $1")
         .bind(account)
-        .execute(connection)
+        .execute(&mut *connection)
         .await
         .map_err(Error::database("forget by what an account was found"))?;
-    Ok(())
+    presence::forget(connection, &[account]).await
 }
 
 /// Whether somebody is muted.

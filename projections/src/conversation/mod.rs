@@ -2,6 +2,7 @@
 
 pub(crate) mod card;
 mod door;
+mod floor;
 mod group;
 mod log;
 pub(crate) mod members;
@@ -14,6 +15,7 @@ mod unread;
 
 pub use card::settings;
 pub use door::{LinkRow, Query as Doors};
+pub use floor::{Floor, Voice};
 pub use members::{MemberFilter, Members, Named, Standing};
 pub use query::{Query, Shown};
 pub use readers::Readers;

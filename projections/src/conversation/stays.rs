@@ -14,7 +14,7 @@ use std::collections::HashMap;
 use uuid::Uuid;
 
 /// Whether relations has applied all that says who is in the conversation. `reader`: the name that relations reads under.
-fn is_whole(reader: &str, conversation: &str) -> String {
+pub(super) fn is_whole(reader: &str, conversation: &str) -> String {
     format!(
         "NOT EXISTS (SELECT FROM public.projection_failures AS waiting
              WHERE waiting.projection = {reader} AND waiting.key = {conversation})

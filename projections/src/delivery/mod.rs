@@ -20,6 +20,7 @@ pub(crate) mod members;
 mod message;
 mod outlet;
 mod query;
+pub mod standing;
 mod subscription;
 
 use crate::{
@@ -104,6 +105,9 @@ impl Delivery {
             }
         }
         self.outlet.finish(letters).await?;
+        if let Some(word) = standing::of(batch.records)? {
+            self.outlet.tell_edges(word).await?;
+        }
         metrics::delivered(count.frames, count.copies, count.of_crowds);
         Ok(())
     }

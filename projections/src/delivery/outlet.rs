@@ -101,6 +101,11 @@ impl Outlet {
         Ok(())
     }
 
+    /// That who may see or say something may be others now.
+    pub(super) async fn tell_edges(&self, word: Bytes) -> Result<(), Error> {
+        self.send(subject::STANDING.to_owned(), word).await
+    }
+
     async fn send_to_crowd(&self, lane: Lane, letter: crowd::Letter) -> Result<(), Error> {
         self.send(subject::crowds(lane), letter.close()?).await
     }

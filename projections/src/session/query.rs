@@ -80,6 +80,16 @@ impl Query<'_> {
         Ok(rows.into_iter().map(kept).collect())
     }
 
+    /// What its device said that it is; `None` too where there is no such session.
+    pub async fn platform(&self, session: SessionId) -> Result<Option<String>, Error> {
+        let platform: Option<Option<String>> = sqlx::query_scalar("SELECT platform FROM session WHERE session_id = $1")
+            .bind(session.0)
+            .fetch_optional(statement::bounded(&self.0.pool()))
+            .await
+            .map_err(Error::database("read what a session's device is"))?;
+        Ok(platform.flatten())
+    }
+
     /// The sessions that were ended at or after that moment: their access tokens may still look valid.
     pub async fn ended_since(&self, moment: Timestamp) -> Result<Vec<SessionId>, Error> {
         let ids: Vec<Uuid> =

@@ -44,6 +44,13 @@ impl Signed {
         Ok(found.value.items)
     }
 
+    /// Who of these people is online, at most a hundred in one call.
+    pub async fn presence_of(&self, ids: &[Uuid]) -> Result<Vec<wire::Presence>, Error> {
+        let found: Answer<wire::Items<_>> =
+            self.write("POST", "/presence/lookup", Some(&wire::Lookup { ids: ids.to_vec() })).await?;
+        Ok(found.value.items)
+    }
+
     /// What changed since the cursor; without one: everything. While there is `more`, to be called again at once.
     pub async fn sync(&self, cursor: Option<&str>) -> Result<wire::Sync, Error> {
         self.read(Query::default().with("cursor", cursor).on("/sync")).await

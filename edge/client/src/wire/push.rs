@@ -1,6 +1,6 @@
 //! What the server says without being asked.
 
-use super::{Conversation, ConversationOutside, FriendRequest, InboxChanged, Message};
+use super::{Conversation, ConversationOutside, FriendRequest, InboxChanged, Message, Presence};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -77,6 +77,12 @@ pub enum Push {
     FriendExpired { request: FriendRequest, by: Uuid, position: String },
     #[serde(rename = "friend.removed")]
     FriendRemoved { account_ids: Vec<Uuid>, by: Uuid, position: String },
+    /// Somebody types: kept nowhere, so it has no position.
+    #[serde(rename = "typing")]
+    Typing { conversation_id: Uuid, account_id: Uuid },
+    /// Likewise: what somebody who is subscribed to is from now on.
+    #[serde(rename = "presence")]
+    Presence(Presence),
 }
 
 /// What the server says of the connection itself.

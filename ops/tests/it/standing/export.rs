@@ -66,6 +66,7 @@ async fn a_person_is_given_all_that_is_held_on_them_and_nothing_of_others() {
         "friend_folders",
         "friends",
         "identities",
+        "last_seen_at",
         "messages",
         "requests",
         "sessions",

@@ -152,7 +152,9 @@ impl Device {
             Push::MemberInvited { .. }
             | Push::MemberUninvited { .. }
             | Push::MemberRequested { .. }
-            | Push::MemberDeclined { .. } => Ok(()),
+            | Push::MemberDeclined { .. }
+            | Push::Typing { .. }
+            | Push::Presence(_) => Ok(()),
             // Its position is of the inbox's lane, not of the conversation's.
             Push::ConversationRead { conversation_id, position, .. }
             | Push::MessageDelivered { conversation_id, position, .. } => {

@@ -1,0 +1,318 @@
+//! Who wants to know of whom, and what they were told: without IO and without a clock.
+//!
+//! A watch knows whether its watcher may see whom they watch. While that is in doubt nothing is told; once it is known again
+//! the watcher is told what is so now, if that is not what they were told last.
+
+use super::signs::Signs;
+use natter_domain::{AccountId, limit};
+use natter_projections::presence::Pair;
+use std::collections::{HashMap, HashSet, hash_map::Entry};
+
+/// `O`: by what a watcher is told.
+pub struct Watches<O> {
+    by: HashMap<u64, Watcher<O>>,
+    of: HashMap<AccountId, HashMap<u64, Watch>>,
+}
+
+struct Watcher<O> {
+    account: AccountId,
+    outbox: O,
+    watched: HashSet<AccountId>,
+}
+
+#[derive(Default)]
+struct Watch {
+    /// `None`: it has to be asked.
+    sees: Option<bool>,
+    told: Seen,
+    /// How often it came into doubt: an answer to an earlier question is none.
+    doubts: u32,
+}
+
+/// What somebody is shown of somebody else. Who may not see is shown nobody who is online, and no time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Seen {
+    pub sees: bool,
+    pub signs: Signs,
+}
+
+impl Seen {
+    pub fn new(sees: bool, signs: Signs) -> Self {
+        Self { sees, signs: if sees { signs } else { Signs::NONE } }
+    }
+}
+
+/// A watch of which it has to be asked whether it sees.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Question {
+    pub watcher: u64,
+    /// Who looks, and at whom.
+    pub pair: Pair,
+    doubts: u32,
+}
+
+/// To be told by this: of this person, this.
+pub type Push<O> = (O, AccountId, Seen);
+
+impl<O> Default for Watches<O> {
+    fn default() -> Self {
+        Self { by: HashMap::new(), of: HashMap::new() }
+    }
+}
+
+impl<O: Clone> Watches<O> {
+    /// Watches these too; `None`: they would be too many. What has to be asked for it, of those too that are watched already.
+    pub fn add(
+        &mut self,
+        watcher: u64,
+        account: AccountId,
+        outbox: O,
+        accounts: &[AccountId],
+    ) -> Option<Vec<Question>> {
+        let known = self.by.get(&watcher).map(|watcher| &watcher.watched);
+        let is_new = |account: &&AccountId| known.is_none_or(|known| !known.contains(account));
+        let new = accounts.iter().filter(is_new).collect::<HashSet<_>>().len();
+        if known.map_or(0, HashSet::len) + new > limit::WATCHED_MAX {
+            return None;
+        }
+        let place = self.by.entry(watcher).or_insert_with(|| Watcher { account, outbox, watched: HashSet::new() });
+        place.watched.extend(accounts);
+        let ask = |other: &AccountId| {
+            let watch = self.of.entry(*other).or_default().entry(watcher).or_default();
+            Question { watcher, pair: (account, *other), doubts: watch.doubts }
+        };
+        Some(accounts.iter().map(ask).collect())
+    }
+
+    pub fn remove(&mut self, watcher: u64, accounts: &[AccountId]) {
+        let Entry::Occupied(mut place) = self.by.entry(watcher) else { return };
+        for account in accounts {
+            if place.get_mut().watched.remove(account) {
+                unlink(&mut self.of, watcher, *account);
+            }
+        }
+        if place.get().watched.is_empty() {
+            place.remove();
+        }
+    }
+
+    /// The connection is gone.
+    pub fn leave(&mut self, watcher: u64) {
+        let Some(gone) = self.by.remove(&watcher) else { return };
+        gone.watched.into_iter().for_each(|account| unlink(&mut self.of, watcher, account));
+    }
+
+    /// Of who watches it is now known whom they see; they are told by who asked. Where it came into doubt meanwhile it is asked
+    /// by somebody else, who tells them.
+    pub fn settle(
+        &mut self,
+        questions: &[Question],
+        sees: impl Fn(Pair) -> bool,
+        signs: impl Fn(AccountId) -> Signs,
+    ) -> Vec<(AccountId, Seen)> {
+        let mut shown = Vec::new();
+        for question in questions {
+            let other = question.pair.1;
+            let watch = self.of.get_mut(&other).and_then(|watches| watches.get_mut(&question.watcher));
+            let Some(watch) = watch else {
+                shown.push((other, Seen::default()));
+                continue;
+            };
+            if watch.doubts == question.doubts {
+                watch.sees = Some(sees(question.pair));
+            }
+            watch.told = Seen::new(watch.sees.unwrap_or(false), signs(other));
+            shown.push((other, watch.told));
+        }
+        shown
+    }
+
+    /// Something of these people may be otherwise: those who watch and see them are told what is so now.
+    pub fn changed(&mut self, accounts: &[AccountId], signs: impl Fn(AccountId) -> Signs) -> Vec<Push<O>> {
+        let mut pushes = Vec::new();
+        for account in accounts {
+            let Some(watches) = self.of.get_mut(account) else { continue };
+            let seen = Seen::new(true, signs(*account));
+            for (number, watch) in watches.iter_mut().filter(|(_, watch)| watch.sees == Some(true)) {
+                if watch.told != seen
+                    && let Some(watcher) = self.by.get(number)
+                {
+                    watch.told = seen;
+                    pushes.push((watcher.outbox.clone(), *account, seen));
+                }
+            }
+        }
+        pushes
+    }
+
+    /// Whether those who watch this one see them is in doubt from now on.
+    pub fn doubt_of(&mut self, account: AccountId) -> Vec<Question> {
+        self.doubt(account, |_| true)
+    }
+
+    /// Between two people, whichever of them watches the other.
+    pub fn doubt_between(&mut self, one: AccountId, other: AccountId) -> Vec<Question> {
+        let mut questions = self.doubt(one, |watcher| watcher == other);
+        questions.extend(self.doubt(other, |watcher| watcher == one));
+        questions
+    }
+
+    pub fn doubt_all(&mut self) -> Vec<Question> {
+        let all: Vec<AccountId> = self.of.keys().copied().collect();
+        all.into_iter().flat_map(|account| self.doubt_of(account)).collect()
+    }
+
+    fn doubt(&mut self, account: AccountId, is_meant: impl Fn(AccountId) -> bool) -> Vec<Question> {
+        let mut questions = Vec::new();
+        for (&watcher, watch) in self.of.get_mut(&account).into_iter().flatten() {
+            let Some(by) = self.by.get(&watcher).filter(|by| is_meant(by.account)) else { continue };
+            watch.sees = None;
+            watch.doubts += 1;
+            questions.push(Question { watcher, pair: (by.account, account), doubts: watch.doubts });
+        }
+        questions
+    }
+
+    /// It is known again.
+    pub fn resolve(
+        &mut self,
+        questions: &[Question],
+        sees: impl Fn(Pair) -> bool,
+        signs: impl Fn(AccountId) -> Signs,
+    ) -> Vec<Push<O>> {
+        let mut pushes = Vec::new();
+        for question in questions {
+            let other = question.pair.1;
+            let watch = self.of.get_mut(&other).and_then(|watches| watches.get_mut(&question.watcher));
+            let Some(watch) = watch.filter(|watch| watch.doubts == question.doubts) else { continue };
+            let seen = Seen::new(sees(question.pair), signs(other));
+            watch.sees = Some(seen.sees);
+            if watch.told != seen
+                && let Some(watcher) = self.by.get(&question.watcher)
+            {
+                watch.told = seen;
+                pushes.push((watcher.outbox.clone(), other, seen));
+            }
+        }
+        pushes
+    }
+
+    pub fn count(&self) -> usize {
+        self.by.values().map(|watcher| watcher.watched.len()).sum()
+    }
+}
+
+fn unlink(of: &mut HashMap<AccountId, HashMap<u64, Watch>>, watcher: u64, account: AccountId) {
+    if let Entry::Occupied(mut watches) = of.entry(account) {
+        watches.get_mut().remove(&watcher);
+        if watches.get().is_empty() {
+            watches.remove();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::presence::signs::Class;
+    use uuid::Uuid;
+
+    const ALICE: AccountId = AccountId(Uuid::from_u128(1));
+    const BOB: AccountId = AccountId(Uuid::from_u128(2));
+    const CAROL: AccountId = AccountId(Uuid::from_u128(3));
+    const WEB: Signs = Signs::of(Class::Web, false);
+    /// Alice's and Carol's connections.
+    const A: u64 = 1;
+    const C: u64 = 3;
+
+    fn online(_: AccountId) -> Signs {
+        WEB
+    }
+
+    fn offline(_: AccountId) -> Signs {
+        Signs::NONE
+    }
+
+    fn all(_: Pair) -> bool {
+        true
+    }
+
+    fn nobody(_: Pair) -> bool {
+        false
+    }
+
+    /// Alice and Carol watch Bob, who is offline, and see him.
+    fn watches() -> Watches<&'static str> {
+        let mut watches = Watches::default();
+        for (number, account, name) in [(A, ALICE, "alice"), (C, CAROL, "carol")] {
+            let questions = watches.add(number, account, name, &[BOB]).unwrap();
+            assert_eq!(watches.settle(&questions, all, offline), [(BOB, Seen::new(true, Signs::NONE))]);
+        }
+        watches
+    }
+
+    fn told(mut pushes: Vec<Push<&'static str>>) -> Vec<(&'static str, &'static str)> {
+        pushes.sort_by_key(|(to, ..)| *to);
+        pushes.into_iter().map(|(to, _, seen)| (to, seen.signs.state())).collect()
+    }
+
+    #[test]
+    fn watchers_are_told_what_changed_and_nothing_twice() {
+        let mut watches = watches();
+        assert_eq!(told(watches.changed(&[ALICE, BOB], online)), [("alice", "online"), ("carol", "online")]);
+        assert_eq!(told(watches.changed(&[BOB], online)), []);
+        watches.remove(A, &[BOB]);
+        assert_eq!(told(watches.changed(&[BOB], offline)), [("carol", "offline")]);
+        watches.leave(C);
+        assert_eq!(told(watches.changed(&[BOB], online)), []);
+        assert_eq!((watches.count(), watches.of.len(), watches.by.len()), (0, 0, 0), "nothing is left of them");
+    }
+
+    #[test]
+    fn who_may_not_see_is_shown_nobody_online() {
+        let mut watches = Watches::default();
+        let questions = watches.add(A, ALICE, "alice", &[BOB]).unwrap();
+        assert_eq!(watches.settle(&questions, nobody, online), [(BOB, Seen::default())]);
+        assert_eq!(told(watches.changed(&[BOB], online)), []);
+    }
+
+    #[test]
+    fn while_it_is_in_doubt_whether_somebody_sees_they_are_told_nothing() {
+        let mut watches = watches();
+        let questions = watches.doubt_between(BOB, ALICE);
+        assert_eq!(questions.len(), 1);
+        assert_eq!(told(watches.changed(&[BOB], online)), [("carol", "online")]);
+        assert_eq!(told(watches.resolve(&questions, all, online)), [("alice", "online")], "what came meanwhile");
+        let questions = watches.doubt_of(BOB);
+        assert_eq!(told(watches.resolve(&questions, nobody, online)), [("alice", "offline"), ("carol", "offline")]);
+        assert_eq!(told(watches.changed(&[BOB], online)), []);
+        let questions = watches.doubt_all();
+        assert_eq!(told(watches.resolve(&questions, all, online)), [("alice", "online"), ("carol", "online")]);
+    }
+
+    #[test]
+    fn an_answer_to_an_earlier_question_is_none() {
+        let mut watches = watches();
+        watches.changed(&[BOB], online);
+        let before = watches.doubt_of(BOB);
+        let now = watches.doubt_of(BOB);
+        assert_eq!(told(watches.resolve(&before, nobody, online)), []);
+        assert_eq!(told(watches.resolve(&now, all, online)), [], "as it was");
+        let asked = watches.add(A, ALICE, "alice", &[BOB]).unwrap();
+        watches.doubt_of(BOB);
+        assert_eq!(watches.settle(&asked, all, online), [(BOB, Seen::default())], "whoever asks now tells it");
+    }
+
+    #[test]
+    fn a_connection_watches_so_many_and_no_more() {
+        let mut watches = Watches::default();
+        let people = |from: u128, to: u128| (from..to).map(|n| AccountId(Uuid::from_u128(n))).collect::<Vec<_>>();
+        assert_eq!(watches.add(A, ALICE, "alice", &people(0, 200)).unwrap().len(), 200);
+        assert!(watches.add(A, ALICE, "alice", &people(200, 201)).is_none());
+        assert_eq!(watches.count(), 200, "nothing of it");
+        assert!(watches.add(A, ALICE, "alice", &people(0, 200)).is_some(), "the same again");
+        watches.remove(A, &people(0, 1));
+        assert!(watches.add(A, ALICE, "alice", &people(200, 201)).is_some());
+        assert!(watches.add(C, CAROL, "carol", &people(0, 201)).is_none());
+    }
+}
