@@ -41,6 +41,7 @@ pub const POSTGRES: &[(i64, &str, &str)] = &[
     (30, "nickname", include_str!("../postgres/0030_nickname.sql")),
     (31, "dissolved", include_str!("../postgres/0031_dissolved.sql")),
     (32, "details", include_str!("../postgres/0032_details.sql")),
+    (37, "thread", include_str!("../postgres/0037_thread.sql")),
 ];
 
 /// Number, name and text of every file in `scylla/`; a test compares with the folder. They are applied by who has a

@@ -75,7 +75,8 @@ pub use friendship::{Block, Friend, FriendChange, FriendFolder, FriendFolderOrde
 pub use inbox::{Draft, InboxChanged, Read, ReadFrame, ReadOk, ReadUpTo, View, ViewChange};
 pub use message::{
     EditFrame, Forward, ForwardMerged, ForwardOne, ListFrame, Message, MessageEdit, MessageFrame, MessageNew,
-    MessageReaction, MessageSent, PositionOk, Quote, ReactFrame, SendFrame, SentOk,
+    MessageReaction, MessageSent, PositionOk, Quote, ReactFrame, SendFrame, SentOk, ThreadRoot, ThreadState,
+    ThreadSummary,
 };
 pub use oidc::{Identity, OidcFinish, OidcLink, OidcPassword, OidcProvider, OidcStart, OidcStarted};
 pub use problem::{FieldError, Problem};

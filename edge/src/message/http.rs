@@ -46,8 +46,8 @@ async fn post(
     Ids(id): Ids<Uuid>,
     json::Json(given): json::Json<wire::MessageNew>,
 ) -> Result<Written<wire::MessageSent>, Problem> {
-    let wire::MessageNew { message_id, ref body, reply_to, ref mentions, silent } = given;
-    let message = Given { message_id, body, reply_to, mentions, silent }.checked()?;
+    let wire::MessageNew { message_id, ref body, reply_to, thread, ref mentions, silent } = given;
+    let message = Given { message_id, body, reply_to, thread, mentions, silent }.checked()?;
     let sent = send(&door.open()?, by.caller, ConversationId(id), message).await?;
     let thing = wire::MessageSent { message_id: sent.message_id.0, seq: sent.seq, sent_at: sent.sent_at.to_string() };
     Ok(Written::new(!sent.repeated, sent.positions, thing))
@@ -210,7 +210,7 @@ async fn unpin(Writer(by): Writer, door: Door, Ids((id, message_id)): Ids<(Uuid,
     Ok(Done(door.open()?.commands.message().unpin(by, named(id, message_id)).await?))
 }
 
-fn named(conversation: Uuid, message: Uuid) -> Named {
+pub(super) fn named(conversation: Uuid, message: Uuid) -> Named {
     Named { conversation: ConversationId(conversation), message: MessageId(message) }
 }
 

@@ -1,10 +1,12 @@
 //! Messages: sending, what is done to them later, and reading. REST and WebSocket come through the same functions.
 
 mod body;
+mod cut;
 pub mod filter;
 pub mod forward;
 pub mod http;
 pub mod socket;
+pub mod thread;
 
 use crate::{edge::Inside, http::problem::Problem};
 use natter_client::wire::{self, Body};
@@ -25,6 +27,7 @@ pub struct Given<'a> {
     pub message_id: Uuid,
     pub body: &'a Body,
     pub reply_to: Option<Uuid>,
+    pub thread: Option<Uuid>,
     pub mentions: &'a [String],
     pub silent: bool,
 }
@@ -35,6 +38,7 @@ impl Given<'_> {
             message_id: MessageId(self.message_id),
             body: body::checked(self.body)?,
             reply_to: self.reply_to.map(MessageId),
+            thread: self.thread.map(MessageId),
             mentions: mentions(self.mentions)?,
             silent: self.silent,
             forwarded: None,
@@ -96,7 +100,11 @@ pub async fn page(
     range.after_seq = range.after_seq.map(|seq| seq.min(most));
     range.around_seq = range.around_seq.map(|seq| seq.min(most));
     let items = inside.projections.message().page(caller.account, conversation_id, range).await?;
-    items.ok_or_else(Problem::not_found)
+    let items = items.ok_or_else(Problem::not_found)?;
+    Ok(match range.around_seq {
+        Some(seq) => cut::cut_around(items, seq),
+        None => cut::cut(items),
+    })
 }
 
 #[cfg(test)]

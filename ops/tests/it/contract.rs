@@ -17,6 +17,7 @@ mod messages;
 mod replies;
 mod socket;
 mod system;
+mod threads;
 
 use natter_testkit::{Node, Raw};
 use serde_json::{Value, json};

@@ -106,6 +106,11 @@ pub const ROUTES: &[Row] = &[
         [401, 401, 404, 404, 201, 201],
     ),
     ("GET /api/v1/conversations/{group}/messages/filter", None, MEMBERS_READ),
+    ("GET /api/v1/conversations/{group}/messages/{message}/thread", None, MEMBERS_READ),
+    ("PUT /api/v1/conversations/{group}/messages/{message}/thread/follow", None, MEMBERS_DO),
+    ("DELETE /api/v1/conversations/{group}/messages/{message}/thread/follow", None, MEMBERS_DO),
+    ("PUT /api/v1/conversations/{group}/messages/{message}/thread/read", Some(r#"{"seq": 1}"#), MEMBERS_DO),
+    ("GET /api/v1/threads", None, SEES),
     ("POST /api/v1/conversations/{group}/messages/lookup", Some(r#"{"ids": ["{message}"]}"#), MEMBERS_READ),
     ("GET /api/v1/conversations/{group}/messages/{message}", None, MEMBERS_READ),
     (
