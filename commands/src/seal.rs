@@ -73,18 +73,21 @@ impl Seals {
 
     /// Queues once the key is there, behind all who have waited for it before. Goes on whether or not anybody waits for the
     /// answer.
-    /// `more`: what it needs besides, found meanwhile.
-    pub fn queue<T, M, F, A, Q>(
+    /// `more`: what it needs besides, found meanwhile; `again`: what is done about it once the turn has come.
+    pub fn queue<T, M, F, R, G, A, Q>(
         &self,
         caller: Caller,
         conversation: ConversationId,
         more: F,
+        again: R,
         queue: Q,
-    ) -> impl Future<Output = Result<T, Error>> + Send + use<T, M, F, A, Q>
+    ) -> impl Future<Output = Result<T, Error>> + Send + use<T, M, F, R, G, A, Q>
     where
         T: Send + 'static,
         M: Send + 'static,
         F: Future<Output = Result<M, Error>> + Send + 'static,
+        R: FnOnce(M) -> G + Send + 'static,
+        G: Future<Output = Result<M, Error>> + Send + 'static,
         Q: FnOnce(&Hand, M) -> A + Send + 'static,
         A: Future<Output = Result<T, Error>> + Send + 'static,
     {
@@ -94,7 +97,7 @@ impl Seals {
             let room = room.map_err(|_| Error::Unavailable)?;
             let found = async { tokio::try_join!(seals.hand(caller, conversation), more) };
             let (hand, more) = turn.come_with(found).await?;
-            let answer = queue(&hand, more);
+            let answer = queue(&hand, again(more).await?);
             drop((turn, room));
             answer.await
         });

@@ -9,7 +9,7 @@ use crate::{
 use cqrs_es::AggregateError;
 use natter_domain::{
     AccountId, Context, ConversationId, MessageId, Timestamp,
-    conversation::{self, BodyKind, Command, Conversation, Details, Standing},
+    conversation::{self, BodyKind, Command, Conversation, Details, Missing, Standing},
 };
 use natter_streams::{
     clock,
@@ -55,9 +55,9 @@ impl Conversations {
         size: u32,
     ) -> Result<(), Error> {
         let body = self.keys.of_conversation(id).await?.seal(body.as_bytes());
-        let details = Details::default();
-        let (body_kind, unanswerable, muted, gone) = (BodyKind::Text, None, None, None);
-        let command = Command::Send { message_id, body, body_kind, size, details, unanswerable, muted, gone };
+        let details = Box::<Details>::default();
+        let (body_kind, missing, muted, gone) = (BodyKind::Text, Missing::default(), None, None);
+        let command = Command::Send { message_id, body, body_kind, size, details, missing, muted, gone };
         let metadata = HashMap::from([
             ("actor".to_owned(), caller.account.to_string()),
             ("session".to_owned(), caller.session.to_string()),

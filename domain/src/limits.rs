@@ -57,15 +57,16 @@ pub const STICKER_ID_MAX: usize = 64;
 pub const CUSTOM_TYPE_MIN: usize = 3;
 pub const CUSTOM_TYPE_MAX: usize = 128;
 pub const CUSTOM_DATA_MAX_BYTES: usize = 16_384;
+pub const CUSTOM_DATA_DEPTH_MAX: usize = 32;
 pub const ALGORITHM_MAX: usize = 64;
 /// Characters of Base64.
 pub const CIPHERTEXT_MAX: usize = 65_536;
 /// Messages that are put into one, and how deep such ones lie in each other.
 pub const MERGED_ITEMS_MAX: usize = 100;
 pub const MERGED_DEPTH_MAX: usize = 3;
-pub const MERGED_MAX_BYTES: usize = 262_144;
-/// Messages that are forwarded in one call.
-pub const FORWARDED_MAX: usize = 100;
+pub const MERGED_MAX_BYTES: usize = 65_536;
+/// Messages that are forwarded one by one in one call.
+pub const FORWARDED_MAX: usize = 30;
 /// People and roles that one message mentions.
 pub const MENTIONS_MAX: usize = 100;
 /// Characters of what is shown of a message that is answered.

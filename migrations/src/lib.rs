@@ -43,6 +43,7 @@ pub const POSTGRES: &[(i64, &str, &str)] = &[
     (32, "details", include_str!("../postgres/0032_details.sql")),
     (33, "presence", include_str!("../postgres/0033_presence.sql")),
     (34, "receipt", include_str!("../postgres/0034_receipt.sql")),
+    (37, "thread", include_str!("../postgres/0037_thread.sql")),
 ];
 
 /// Number, name and text of every file in `scylla/`; a test compares with the folder. They are applied by who has a

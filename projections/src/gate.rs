@@ -62,6 +62,8 @@ pub struct Membership {
     last_seq: u64,
     /// The viewer has deleted all up to here for themselves.
     cleared_seq: u64,
+    /// Somebody has replied under a message of the conversation.
+    has_threads: bool,
 }
 
 impl Membership {
@@ -73,7 +75,8 @@ impl Membership {
         last_seq: u64,
         cleared_seq: u64,
     ) -> Option<Self> {
-        (!intervals.is_empty()).then_some(Self { viewer, conversation, intervals, last_seq, cleared_seq })
+        let has_threads = false;
+        (!intervals.is_empty()).then_some(Self { viewer, conversation, intervals, last_seq, cleared_seq, has_threads })
     }
 
     pub fn viewer(&self) -> AccountId {
@@ -104,12 +107,22 @@ impl Membership {
         Self { cleared_seq: 0, ..self }
     }
 
+    pub(crate) fn has_threads(&self) -> bool {
+        self.has_threads
+    }
+
     pub(crate) fn has_returned(&self) -> bool {
         self.intervals.len() > 1
     }
 
     pub fn sees(&self, seq: u64) -> bool {
         seq > self.cleared_seq && seq <= self.last_seq && self.intervals.iter().any(|interval| interval.sees(seq))
+    }
+
+    /// Both in one stay: what became of a message after an earlier one ended is not seen by an answer to it either.
+    pub(crate) fn sees_together(&self, seq: u64, answered: u64) -> bool {
+        let together = |stay: &Interval| stay.sees(seq) && stay.sees(answered);
+        self.sees(answered) && self.intervals.iter().any(together)
     }
 
     /// All that the viewer may see behind `after` and up to `until`.
@@ -134,7 +147,7 @@ pub(crate) async fn ask(
     viewer: AccountId,
     conversation: ConversationId,
 ) -> Result<Option<(Membership, u64)>, Error> {
-    type Row = (i64, Option<i64>, Option<i64>, i64, i64, i64);
+    type Row = (i64, Option<i64>, Option<i64>, i64, i64, i64, bool);
     let rows: Vec<Row> = sqlx::query_as(
         "WITH stay AS (
              SELECT joined_seq, left_seq, left_position FROM member
@@ -143,7 +156,8 @@ pub(crate) async fn ask(
              UNION ALL
              SELECT 0, NULL, NULL FROM conversation WHERE conversation_id = $1 AND kind = 'channel' AND NOT has_ended
                AND NOT EXISTS (SELECT FROM group_ban WHERE conversation_id = $1 AND account_id = $2))
-         SELECT joined_seq, left_seq, left_position, last_seq, coalesce(cleared_seq, 0), conversation.changed
+         SELECT joined_seq, left_seq, left_position, last_seq, coalesce(cleared_seq, 0), conversation.changed,
+                has_threads
          FROM stay CROSS JOIN conversation
               LEFT JOIN inbox_cursor ON inbox_cursor.conversation_id = $1 AND inbox_cursor.account_id = $2
          WHERE conversation.conversation_id = $1 ORDER BY joined_seq",
@@ -153,11 +167,11 @@ pub(crate) async fn ask(
     .fetch_all(statement::bounded(&shared.pool()))
     .await
     .map_err(Error::database("ask the gate"))?;
-    let Some(&(.., last_seq, cleared, changed)) = rows.first() else { return Ok(None) };
+    let Some(&(.., last_seq, cleared, changed, has_threads)) = rows.first() else { return Ok(None) };
     let stay = |(joined, left, left_position, ..): Row| interval(joined, left, left_position);
     let stays = rows.into_iter().map(stay).collect();
     let membership = Membership::new(viewer, conversation, stays, last_seq as u64, cleared as u64);
-    Ok(membership.map(|membership| (membership, changed as u64)))
+    Ok(membership.map(|membership| (Membership { has_threads, ..membership }, changed as u64)))
 }
 
 /// A row's columns.

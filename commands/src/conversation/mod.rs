@@ -15,16 +15,16 @@ use crate::{
     error::Error,
     friendship::Told,
     keys::Key,
-    message::{self, Answered, GivenBody, Outgoing, Quoted},
+    message::{self, GivenBody, Outgoing, Quoted, Referred},
     seal::Hand,
 };
 use natter_domain::{
     AccountId, Address, Code, ConversationId, MessageId, Timestamp,
     account::Mute,
-    conversation::{self, Command, Conversation, Details, Event, Quote, Standing},
+    conversation::{self, Command, Conversation, Details, Event, Missing, Quote, Standing, Unanswerable},
 };
 use natter_streams::{Positions, event::CommandKey};
-use std::future::ready;
+use uuid::Uuid;
 
 pub use group::{CardChange, Joined, MemberChange, Started};
 pub use join::{Behind, Came, Made};
@@ -84,30 +84,26 @@ impl Conversations<'_> {
             return Pending::new(std::future::ready(Err(taken)));
         }
         let key = self.message_key(caller, conversation_id, &message);
-        let (dispatch, muted, reply_to) = (self.0.dispatch.clone(), self.1, message.reply_to);
-        let queue = move |hand: &Hand, answered: Option<Answered>| {
+        let said = self.said(caller, &message);
+        let (dispatch, muted) = (self.0.dispatch.clone(), self.1);
+        let (reply_to, thread) = (message.reply_to, message.thread);
+        let queue = move |hand: &Hand, referred: Referred| {
             let size = message.body.json.len();
-            let command = sending(message, hand, muted, answered);
+            let command = sending(message, hand, muted, referred, said);
             let address = conversation::address(conversation_id);
             dispatch.queue::<Conversation>(address, Some(caller), Some(key), Some(command), size)
         };
+        let refers = reply_to.is_some() || thread.is_some();
         let at_hand = || self.0.seals.at_hand(caller, conversation_id);
-        match (reply_to, reply_to.is_none().then(at_hand).flatten()) {
-            (_, Some(hand)) => {
-                let answer = queue(&hand, None);
-                Pending::new(async move { sent(&answer.await?) })
-            }
-            (None, None) => {
-                let queued = self.0.seals.queue(caller, conversation_id, ready(Ok(None)), queue);
-                Pending::new(async move { sent(&queued.await?) })
-            }
-            (Some(id), None) => {
-                let quotes = self.0.quotes.clone();
-                let found = async move { quotes.find(conversation_id, id).await.map(Some) };
-                let queued = self.0.seals.queue(caller, conversation_id, found, queue);
-                Pending::new(async move { sent(&queued.await?) })
-            }
+        if let Some(hand) = (!refers).then(at_hand).flatten() {
+            let answer = queue(&hand, Referred::default());
+            return Pending::new(async move { sent(&answer.await?) });
         }
+        let quotes = self.0.quotes.clone();
+        let referred = quotes.clone().find(conversation_id, reply_to, thread);
+        let again = move |found| quotes.again(conversation_id, reply_to, thread, found);
+        let queued = self.0.seals.queue(caller, conversation_id, referred, again, queue);
+        Pending::new(async move { sent(&queued.await?) })
     }
 
     /// The answer to a message that was sent before under this id with this content; `None`: there is none.
@@ -123,6 +119,12 @@ impl Conversations<'_> {
         outcome.as_ref().map(sent).transpose()
     }
 
+    /// What edits are compared with, where the key says more.
+    fn said(&self, caller: Caller, message: &Outgoing) -> Option<Uuid> {
+        let of_body = || message::fingerprint(&self.0.keyring, caller.account, &message.body.json);
+        (!message.is_plain()).then(|| Uuid::from_bytes(of_body()))
+    }
+
     /// A message's key is its place: its id in its conversation. Sender and content are its fingerprint.
     fn message_key(&self, caller: Caller, conversation_id: ConversationId, message: &Outgoing) -> Key {
         let key = natter_domain::message::id(conversation_id, message.message_id);
@@ -131,14 +133,11 @@ impl Conversations<'_> {
     }
 }
 
-fn sending(message: Outgoing, hand: &Hand, muted: Option<Mute>, answered: Option<Answered>) -> Command {
+fn sending(message: Outgoing, hand: &Hand, muted: Option<Mute>, referred: Referred, said: Option<Uuid>) -> Command {
     let Outgoing { message_id, body, mentions, silent, forwarded, .. } = message;
     let GivenBody { json, kind, size, has_link, .. } = body;
-    let (quoted, unanswerable) = match answered {
-        None => (None, None),
-        Some(Ok(quoted)) => (Some(quoted), None),
-        Some(Err(why)) => (None, Some(why)),
-    };
+    let (quoted, answered) = apart(referred.answered);
+    let (thread, root) = apart(referred.root);
     let reply_to = quoted.map(|Quoted { message_id, seq, sender, excerpt }| {
         let excerpt = excerpt.map(|words| hand.sealing.seal(words.as_bytes()));
         Quote { message_id, seq, sender, excerpt }
@@ -148,10 +147,19 @@ fn sending(message: Outgoing, hand: &Hand, muted: Option<Mute>, answered: Option
         body: hand.sealing.seal(json.as_bytes()),
         body_kind: kind,
         size,
-        details: Details { reply_to, mentions, silent, forwarded: forwarded.is_some(), has_link },
-        unanswerable,
+        details: Details { reply_to, thread, mentions, silent, forwarded: forwarded.is_some(), said, has_link }.into(),
+        missing: Missing { answered, root },
         muted,
         gone: hand.gone,
+    }
+}
+
+/// What was found, and why nothing was.
+fn apart<T>(found: Option<Result<T, Unanswerable>>) -> (Option<T>, Option<Unanswerable>) {
+    match found {
+        None => (None, None),
+        Some(Ok(found)) => (Some(found), None),
+        Some(Err(why)) => (None, Some(why)),
     }
 }
 

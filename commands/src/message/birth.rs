@@ -5,12 +5,15 @@ use super::turn::Turns;
 use crate::{cache::Cache, dispatch::DEADLINE, error::Error};
 use natter_domain::{
     ConversationId, MessageId, Noun,
-    conversation::{BodyKind, Event},
+    conversation::{BodyKind, Event, Root},
     message::{self, Place},
 };
 use natter_streams::{Log, Record};
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::{sync::Semaphore, time::timeout};
+use tokio::{
+    sync::{Semaphore, SemaphorePermit},
+    time::timeout,
+};
 use uuid::Uuid;
 
 /// Births in memory, twice.
@@ -26,6 +29,8 @@ const WAITING: usize = 512;
 pub(super) struct Birth {
     pub place: Place,
     pub kind: BodyKind,
+    /// Where it is a reply itself.
+    pub thread: Option<Root>,
     /// What its sender said: see [`super::fingerprint`].
     pub sent: Option<Uuid>,
 }
@@ -68,7 +73,7 @@ impl Births {
     }
 
     async fn look_up(&self, conversation: ConversationId, key: Uuid) -> Result<Option<Birth>, Error> {
-        let _runs = self.running.acquire().await.map_err(|_| Error::Unavailable)?;
+        let _runs = self.ask_for_room().await?;
         // Another command of the same message may have found it while this one waited.
         if let Some(known) = self.read(key) {
             return Ok(Some(known));
@@ -78,6 +83,11 @@ impl Births {
             self.known().insert(key, birth);
         }
         Ok(found)
+    }
+
+    /// Leave to ask the log for one message: see [`AT_ONCE`].
+    pub(super) async fn ask_for_room(&self) -> Result<SemaphorePermit<'_>, Error> {
+        self.running.acquire().await.map_err(|_| Error::Unavailable)
     }
 
     async fn ask(&self, conversation: ConversationId, key: Uuid) -> Result<Option<Birth>, Error> {
@@ -100,7 +110,11 @@ fn birth(record: &Record, conversation_id: ConversationId) -> Result<Option<Birt
     if record.noun != Noun::Conversation || record.aggregate_id != conversation_id.0 {
         return Ok(None);
     }
-    let Event::MessageSent { message_id, seq, sender, body_kind: kind, .. } = record.decode()? else { return Ok(None) };
+    let Event::MessageSent { message_id, seq, sender, body_kind: kind, details, .. } = record.decode()? else {
+        return Ok(None);
+    };
     let place = Place { conversation_id, message_id, seq, sender: Some(sender), sent_at: record.time };
-    Ok(Some(Birth { place, kind, sent: record.key.map(|key| Uuid::from_bytes(key.fingerprint)) }))
+    let of_key = || record.key.map(|key| Uuid::from_bytes(key.fingerprint));
+    let (thread, sent) = (details.thread, details.said.or_else(of_key));
+    Ok(Some(Birth { place, kind, thread, sent }))
 }

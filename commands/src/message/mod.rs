@@ -16,7 +16,7 @@ use natter_domain::{
 };
 use natter_streams::{Positions, keyring::Keyring};
 pub use outgoing::{GivenBody, Outgoing};
-pub(crate) use quote::{Answered, Quoted, Quotes};
+pub(crate) use quote::{Quoted, Quotes, Referred};
 use std::future::ready;
 use uuid::Uuid;
 
@@ -53,7 +53,7 @@ impl Messages<'_> {
             Ok(sealing.seal(body.as_bytes()))
         };
         let muted = self.1;
-        self.ask(by, of, &content, size_in_memory, sealed, move |Birth { place, kind, sent }, body| Command::Edit {
+        self.ask(by, of, &content, size_in_memory, sealed, move |Birth { place, kind, sent, .. }, body| Command::Edit {
             message: place,
             body,
             body_kind: kind,
@@ -93,6 +93,17 @@ impl Messages<'_> {
 
     pub fn unpin(&self, by: Keyed, of: Named) -> Pending<Positions> {
         self.small(by, of, "unpin", |message| Command::Unpin { message })
+    }
+
+    /// The thread that begins with the message.
+    pub fn follow(&self, by: Keyed, of: Named, follows: bool) -> Pending<Positions> {
+        let what = if follows { "follow" } else { "unfollow" };
+        self.small(by, of, what, move |message| Command::Follow { message, follows })
+    }
+
+    /// How far the caller has read that thread.
+    pub fn read_thread(&self, by: Keyed, of: Named, seq: u64) -> Pending<Positions> {
+        self.small(by, of, &format!("thread {seq}"), move |message| Command::ReadThread { message, seq })
     }
 
     fn small(

@@ -38,6 +38,8 @@ pub struct Outgoing {
     pub body: GivenBody,
     /// The message of the same conversation that it answers.
     pub reply_to: Option<MessageId>,
+    /// A message of the thread that it is a reply in.
+    pub thread: Option<MessageId>,
     pub mentions: Mentions,
     pub silent: bool,
     /// What is forwarded, and from where: the same again is the same message, though its source has changed since.
@@ -48,11 +50,15 @@ impl Outgoing {
     /// Nothing but a body.
     pub fn plain(message_id: MessageId, body: GivenBody) -> Self {
         let mentions = Mentions::default();
-        Self { message_id, body, reply_to: None, mentions, silent: false, forwarded: None }
+        Self { message_id, body, reply_to: None, thread: None, mentions, silent: false, forwarded: None }
     }
 
-    fn is_plain(&self) -> bool {
-        self.reply_to.is_none() && self.mentions.is_nobody() && !self.silent && self.forwarded.is_none()
+    pub(crate) fn is_plain(&self) -> bool {
+        self.reply_to.is_none()
+            && self.thread.is_none()
+            && self.mentions.is_nobody()
+            && !self.silent
+            && self.forwarded.is_none()
     }
 
     /// All that makes it another message under the same id: of a plain one its body.
@@ -60,9 +66,9 @@ impl Outgoing {
         if self.is_plain() {
             return self.body.known().clone();
         }
-        let Self { reply_to, mentions, silent, forwarded, .. } = self;
+        let Self { reply_to, thread, mentions, silent, forwarded, .. } = self;
         let said = forwarded.as_ref().unwrap_or(self.body.known());
-        let more = json!({"reply_to": reply_to, "mentions": mentions, "silent": silent});
+        let more = json!({"reply_to": reply_to, "thread": thread, "mentions": mentions, "silent": silent});
         format!("{said}\n{more}")
     }
 }

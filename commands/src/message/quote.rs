@@ -2,14 +2,18 @@
 //! says now; what becomes of that later changes nothing in it, but a recall, of which readers see to it that it is not shown.
 
 use super::birth::Births;
-use crate::{dispatch::Dispatch, error::Error};
+use crate::{
+    dispatch::{DEADLINE, Dispatch},
+    error::Error,
+};
 use natter_domain::{
     AccountId, ConversationId, KeyId, MessageId, Noun, Sealed,
-    conversation::{self, Unanswerable},
+    conversation::{self, Conversation, Root, Unanswerable},
     limit,
     message::{self, Message},
 };
 use natter_streams::{Log, Record, sealing::Keys};
+use tokio::time::timeout;
 use uuid::Uuid;
 
 /// A message that can be answered. Without `Debug`, as everything that holds words.
@@ -22,6 +26,22 @@ pub(crate) struct Quoted {
 
 pub(crate) type Answered = Result<Quoted, Unanswerable>;
 
+/// What a message refers to, as far as it does.
+#[derive(Default)]
+pub(crate) struct Referred {
+    pub answered: Option<Answered>,
+    pub root: Option<Result<Root, Unanswerable>>,
+}
+
+impl Referred {
+    fn lacks_something(&self) -> bool {
+        let not_there = Some(Unanswerable::NotThere);
+        let answered = self.answered.as_ref().and_then(|found| found.as_ref().err().copied());
+        let root = self.root.as_ref().and_then(|found| found.as_ref().err().copied());
+        answered == not_there || root == not_there
+    }
+}
+
 /// Finds what is quoted. A cheap handle.
 #[derive(Clone)]
 pub(crate) struct Quotes {
@@ -32,12 +52,66 @@ pub(crate) struct Quotes {
 }
 
 impl Quotes {
-    pub async fn find(self, conversation: ConversationId, id: MessageId) -> Result<Answered, Error> {
+    /// Looks while the message waits for its turn.
+    pub async fn find(
+        self,
+        conversation: ConversationId,
+        reply_to: Option<MessageId>,
+        thread: Option<MessageId>,
+    ) -> Result<Referred, Error> {
+        timeout(DEADLINE, self.look(conversation, reply_to, thread)).await.map_err(|_| Error::Unavailable)?
+    }
+
+    /// Looks again for what was not there, once the turn has come: it may have been queued just before, and is durable when
+    /// the conversation has answered.
+    pub async fn again(
+        self,
+        conversation: ConversationId,
+        reply_to: Option<MessageId>,
+        thread: Option<MessageId>,
+        found: Referred,
+    ) -> Result<Referred, Error> {
+        if !found.lacks_something() {
+            return Ok(found);
+        }
+        self.dispatch.inspect::<Conversation>(conversation::address(conversation)).await?;
+        self.find(conversation, reply_to, thread).await
+    }
+
+    async fn look(
+        &self,
+        conversation: ConversationId,
+        reply_to: Option<MessageId>,
+        thread: Option<MessageId>,
+    ) -> Result<Referred, Error> {
+        let answered = async {
+            let Some(id) = reply_to else { return Ok(None) };
+            self.answered(conversation, id).await.map(Some)
+        };
+        let root = async {
+            let Some(id) = thread else { return Ok(None) };
+            self.root(conversation, id).await.map(Some)
+        };
+        let (answered, root) = tokio::try_join!(answered, root)?;
+        Ok(Referred { answered, root })
+    }
+
+    /// A reply's own thread, where it is one.
+    async fn root(&self, conversation: ConversationId, id: MessageId) -> Result<Result<Root, Unanswerable>, Error> {
+        let Some(birth) = self.births.find(conversation, id).await? else { return Ok(Err(Unanswerable::NotThere)) };
+        let place = birth.place;
+        let itself = Root { message_id: place.message_id, seq: place.seq, sender: place.sender };
+        let root = birth.thread.unwrap_or(itself);
+        let state = self.dispatch.inspect::<Message>(message::address(conversation, root.message_id)).await?;
+        Ok(if state.recalled { Err(Unanswerable::Recalled { seq: root.seq }) } else { Ok(root) })
+    }
+
+    async fn answered(&self, conversation: ConversationId, id: MessageId) -> Result<Answered, Error> {
         let Some(birth) = self.births.find(conversation, id).await? else { return Ok(Err(Unanswerable::NotThere)) };
         let address = message::address(conversation, id);
         let state = self.dispatch.inspect::<Message>(address).await?;
         if state.recalled {
-            return Ok(Err(Unanswerable::Recalled));
+            return Ok(Err(Unanswerable::Recalled { seq: birth.place.seq }));
         }
         let place = birth.place;
         let body = if state.edited.is_some() { self.edited(conversation, address.id).await? } else { None };
@@ -51,6 +125,7 @@ impl Quotes {
 
     async fn edited(&self, conversation: ConversationId, message: Uuid) -> Result<Option<Sealed>, Error> {
         let lane = self.log.lanes().of(conversation.0);
+        let _runs = self.births.ask_for_room().await?;
         let found = self.log.newest_of(lane, Noun::Message, message, "edited").await?;
         Ok(found.as_ref().map(Record::decode).transpose()?.and_then(|event| match event {
             message::Event::Edited { body, .. } => Some(body),
@@ -60,6 +135,7 @@ impl Quotes {
 
     async fn sent(&self, conversation: ConversationId, key: Uuid) -> Result<Option<Sealed>, Error> {
         let lane = self.log.lanes().of(conversation.0);
+        let _runs = self.births.ask_for_room().await?;
         let found = self.log.by_keys(lane, &[key]).await?.remove(&key);
         Ok(found.as_ref().map(Record::decode).transpose()?.and_then(|event| match event {
             conversation::Event::MessageSent { body, .. } => Some(body),

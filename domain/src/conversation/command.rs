@@ -97,9 +97,9 @@ pub enum Command {
         body: Sealed,
         body_kind: BodyKind,
         size: u32,
-        details: Details,
-        /// Why what it answers cannot be answered. It rides in the command as [`Asked`] does.
-        unanswerable: Option<Unanswerable>,
+        details: Box<Details>,
+        /// What it refers to and cannot. It rides in the command as [`Asked`] does.
+        missing: Missing,
         /// What was known of the sender just before. It rides in the command as [`Asked`] does:
         /// what was sent before they were muted is answered again.
         muted: Option<Mute>,
@@ -108,11 +108,20 @@ pub enum Command {
     },
 }
 
+/// Of what a message refers to: why it cannot.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Missing {
+    /// What it answers.
+    pub answered: Option<Unanswerable>,
+    /// The message that its thread begins with.
+    pub root: Option<Unanswerable>,
+}
+
 /// Why there is nothing to answer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Unanswerable {
     NotThere,
-    Recalled,
+    Recalled { seq: u64 },
 }
 
 /// What is to be so of a member.

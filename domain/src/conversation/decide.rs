@@ -35,7 +35,7 @@ pub fn decide(state: &State, context: &Context, command: &Command) -> Result<Vec
 }
 
 fn send(state: &State, context: &Context, command: &Command) -> Result<Vec<Event>, Refusal> {
-    let Command::Send { message_id, body, body_kind, size, details, unanswerable, muted, gone } = command else {
+    let Command::Send { message_id, body, body_kind, size, details, missing, muted, gone } = command else {
         return Ok(vec![]);
     };
     let sender = member(state, context)?;
@@ -48,7 +48,7 @@ fn send(state: &State, context: &Context, command: &Command) -> Result<Vec<Event
         return Err(Refusal::Muted { until: mute.until }); // CNV-9
     }
     let paused = curb::may_post(state, context, sender)?; // CNV-14
-    let details = details::checked(state, sender, details, *unanswerable)?; // CNV-21, CNV-22
+    let details = Box::new(details::checked(state, sender, details, *missing)?); // CNV-21 to CNV-23
     let (message_id, body, body_kind, size) = (*message_id, body.clone(), *body_kind, *size);
     let sent = Event::MessageSent { message_id, seq: next_seq(state), sender, body, body_kind, size, details };
     Ok(std::iter::once(sent).chain(paused).collect())

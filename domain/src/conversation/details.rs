@@ -1,10 +1,11 @@
 //! What a message has besides its body: what it answers, whom it mentions, how it is to be told. The conversation checks it
 //! as it stands when the message gets its number.
 
-use super::{Kind, Power, Refusal, Role, State, Unanswerable};
+use super::{Kind, Missing, Power, Refusal, Role, State, Unanswerable};
 use crate::{AccountId, MessageId, Sealed};
 use serde::{Deserialize, Serialize};
 use std::ops::Not;
+use uuid::Uuid;
 
 /// Of a plain message nothing is written down.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
@@ -14,12 +15,18 @@ pub struct Details {
     pub reply_to: Option<Quote>,
     #[serde(skip_serializing_if = "Mentions::is_nobody")]
     pub mentions: Mentions,
+    /// The message under which it is a reply.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub thread: Option<Root>,
     /// Its devices make no noise of it.
     #[serde(skip_serializing_if = "Not::not")]
     pub silent: bool,
     /// It says what was said elsewhere.
     #[serde(skip_serializing_if = "Not::not")]
     pub forwarded: bool,
+    /// Keyed hash of sender and body, where the key of the send has another: there is more than the body.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub said: Option<Uuid>,
     /// Beside the sealed part, for who looks for messages with links.
     #[serde(skip_serializing_if = "Not::not")]
     pub has_link: bool,
@@ -34,6 +41,14 @@ pub struct Quote {
     /// The beginning of what it says, sealed like the message that answers it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub excerpt: Option<Sealed>,
+}
+
+/// The message that a thread begins with.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Root {
+    pub message_id: MessageId,
+    pub seq: u64,
+    pub sender: Option<AccountId>,
 }
 
 /// Who is to look at the message.
@@ -76,25 +91,39 @@ pub(super) fn checked(
     state: &State,
     sender: AccountId,
     details: &Details,
-    unanswerable: Option<Unanswerable>,
+    missing: Missing,
 ) -> Result<Details, Refusal> {
-    match unanswerable {
-        None => {}
-        Some(Unanswerable::NotThere) => return Err(Refusal::NothingToAnswer),
-        Some(Unanswerable::Recalled) => return Err(Refusal::AnswersRecalled),
-    }
+    is_there(state, sender, missing.answered, Refusal::NothingToAnswer)?;
+    is_there(state, sender, missing.root, Refusal::NoThread)?;
     if details.is_plain() {
         return Ok(Details::default());
     }
     if details.reply_to.as_ref().is_some_and(|quote| !state.sees(sender, quote.seq)) {
         return Err(Refusal::NothingToAnswer);
     }
+    if details.thread.is_some_and(|root| !state.sees(sender, root.seq)) {
+        return Err(Refusal::NoThread); // CNV-23
+    }
     let mentions = mentioned(state, sender, &details.mentions)?;
     Ok(Details { mentions, ..details.clone() })
 }
 
+/// That something was recalled only those learn who see it.
+fn is_there(state: &State, sender: AccountId, missing: Option<Unanswerable>, nothing: Refusal) -> Result<(), Refusal> {
+    match missing {
+        None => Ok(()),
+        Some(Unanswerable::Recalled { seq }) if state.sees(sender, seq) => Err(Refusal::AnswersRecalled),
+        Some(Unanswerable::Recalled { .. } | Unanswerable::NotThere) => Err(nothing),
+    }
+}
+
+/// Whether they take part. Of a channel anybody may be named: who is banned from it is for its admins to know.
+fn may_be_meant(state: &State, account: AccountId) -> bool {
+    !account.0.is_nil() && (state.is_channel() || state.is_in(account))
+}
+
 fn mentioned(state: &State, sender: AccountId, mentions: &Mentions) -> Result<Mentions, Refusal> {
-    if let Some(&account) = mentions.accounts.iter().find(|account| !state.is_in(**account)) {
+    if let Some(&account) = mentions.accounts.iter().find(|account| !may_be_meant(state, **account)) {
         return Err(Refusal::MentionsNobody { account });
     }
     if mentions.all && !state.may(sender, Power::MentionAll) {

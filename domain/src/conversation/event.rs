@@ -31,7 +31,7 @@ pub enum Event {
         size: u32,
         /// Version 1 had none.
         #[serde(default, skip_serializing_if = "Details::is_plain")]
-        details: Details,
+        details: Box<Details>,
     },
     MembersJoined {
         /// Of the system message that this is. They see it: their `joined_seq` is one less.

@@ -41,6 +41,7 @@
 //! - CNV-21: a message answers one of the same conversation that its sender sees.
 //! - CNV-22: it mentions who takes part, and nobody else; everybody at once where the group lets its sender, and roles where
 //!   there are any. Who had a role then is written down.
+//! - CNV-23: it is a reply in the thread of a message that its sender sees.
 //!
 //! That a message id is used once is kept outside, by the command key; CNV-8 there too. Who is muted by an operator is
 //! known outside too, and comes with the command; so is who is gone.
@@ -64,11 +65,11 @@ mod system;
 
 pub use bucket::{Beginning, Bucket};
 pub use card::{Card, Change, JoinPolicy};
-pub use command::{Asked, Command, MemberChange, Unanswerable};
+pub use command::{Asked, Command, MemberChange, Missing, Unanswerable};
 pub use curb::Curbs;
 pub(crate) use curb::silence;
 pub use decide::decide;
-pub use details::{Details, Mentions, Quote};
+pub use details::{Details, Mentions, Quote, Root};
 pub use direct::Standing;
 pub use event::{BodyKind, Event, Kind, Way};
 pub use join::{Declined, Doors, Invitation, Link};

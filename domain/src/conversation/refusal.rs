@@ -56,6 +56,8 @@ pub enum Refusal {
     TooManyBanned,
     #[error("there is no such message here")]
     NothingToAnswer,
+    #[error("there is no message that the thread could begin with")]
+    NoThread,
     #[error("what it answers was recalled")]
     AnswersRecalled,
     #[error("{account} is not in the conversation")]
@@ -75,9 +77,11 @@ impl crate::Refusal for Refusal {
             | Self::TooManyAsking
             | Self::TooManyBanned => Code::Conflict,
             Self::NotAGroup => Code::Forbidden,
-            Self::UnknownAccount { .. } | Self::Past | Self::NothingToAnswer | Self::MentionsNobody { .. } => {
-                Code::InvalidInput
-            }
+            Self::UnknownAccount { .. }
+            | Self::Past
+            | Self::NothingToAnswer
+            | Self::NoThread
+            | Self::MentionsNobody { .. } => Code::InvalidInput,
             Self::AnswersRecalled => Code::Recalled,
             Self::GroupFull => Code::GroupFull,
             Self::NotAllowed => Code::NotAllowed,
@@ -105,6 +109,7 @@ impl crate::Refusal for Refusal {
         match self {
             Self::NothingToAnswer => Some("/reply_to".to_owned()),
             Self::MentionsNobody { .. } => Some("/mentions".to_owned()),
+            Self::NoThread => Some("/thread".to_owned()),
             _ => None,
         }
     }

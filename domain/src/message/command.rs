@@ -40,6 +40,15 @@ pub enum Command {
     Unpin {
         message: Place,
     },
+    /// The thread that begins with it.
+    Follow {
+        message: Place,
+        follows: bool,
+    },
+    ReadThread {
+        message: Place,
+        seq: u64,
+    },
 }
 
 impl Command {
@@ -50,7 +59,9 @@ impl Command {
             | Self::React { message, .. }
             | Self::Unreact { message, .. }
             | Self::Pin { message }
-            | Self::Unpin { message } => message,
+            | Self::Unpin { message }
+            | Self::Follow { message, .. }
+            | Self::ReadThread { message, .. } => message,
         }
     }
 }

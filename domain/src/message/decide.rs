@@ -1,6 +1,6 @@
 //! What a message answers.
 
-use super::{Command, Event, Place, State};
+use super::{Command, Event, Place, State, thread};
 use crate::{
     AccountId, Code, Context, Timestamp,
     conversation::{self, BodyKind, Power},
@@ -30,6 +30,8 @@ pub enum Refusal {
     NotAllowed,
     #[error("only texts are edited")]
     NoText,
+    #[error("lies beyond the newest message")]
+    BeyondTheEnd,
 }
 
 impl crate::Refusal for Refusal {
@@ -44,7 +46,7 @@ impl crate::Refusal for Refusal {
             Self::Closed => Code::ConversationClosed,
             Self::Muted { .. } => Code::Muted,
             Self::NotAllowed => Code::NotAllowed,
-            Self::NoText => Code::InvalidInput,
+            Self::NoText | Self::BeyondTheEnd => Code::InvalidInput,
         }
     }
 
@@ -53,7 +55,11 @@ impl crate::Refusal for Refusal {
     }
 
     fn pointer(&self) -> Option<String> {
-        matches!(self, Self::NoText).then(|| "/body/kind".to_owned())
+        match self {
+            Self::NoText => Some("/body/kind".to_owned()),
+            Self::BeyondTheEnd => Some("/seq".to_owned()),
+            _ => None,
+        }
     }
 }
 
@@ -70,9 +76,6 @@ pub fn decide(
     }
     match command {
         Command::Edit { fingerprint, sent, muted, body_kind, .. } => {
-            if *body_kind != BodyKind::Text {
-                return Err(Refusal::NoText); // MSG-2
-            }
             let newest = state.edited.or(*sent);
             let says_so = !state.recalled && message.sender == Some(by) && newest == Some(*fingerprint);
             if says_so {
@@ -81,6 +84,9 @@ pub fn decide(
             within(&message, by, context, limit::EDIT_WINDOW)?;
             is_not_barred(host)?;
             untouched(state)?;
+            if *body_kind != BodyKind::Text {
+                return Err(Refusal::NoText); // MSG-2
+            }
             if let Some(mute) = muted.filter(|mute| mute.holds(context.now)) {
                 return Err(Refusal::Muted { until: mute.until }); // MSG-7
             }
@@ -103,6 +109,8 @@ pub fn decide(
         Command::React { emoji, .. } => react(state, message, by, emoji).and_then(|events| passing(host, events)),
         Command::Unreact { emoji, .. } => unreact(state, message, by, emoji).and_then(|events| passing(host, events)),
         Command::Pin { .. } => passing(host, pin(state, host, true, Event::Pinned { message, by })?),
+        Command::Follow { follows, .. } => Ok(thread::follow(state, message, by, *follows)),
+        Command::ReadThread { seq, .. } => thread::read(state, host, message, by, *seq),
         Command::Unpin { .. } => passing(host, pin(state, host, false, Event::Unpinned { message, by })?),
     }
 }

@@ -57,6 +57,21 @@ pub enum Event {
         message: Place,
         by: AccountId,
     },
+    /// The thread that begins with it; told to nobody else, as what follows is.
+    Followed {
+        message: Place,
+        account_id: AccountId,
+    },
+    Unfollowed {
+        message: Place,
+        account_id: AccountId,
+    },
+    /// Everything of the thread up to that number of the conversation.
+    ThreadRead {
+        message: Place,
+        account_id: AccountId,
+        seq: u64,
+    },
 }
 
 impl Event {
@@ -67,7 +82,10 @@ impl Event {
             | Self::Reacted { message, .. }
             | Self::Unreacted { message, .. }
             | Self::Pinned { message, .. }
-            | Self::Unpinned { message, .. } => message,
+            | Self::Unpinned { message, .. }
+            | Self::Followed { message, .. }
+            | Self::Unfollowed { message, .. }
+            | Self::ThreadRead { message, .. } => message,
         }
     }
 }
@@ -81,6 +99,9 @@ impl crate::Event for Event {
             Self::Unreacted { .. } => "unreacted",
             Self::Pinned { .. } => "pinned",
             Self::Unpinned { .. } => "unpinned",
+            Self::Followed { .. } => "followed",
+            Self::Unfollowed { .. } => "unfollowed",
+            Self::ThreadRead { .. } => "thread_read",
         }
     }
 

@@ -15,16 +15,20 @@
 //! - MSG-8: in a conversation that is over nothing becomes of messages.
 //! - MSG-9: in a direct conversation that is closed nobody reacts or pins; where one of the two blocks the other, nothing at
 //!   all happens to a message.
+//! - MSG-10: whoever sees a message follows its thread, or does not: the last word counts. What is so already is silent.
+//! - MSG-11: how far somebody has read a thread never goes back, and never lies beyond the newest message.
 
 mod command;
 mod decide;
 mod event;
 mod state;
+mod thread;
 
 pub use command::Command;
 pub use decide::{Refusal, decide};
 pub use event::{Event, Place};
 pub use state::State;
+pub use thread::Reader;
 
 use crate::{Address, Context, ConversationId, Decider, MessageId, Noun, conversation, conversation::Conversation, id};
 use uuid::Uuid;
@@ -42,7 +46,7 @@ pub fn address(conversation: ConversationId, message: MessageId) -> Address {
 
 impl Decider for Message {
     const NOUN: Noun = Noun::Message;
-    const STATE_VERSION: u32 = 1;
+    const STATE_VERSION: u32 = 2;
     type Host = Conversation;
     type State = State;
     type Command = Command;

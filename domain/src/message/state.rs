@@ -1,7 +1,7 @@
 //! What we remember of a message: nothing of its text but a hash of it, and who has reacted how. Persistent maps, so
 //! that a reaction copies the people of one emoji at the most.
 
-use super::Event;
+use super::{Event, Reader};
 use crate::{AccountId, serial};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -16,11 +16,18 @@ pub struct State {
     /// Who has put which emoji; never nobody.
     #[serde(with = "serial::sorted")]
     pub reactions: imbl::HashMap<String, BTreeSet<AccountId>>,
+    /// Of its thread: who has said something of it.
+    #[serde(with = "serial::sorted")]
+    pub readers: imbl::HashMap<AccountId, Reader>,
 }
 
 impl State {
     pub fn has(&self, account: AccountId, emoji: &str) -> bool {
         self.reactions.get(emoji).is_some_and(|accounts| accounts.contains(&account))
+    }
+
+    pub fn reader(&self, account: AccountId) -> Reader {
+        self.readers.get(&account).copied().unwrap_or_default()
     }
 
     /// How many have put it.
@@ -31,14 +38,19 @@ impl State {
     pub(super) fn evolve(&mut self, event: &Event) {
         match event {
             Event::Edited { fingerprint, .. } => self.edited = Some(*fingerprint),
-            // Nobody reacts any more.
-            Event::Recalled { .. } => *self = Self { recalled: true, ..Self::default() },
+            // Nobody reacts any more. Its thread goes on.
+            Event::Recalled { .. } => {
+                *self = Self { recalled: true, readers: std::mem::take(&mut self.readers), ..Self::default() };
+            }
             Event::Reacted { account_id, emoji, .. } => {
                 self.reactions.entry(emoji.clone()).or_default().insert(*account_id);
             }
             Event::Unreacted { account_id, emoji, .. } => self.take_back(*account_id, emoji),
             Event::Pinned { .. } => self.pinned = true,
             Event::Unpinned { .. } => self.pinned = false,
+            Event::Followed { account_id, .. } => self.readers.entry(*account_id).or_default().follows = Some(true),
+            Event::Unfollowed { account_id, .. } => self.readers.entry(*account_id).or_default().follows = Some(false),
+            Event::ThreadRead { account_id, seq, .. } => self.readers.entry(*account_id).or_default().read_seq = *seq,
         }
     }
 

@@ -39,7 +39,7 @@ fn send() -> Command {
         muted: None,
         gone: None,
         details: Default::default(),
-        unanswerable: None,
+        missing: Default::default(),
     }
 }
 
@@ -230,7 +230,7 @@ impl Lawful for Conversation {
             muted,
             gone: None,
             details,
-            unanswerable: None,
+            missing: Default::default(),
         });
         let some = || vec(people(), 0..4);
         let asked = || {
@@ -308,16 +308,16 @@ impl Lawful for Conversation {
     }
 }
 
-fn details() -> BoxedStrategy<Details> {
+fn details() -> BoxedStrategy<Box<Details>> {
     let quote = (ids(), counts(), option::of(people()), option::of(seals()))
         .prop_map(|(message_id, seq, sender, excerpt)| Quote { message_id, seq, sender, excerpt });
     let mentions = (vec(people(), 0..3), any::<bool>(), vec(roles(), 0..2))
         .prop_map(|(accounts, all, roles)| Mentions { accounts, all, roles, by_role: vec![] });
     let details = (option::of(quote), mentions, any::<[bool; 3]>()).prop_map(|(reply_to, mentions, flags)| {
         let [silent, forwarded, has_link] = flags;
-        Details { reply_to, mentions, silent, forwarded, has_link }
+        Details { reply_to, thread: None, mentions, silent, forwarded, said: None, has_link }
     });
-    prop_oneof![Just(Details::default()), details].boxed()
+    prop_oneof![Just(Details::default()), details].prop_map(Box::new).boxed()
 }
 
 fn buckets() -> BoxedStrategy<Bucket> {

@@ -4,8 +4,8 @@ use crate::scenario::{ALICE, BOB, CAROL, Given, given, sealed};
 use natter_domain::{
     AccountId, Code, MessageId, Refusal as _,
     conversation::{
-        BodyKind, Change, Command, Conversation, Details, Event, Kind, Mentions, Permissions, Quote, Refusal, Role,
-        Unanswerable,
+        BodyKind, Change, Command, Conversation, Details, Event, Kind, Mentions, Missing, Permissions, Quote, Refusal,
+        Role, Root, Unanswerable,
     },
 };
 use uuid::Uuid;
@@ -20,7 +20,17 @@ fn send(details: Details) -> Command {
 
 fn sending(details: Details, unanswerable: Option<Unanswerable>) -> Command {
     let (body, body_kind) = (sealed("hello"), BodyKind::Text);
-    Command::Send { message_id: HELLO, body, body_kind, size: 5, details, unanswerable, muted: None, gone: None }
+    let missing = Missing { answered: unanswerable, root: None };
+    Command::Send {
+        message_id: HELLO,
+        body,
+        body_kind,
+        size: 5,
+        details: details.into(),
+        missing,
+        muted: None,
+        gone: None,
+    }
 }
 
 fn sent(seq: u64, sender: AccountId, details: Details) -> Event {
@@ -31,7 +41,7 @@ fn sent(seq: u64, sender: AccountId, details: Details) -> Event {
         body: sealed("hello"),
         body_kind: BodyKind::Text,
         size: 5,
-        details,
+        details: details.into(),
     }
 }
 
@@ -83,7 +93,9 @@ fn a_message_answers_one_that_its_sender_sees() {
 fn what_is_not_there_or_was_recalled_is_not_answered() {
     let answering = |why| group([]).when(sending(Details::default(), Some(why))).by(BOB);
     answering(Unanswerable::NotThere).refused(Refusal::NothingToAnswer);
-    answering(Unanswerable::Recalled).refused(Refusal::AnswersRecalled);
+    answering(Unanswerable::Recalled { seq: 2 }).refused(Refusal::AnswersRecalled);
+    let of_carol = group([]).when(sending(Details::default(), Some(Unanswerable::Recalled { seq: 2 }))).by(CAROL);
+    of_carol.refused(Refusal::NothingToAnswer);
     let codes = [Refusal::NothingToAnswer, Refusal::AnswersRecalled].map(|refusal| refusal.code());
     assert_eq!(codes, [Code::InvalidInput, Code::Recalled]);
     assert_eq!(Refusal::NothingToAnswer.pointer().as_deref(), Some("/reply_to"));
@@ -130,4 +142,46 @@ fn what_a_client_says_of_who_has_a_role_does_not_count() {
 fn how_it_is_told_stays_with_it() {
     let details = Details { silent: true, forwarded: true, has_link: true, ..Details::default() };
     group([]).when(send(details.clone())).by(BOB).then([sent(4, BOB, details)]);
+}
+
+fn replies(seq: u64) -> Details {
+    Details { thread: Some(Root { message_id: BEFORE, seq, sender: Some(ALICE) }), ..Details::default() }
+}
+
+#[test]
+fn a_reply_is_in_the_thread_of_a_message_that_its_sender_sees() {
+    group([]).when(send(replies(2))).by(BOB).then([sent(4, BOB, replies(2))]);
+    group([]).when(send(replies(2))).by(CAROL).refused(Refusal::NoThread);
+    group([]).when(send(replies(3))).by(CAROL).then([sent(4, CAROL, replies(3))]);
+    let lacking = |why| {
+        let (body, body_kind, details) = (sealed("hello"), BodyKind::Text, Details::default());
+        let missing = Missing { answered: None, root: Some(why) };
+        let send = Command::Send {
+            message_id: HELLO,
+            body,
+            body_kind,
+            size: 5,
+            details: details.into(),
+            missing,
+            muted: None,
+            gone: None,
+        };
+        group([]).when(send).by(BOB)
+    };
+    lacking(Unanswerable::NotThere).refused(Refusal::NoThread);
+    lacking(Unanswerable::Recalled { seq: 2 }).refused(Refusal::AnswersRecalled);
+    lacking(Unanswerable::Recalled { seq: 9 }).refused(Refusal::AnswersRecalled);
+    assert_eq!(Refusal::NoThread.pointer().as_deref(), Some("/thread"));
+}
+
+#[test]
+fn who_is_banned_from_a_channel_is_not_told_by_whom_one_may_mention() {
+    let history = [
+        Event::Started { kind: Kind::Channel, members: vec![], name: Some(sealed("news")), owner: Some(ALICE) },
+        Event::Banned { account_id: CAROL, by: ALICE },
+    ];
+    let channel = || given::<Conversation>(history.clone());
+    channel().when(send(people(&[BOB, CAROL]))).by(ALICE).then([sent(2, ALICE, people(&[BOB, CAROL]))]);
+    let everybody = AccountId(Uuid::nil());
+    channel().when(send(people(&[everybody]))).by(ALICE).refused(Refusal::MentionsNobody { account: everybody });
 }

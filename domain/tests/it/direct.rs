@@ -39,7 +39,7 @@ fn send(gone: Option<AccountId>) -> Command {
         muted: None,
         gone,
         details: Default::default(),
-        unanswerable: None,
+        missing: Default::default(),
     }
 }
 

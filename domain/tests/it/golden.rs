@@ -319,13 +319,14 @@ fn conversation_events_keep_their_shape() {
                 body: sealed(b"hello"),
                 body_kind: conversation::BodyKind::Text,
                 size: 5,
-                details: conversation::Details {
+                details: Box::new(conversation::Details {
                     reply_to: Some(conversation::Quote {
                         message_id: MESSAGE,
                         seq: 41,
                         sender: Some(BOB),
                         excerpt: Some(sealed(b"hi")),
                     }),
+                    thread: Some(conversation::Root { message_id: MESSAGE, seq: 40, sender: Some(CAROL) }),
                     mentions: conversation::Mentions {
                         accounts: vec![BOB],
                         all: true,
@@ -334,8 +335,9 @@ fn conversation_events_keep_their_shape() {
                     },
                     silent: true,
                     forwarded: true,
+                    said: Some(FINGERPRINT),
                     has_link: true,
-                },
+                }),
             },
             MembersJoined {
                 seq: 42,
@@ -408,7 +410,7 @@ fn conversation_events_keep_their_shape() {
                     body: sealed(b"hello"),
                     body_kind: conversation::BodyKind::Text,
                     size: 5,
-                    details: conversation::Details::default(),
+                    details: Box::default(),
                 },
             ),
             ("members_joined.v1.json", conversation::Event::added(42, vec![BOB, CAROL], ALICE)),
@@ -490,6 +492,9 @@ fn message_events_keep_their_shape() {
             Unreacted { message: PLACE, account_id: BOB, emoji: "\u{1f44d}".into(), count: 0 },
             Pinned { message: message::Place { sender: None, ..PLACE }, by: BOB },
             Unpinned { message: PLACE, by: BOB },
+            Followed { message: PLACE, account_id: BOB },
+            Unfollowed { message: PLACE, account_id: BOB },
+            ThreadRead { message: PLACE, account_id: BOB, seq: 44 },
         ),
         &[(
             "edited.v1.json",

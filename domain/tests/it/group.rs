@@ -71,7 +71,7 @@ pub(crate) fn send() -> Command {
         muted: None,
         gone: None,
         details: Default::default(),
-        unanswerable: None,
+        missing: Default::default(),
     }
 }
 

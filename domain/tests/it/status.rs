@@ -304,7 +304,7 @@ fn who_is_muted_sends_and_edits_nothing() {
         muted,
         gone: None,
         details: Default::default(),
-        unanswerable: None,
+        missing: Default::default(),
     };
     let talk = || scenario::given::<Conversation>([conversation::Event::started_direct([ALICE, BOB])]);
     let until = Some(days(1));

@@ -255,10 +255,12 @@ impl Run {
             self.tell(Update::Conversation(Box::new(own))).await?;
         }
         for message in told.messages {
-            // Those that were not handed on yet are fetched as they are.
+            // Those that were not handed on yet are fetched as they are, or are so from now on.
             if message.seq <= self.track(message.conversation_id).last {
                 self.track(message.conversation_id).note(&message);
                 self.tell(Update::Changed(Box::new(message))).await?;
+            } else {
+                self.track(message.conversation_id).replace(message);
             }
         }
         self.cursor = Some(told.cursor);
@@ -286,10 +288,8 @@ impl Run {
             let range = Range { after_seq: Some(self.track(conversation).last), limit: Some(PAGE), ..Range::default() };
             let messages = person.messages(conversation, range).await?;
             let found = !messages.is_empty();
-            for message in messages {
-                let next = self.track(conversation).take_next(message);
-                self.hand_on(next).await?;
-            }
+            let next = self.track(conversation).take_range(messages);
+            self.hand_on(next).await?;
             if !found {
                 // The history does not have it yet.
                 return Err(Trouble::TooEarly);

@@ -1,7 +1,7 @@
 //! Conversations as their members see them, and the doors of groups.
 
 pub mod admin;
-mod given;
+pub(crate) mod given;
 pub mod http;
 pub mod join;
 pub mod members;

@@ -59,8 +59,8 @@ pub const LIMITS: &[Limit] = &[
     Limit { name: "send", by: Account, quota: 100, window: 20, shared: false, covers: &[
         "POST /api/v1/conversations/{id}/messages", "message.send",
     ] },
-    // Each may carry a hundred.
-    Limit { name: "forward", by: Account, quota: 20, window: 60, shared: false, covers: &[
+    // Each may carry thirty.
+    Limit { name: "forward", by: Account, quota: 15, window: 60, shared: false, covers: &[
         "POST /api/v1/conversations/{id}/messages/forward",
     ] },
     Limit { name: "filter", by: Account, quota: 60, window: 60, shared: false, covers: &[
@@ -73,6 +73,9 @@ pub const LIMITS: &[Limit] = &[
         "DELETE /api/v1/conversations/{id}/messages/{message_id}/reactions/{emoji}", "message.unreact",
         "PUT /api/v1/conversations/{id}/messages/{message_id}/pin", "message.pin",
         "DELETE /api/v1/conversations/{id}/messages/{message_id}/pin", "message.unpin",
+        "PUT /api/v1/conversations/{id}/messages/{message_id}/thread/follow",
+        "DELETE /api/v1/conversations/{id}/messages/{message_id}/thread/follow",
+        "PUT /api/v1/conversations/{id}/messages/{message_id}/thread/read",
     ] },
     Limit { name: "inbox", by: Account, quota: 240, window: 60, shared: false, covers: &[
         "PATCH /api/v1/conversations/{id}/inbox", "DELETE /api/v1/conversations/{id}/inbox",

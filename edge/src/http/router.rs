@@ -84,6 +84,7 @@ fn private() -> Routes {
         .merge(message::http::routes())
         .merge(message::filter::routes())
         .merge(message::forward::routes())
+        .merge(message::thread::routes())
         .merge(preview::http::routes())
         .merge(translation::http::routes())
         .merge(inbox::http::routes())

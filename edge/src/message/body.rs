@@ -23,7 +23,7 @@ pub fn passed_on(body: &Body, pointer: &str) -> Result<GivenBody, Problem> {
     let Body::Merged { .. } = body else { return checked(body) };
     is(depth(body) <= limit::MERGED_DEPTH_MAX, pointer, "must not lie in each other deeper than 3")?;
     let json = serde_json::to_string(body).map_err(Problem::internal)?;
-    is(json.len() <= limit::MERGED_MAX_BYTES, pointer, "must have at most 262144 bytes together")?;
+    is(json.len() <= limit::MERGED_MAX_BYTES, pointer, "must have at most 65536 bytes together")?;
     let size = json.len() as u32;
     Ok(GivenBody { json, kind: BodyKind::Merged, size, has_link: false, given: None })
 }
@@ -116,36 +116,47 @@ fn text_of(text: &str, format: Option<Format>) -> Result<(), Problem> {
     is(flat, "/body/text", "must not nest deeper than 32")
 }
 
-/// How deep a reader of Markdown would have to go, at the most: quotes and lists at the beginning of a line, brackets and
-/// emphasis within one. Nothing is parsed; what is more than it seems is counted rather than less.
+/// How deep a reader of Markdown would have to go for quotes and lists, which stand at the beginning of a line, and for
+/// brackets, which go on to the end of the paragraph. Nothing is parsed.
 fn markdown_depth(text: &str) -> usize {
-    text.lines().map(|line| quoted(line).max(bracketed(line))).max().unwrap_or(0)
+    let (mut open, mut deepest) = (0, 0);
+    for line in text.lines() {
+        if line.trim().is_empty() {
+            open = 0;
+        }
+        let within = bracketed(line, &mut open);
+        deepest = deepest.max(quoted(line)).max(within);
+    }
+    deepest
 }
 
+/// Several of one sign without a space between them are one sign: a rule, a row of dots, a table's border.
 fn quoted(line: &str) -> usize {
     let begin = line.chars().take_while(|c| c.is_whitespace() || c.is_ascii_digit() || ">-*+.)".contains(*c));
-    let (mut depth, mut spaces) = (0, 0);
+    let (mut depth, mut moved_in, mut last) = (0, 0, ' ');
     for c in begin {
         match c {
-            '>' | '-' | '*' | '+' | '.' | ')' => depth += 1,
-            _ => spaces += 1,
+            '>' => depth += 1,
+            '-' | '*' | '+' | '.' | ')' if c != last => depth += 1,
+            '\t' => moved_in += 4,
+            _ => moved_in += usize::from(c == ' '),
         }
+        last = c;
     }
-    // A rule is as long as it likes.
     let is_rule = !line.contains('>') && line.chars().all(|c| c.is_whitespace() || "-*".contains(c));
     // A list within lists is as deep as it is moved in.
-    if is_rule || depth == 0 { 0 } else { depth.max(spaces / 2) }
+    if is_rule || depth == 0 { 0 } else { depth.max(moved_in / 2) }
 }
 
-fn bracketed(line: &str) -> usize {
-    let (mut depth, mut deepest) = (0usize, 0);
+fn bracketed(line: &str, open: &mut usize) -> usize {
+    let mut deepest = *open;
     for c in line.chars() {
         match c {
-            '[' | '(' | '<' => depth += 1,
-            ']' | ')' | '>' => depth = depth.saturating_sub(1),
+            '[' | '(' | '<' => *open += 1,
+            ']' | ')' | '>' => *open = open.saturating_sub(1),
             _ => {}
         }
-        deepest = deepest.max(depth);
+        deepest = deepest.max(*open);
     }
     deepest
 }
@@ -206,6 +217,8 @@ fn custom(kind: &str, data: &Value, text: Option<&str>) -> Result<(), Problem> {
     let size = serde_json::to_vec(data).map_err(Problem::internal)?.len();
     is(size <= limit::CUSTOM_DATA_MAX_BYTES, "/body/data", "must have at most 16384 bytes")?;
     is(!has_nul(data), "/body/data", "must not hold the character NUL")?;
+    let flat = nesting(data) <= limit::CUSTOM_DATA_DEPTH_MAX;
+    is(flat, "/body/data", "must not nest deeper than 32")?;
     said("/body/text", text)
 }
 
@@ -215,6 +228,15 @@ fn has_nul(value: &Value) -> bool {
         Value::Array(items) => items.iter().any(has_nul),
         Value::Object(fields) => fields.iter().any(|(name, value)| name.contains('\0') || has_nul(value)),
         Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
+}
+
+/// How deep lists and objects lie in each other: who reads answers reads with bounds.
+fn nesting(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => 1 + items.iter().map(nesting).max().unwrap_or(0),
+        Value::Object(fields) => 1 + fields.values().map(nesting).max().unwrap_or(0),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => 0,
     }
 }
 
@@ -279,6 +301,9 @@ mod tests {
             ("> one\n> > two", 2),
             ("[a](b) [c](d)", 1),
             ("- - - x", 3),
+            ("+------------------------------------+------+", 2),
+            (".................................................", 1),
+            ("(one\n(two\n\n(three", 2),
             ("------------------------------------------", 0),
             ("* * * * * * * * * * * * * * * * * * * * * * * * * * * * * * * * * *", 0),
             ("((((x))))", 4),
@@ -289,6 +314,7 @@ mod tests {
         assert!(markdown_depth(&"> ".repeat(1_000)) > limit::MARKDOWN_DEPTH_MAX);
         assert!(markdown_depth(&"[".repeat(16_384)) > limit::MARKDOWN_DEPTH_MAX);
         assert!(markdown_depth(&format!("{}- x", " ".repeat(200))) > limit::MARKDOWN_DEPTH_MAX, "a list in a list");
+        assert!(markdown_depth(&format!("{}- x", "\t".repeat(20))) > limit::MARKDOWN_DEPTH_MAX);
         assert_eq!(markdown_depth(&format!("{}x", " ".repeat(200))), 0);
     }
 }

@@ -1,6 +1,6 @@
 //! `/conversations/{id}/messages/filter`: looking through one conversation.
 
-use super::SHOWN_BY;
+use super::{SHOWN_BY, cut::cut};
 use crate::{
     auth::gate::Viewer,
     edge::Door,
@@ -102,7 +102,13 @@ async fn filter(
     seen.by(&inside, SHOWN_BY).await?;
     let messages = inside.projections.message();
     let found = messages.filter(caller.account, ConversationId(id), &filter, &page).await?;
-    found.map(Json).ok_or_else(Problem::not_found)
+    let mut page = found.ok_or_else(Problem::not_found)?;
+    let found = page.items.len();
+    page.items = cut(page.items);
+    if page.items.len() < found {
+        page.next_cursor = page.items.last().map(|last| last.seq.to_string());
+    }
+    Ok(Json(page))
 }
 
 #[cfg(test)]

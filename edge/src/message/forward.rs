@@ -82,8 +82,9 @@ impl Wanted {
         };
         let wanted = Self { from: ConversationId(given.from), messages, is_merged };
         let (sources, pointer) = (wanted.sources().len(), wanted.pointer());
-        if !(1..=limit::FORWARDED_MAX).contains(&sources) {
-            return Err(Problem::invalid(pointer, "must be 1 to 100"));
+        let most = if is_merged { limit::MERGED_ITEMS_MAX } else { limit::FORWARDED_MAX };
+        if !(1..=most).contains(&sources) {
+            return Err(Problem::invalid(pointer, format!("must be 1 to {most}")));
         }
         Ok(wanted)
     }

@@ -46,8 +46,8 @@ async fn post(
     Ids(id): Ids<Uuid>,
     json::Json(given): json::Json<wire::MessageNew>,
 ) -> Result<Written<wire::MessageSent>, Problem> {
-    let wire::MessageNew { message_id, ref body, reply_to, ref mentions, silent } = given;
-    let said = Given { message_id, body, reply_to, mentions, silent };
+    let wire::MessageNew { message_id, ref body, reply_to, thread, ref mentions, silent } = given;
+    let said = Given { message_id, body, reply_to, thread, mentions, silent };
     let (message, inside) = (said.checked()?, door.open()?);
     let sent = match inside.content.gate() {
         Some(gate) => looked::send(&inside, gate, by.caller, id, &said, None).await?,
@@ -222,7 +222,7 @@ async fn unpin(Writer(by): Writer, door: Door, Ids((id, message_id)): Ids<(Uuid,
     Ok(Done(door.open()?.commands.message().unpin(by, named(id, message_id)).await?))
 }
 
-fn named(conversation: Uuid, message: Uuid) -> Named {
+pub(super) fn named(conversation: Uuid, message: Uuid) -> Named {
     Named { conversation: ConversationId(conversation), message: MessageId(message) }
 }
 

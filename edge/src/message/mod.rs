@@ -1,11 +1,13 @@
 //! Messages: sending, what is done to them later, and reading. REST and WebSocket come through the same functions.
 
 mod body;
+mod cut;
 pub mod filter;
 pub mod forward;
 pub mod http;
 pub mod looked;
 pub mod socket;
+pub mod thread;
 
 use crate::{
     content::{About, texts::Exactly},
@@ -31,6 +33,7 @@ pub struct Given<'a> {
     pub message_id: Uuid,
     pub body: &'a Body,
     pub reply_to: Option<Uuid>,
+    pub thread: Option<Uuid>,
     pub mentions: &'a [String],
     pub silent: bool,
 }
@@ -41,6 +44,7 @@ impl Given<'_> {
             message_id: MessageId(self.message_id),
             body: body::checked(self.body)?,
             reply_to: self.reply_to.map(MessageId),
+            thread: self.thread.map(MessageId),
             mentions: mentions(self.mentions)?,
             silent: self.silent,
             forwarded: None,
@@ -112,7 +116,11 @@ pub async fn page(
     range.after_seq = range.after_seq.map(|seq| seq.min(most));
     range.around_seq = range.around_seq.map(|seq| seq.min(most));
     let items = inside.projections.message().page(caller.account, conversation_id, range).await?;
-    items.ok_or_else(Problem::not_found)
+    let items = items.ok_or_else(Problem::not_found)?;
+    Ok(match range.around_seq {
+        Some(seq) => cut::cut_around(items, seq),
+        None => cut::cut(items),
+    })
 }
 
 #[cfg(test)]

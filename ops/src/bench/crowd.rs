@@ -228,7 +228,7 @@ impl Writer {
             body: body.clone(),
             body_kind: conversation::BodyKind::Text,
             size: self.size,
-            details: conversation::Details::default(),
+            details: Box::default(),
         };
         let address = conversation::address(conversation_id);
         let mut draft = Draft::encode(&event, address, seq, self.metadata.clone(), now)?;

@@ -121,7 +121,7 @@ pub(super) fn draft(keyring: &Keyring, lane: Lane, number: usize, head: &Link, t
         body: body.clone(),
         body_kind,
         size,
-        details: conversation::Details::default(),
+        details: Box::default(),
     };
     let metadata = format!(r#"{{"actor":"{sender}","session":"{sender}","command":"{message_id}"}}"#);
     let now = clock::now();

@@ -18,6 +18,7 @@ mod receipts;
 mod replies;
 mod socket;
 mod system;
+mod threads;
 
 use natter_testkit::{Node, Raw};
 use serde_json::{Value, json};

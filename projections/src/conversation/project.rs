@@ -2,7 +2,10 @@
 //! kept: a batch of messages moves each conversation's row once.
 
 use super::{group, subscription};
-use crate::{Error, message::mention};
+use crate::{
+    Error,
+    message::{mention, thread},
+};
 use natter_domain::{
     AccountId, Sealed, Timestamp,
     conversation::{Event, Kind, Permissions, Standing, SystemMessage},
@@ -28,6 +31,7 @@ pub(crate) struct Changes {
     group: group::Changes,
     subscriptions: subscription::Changes,
     mentions: mention::Changes,
+    threads: thread::Changes,
     /// How direct ones stand.
     standing: HashMap<Uuid, Standing>,
     /// By conversation and member: where it changed for that member alone.
@@ -102,6 +106,9 @@ impl Changes {
             }
             Event::MessageSent { seq, sender, details, .. } => {
                 self.mentions.note(conversation, seq, sender, &details);
+                if let Some(root) = details.thread {
+                    self.threads.reply(conversation, seq, sender, root, time);
+                }
                 self.active.insert(conversation, (seq, time));
             }
             Event::MembersJoined { seq, account_ids, begins, .. } => {
@@ -127,12 +134,16 @@ impl Changes {
 
     pub(crate) fn note_message(&mut self, record: &Record) -> Result<(), Error> {
         let event: message::Event = record.decode()?;
+        if self.threads.note(record, &event) {
+            return Ok(());
+        }
         let changed = self.changed(event.message().conversation_id.0, record);
         changed.message = Some(record.position);
         if matches!(event, message::Event::Recalled { .. }) {
             changed.recall = Some(record.position);
             let place = event.message();
             self.mentions.recall(place.conversation_id.0, place.seq);
+            self.threads.recall(place.conversation_id.0, place.seq);
         }
         Ok(())
     }
@@ -188,7 +199,10 @@ impl Changes {
         self.group.write(connection).await?;
         self.write_standing(connection).await?;
         self.write_changed_for(connection).await?;
-        self.write_active(connection).await
+        // Behind what has begun: it is noted with the conversation that there are threads.
+        let threads = std::mem::take(&mut self.threads);
+        self.write_active(connection).await?;
+        threads.write(connection).await
     }
 
     /// One by one: PostgreSQL unnests no lists of lists, and they are few.

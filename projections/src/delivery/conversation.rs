@@ -125,8 +125,11 @@ impl Telling<'_> {
         };
         let plain = message::shown(self.opener, &born);
         let told = |message, to| push(to, &Push::MessageSent { message, position: position(self.record) });
-        let quote = message::quote(self.opener, &born, &HashSet::new()).filter(|quote| quote.excerpt.is_some());
-        let Some(quote) = quote else { return Ok(vec![told(plain, self.known.hearing(born.seq))?]) };
+        let quote = message::quote(self.opener, &born, &HashSet::new());
+        let is_told = |quote: &wire::Quote| !self.facts.was_recalled(ConversationId(self.id), quote.seq);
+        let Some(quote) = quote.filter(|quote| quote.excerpt.is_some() && is_told(quote)) else {
+            return Ok(vec![told(plain, self.known.hearing(born.seq))?]);
+        };
         let [quoting, unquoting] = self.known.quoting(born.seq, quote.seq);
         let quoted = wire::Message { reply_to: Some(quote), ..plain.clone() };
         let frames = [(quoted, quoting), (plain, unquoting)].into_iter().filter(|(_, to)| !to.is_nobody());

@@ -1,7 +1,6 @@
 //! What frames need beyond their own event: who is in a conversation, what an answered friend request said, who is not to
-//! hear of whom. It is
-//! looked up for a whole batch at once, and from relations only when relations, wherever it runs, has passed the batch: then it holds
-//! all that the batch builds on. That it may hold more does no harm: stays are compared with the event's own seq, and
+//! hear of whom. It is looked up for a whole batch at once, and from relations only when relations, wherever it runs, has
+//! passed the batch: then it holds all that the batch builds on. That it may hold more does no harm: stays are compared with the event's own seq, and
 //! what the event says itself is taken from the event.
 
 use super::{
@@ -22,7 +21,7 @@ use crate::{
 };
 use natter_domain::{
     AccountId, ConversationId, RequestId, Sealed, conversation::Event as Conversation, friendship::Event as Friendship,
-    subscription::Event as Subscription,
+    message::Event as Message, subscription::Event as Subscription,
 };
 use natter_streams::{Link, position::Place, sealing::Keys};
 use sqlx::PgPool;
@@ -49,6 +48,31 @@ pub(super) struct Facts {
     barred: HashSet<(AccountId, AccountId)>,
     /// Of those whose conversation stands otherwise than before: who is gone.
     closed: HashSet<AccountId>,
+    recalled: Recalled,
+}
+
+/// Messages that were recalled lately: an answer that was on its way then quotes them no more. Of two generations the older
+/// is dropped when the younger is full: far more than are on their way at one time.
+#[derive(Default)]
+struct Recalled {
+    young: HashSet<(ConversationId, u64)>,
+    old: HashSet<(ConversationId, u64)>,
+}
+
+impl Recalled {
+    const GENERATION: usize = 4_096;
+
+    fn note(&mut self, happening: &Happening) {
+        let What::Message(Message::Recalled { message, .. }) = &happening.what else { return };
+        if self.young.len() >= Self::GENERATION {
+            self.old = std::mem::take(&mut self.young);
+        }
+        self.young.insert((message.conversation_id, message.seq));
+    }
+
+    fn has(&self, conversation: ConversationId, seq: u64) -> bool {
+        [&self.young, &self.old].iter().any(|some| some.contains(&(conversation, seq)))
+    }
 }
 
 /// What a batch needs and memory does not hold.
@@ -97,13 +121,15 @@ impl Facts {
     pub(super) fn new(live: Arc<Live>, keys: Keys, progress: Arc<Progress>, crowd_min: u64) -> Self {
         let (requests, cards, admins) = Default::default();
         let (members, barred, closed) = (Cache::new(crowd_min), HashSet::new(), HashSet::new());
-        Self { live, keys, progress, crowd_min, members, requests, cards, admins, barred, closed }
+        let recalled = Recalled::default();
+        Self { live, keys, progress, crowd_min, members, requests, cards, admins, barred, closed, recalled }
     }
 
     /// Gets ready for the frames of a batch that ends at `to`.
     pub(super) async fn gather(&mut self, to: Link, happenings: &mut [Happening]) -> Result<(), Error> {
         let mut wanted = Wanted::default();
         for happening in &mut *happenings {
+            self.recalled.note(happening);
             happening.standing = self.note(happening, &mut wanted);
             happening.name = self.name(happening);
         }
@@ -125,6 +151,11 @@ impl Facts {
             happening.name = self.name(happening);
         }
         Ok(())
+    }
+
+    /// Whether the message was recalled lately, in this batch too.
+    pub(super) fn was_recalled(&self, conversation: ConversationId, seq: u64) -> bool {
+        self.recalled.has(conversation, seq)
     }
 
     /// What a group is called when this happens in it, where it is known and told.

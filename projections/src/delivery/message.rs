@@ -16,6 +16,9 @@ use std::collections::BTreeMap;
 /// A recall goes also to those who have left since: they must not go on showing what is gone.
 pub(super) fn frame(record: &Record, event: Event, facts: &Facts, opener: &Opener) -> Result<Frame, Error> {
     let place = *event.message();
+    if let Some(own) = own(record, &event) {
+        return own;
+    }
     let known = facts.known(place.conversation_id)?;
     let (conversation_id, message_id) = (place.conversation_id.0, place.message_id.0);
     let position = position(record);
@@ -41,8 +44,25 @@ pub(super) fn frame(record: &Record, event: Event, facts: &Facts, opener: &Opene
         }
         Event::Pinned { by, .. } => Push::MessagePinned { conversation_id, message_id, account_id: by.0, position },
         Event::Unpinned { by, .. } => Push::MessageUnpinned { conversation_id, message_id, account_id: by.0, position },
+        Event::Followed { .. } | Event::Unfollowed { .. } | Event::ThreadRead { .. } => {
+            unreachable!("it is somebody's own")
+        }
     };
     push(to, &pushed)
+}
+
+/// What somebody says of a thread goes to their own devices.
+fn own(record: &Record, event: &Event) -> Option<Result<Frame, Error>> {
+    let (account_id, followed, read_seq) = match event {
+        Event::Followed { account_id, .. } => (account_id, Some(true), None),
+        Event::Unfollowed { account_id, .. } => (account_id, Some(false), None),
+        Event::ThreadRead { account_id, seq, .. } => (account_id, None, Some(*seq)),
+        _ => return None,
+    };
+    let place = event.message();
+    let (conversation_id, message_id) = (place.conversation_id.0, place.message_id.0);
+    let position = position(record);
+    Some(push(vec![*account_id], &Push::ThreadChanged { conversation_id, message_id, followed, read_seq, position }))
 }
 
 /// The message, but for what the event says.

@@ -74,7 +74,7 @@ pub enum What {
         body: Body,
         /// `None`: a system message.
         kind: Option<BodyKind>,
-        details: Details,
+        details: Box<Details>,
     },
     Edited {
         body: Body,
@@ -100,7 +100,7 @@ pub enum What {
 impl What {
     /// A text and nothing else is sent.
     pub fn text(message_id: MessageId, sender: AccountId, body: Body) -> Self {
-        let (kind, details) = (Some(BodyKind::Text), Details::default());
+        let (kind, details) = (Some(BodyKind::Text), Box::default());
         Self::Sent { message_id, sender: Some(sender), body, kind, details }
     }
 }
@@ -115,7 +115,7 @@ impl Change {
             message_id: *message_id,
             sender: *sender,
             body: Some(body.clone()),
-            details: details.clone(),
+            details: (**details).clone(),
             sent_at: self.at,
             edited_at: None,
             recalled_at: None,
@@ -142,6 +142,13 @@ impl Message {
             Body::Sealed(sealed) => Some((sealed_for(sealed.key, self.conversation_id, self.sender), sealed.key)),
             Body::System(_) => None,
         }
+    }
+
+    /// The same, and of the words of what it answers.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = (Uuid, KeyId)> + '_ {
+        let quoted = self.details.reply_to.as_ref().and_then(|quote| quote.excerpt.as_ref());
+        let quoted = quoted.map(|sealed| (sealed_for(sealed.key, self.conversation_id, self.sender), sealed.key));
+        self.key().into_iter().chain(quoted)
     }
 
     /// Changes of one message in rising positions; one that is not newer changes nothing.

@@ -12,6 +12,7 @@ pub(crate) mod project;
 mod query;
 pub mod scylla;
 mod store;
+pub(crate) mod thread;
 
 pub(crate) use change::sealed_for;
 pub use change::{Body, Change, Message, What};

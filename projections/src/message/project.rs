@@ -8,7 +8,7 @@ use crate::{
 use natter_client::wire;
 use natter_domain::{
     ConversationId, Noun,
-    conversation::{Details, Event, SystemMessage, system_message_id},
+    conversation::{Event, SystemMessage, system_message_id},
     message,
 };
 use natter_streams::{Record, fault};
@@ -43,7 +43,7 @@ impl Projector for History {
 fn change(record: &Record) -> Result<Option<Change>, Error> {
     Ok(match record.noun {
         Noun::Conversation => sent(record, record.decode()?),
-        Noun::Message => Some(later(record, record.decode()?)),
+        Noun::Message => later(record, record.decode()?),
         _ => None,
     })
 }
@@ -60,7 +60,7 @@ pub(crate) fn sent(record: &Record, event: Event) -> Option<Change> {
             let message = SystemMessage::of(&event)?;
             let message_id = system_message_id(conversation_id, message.seq);
             let body = serde_json::to_string(&system_body(&message)).expect("texts and ids are JSON");
-            let (body, details) = (Body::System(body), Details::default());
+            let (body, details) = (Body::System(body), Box::default());
             (message.seq, What::Sent { message_id, sender: None, body, kind: None, details })
         }
     };
@@ -77,8 +77,8 @@ pub fn system_body(message: &SystemMessage) -> wire::Body {
     }
 }
 
-/// What became of a message.
-fn later(record: &Record, event: message::Event) -> Change {
+/// What became of a message. What people say of its thread is relations'.
+fn later(record: &Record, event: message::Event) -> Option<Change> {
     let message::Place { conversation_id, seq, .. } = *event.message();
     let what = match event {
         message::Event::Edited { body, has_link, .. } => What::Edited { body: Body::Sealed(body), has_link },
@@ -89,6 +89,9 @@ fn later(record: &Record, event: message::Event) -> Change {
         }
         message::Event::Pinned { .. } => What::Pinned,
         message::Event::Unpinned { .. } => What::Unpinned,
+        message::Event::Followed { .. } | message::Event::Unfollowed { .. } | message::Event::ThreadRead { .. } => {
+            return None;
+        }
     };
-    Change { conversation_id, seq, position: record.position, at: record.time, what }
+    Some(Change { conversation_id, seq, position: record.position, at: record.time, what })
 }

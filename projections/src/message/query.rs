@@ -108,15 +108,17 @@ impl Query<'_> {
         self.marked(membership, shown_to_all(&*history, &self.0.keys, messages).await?).await
     }
 
-    /// Marks the viewer's own reactions, and hides what they may not see of what others answer.
+    /// Marks the viewer's own reactions, hides what they may not see of what others answer, and tells of threads.
     async fn marked(
         &self,
         membership: &Membership,
         mut messages: Vec<wire::Message>,
     ) -> Result<Vec<wire::Message>, Error> {
-        for quote in messages.iter_mut().filter_map(|message| message.reply_to.as_mut()) {
-            quote.excerpt = quote.excerpt.take().filter(|_| membership.sees(quote.seq));
+        let quotes = messages.iter_mut().filter_map(|message| Some((message.seq, message.reply_to.as_mut()?)));
+        for (seq, quote) in quotes {
+            quote.excerpt = quote.excerpt.take().filter(|_| membership.sees_together(seq, quote.seq));
         }
+        let mut messages = self.with_threads(membership, messages).await?;
         let has_any = |it: &&wire::Message| it.reactions.as_ref().is_some_and(|reactions| !reactions.is_empty());
         let seqs: Vec<u64> = messages.iter().filter(has_any).map(|it| it.seq).collect();
         if seqs.is_empty() {
@@ -227,7 +229,7 @@ pub(super) async fn shown_to_all(
     keys: &Keys,
     messages: &[Message],
 ) -> Result<Vec<wire::Message>, Error> {
-    let opener = keys.opener(messages.iter().filter_map(Message::key).collect::<Vec<_>>()).await?;
+    let opener = keys.opener(messages.iter().flat_map(Message::keys).collect::<Vec<_>>()).await?;
     let recalled = recalled_answers(store, messages).await?;
     let shown = |message: &Message| {
         let mut shown = wire::Message { reactions: Some(reactions(message)), ..shown(&opener, message) };
@@ -293,6 +295,8 @@ pub(crate) fn shown(opener: &Opener, message: &Message) -> wire::Message {
         edited_at: message.edited_at.filter(|_| stands).map(|at| at.to_string()),
         recalled_at: message.recalled_at.map(|at| at.to_string()),
         reply_to: message.details.reply_to.as_ref().map(unquoted),
+        thread: message.details.thread.map(|root| wire::ThreadRoot { message_id: root.message_id.0, seq: root.seq }),
+        thread_summary: None,
         mentions: mentions(message),
         silent: message.details.silent,
         forwarded: message.details.forwarded,

@@ -54,11 +54,19 @@ enum Section {
     Messages,
     /// Behind the others: a cursor names a section by its number.
     Blocks,
+    Threads,
 }
 
 impl Section {
-    const ALL: [Self; 6] =
-        [Self::Account, Self::Friends, Self::Requests, Self::Conversations, Self::Messages, Self::Blocks];
+    const ALL: [Self; 7] = [
+        Self::Account,
+        Self::Friends,
+        Self::Requests,
+        Self::Conversations,
+        Self::Messages,
+        Self::Blocks,
+        Self::Threads,
+    ];
 
     fn from(number: u8) -> impl Iterator<Item = Self> {
         Self::ALL.into_iter().skip(usize::from(number))
@@ -166,6 +174,7 @@ impl Query<'_> {
                 answer.left = left;
                 taken(&mut answer.conversations, (items, rest))
             }
+            Section::Threads => taken(&mut answer.threads, message::Query(shared).threads_changed(since).await?),
             Section::Messages => taken(&mut answer.messages, message::Query(shared).changed(since, until).await?),
         })
     }
@@ -187,6 +196,7 @@ fn nothing() -> wire::Sync {
         conversations: Vec::new(),
         left: Vec::new(),
         messages: Vec::new(),
+        threads: Vec::new(),
         friends: Vec::new(),
         removed_friends: Vec::new(),
         requests: Vec::new(),

@@ -6,7 +6,7 @@ mod wide;
 
 use natter_domain::{
     AccountId, ConversationId, KeyId, MessageId, Sealed, Timestamp,
-    conversation::{BodyKind, Details, Mentions, Quote, Role},
+    conversation::{BodyKind, Details, Mentions, Quote, Role, Root},
 };
 use natter_projections::{
     Error, Generation, Step,
@@ -53,7 +53,7 @@ fn system(seq: u64) -> Body {
 
 /// Of every three the third is Bob's.
 fn sent(conversation_id: ConversationId, seq: u64) -> Change {
-    let (kind, details) = (Some(kind(seq)), details(seq));
+    let (kind, details) = (Some(kind(seq)), Box::new(details(seq)));
     let what = What::Sent { message_id: id(seq), sender: Some(sender(seq)), body: sealed(seq), kind, details };
     Change { conversation_id, seq, position: 100 + seq, at: time(seq), what }
 }
@@ -66,7 +66,16 @@ fn details(seq: u64) -> Details {
     let excerpt = Sealed { key: KeyId::Month(700), bytes: vec![seq as u8; 8] };
     let reply_to = Some(Quote { message_id: id(1), seq: 1, sender: Some(ALICE), excerpt: Some(excerpt) });
     let mentions = Mentions { accounts: vec![BOB], all: true, roles: vec![Role::Admin], by_role: vec![ALICE] };
-    Details { reply_to, mentions, silent: true, forwarded: true, has_link: true }
+    let thread = Some(Root { message_id: id(2), seq: 2, sender: Some(ALICE) });
+    Details {
+        reply_to,
+        thread,
+        mentions,
+        silent: true,
+        forwarded: true,
+        said: Some(Uuid::from_u128(7)),
+        has_link: true,
+    }
 }
 
 fn kind(seq: u64) -> BodyKind {
@@ -190,7 +199,7 @@ async fn the_newest_of_each_conversation_in_one_query(store: &dyn HistoryStore) 
 /// A system message comes as the eleventh of one conversation, and the third of the other.
 async fn a_body_comes_back_as_it_went(store: &dyn HistoryStore) {
     let born = |conversation, seq| {
-        let details = Details::default();
+        let details = Box::default();
         let what = What::Sent { message_id: id(seq), sender: None, body: system(seq), kind: None, details };
         Change { what, ..sent(conversation, seq) }
     };

@@ -428,7 +428,7 @@ pub fn assert_same(found: &[String], expected: &[String], when: &str) {
     assert!(found == expected, "{when}, missing: {missing:#?}\nadded: {added:#?}");
 }
 
-pub const TABLES: [&str; 17] = [
+pub const TABLES: [&str; 19] = [
     "account",
     "session",
     "friend_request",
@@ -442,6 +442,8 @@ pub const TABLES: [&str; 17] = [
     "group_log",
     "channel_person",
     "mention",
+    "thread_reply",
+    "thread_reader",
     "inbox_cursor",
     "message",
     "message_change",

@@ -60,14 +60,25 @@ impl Track {
         next
     }
 
-    /// Takes the next message of a range that was read behind `last`: what is missing before it is not to be seen, for
-    /// numbers between two stays are no gap.
-    pub(super) fn take_next(&mut self, message: wire::Message) -> Vec<wire::Message> {
-        if message.seq > self.last {
-            self.last = message.seq - 1;
-            self.held = self.held.split_off(&message.seq);
+    /// Takes a range that was read behind `last`, in its order: what is missing in it is not to be seen, for numbers between
+    /// two stays are no gap. What was read is newer than what is held.
+    pub(super) fn take_range(&mut self, messages: Vec<wire::Message>) -> Vec<wire::Message> {
+        let (mut next, before) = (Vec::new(), self.last);
+        for message in messages.into_iter().filter(|message| message.seq > before) {
+            self.heard = self.heard.max(message.seq);
+            self.last = message.seq;
+            next.push(message);
         }
-        self.take(message)
+        self.held = self.held.split_off(&(self.last + 1));
+        next.extend(self.release());
+        next
+    }
+
+    /// A message as it is now, in place of the one that is held.
+    pub(super) fn replace(&mut self, message: wire::Message) {
+        if let Some(held) = self.held.get_mut(&message.seq) {
+            *held = message;
+        }
     }
 
     /// What lies up to there is gone for this person; gives what can be handed on now.
@@ -162,7 +173,7 @@ mod tests {
     fn what_lies_between_two_stays_is_no_gap() {
         let mut track = Track::after(4);
         assert!(taken(&mut track, [9, 12]).is_empty());
-        let mut read = |seq| track.take_next(message(seq)).iter().map(|message| message.seq).collect::<Vec<_>>();
+        let mut read = |seq| track.take_range(vec![message(seq)]).iter().map(|message| message.seq).collect::<Vec<_>>();
         assert_eq!(read(9), [9]);
         assert_eq!(read(10), [10]);
         assert_eq!(read(11), [11, 12]);
@@ -241,5 +252,21 @@ mod tests {
             assert!(told(&mut track, &recalled(seq)));
         }
         assert_eq!(track.versions.len(), VERSIONS);
+    }
+
+    #[test]
+    fn what_was_read_is_handed_on_and_not_what_was_held_before() {
+        let mut track = Track::after(4);
+        let text = |seq, text: &str| wire::Message { body: Some(wire::Body::text(text)), ..message(seq) };
+        assert!(track.take(text(7, "secret")).is_empty() && track.take(text(8, "later")).is_empty());
+        let next = track.take_range(vec![message(5), message(6), recalled(7)]);
+        assert_eq!(
+            next.iter().map(|it| (it.seq, it.body.is_some())).collect::<Vec<_>>(),
+            [(5, false), (6, false), (7, false), (8, true)]
+        );
+        let mut track = Track::after(4);
+        track.take(text(6, "secret"));
+        track.replace(recalled(6));
+        assert_eq!(track.take(message(5))[1].body, None);
     }
 }

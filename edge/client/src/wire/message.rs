@@ -11,6 +11,8 @@ request! {
         #[serde(deserialize_with = "object")] body: Body,
         /// The message of this conversation that it answers.
         #[serde(default, skip_serializing_if = "Option::is_none")] reply_to: Option<Uuid>,
+        /// A message of the thread that it is a reply in.
+        #[serde(default, skip_serializing_if = "Option::is_none")] thread: Option<Uuid>,
         /// Account ids; `all`: everybody; `admin`, `owner`: whoever is that now. At most 100.
         #[serde(default, skip_serializing_if = "Vec::is_empty")] mentions: Vec<String>,
         /// Devices make no noise of it.
@@ -22,7 +24,7 @@ request! {
     Forward {
         /// The conversation where it was said.
         from: Uuid,
-        /// At most 100, sent in this order.
+        /// At most 30, sent in this order.
         #[serde(default, skip_serializing_if = "Option::is_none")] messages: Option<Vec<ForwardOne>>,
         #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "optional_object")]
         merged: Option<ForwardMerged>,
@@ -61,6 +63,8 @@ answer! {
         edited_at: Option<String>,
         recalled_at: Option<String>,
         #[serde(default)] reply_to: Option<Quote>,
+        /// The message that the thread begins with in which it is a reply.
+        #[serde(default, skip_serializing_if = "Option::is_none")] thread: Option<ThreadRoot>,
         /// Account ids, `all`, `admin`, `owner`.
         #[serde(default)] mentions: Vec<String>,
         #[serde(default, skip_serializing_if = "std::ops::Not::not")] silent: bool,
@@ -68,9 +72,31 @@ answer! {
         #[serde(default, skip_serializing_if = "std::ops::Not::not")] forwarded: bool,
         /// Since when it is pinned. Not in pushes.
         #[serde(default, skip_serializing_if = "Option::is_none")] pinned_at: Option<String>,
+        /// Of the thread that begins with it, where there is one. Not in pushes, and not in `last_message`.
+        #[serde(default, skip_serializing_if = "Option::is_none")] thread_summary: Option<ThreadSummary>,
         /// Not in pushes, and not in `last_message`.
         #[serde(default, skip_serializing_if = "Option::is_none")] reactions: Option<Vec<MessageReaction>>,
     }
+}
+answer! {
+    ThreadRoot { message_id: Uuid, seq: u64 }
+}
+answer! {
+    /// A thread as the caller sees it.
+    ThreadSummary {
+        /// That the caller sees and that were not recalled.
+        replies: u64,
+        last_seq: u64,
+        last_at: String,
+        /// Replies of others after `read_seq`.
+        unread: u64,
+        followed: bool,
+        read_seq: u64,
+    }
+}
+answer! {
+    /// What the caller has said of a thread, or does by taking part.
+    ThreadState { conversation_id: Uuid, message_id: Uuid, followed: bool, read_seq: u64 }
 }
 answer! {
     /// What a message answers.
@@ -104,6 +130,7 @@ request! {
         message_id: Uuid,
         #[serde(deserialize_with = "object")] body: Body,
         #[serde(default, skip_serializing_if = "Option::is_none")] reply_to: Option<Uuid>,
+        #[serde(default, skip_serializing_if = "Option::is_none")] thread: Option<Uuid>,
         #[serde(default, skip_serializing_if = "Vec::is_empty")] mentions: Vec<String>,
         #[serde(default, skip_serializing_if = "std::ops::Not::not")] silent: bool,
         #[serde(default)] command_id: Option<Uuid>,
@@ -169,6 +196,6 @@ answer! {
 impl MessageNew {
     /// Nothing but a body.
     pub fn new(message_id: Uuid, body: Body) -> Self {
-        Self { message_id, body, reply_to: None, mentions: Vec::new(), silent: false }
+        Self { message_id, body, reply_to: None, thread: None, mentions: Vec::new(), silent: false }
     }
 }

@@ -22,6 +22,17 @@ pub enum Push {
     MessagePinned { conversation_id: Uuid, message_id: Uuid, account_id: Uuid, position: String },
     #[serde(rename = "message.unpinned")]
     MessageUnpinned { conversation_id: Uuid, message_id: Uuid, account_id: Uuid, position: String },
+    #[serde(rename = "thread.changed")]
+    ThreadChanged {
+        conversation_id: Uuid,
+        /// What the thread begins with.
+        message_id: Uuid,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        followed: Option<bool>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        read_seq: Option<u64>,
+        position: String,
+    },
     #[serde(rename = "conversation.started")]
     ConversationStarted { conversation: Conversation, position: String },
     #[serde(rename = "conversation.updated")]

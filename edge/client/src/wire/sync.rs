@@ -1,6 +1,6 @@
 //! What changed since.
 
-use super::{Account, Block, Friend, FriendRequest, Message, OwnConversation, Settings};
+use super::{Account, Block, Friend, FriendRequest, Message, OwnConversation, Settings, ThreadState};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -12,6 +12,8 @@ answer! {
         left: Vec<Uuid>,
         /// Edited, recalled, pinned or reacted to since. For who holds them: those that are not held are fetched by range.
         messages: Vec<Message>,
+        /// Of which the caller has said since that they follow them or not, or how far they have read.
+        #[serde(default)] threads: Vec<ThreadState>,
         friends: Vec<Friend>,
         removed_friends: Vec<Uuid>,
         requests: Vec<FriendRequest>,

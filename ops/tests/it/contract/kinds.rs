@@ -74,6 +74,7 @@ fn bad() -> Vec<(Value, &'static str)> {
         (custom("com.Example", json!(1)), "/body/type"),
         (custom("com.example.poll", json!("x".repeat(16_384))), "/body/data"),
         (custom("com.example.poll", json!({"a": ["\0"]})), "/body/data"),
+        (custom("com.example.poll", (0..33).fold(json!(1), |inner, _| json!([inner]))), "/body/data"),
         (json!({"kind": "opaque", "algorithm": "x", "ciphertext": "not base64!"}), "/body/ciphertext"),
         (json!({"kind": "opaque", "algorithm": "x", "ciphertext": "a".repeat(65_537)}), "/body/ciphertext"),
         (json!({"kind": "system", "code": "member.joined", "text": "x"}), "/body/kind"),

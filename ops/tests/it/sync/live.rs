@@ -134,6 +134,8 @@ impl Device {
                 self.reads(conversation_id, message_id).await?;
                 self.looks_at(conversation_id).await
             }
+            // Its position is of the conversation's lane, and nothing else of the conversation changes.
+            Push::ThreadChanged { conversation_id, message_id, .. } => self.reads(conversation_id, message_id).await,
             // What was said before, where that is to be seen, is fetched.
             Push::ConversationStarted { conversation: Conversation { id: conversation_id, .. }, position } => {
                 self.heard.insert(conversation_id, position);

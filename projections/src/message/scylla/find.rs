@@ -1,7 +1,16 @@
 //! Looking for messages by their columns: a cluster has no index of them, so the narrow columns of a bounded part of the
 //! conversation are read, newest first, and the messages that fit by their numbers.
 
-use super::{Fault, cell::Cell, read::buckets, session::Session, statement::Read, walk::Walk, write::MESSAGE};
+use super::{
+    Fault,
+    cell::Cell,
+    read::buckets,
+    row::{Kept, Row},
+    session::Session,
+    statement::Read,
+    walk::Walk,
+    write::MESSAGE,
+};
 use crate::message::{
     Order, Span,
     filter::{Filter, Found},
@@ -25,6 +34,9 @@ impl Session {
         filter: &Filter,
         limit: u32,
     ) -> Result<Found, Fault> {
+        if !spans.is_empty() && spans.iter().all(|span| span.until == span.after + 1) {
+            return self.find_at(conversation, spans, filter).await;
+        }
         let (mut seqs, mut looked_at, mut looked_to) = (BTreeSet::new(), 0, 0);
         'spans: for span in spans.iter().rev() {
             let Some(range) = buckets(*span) else { continue };
@@ -49,6 +61,21 @@ impl Session {
         let mut messages = self.by_seqs(conversation, seqs).await?;
         messages.reverse();
         Ok(Found { messages, looked_to })
+    }
+}
+
+impl Session {
+    /// Whose numbers are known.
+    async fn find_at(&self, conversation: ConversationId, spans: &[Span], filter: &Filter) -> Result<Found, Fault> {
+        let rows = self.rows_at(conversation, spans.iter().map(|span| span.until).collect()).await?;
+        let fits = |row: &Row| {
+            let (_, _, _, sender, _, _, _, _, _, _, _, _, _, _, kind, has_link) = row;
+            filter.fits(sender.map(AccountId), kind.as_deref(), has_link.unwrap_or(false))
+        };
+        let found = rows.into_iter().filter(fits).filter_map(Kept::of).map(|kept| kept.message);
+        let mut messages: Vec<_> = found.filter(|message| message.recalled_at.is_none()).collect();
+        messages.sort_unstable_by_key(|message| std::cmp::Reverse(message.seq));
+        Ok(Found { messages, looked_to: 0 })
     }
 }
 

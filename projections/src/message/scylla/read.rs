@@ -182,6 +182,14 @@ impl Session {
         conversation: ConversationId,
         wanted: BTreeSet<u64>,
     ) -> Result<Vec<Message>, Fault> {
+        let rows = self.rows_at(conversation, wanted).await?;
+        let mut messages: Vec<_> = rows.into_iter().filter_map(Kept::of).map(|kept| kept.message).collect();
+        messages.sort_unstable_by_key(|message| message.seq);
+        Ok(messages)
+    }
+
+    /// In any order.
+    pub(super) async fn rows_at(&self, conversation: ConversationId, wanted: BTreeSet<u64>) -> Result<Vec<Row>, Fault> {
         let mut of: BTreeMap<u64, Vec<i64>> = BTreeMap::new();
         for seq in wanted {
             of.entry(bucket(seq)).or_default().push(seq as i64);
@@ -190,10 +198,7 @@ impl Session {
         for (bucket, seqs) in &of {
             chunks.extend(seqs.chunks(SEQS).map(|seqs| self.at_seqs(conversation, *bucket, seqs)));
         }
-        let rows: Vec<Vec<Row>> = all(chunks).await?;
-        let mut messages: Vec<_> = rows.into_iter().flatten().filter_map(Kept::of).map(|kept| kept.message).collect();
-        messages.sort_unstable_by_key(|message| message.seq);
-        Ok(messages)
+        Ok(all(chunks).await?.into_iter().flatten().collect())
     }
 
     async fn at_seqs(&self, conversation: ConversationId, bucket: u64, seqs: &[i64]) -> Result<Vec<Row>, Fault> {

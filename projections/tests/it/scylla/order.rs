@@ -46,7 +46,7 @@ fn life(conversation_id: ConversationId, dice: &mut Dice) -> Vec<Change> {
             sender,
             body: body(number),
             kind: None,
-            details: Details { silent: number == 3, ..Details::default() },
+            details: Box::new(Details { silent: number == 3, ..Details::default() }),
         };
         changes.push((seq(number), what));
     }
