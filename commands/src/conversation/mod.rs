@@ -121,7 +121,7 @@ impl Conversations<'_> {
 
     /// What edits are compared with, where the key says more.
     fn said(&self, caller: Caller, message: &Outgoing) -> Option<Uuid> {
-        let of_body = || message::fingerprint(&self.0.keyring, caller.account, &message.body.json);
+        let of_body = || message::fingerprint(&self.0.keyring, caller.account, message.body.known());
         (!message.is_plain()).then(|| Uuid::from_bytes(of_body()))
     }
 

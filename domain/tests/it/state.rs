@@ -344,6 +344,8 @@ fn a_message_keeps_its_shape() {
         unreacted,
         reacted(BOB, "a"),
         pinned,
+        message::Event::Followed { message: PLACE, account_id: BOB },
+        message::Event::ThreadRead { message: PLACE, account_id: BOB, seq: 44 },
     ];
     let recalled = [lively.clone(), vec![message::Event::Recalled { message: PLACE, by: ALICE }]].concat();
     keeps_its_shape::<message::Message>(&[vec![], lively, recalled]);

@@ -130,18 +130,23 @@ fn markdown_depth(text: &str) -> usize {
     deepest
 }
 
-/// Several of one sign without a space between them are one sign: a rule, a row of dots, a table's border.
+/// A sign of a list has a space behind it, and a number's dot a digit before it: a rule, a row of dots and a table's border
+/// nest nothing.
 fn quoted(line: &str) -> usize {
-    let begin = line.chars().take_while(|c| c.is_whitespace() || c.is_ascii_digit() || ">-*+.)".contains(*c));
-    let (mut depth, mut moved_in, mut last) = (0, 0, ' ');
-    for c in begin {
+    let signs: Vec<char> =
+        line.chars().take_while(|c| c.is_whitespace() || c.is_ascii_digit() || ">-*+.)".contains(*c)).collect();
+    let (mut depth, mut moved_in) = (0, 0);
+    for (index, c) in signs.iter().enumerate() {
+        let is_set_off = signs.get(index + 1).is_none_or(|next| next.is_whitespace());
+        let is_number = index > 0 && signs[index - 1].is_ascii_digit();
         match c {
             '>' => depth += 1,
-            '-' | '*' | '+' | '.' | ')' if c != last => depth += 1,
+            '-' | '*' | '+' if is_set_off => depth += 1,
+            '.' | ')' if is_set_off && is_number => depth += 1,
             '\t' => moved_in += 4,
-            _ => moved_in += usize::from(c == ' '),
+            ' ' => moved_in += 1,
+            _ => {}
         }
-        last = c;
     }
     let is_rule = !line.contains('>') && line.chars().all(|c| c.is_whitespace() || "-*".contains(c));
     // A list within lists is as deep as it is moved in.
@@ -301,8 +306,8 @@ mod tests {
             ("> one\n> > two", 2),
             ("[a](b) [c](d)", 1),
             ("- - - x", 3),
-            ("+------------------------------------+------+", 2),
-            (".................................................", 1),
+            ("+------------------------------------+------+", 0),
+            (".................................................", 0),
             ("(one\n(two\n\n(three", 2),
             ("------------------------------------------", 0),
             ("* * * * * * * * * * * * * * * * * * * * * * * * * * * * * * * * * *", 0),
