@@ -1,4 +1,4 @@
-//! Message: MSG-1 to MSG-10.
+//! Message: MSG-1 to MSG-12.
 
 use crate::{
     laws::{Answer, HELLO, HERE, Lawful, check, histories, laws, people, seals, words},

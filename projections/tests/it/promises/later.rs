@@ -126,7 +126,7 @@ async fn after_the_second(store: &dyn HistoryStore) {
 async fn applying_again_changes_nothing(store: &dyn HistoryStore) {
     let both = [first(), second()].concat();
     let mut from = at(40);
-    for (number, part) in [&both[..], &both[..7], &both[2..5], &both[4..10], &both[7..]].into_iter().enumerate() {
+    for (number, part) in [&both[..], &both[2..5], &both[4..10], &both[7..], &both[..7]].into_iter().enumerate() {
         let to = at(41 + number as u64);
         store.append(part, &Step { from, to, generation: Generation::FIRST }).await.unwrap();
         assert_eq!(all(store, ONE).await, expected(), "after part {number}");
