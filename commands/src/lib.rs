@@ -110,6 +110,7 @@ pub struct Settings {
     /// How long somebody who wants their account closed has to think of it again.
     pub closing_grace: Duration,
     pub groups: Groups,
+    pub windows: Windows,
     /// Whether people who are no friends may write to those who take it.
     pub strangers: bool,
     /// Whether this process takes lanes. Without, all of its commands go to nodes that do.
@@ -141,6 +142,19 @@ impl Default for Groups {
     }
 }
 
+/// How long after sending a message its sender may do what to it; zero: never. It rides in the commands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Windows {
+    pub edit: Duration,
+    pub recall: Duration,
+}
+
+impl Default for Windows {
+    fn default() -> Self {
+        Self { edit: limit::EDIT_WINDOW, recall: limit::RECALL_WINDOW }
+    }
+}
+
 /// The write side as this process reaches it: the lanes it owns, and a road to those of others.
 #[derive(Clone)]
 pub struct Commands {
@@ -157,6 +171,7 @@ pub struct Commands {
     reserved: Arc<BTreeSet<HandleId>>,
     closing_grace: Duration,
     groups: Groups,
+    windows: Windows,
     strangers: bool,
     passing: Passing,
 }
@@ -209,6 +224,7 @@ impl Commands {
             reserved: Arc::new(reserved),
             closing_grace,
             groups: settings.groups,
+            windows: settings.windows,
             strangers: settings.strangers,
             passing,
         };

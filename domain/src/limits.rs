@@ -163,9 +163,9 @@ pub const SIGN_IN_LIFETIME: Duration = MINUTE.saturating_mul(10);
 pub const IDENTITIES_MAX: usize = 10;
 /// How long a new device may wait for its QR code to be approved.
 pub const QR_LIFETIME: Duration = MINUTE.saturating_mul(2);
-/// How long after sending its sender may edit a message.
+/// How long after sending its sender may edit a message, where the settings say nothing else.
 pub const EDIT_WINDOW: Duration = MINUTE.saturating_mul(15);
-/// How long after sending its sender may recall a message.
+/// How long after sending its sender may recall a message, where the settings say nothing else.
 pub const RECALL_WINDOW: Duration = MINUTE.saturating_mul(2);
 /// A friend request that nobody answered is closed after this.
 pub const REQUEST_EXPIRY: Duration = DAY.saturating_mul(7);

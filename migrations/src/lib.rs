@@ -43,6 +43,7 @@ pub const POSTGRES: &[(i64, &str, &str)] = &[
     (32, "details", include_str!("../postgres/0032_details.sql")),
     (33, "presence", include_str!("../postgres/0033_presence.sql")),
     (34, "receipt", include_str!("../postgres/0034_receipt.sql")),
+    (36, "afterwards", include_str!("../postgres/0036_afterwards.sql")),
     (37, "thread", include_str!("../postgres/0037_thread.sql")),
 ];
 
@@ -51,6 +52,7 @@ pub const POSTGRES: &[(i64, &str, &str)] = &[
 pub const SCYLLA: &[(i64, &str, &str)] = &[
     (1, "history", include_str!("../scylla/0001_history.cql")),
     (2, "details", include_str!("../scylla/0002_details.cql")),
+    (3, "afterwards", include_str!("../scylla/0003_afterwards.cql")),
 ];
 
 /// What an applied file is known by, as hexadecimal digits.

@@ -6,6 +6,7 @@ mod group;
 mod history;
 mod letters;
 mod master;
+mod message;
 mod oidc;
 
 pub use content::{Content, ContentArgs};
@@ -14,6 +15,7 @@ pub use group::GroupArgs;
 pub use history::{History, HistoryArgs, Store};
 pub use letters::LetterArgs;
 pub use master::{MasterArgs, make_newest};
+pub use message::MessageArgs;
 pub use oidc::OidcArgs;
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -75,6 +77,8 @@ pub struct Settings {
     pub closing_grace: Duration,
     #[command(flatten)]
     pub groups: GroupArgs,
+    #[command(flatten)]
+    pub messages: MessageArgs,
     /// So many members, those who have left counted, make a group a crowd: what is said there is told once to every process with doors, which hands it
     /// to those who are connected to it. At least 2. The same on every node that runs projections.
     #[arg(long, env = "NATTER_CROWD_MIN", default_value = "256", value_parser = clap::value_parser!(u64).range(2..))]
@@ -226,6 +230,7 @@ impl Settings {
             reserved_names: Names::default(),
             closing_grace: natter_domain::limit::CLOSING_GRACE,
             groups: GroupArgs::default(),
+            messages: MessageArgs::default(),
             crowd_min: natter_projections::delivery::crowd::MIN,
             strangers: "off".to_owned(),
             heartbeat: Duration::from_secs(25),

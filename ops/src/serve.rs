@@ -127,6 +127,7 @@ impl Process {
             reserved_names: settings.reserved_names.0.clone(),
             closing_grace: settings.closing_grace,
             groups: settings.groups.settings(),
+            windows: settings.messages.windows(),
             strangers: settings.strangers == "on",
             owns_lanes,
             relays: true,

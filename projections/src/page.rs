@@ -50,8 +50,8 @@ impl Page {
         self.limit.clamp(1, limit::PAGE_MAX)
     }
 
-    /// The cursor of a list of messages: those before this seq.
-    pub(crate) fn seq(&self) -> Result<Option<u64>, Error> {
+    /// The cursor of a list that goes by a number, a seq or a position.
+    pub(crate) fn number(&self) -> Result<Option<u64>, Error> {
         let seq = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten();
         self.cursor.as_deref().map(|text| seq(text).ok_or(Error::BadCursor)).transpose()
     }

@@ -52,7 +52,7 @@ impl Messages<'_> {
             let sealing = sealing.map_err(|error| if error.is(Code::NotFound) { no_such_message() } else { error })?;
             Ok(sealing.seal(body.as_bytes()))
         };
-        let muted = self.1;
+        let (muted, window) = (self.1, self.0.windows.edit);
         self.ask(by, of, &content, size_in_memory, sealed, move |Birth { place, kind, sent, .. }, body| Command::Edit {
             message: place,
             body,
@@ -62,6 +62,7 @@ impl Messages<'_> {
             fingerprint,
             sent,
             muted,
+            window,
         })
     }
 
@@ -74,7 +75,8 @@ impl Messages<'_> {
     }
 
     pub fn recall(&self, by: Keyed, of: Named) -> Pending<Positions> {
-        self.small(by, of, "recall", |message| Command::Recall { message })
+        let window = self.0.windows.recall;
+        self.small(by, of, "recall", move |message| Command::Recall { message, window })
     }
 
     pub fn react(&self, by: Keyed, of: Named, emoji: &Emoji) -> Pending<Positions> {

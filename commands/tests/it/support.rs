@@ -85,6 +85,7 @@ impl Node {
             reserved_names: vec![],
             closing_grace: limit::CLOSING_GRACE,
             groups: natter_commands::Groups { own_max: 6, ..natter_commands::Groups::default() },
+            windows: natter_commands::Windows::default(),
             strangers: true,
             owns_lanes,
             relays: true,

@@ -127,6 +127,12 @@ impl State {
         }
     }
 
+    /// Admins for themselves, for members and for who is gone, the owner for everybody: what these say here may be taken back
+    /// by them.
+    pub fn answers_for(&self, one: AccountId, other: AccountId) -> bool {
+        self.is_admin(one) && (one == other || self.role(one) > self.role(other))
+    }
+
     pub(super) fn is_admin(&self, account: AccountId) -> bool {
         self.role(account) >= Some(Role::Admin)
     }

@@ -3,6 +3,7 @@
 use super::Place;
 use crate::{Sealed, account::Mute, conversation::BodyKind};
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 use uuid::Uuid;
 
 /// The actor of the context asks. `message` is what the log says of its birth.
@@ -22,9 +23,13 @@ pub enum Command {
         sent: Option<Uuid>,
         /// As in [`crate::conversation::Command::Send`].
         muted: Option<Mute>,
+        /// How long after sending it is edited; zero: never.
+        window: Duration,
     },
     Recall {
         message: Place,
+        /// How long after sending its sender recalls it; zero: never.
+        window: Duration,
     },
     React {
         message: Place,
@@ -55,7 +60,7 @@ impl Command {
     pub fn message(&self) -> &Place {
         match self {
             Self::Edit { message, .. }
-            | Self::Recall { message }
+            | Self::Recall { message, .. }
             | Self::React { message, .. }
             | Self::Unreact { message, .. }
             | Self::Pin { message }

@@ -75,13 +75,13 @@ pub fn decide(
         return Err(Refusal::Closed); // MSG-8
     }
     match command {
-        Command::Edit { fingerprint, sent, muted, body_kind, .. } => {
+        Command::Edit { fingerprint, sent, muted, body_kind, window, .. } => {
             let newest = state.edited.or(*sent);
             let says_so = !state.recalled && message.sender == Some(by) && newest == Some(*fingerprint);
             if says_so {
                 return Ok(vec![]);
             }
-            within(&message, by, context, limit::EDIT_WINDOW)?;
+            within(&message, by, context, *window)?;
             is_not_barred(host)?;
             untouched(state)?;
             if *body_kind != BodyKind::Text {
@@ -98,14 +98,7 @@ pub fn decide(
             }
             Ok(edited(command).into_iter().collect())
         }
-        Command::Recall { .. } => {
-            if state.recalled && message.sender == Some(by) {
-                return Ok(vec![]);
-            }
-            within(&message, by, context, limit::RECALL_WINDOW)?;
-            is_not_barred(host)?;
-            Ok(vec![Event::Recalled { message, by }])
-        }
+        Command::Recall { window, .. } => recall(state, host, context, message, by, *window),
         Command::React { emoji, .. } => react(state, message, by, emoji).and_then(|events| passing(host, events)),
         Command::Unreact { emoji, .. } => unreact(state, message, by, emoji).and_then(|events| passing(host, events)),
         Command::Pin { .. } => passing(host, pin(state, host, true, Event::Pinned { message, by })?),
@@ -134,12 +127,32 @@ fn passing(host: &conversation::State, events: Vec<Event>) -> Result<Vec<Event>,
     if events.is_empty() || host.lets_pass() { Ok(events) } else { Err(Refusal::Closed) }
 }
 
+/// MSG-3, MSG-12.
+fn recall(
+    state: &State,
+    host: &conversation::State,
+    context: &Context,
+    message: Place,
+    by: AccountId,
+    window: Duration,
+) -> Result<Vec<Event>, Refusal> {
+    let answers_for_it = message.sender.is_some_and(|sender| host.answers_for(by, sender));
+    if state.recalled && (answers_for_it || message.sender == Some(by)) {
+        return Ok(vec![]);
+    }
+    if !answers_for_it {
+        within(&message, by, context, window)?;
+    }
+    is_not_barred(host)?;
+    Ok(vec![Event::Recalled { message, by }])
+}
+
 /// MSG-2 to MSG-4: theirs, and sent not longer ago than this.
 fn within(message: &Place, by: AccountId, context: &Context, window: Duration) -> Result<(), Refusal> {
     if message.sender != Some(by) {
         return Err(Refusal::NotYours);
     }
-    if context.now > message.sent_at + window { Err(Refusal::TooLate) } else { Ok(()) }
+    if window.is_zero() || context.now > message.sent_at + window { Err(Refusal::TooLate) } else { Ok(()) }
 }
 
 /// MSG-3.

@@ -5,9 +5,9 @@
 //!
 //! - MSG-1: only members act on a message, and only on one that they see, be it from a stay before this one, as far as these
 //!   are kept (CNV-20); to everybody else it does not exist.
-//! - MSG-2: the sender edits a text, within 15 minutes of sending, and nobody else. It stays a text. Saying the same again
-//!   is no edit.
-//! - MSG-3: the sender recalls, within 2 minutes of sending, and nobody else. Then nothing more happens to the message.
+//! - MSG-2: the sender edits a text, as long after sending as the command says, and nobody else. It stays a text. Saying the
+//!   same again is no edit.
+//! - MSG-3: the sender recalls, as long after sending as the command says. Then nothing more happens to the message.
 //! - MSG-4: what no person has sent is neither edited nor recalled.
 //! - MSG-5: a person has each emoji on a message once. There are at most 50 kinds on one, by whomever.
 //! - MSG-6: members pin and unpin, where their group lets them.
@@ -17,6 +17,8 @@
 //!   all happens to a message.
 //! - MSG-10: whoever sees a message follows its thread, or does not: the last word counts. What is so already is silent.
 //! - MSG-11: how far somebody has read a thread never goes back, and never lies beyond the newest message.
+//! - MSG-12: admins recall at any time what they have sent themselves, and what those have who are not above or beside them:
+//!   members, and who is gone; the owner recalls what anybody has sent.
 
 mod command;
 mod decide;

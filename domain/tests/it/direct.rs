@@ -145,6 +145,7 @@ fn edit() -> message::Command {
         sent: None,
         muted: None,
         has_link: false,
+        window: natter_domain::limit::EDIT_WINDOW,
     }
 }
 
@@ -169,7 +170,8 @@ fn what_may_be_done_to_a_message_of_what_is_closed_or_barred() {
         (host(stands(2, true, [BOB])), false, false),
     ] {
         done(&host, &edit(), ALICE, own);
-        done(&host, &message::Command::Recall { message: PLACE }, ALICE, own);
+        let window = natter_domain::limit::RECALL_WINDOW;
+        done(&host, &message::Command::Recall { message: PLACE, window }, ALICE, own);
         for by in [ALICE, BOB] {
             done(&host, &message::Command::React { message: PLACE, emoji: emoji() }, by, all);
             done(&host, &message::Command::Pin { message: PLACE }, by, all);

@@ -1,4 +1,4 @@
-//! Message: MSG-1 to MSG-8.
+//! Message: MSG-1 to MSG-12.
 
 use crate::{
     laws::{Answer, HELLO, HERE, Lawful, check, histories, laws, people, seals, words},
@@ -16,6 +16,8 @@ use std::time::Duration;
 use uuid::Uuid;
 
 const THUMB: &str = "\u{1f44d}";
+const DAVE: AccountId = AccountId(Uuid::from_u128(0xd));
+const ERIN: AccountId = AccountId(Uuid::from_u128(0xe));
 const TICK: Duration = Duration::from_millis(1);
 
 /// Sent by Alice at the beginning.
@@ -44,7 +46,17 @@ fn first() -> Uuid {
 fn edit_of(message: Place, text: &str) -> Command {
     let (body_kind, fingerprint) = (BodyKind::Text, print(text));
     let (body, size, sent) = (sealed(text), text.len() as u32, Some(first()));
-    Command::Edit { message, body, body_kind, size, fingerprint, sent, muted: None, has_link: false }
+    Command::Edit {
+        message,
+        body,
+        body_kind,
+        size,
+        fingerprint,
+        sent,
+        muted: None,
+        has_link: false,
+        window: limit::EDIT_WINDOW,
+    }
 }
 
 fn edit(text: &str) -> Command {
@@ -75,6 +87,7 @@ fn only_a_text_is_edited() {
         sent,
         muted: None,
         has_link: false,
+        window: limit::EDIT_WINDOW,
     };
     given([]).when(picture).by(ALICE).refused(Refusal::NoText);
 }
@@ -82,7 +95,9 @@ fn only_a_text_is_edited() {
 #[test]
 fn an_edit_says_whether_there_is_a_link_now() {
     let Command::Edit { message, body, body_kind, size, fingerprint, sent, .. } = edit(ONE) else { panic!() };
-    let linking = Command::Edit { message, body, body_kind, size, fingerprint, sent, muted: None, has_link: true };
+    let window = limit::EDIT_WINDOW;
+    let linking =
+        Command::Edit { message, body, body_kind, size, fingerprint, sent, muted: None, has_link: true, window };
     let Event::Edited { message, body, body_kind, size, fingerprint, .. } = edited(ONE) else { panic!() };
     let expected = Event::Edited { message, body, body_kind, size, fingerprint, has_link: true };
     given([]).when(linking).by(ALICE).then([expected]);
@@ -102,6 +117,7 @@ fn who_is_muted_edits_nothing_but_says_the_same_again() {
             sent,
             muted: Some(Mute { until }),
             has_link: false,
+            window: limit::EDIT_WINDOW,
         }
     };
     given([]).when(muted(ONE)).by(ALICE).refused(Refusal::Muted { until });
@@ -185,7 +201,7 @@ const ONE: &str = "the first edit..";
 const OTHER: &str = "the second edit.";
 
 fn recall() -> Command {
-    Command::Recall { message: PLACE }
+    Command::Recall { message: PLACE, window: limit::RECALL_WINDOW }
 }
 
 fn recalled() -> Event {
@@ -234,7 +250,10 @@ fn nobody_else_edits_or_recalls_it() {
 fn what_no_person_has_sent_is_neither_edited_nor_recalled() {
     let system = Place { sender: None, ..PLACE };
     given([]).when(edit_of(system, ONE)).by(ALICE).refused(Refusal::NotYours);
-    given([]).when(Command::Recall { message: system }).by(ALICE).refused(Refusal::NotYours);
+    given([])
+        .when(Command::Recall { message: system, window: limit::RECALL_WINDOW })
+        .by(ALICE)
+        .refused(Refusal::NotYours);
     let thumb = Event::Reacted { message: system, account_id: BOB, emoji: THUMB.to_owned(), count: 1 };
     given([]).when(Command::React { message: system, emoji: THUMB.to_owned() }).by(BOB).then([thumb]);
 }
@@ -255,6 +274,69 @@ fn it_is_recalled_within_two_minutes() {
     given([]).when(recall()).by(ALICE).at(last).then([recalled()]);
     given([]).when(recall()).by(ALICE).at(last + TICK).refused(Refusal::TooLate);
     given([recalled()]).when(recall()).by(ALICE).at(min(60)).silent();
+}
+
+#[test]
+fn how_long_it_is_edited_and_recalled_comes_with_the_command() {
+    let short = |window| {
+        let mut edit = edit(ONE);
+        if let Command::Edit { window: of_edit, .. } = &mut edit {
+            *of_edit = window;
+        }
+        [edit, Command::Recall { message: PLACE, window }]
+    };
+    let within = short(Duration::from_secs(1)).into_iter().zip([edited(ONE), recalled()]);
+    for (command, event) in within {
+        let last = PLACE.sent_at + Duration::from_secs(1);
+        given([]).when(command.clone()).by(ALICE).at(last).then([event]);
+        given([]).when(command).by(ALICE).at(last + TICK).refused(Refusal::TooLate);
+    }
+    for never in short(Duration::ZERO) {
+        given([]).when(never).by(ALICE).at(PLACE.sent_at).refused(Refusal::TooLate);
+    }
+}
+
+/// The owner is bob, the admin carol, alice and dave are members.
+fn ranked(more: impl IntoIterator<Item = conversation::Event>) -> conversation::State {
+    let joined = conversation::Event::added(1, vec![CAROL, DAVE, ERIN], BOB);
+    let admin = |account_id, seq| conversation::Event::RoleChanged {
+        seq,
+        account_id,
+        role: conversation::Role::Admin,
+        by: BOB,
+    };
+    group([joined, admin(CAROL, 2), admin(ERIN, 2)].into_iter().chain(more))
+}
+
+#[test]
+fn admins_recall_at_any_time_what_those_say_who_are_not_above_or_beside_them() {
+    let late = min(60);
+    let of = |sender| Place { sender: Some(sender), ..PLACE };
+    let recall = |sender| Command::Recall { message: of(sender), window: limit::RECALL_WINDOW };
+    let given = |more: Vec<conversation::Event>| scenario::given::<Message>([]).within(ranked(more));
+    // who asks, whose message, whether it goes an hour later
+    let table = [
+        (BOB, ALICE, Ok(())),
+        (BOB, CAROL, Ok(())),
+        (BOB, BOB, Ok(())),
+        (CAROL, ALICE, Ok(())),
+        (CAROL, CAROL, Ok(())),
+        (CAROL, ERIN, Err(Refusal::NotYours)),
+        (CAROL, BOB, Err(Refusal::NotYours)),
+        (DAVE, ALICE, Err(Refusal::NotYours)),
+        (ALICE, ALICE, Err(Refusal::TooLate)),
+    ];
+    for (by, sender, expected) in table {
+        let asked = given(vec![]).when(recall(sender)).by(by).at(late);
+        match expected {
+            Ok(()) => asked.then([Event::Recalled { message: of(sender), by }]),
+            Err(refusal) => asked.refused(refusal),
+        }
+    }
+    let gone = conversation::Event::MemberLeft { seq: 5, account_id: ERIN, by: ERIN, joined_seq: 0 };
+    given(vec![gone]).when(recall(ERIN)).by(CAROL).at(late).then([Event::Recalled { message: of(ERIN), by: CAROL }]);
+    let again = scenario::given::<Message>([Event::Recalled { message: PLACE, by: ALICE }]).within(ranked([]));
+    again.when(self::recall()).by(CAROL).at(late).silent();
 }
 
 #[test]
@@ -419,10 +501,11 @@ impl Lawful for Message {
         let edit = (places(), seals(), any::<u32>(), prints(), option::of(prints())).prop_map(
             |(message, body, size, fingerprint, sent)| {
                 let body_kind = BodyKind::Text;
-                Command::Edit { message, body, body_kind, size, fingerprint, sent, muted: None, has_link: false }
+                let (has_link, window) = (false, limit::EDIT_WINDOW);
+                Command::Edit { message, body, body_kind, size, fingerprint, sent, muted: None, has_link, window }
             },
         );
-        let recall = places().prop_map(|message| Command::Recall { message });
+        let recall = places().prop_map(|message| Command::Recall { message, window: limit::RECALL_WINDOW });
         let react = (places(), words()).prop_map(|(message, emoji)| Command::React { message, emoji });
         let unreact = (places(), words()).prop_map(|(message, emoji)| Command::Unreact { message, emoji });
         let pin = places().prop_map(|message| Command::Pin { message });

@@ -235,9 +235,17 @@ fn texts_hold_anything_but_nul_and_come_back_as_given() {
 
 #[test]
 fn emojis_have_1_to_32_bytes_and_no_control_characters() {
-    all_pass(Emoji::parse, &["+", "\u{1f44d}", "/", "%", "%2f", "\"", " ", &"a".repeat(32), &"\u{1f600}".repeat(8)]);
+    all_pass(
+        Emoji::parse,
+        &["+", "\u{1f44d}", "/", "%", "%2f", "\"", ":cats/tabby:", &"a".repeat(32), &"\u{1f600}".repeat(8)],
+    );
     all_fail(Emoji::parse, "must have 1 to 32 bytes", &["", &"a".repeat(33), &"\u{1f600}".repeat(9)]);
     all_fail(Emoji::parse, "must not hold control characters", &["\0", "a\n", "\u{7f}", "\u{85}"]);
+    let turned = "must not hold characters that override the direction of text";
+    all_fail(Emoji::parse, turned, &["\u{202e}a", "a\u{2066}"]);
+    let marked = "must not hold marks of the direction of text";
+    all_fail(Emoji::parse, marked, &["\u{200f}", "\u{1f44d}\u{200e}", "\u{61c}a"]);
+    all_fail(Emoji::parse, "must hold a visible character", &[" ", "\u{200d}", "\u{feff}\u{200b}"]);
 }
 
 #[test]

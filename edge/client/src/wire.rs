@@ -80,8 +80,8 @@ pub use inbox::{
 };
 pub use message::{
     EditFrame, Forward, ForwardMerged, ForwardOne, ListFrame, Message, MessageEdit, MessageFrame, MessageNew,
-    MessageReaction, MessageSent, PositionOk, Quote, ReactFrame, SendFrame, SentOk, ThreadRoot, ThreadState,
-    ThreadSummary,
+    MessageReaction, MessageReactor, MessageSent, MessageVersion, PositionOk, Quote, ReactFrame, SendFrame, SentOk,
+    ThreadRoot, ThreadState, ThreadSummary,
 };
 pub use oidc::{Identity, OidcFinish, OidcLink, OidcPassword, OidcProvider, OidcStart, OidcStarted};
 pub use presence::{Presence, PresenceFrame, PresenceSetFrame, TypingFrame};

@@ -87,6 +87,7 @@ fn private() -> Routes {
         .merge(message::thread::routes())
         .merge(preview::http::routes())
         .merge(translation::http::routes())
+        .merge(message::past::routes())
         .merge(inbox::http::routes())
         .merge(inbox::unread::routes())
         .merge(presence::http::routes())

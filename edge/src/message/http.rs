@@ -116,7 +116,7 @@ async fn one(
     shown(&inside, caller, named(id, message_id)).await?.map(Json).ok_or_else(Problem::not_found)
 }
 
-/// Says something else, within 15 minutes of sending. Who has deleted the message for themselves edits it for the others, as
+/// Says something else, within 15 minutes of sending (`NATTER_EDIT_WINDOW`). Who has deleted the message for themselves edits it for the others, as
 /// they recall it, and is not shown it.
 #[utoipa::path(patch, path = "/api/v1/conversations/{id}/messages/{message_id}", operation_id = "message_edit",
     tag = "messages", params(("id" = Uuid, Path), ("message_id" = Uuid, Path)), request_body = wire::MessageEdit,
@@ -146,7 +146,8 @@ async fn edit(
     Ok(Shown(positions, shown(&inside, by.caller, of).await?))
 }
 
-/// Takes the message back, within 2 minutes of sending: nobody sees what it said any more.
+/// Takes the message back, within 2 minutes of sending (`NATTER_RECALL_WINDOW`), admins at any time what those said who are not
+/// above or beside them: nobody sees what it said any more, nor what became of it.
 #[utoipa::path(delete, path = "/api/v1/conversations/{id}/messages/{message_id}", operation_id = "message_recall",
     tag = "messages", params(("id" = Uuid, Path), ("message_id" = Uuid, Path)), responses(
         (status = 204, description = "Also when it was recalled before."),
@@ -158,7 +159,8 @@ async fn recall(Writer(by): Writer, door: Door, Ids((id, message_id)): Ids<(Uuid
     Ok(Done(door.open()?.commands.message().recall(by, named(id, message_id)).await?))
 }
 
-/// Puts an emoji on the message: any text of 1 to 32 bytes without control characters.
+/// Puts an emoji on the message: any text of 1 to 32 bytes that can be seen, without control characters and such that turn the
+/// direction of text.
 #[utoipa::path(put, path = "/api/v1/conversations/{id}/messages/{message_id}/reactions/{emoji}",
     operation_id = "message_react", tag = "messages",
     params(("id" = Uuid, Path), ("message_id" = Uuid, Path), ("emoji" = String, Path)), responses(

@@ -65,6 +65,7 @@ impl Engine {
                 own_max: limit::OWN_GROUPS_MAX,
                 ..Groups::default()
             },
+            windows: natter_commands::Windows::default(),
             strangers: false,
             owns_lanes: true,
             relays,

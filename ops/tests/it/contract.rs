@@ -1,6 +1,7 @@
 //! The contract as its page says it, in its own words: paths, fields, codes and frames are spelled here again and
 //! not taken from the wire types, so that a field renamed in both server and wire types is noticed.
 
+mod afterwards;
 mod auth;
 mod blocks;
 mod changes;

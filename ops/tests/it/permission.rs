@@ -117,6 +117,9 @@ pub const ROUTES: &[Row] = &[
     ("GET /api/v1/conversations/{group}/messages/{message}/readers", None, MEMBERS_READ),
     ("GET /api/v1/conversations/{group}/unread/explain", None, MEMBERS_READ),
     ("GET /api/v1/conversations/unread", None, SEES),
+    ("GET /api/v1/conversations/{group}/messages/{message}/edits", None, MEMBERS_READ),
+    ("GET /api/v1/conversations/{group}/messages/{message}/reactions", None, MEMBERS_READ),
+    ("GET /api/v1/conversations/{group}/pins", None, MEMBERS_READ),
     (
         "PATCH /api/v1/conversations/{group}/messages/{message}",
         Some(r#"{"body": {"kind": "text", "text": "edited"}}"#),

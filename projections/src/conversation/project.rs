@@ -4,7 +4,7 @@
 use super::{group, subscription};
 use crate::{
     Error,
-    message::{mention, thread},
+    message::{mention, pin, thread},
 };
 use natter_domain::{
     AccountId, Sealed, Timestamp,
@@ -32,6 +32,7 @@ pub(crate) struct Changes {
     subscriptions: subscription::Changes,
     mentions: mention::Changes,
     threads: thread::Changes,
+    pins: pin::Changes,
     /// How direct ones stand.
     standing: HashMap<Uuid, Standing>,
     /// By conversation and member: where it changed for that member alone.
@@ -137,13 +138,20 @@ impl Changes {
         if self.threads.note(record, &event) {
             return Ok(());
         }
-        let changed = self.changed(event.message().conversation_id.0, record);
+        let place = event.message();
+        let (conversation, seq) = (place.conversation_id.0, place.seq);
+        let changed = self.changed(conversation, record);
         changed.message = Some(record.position);
-        if matches!(event, message::Event::Recalled { .. }) {
-            changed.recall = Some(record.position);
-            let place = event.message();
-            self.mentions.recall(place.conversation_id.0, place.seq);
-            self.threads.recall(place.conversation_id.0, place.seq);
+        match event {
+            message::Event::Recalled { .. } => {
+                changed.recall = Some(record.position);
+                self.mentions.recall(conversation, seq);
+                self.pins.recall(conversation, seq);
+                self.threads.recall(conversation, seq);
+            }
+            message::Event::Pinned { by, .. } => self.pins.pin(conversation, seq, record.position, record.time, by),
+            message::Event::Unpinned { .. } => self.pins.unpin(conversation, seq, record.position),
+            _ => {}
         }
         Ok(())
     }
@@ -190,6 +198,7 @@ impl Changes {
 
     pub(crate) async fn write(mut self, connection: &mut PgConnection) -> Result<(), Error> {
         std::mem::take(&mut self.mentions).write(connection).await?;
+        std::mem::take(&mut self.pins).write(connection).await?;
         self.write_started(connection).await?;
         self.write_joined(connection).await?;
         self.write_left(connection).await?;

@@ -32,8 +32,9 @@ pub(super) fn frame(record: &Record, event: Event, facts: &Facts, opener: &Opene
             let message = message::Message { body, edited_at: Some(record.time), ..whole(record, &place) };
             Push::MessageEdited { message: message::shown(opener, &message), position }
         }
-        Event::Recalled { .. } => {
-            let message = message::Message { recalled_at: Some(record.time), ..whole(record, &place) };
+        Event::Recalled { by, .. } => {
+            let (recalled_at, recalled_by) = (Some(record.time), Some(by));
+            let message = message::Message { recalled_at, recalled_by, ..whole(record, &place) };
             Push::MessageRecalled { message: message::shown(opener, &message), position }
         }
         Event::Reacted { account_id, emoji, .. } => {
@@ -77,6 +78,7 @@ fn whole(record: &Record, place: &Place) -> message::Message {
         sent_at: place.sent_at,
         edited_at: None,
         recalled_at: None,
+        recalled_by: None,
         pinned_at: None,
         reactions: BTreeMap::new(),
         position: 0,

@@ -124,6 +124,7 @@ impl Projection {
             table("channel_person", "conversation_id"),
             table("group_log", "conversation_id"),
             table("mention", "conversation_id"),
+            table("pin", "conversation_id"),
             table("thread_reply", "conversation_id"),
             table("thread_reader", "conversation_id"),
             table("inbox_cursor", "account_id"),

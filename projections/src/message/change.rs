@@ -22,6 +22,7 @@ pub struct Message {
     pub sent_at: Timestamp,
     pub edited_at: Option<Timestamp>,
     pub recalled_at: Option<Timestamp>,
+    pub recalled_by: Option<AccountId>,
     pub pinned_at: Option<Timestamp>,
     /// Emoji -> how many; never 0.
     pub reactions: BTreeMap<String, u64>,
@@ -80,8 +81,11 @@ pub enum What {
         body: Body,
         has_link: bool,
     },
-    /// Both bodies go, and the details; all else stays as it was.
-    Recalled,
+    /// Of what it said, and of what became of it, nothing is left: only that it was recalled, when, and by whom.
+    Recalled {
+        /// `None`: by nobody, it ended by itself.
+        by: Option<AccountId>,
+    },
     /// `count`: of that emoji on that message, with this one.
     Reacted {
         account: AccountId,
@@ -119,6 +123,7 @@ impl Change {
             sent_at: self.at,
             edited_at: None,
             recalled_at: None,
+            recalled_by: None,
             pinned_at: None,
             reactions: BTreeMap::new(),
             position: self.position,
@@ -151,21 +156,19 @@ impl Message {
         self.key().into_iter().chain(quoted)
     }
 
-    /// Changes of one message in rising positions; one that is not newer changes nothing.
+    /// Changes of one message in rising positions; one that is not newer changes nothing, nor does any behind a recall.
     pub fn apply(&mut self, change: &Change) {
-        if change.position <= self.changed {
+        if change.position <= self.changed || self.recalled_at.is_some() {
             return;
         }
         self.changed = change.position;
         match &change.what {
             What::Sent { .. } => {}
-            What::Edited { body, .. } => {
-                self.body = self.recalled_at.is_none().then(|| body.clone());
-                self.edited_at = Some(change.at);
-            }
-            What::Recalled => {
-                (self.body, self.details) = (None, Details::default());
-                self.recalled_at = Some(change.at);
+            What::Edited { body, .. } => (self.body, self.edited_at) = (Some(body.clone()), Some(change.at)),
+            What::Recalled { by } => {
+                (self.body, self.details, self.edited_at) = (None, Details::default(), None);
+                (self.pinned_at, self.reactions) = (None, BTreeMap::new());
+                (self.recalled_at, self.recalled_by) = (Some(change.at), *by);
             }
             What::Reacted { emoji, count, .. } | What::Unreacted { emoji, count, .. } => {
                 if *count == 0 {

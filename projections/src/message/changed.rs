@@ -73,6 +73,7 @@ mod tests {
             sent_at: Timestamp::from_millis(0),
             edited_at: None,
             recalled_at: None,
+            recalled_by: None,
             pinned_at: None,
             reactions: BTreeMap::new(),
             position: 0,

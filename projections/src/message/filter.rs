@@ -71,7 +71,7 @@ impl Query<'_> {
         filter: &Filter,
         page: &page::Page,
     ) -> Result<Option<wire::PageOf<wire::Message>>, Error> {
-        let before = page.seq()?;
+        let before = page.number()?;
         let Some(membership) = gate::member(self.0, viewer, conversation).await? else { return Ok(None) };
         let (history, limit) = (self.0.history(), page.items());
         let bounds = dates(&*history, conversation, membership.newest(), filter).await?;

@@ -56,8 +56,8 @@ impl Held {
         self.put(seq, "message_change", &format!("seq={seq}, position={position}"), columns);
     }
 
-    pub(crate) fn reaction(&mut self, account: Uuid, seq: u64, emoji: &str) {
-        self.put(seq, "reaction", &format!("account_id={account}, seq={seq}, emoji={emoji}"), Columns::new());
+    pub(crate) fn reaction(&mut self, account: Uuid, seq: u64, emoji: &str, columns: Columns) {
+        self.put(seq, "reaction", &format!("account_id={account}, seq={seq}, emoji={emoji}"), columns);
     }
 
     /// Readers find the partition.

@@ -82,7 +82,7 @@ fn later(record: &Record, event: message::Event) -> Option<Change> {
     let message::Place { conversation_id, seq, .. } = *event.message();
     let what = match event {
         message::Event::Edited { body, has_link, .. } => What::Edited { body: Body::Sealed(body), has_link },
-        message::Event::Recalled { .. } => What::Recalled,
+        message::Event::Recalled { by, .. } => What::Recalled { by: Some(by) },
         message::Event::Reacted { account_id, emoji, count, .. } => What::Reacted { account: account_id, emoji, count },
         message::Event::Unreacted { account_id, emoji, count, .. } => {
             What::Unreacted { account: account_id, emoji, count }

@@ -294,6 +294,7 @@ pub(crate) fn shown(opener: &Opener, message: &Message) -> wire::Message {
         sent_at: message.sent_at.to_string(),
         edited_at: message.edited_at.filter(|_| stands).map(|at| at.to_string()),
         recalled_at: message.recalled_at.map(|at| at.to_string()),
+        recalled_by: message.recalled_by.map(|by| by.0),
         reply_to: message.details.reply_to.as_ref().map(unquoted),
         thread: message.details.thread.map(|root| wire::ThreadRoot { message_id: root.message_id.0, seq: root.seq }),
         thread_summary: None,
@@ -301,6 +302,7 @@ pub(crate) fn shown(opener: &Opener, message: &Message) -> wire::Message {
         silent: message.details.silent,
         forwarded: message.details.forwarded,
         pinned_at: message.pinned_at.filter(|_| stands).map(|at| at.to_string()),
+        pinned_by: None,
         reactions: None,
     }
 }
@@ -311,7 +313,7 @@ fn unquoted(quote: &Quote) -> wire::Quote {
     wire::Quote { message_id: message_id.0, seq: *seq, sender: sender.map(|sender| sender.0), excerpt: None }
 }
 
-fn opened(opener: &Opener, message: &Message, body: &Body) -> Option<wire::Body> {
+pub(super) fn opened(opener: &Opener, message: &Message, body: &Body) -> Option<wire::Body> {
     match body {
         Body::Sealed(sealed) => {
             let owner = sealed_for(sealed.key, message.conversation_id, message.sender);

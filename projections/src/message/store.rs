@@ -3,10 +3,10 @@
 
 use crate::{
     Error, Step,
-    message::{Change, Filter, Found, Message},
+    message::{Body, Change, Filter, Found, Message},
 };
 use futures::future::BoxFuture;
-use natter_domain::{AccountId, ConversationId, MessageId};
+use natter_domain::{AccountId, ConversationId, MessageId, Timestamp};
 use std::collections::{HashMap, HashSet};
 
 /// The seqs `after < seq <= until`, as they stood at a position.
@@ -55,6 +55,38 @@ impl Tally {
     pub fn unread(&self) -> u64 {
         self.messages - self.own - self.system - self.recalled
     }
+}
+
+/// What a message said from a position on.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Version {
+    /// In the conversation's lane.
+    pub position: u64,
+    pub at: Timestamp,
+    /// `None`: sealed in a way that this binary does not know.
+    pub body: Option<Body>,
+}
+
+/// Who has put an emoji on a message.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Reactor {
+    pub account: AccountId,
+    pub emoji: String,
+    pub at: Timestamp,
+    /// Where, in the conversation's lane.
+    pub position: u64,
+}
+
+/// Which reactions are asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Votes<'a> {
+    /// Of this one only.
+    pub emoji: Option<&'a str>,
+    /// Put there before this position.
+    pub before: u64,
+    /// As they stood there; `u64::MAX`: now.
+    pub as_of: u64,
+    pub limit: u32,
 }
 
 /// Where messages are kept.
@@ -136,6 +168,25 @@ pub trait HistoryStore: Send + Sync + 'static {
         conversation: ConversationId,
         seqs: &'a [u64],
     ) -> BoxFuture<'a, Result<HashSet<u64>, Error>>;
+
+    /// What a message said, the oldest first: how it was sent, then each edit, of those behind the position `after` and not
+    /// behind `until`, at most `limit`. Nothing of one that was recalled.
+    fn versions(
+        &self,
+        conversation: ConversationId,
+        seq: u64,
+        after: u64,
+        until: u64,
+        limit: u32,
+    ) -> BoxFuture<'_, Result<Vec<Version>, Error>>;
+
+    /// Who has reacted to a message, the newest first. Nobody to one that was recalled.
+    fn reactors<'a>(
+        &'a self,
+        conversation: ConversationId,
+        seq: u64,
+        votes: Votes<'a>,
+    ) -> BoxFuture<'a, Result<Vec<Reactor>, Error>>;
 
     /// Which emojis the viewer has on which of these seqs now, each list sorted; a seq with none may be left out.
     fn mine<'a>(

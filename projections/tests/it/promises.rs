@@ -10,7 +10,7 @@ use natter_domain::{
 };
 use natter_projections::{
     Error, Generation, Step,
-    message::{Body, Change, HistoryStore, Message, Order, Span, Tally, What},
+    message::{Body, Change, HistoryStore, Message, Order, Reactor, Span, Tally, Version, Votes, What},
 };
 use natter_streams::{Error as LogError, Hash, Lane, Link};
 use std::collections::BTreeMap;
@@ -105,6 +105,7 @@ fn message(conversation_id: ConversationId, seq: u64) -> Message {
         sent_at: time(seq),
         edited_at: None,
         recalled_at: None,
+        recalled_by: None,
         pinned_at: None,
         reactions: BTreeMap::new(),
         position: 100 + seq,

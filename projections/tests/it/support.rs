@@ -428,7 +428,7 @@ pub fn assert_same(found: &[String], expected: &[String], when: &str) {
     assert!(found == expected, "{when}, missing: {missing:#?}\nadded: {added:#?}");
 }
 
-pub const TABLES: [&str; 19] = [
+pub const TABLES: [&str; 20] = [
     "account",
     "session",
     "friend_request",
@@ -442,6 +442,7 @@ pub const TABLES: [&str; 19] = [
     "group_log",
     "channel_person",
     "mention",
+    "pin",
     "thread_reply",
     "thread_reader",
     "inbox_cursor",

@@ -67,6 +67,33 @@ impl Signed {
         self.write("PATCH", &format!("/conversations/{conversation}/messages/{message}"), Some(&edit)).await
     }
 
+    /// What it said, the oldest first.
+    pub async fn edits(
+        &self,
+        conversation: Uuid,
+        message: Uuid,
+        page: &Page,
+    ) -> Result<wire::PageOf<wire::MessageVersion>, Error> {
+        self.read(page.query().on(&format!("/conversations/{conversation}/messages/{message}/edits"))).await
+    }
+
+    /// Who has reacted, the newest first; `emoji`: with this one only.
+    pub async fn reactors(
+        &self,
+        conversation: Uuid,
+        message: Uuid,
+        emoji: Option<&str>,
+        page: &Page,
+    ) -> Result<wire::PageOf<wire::MessageReactor>, Error> {
+        let query = page.query().with("emoji", emoji);
+        self.read(query.on(&format!("/conversations/{conversation}/messages/{message}/reactions"))).await
+    }
+
+    /// What is pinned, the newest pin first.
+    pub async fn pins(&self, conversation: Uuid, page: &Page) -> Result<wire::PageOf<wire::Message>, Error> {
+        self.read(page.query().on(&format!("/conversations/{conversation}/pins"))).await
+    }
+
     pub async fn recall(&self, conversation: Uuid, message: Uuid) -> Result<Answer<()>, Error> {
         self.exchange("DELETE", &format!("/conversations/{conversation}/messages/{message}"), None).await
     }

@@ -62,6 +62,8 @@ answer! {
         sent_at: String,
         edited_at: Option<String>,
         recalled_at: Option<String>,
+        /// Who recalled it: the sender, or an admin.
+        #[serde(default, skip_serializing_if = "Option::is_none")] recalled_by: Option<Uuid>,
         #[serde(default)] reply_to: Option<Quote>,
         /// The message that the thread begins with in which it is a reply.
         #[serde(default, skip_serializing_if = "Option::is_none")] thread: Option<ThreadRoot>,
@@ -74,6 +76,8 @@ answer! {
         #[serde(default, skip_serializing_if = "Option::is_none")] pinned_at: Option<String>,
         /// Of the thread that begins with it, where there is one. Not in pushes, and not in `last_message`.
         #[serde(default, skip_serializing_if = "Option::is_none")] thread_summary: Option<ThreadSummary>,
+        /// Only in the list of what is pinned.
+        #[serde(default, skip_serializing_if = "Option::is_none")] pinned_by: Option<Uuid>,
         /// Not in pushes, and not in `last_message`.
         #[serde(default, skip_serializing_if = "Option::is_none")] reactions: Option<Vec<MessageReaction>>,
     }
@@ -117,6 +121,18 @@ answer! {
         /// Whether the caller is one of them.
         mine: bool,
     }
+}
+answer! {
+    /// What a message said from then on.
+    MessageVersion {
+        /// Null where it was erased.
+        body: Option<Body>,
+        at: String,
+    }
+}
+answer! {
+    /// Who has put what on a message, and when.
+    MessageReactor { account_id: Uuid, emoji: String, at: String }
 }
 answer! {
     MessageSent { message_id: Uuid, seq: u64, sent_at: String }
@@ -164,7 +180,7 @@ request! {
         op: String,
         conversation_id: Uuid,
         message_id: Uuid,
-        /// 1-32 bytes of UTF-8 without control characters.
+        /// 1-32 bytes of UTF-8 that can be seen, without control characters and such that turn the direction of text.
         emoji: String,
         #[serde(default)] command_id: Option<Uuid>,
     }

@@ -24,7 +24,7 @@ impl Everywhere {
         if let Some(cluster) = cluster {
             let live = "SELECT generation FROM projection_generation WHERE projection = 'history' AND state = 'live'";
             let live: i32 = sqlx::query_scalar(live).fetch_one(stack.pool()).await.expect("history is live somewhere");
-            for table in ["message", "message_change", "reaction"] {
+            for table in ["message", "message_change", "message_reaction"] {
                 let rows = cluster.execute(&format!("SELECT * FROM {}_{live}.{table}", cluster.keyspace)).await;
                 let rows = rows.unwrap_or_else(|error| panic!("read {table}: {error}"));
                 places.push((format!("{table} of the cluster"), String::from_utf8_lossy(&rows).into_owned()));

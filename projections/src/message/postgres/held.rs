@@ -43,7 +43,7 @@ pub(crate) async fn held(
     }
     for row in rows(connection, &reactions(schema), units).await? {
         let (held, seq) = place(&mut all, &row);
-        held.reaction(row.get("account_id"), seq, row.get("emoji"));
+        held.reaction(row.get("account_id"), seq, row.get("emoji"), columns(&row));
     }
     Ok(all)
 }
@@ -55,7 +55,7 @@ fn messages(schema: &str) -> String {
     format!(
         "SELECT message.conversation_id, bucket, seq, jsonb_build_object(
              'message_id', message_id, 'sender', sender, 'body', body, 'edited_body', edited_body, {moments},
-             'reactions', coalesce(reactions, '{{}}'), 'kind', kind, 'details', details, 'has_link', has_link, 'position', position, 'changed', coalesce(changed, position),
+             'recalled_by', recalled_by, 'reactions', coalesce(reactions, '{{}}'), 'kind', kind, 'details', details, 'has_link', has_link, 'position', position, 'changed', coalesce(changed, position),
              'by_id', seq) AS columns FROM {}",
         within(schema, "message")
     )
@@ -65,13 +65,17 @@ fn changes(schema: &str) -> String {
     format!(
         "SELECT message_change.conversation_id, bucket, seq, position, jsonb_build_object(
              'what', what, 'at', (extract(epoch FROM at) * 1000)::bigint, 'body', body, 'emoji', emoji, 'count', count,
-             'noted', seq) AS columns FROM {}",
+             'account_id', account_id, 'noted', seq) AS columns FROM {}",
         within(schema, "message_change")
     )
 }
 
 fn reactions(schema: &str) -> String {
-    format!("SELECT reaction.conversation_id, bucket, seq, account_id, emoji FROM {}", within(schema, "reaction"))
+    format!(
+        "SELECT reaction.conversation_id, bucket, seq, account_id, emoji, jsonb_build_object(
+             'position', position, 'at', (extract(epoch FROM at) * 1000)::bigint) AS columns FROM {}",
+        within(schema, "reaction")
+    )
 }
 
 fn within(schema: &str, table: &str) -> String {

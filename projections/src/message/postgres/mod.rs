@@ -2,15 +2,16 @@
 
 mod find;
 pub(crate) mod held;
+mod past;
 mod patch;
 mod read;
 mod write;
 
-pub(in crate::message) use write::written;
+pub(in crate::message) use write::{whose, written};
 
 use crate::{
     Error, Step,
-    message::{Change, Filter, Found, HistoryStore, Message, Order, Span, Tally},
+    message::{Change, Filter, Found, HistoryStore, Message, Order, Reactor, Span, Tally, Version, Votes},
 };
 use futures::{FutureExt, future::BoxFuture};
 use natter_domain::{AccountId, ConversationId, MessageId};
@@ -102,6 +103,26 @@ impl HistoryStore for PostgresHistory {
         seqs: &'a [u64],
     ) -> BoxFuture<'a, Result<HashSet<u64>, Error>> {
         read::recalled(&self.reading, conversation, seqs).boxed()
+    }
+
+    fn versions(
+        &self,
+        conversation: ConversationId,
+        seq: u64,
+        after: u64,
+        until: u64,
+        limit: u32,
+    ) -> BoxFuture<'_, Result<Vec<Version>, Error>> {
+        past::versions(&self.reading, conversation, seq, (after, until), limit).boxed()
+    }
+
+    fn reactors<'a>(
+        &'a self,
+        conversation: ConversationId,
+        seq: u64,
+        votes: Votes<'a>,
+    ) -> BoxFuture<'a, Result<Vec<Reactor>, Error>> {
+        past::reactors(&self.reading, conversation, seq, votes).boxed()
     }
 
     fn mine<'a>(

@@ -10,8 +10,8 @@ use uuid::Uuid;
 pub(super) struct Patches<'a> {
     /// By conversation and seq.
     pub messages: BTreeMap<(Uuid, u64), Patch<'a>>,
-    /// Whether it stands.
-    pub votes: BTreeMap<Vote<'a>, bool>,
+    /// How it is.
+    pub votes: BTreeMap<Vote<'a>, Cast>,
 }
 
 /// `None`: the batch leaves it as it is.
@@ -19,9 +19,17 @@ pub(super) struct Patches<'a> {
 pub(super) struct Patch<'a> {
     pub newest: u64,
     pub edited: Option<(&'a Body, Timestamp, bool)>,
-    pub recalled_at: Option<Timestamp>,
+    /// When, and by whom.
+    pub recalled: Option<(Timestamp, Option<AccountId>)>,
     pub pinned_at: Option<Option<Timestamp>>,
     counts: BTreeMap<&'a str, Option<u64>>,
+}
+
+/// Whether it stands, and since where and when.
+pub(super) struct Cast {
+    pub stands: bool,
+    pub position: u64,
+    pub at: Timestamp,
 }
 
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
@@ -49,11 +57,12 @@ impl<'a> Patches<'a> {
         match &change.what {
             What::Sent { .. } => debug_assert!(false, "it is a row of its own"),
             What::Edited { body, has_link } => patch.edited = Some((body, change.at, *has_link)),
-            What::Recalled => patch.recalled_at = Some(change.at),
+            What::Recalled { by } => patch.recalled = Some((change.at, *by)),
             What::Reacted { account, emoji, count } | What::Unreacted { account, emoji, count } => {
                 patch.counts.insert(emoji, (*count > 0).then_some(*count));
                 let vote = Vote { conversation, seq, account: *account, emoji };
-                self.votes.insert(vote, matches!(change.what, What::Reacted { .. }));
+                let stands = matches!(change.what, What::Reacted { .. });
+                self.votes.insert(vote, Cast { stands, position: change.position, at: change.at });
             }
             What::Pinned => patch.pinned_at = Some(Some(change.at)),
             What::Unpinned => patch.pinned_at = Some(None),
@@ -61,7 +70,7 @@ impl<'a> Patches<'a> {
     }
 
     pub fn recalled(&self) -> impl Iterator<Item = (Uuid, u64)> {
-        self.messages.iter().filter(|(_, patch)| patch.recalled_at.is_some()).map(|(key, _)| *key)
+        self.messages.iter().filter(|(_, patch)| patch.recalled.is_some()).map(|(key, _)| *key)
     }
 }
 

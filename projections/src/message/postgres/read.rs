@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 pub(super) const COLUMNS: &str =
     "message.conversation_id, message.seq, message_id, sender, body, edited_body, sent_at, edited_at,
-    recalled_at, pinned_at, details, reactions::text, position, coalesce(changed, position) AS changed";
+    recalled_at, recalled_by, pinned_at, details, reactions::text, position, coalesce(changed, position) AS changed";
 
 /// Each span is cut to the limit before they are put together: a long span is not read to its end.
 pub(super) async fn page(
@@ -216,8 +216,9 @@ impl Kept {
         Self { now: message(row), first: body(row, "body"), as_of: row.get::<i64, _>("as_of") as u64 }
     }
 
+    /// Of a recalled one nothing is left that it was before.
     fn has_changed_since(&self) -> bool {
-        self.now.changed > self.as_of
+        self.now.changed > self.as_of && self.now.recalled_at.is_none()
     }
 
     /// As it was sent.
@@ -228,6 +229,7 @@ impl Kept {
             body: self.first,
             edited_at: None,
             recalled_at: None,
+            recalled_by: None,
             pinned_at: None,
             reactions,
             changed,
@@ -252,12 +254,12 @@ async fn as_of(pool: &PgPool, kept: Vec<Kept>) -> Result<Vec<Message>, Error> {
     Ok(kept.into_iter().map(seen).collect())
 }
 
-/// By message, those up to its position and its recall, in their order.
+/// By message, those up to its position, in their order.
 async fn changes(pool: &PgPool, wanted: &[&Kept]) -> Result<HashMap<(ConversationId, u64), Vec<Past>>, Error> {
     let rows = sqlx::query(
         "SELECT message_change.* FROM UNNEST($1::uuid[], $2::bigint[], $3::bigint[]) AS wanted(conversation_id, seq, as_of)
              JOIN message_change USING (conversation_id, seq)
-         WHERE position <= wanted.as_of OR what = 'recalled' ORDER BY position",
+         WHERE position <= wanted.as_of ORDER BY position",
     )
     .bind(wanted.iter().map(|kept| kept.now.conversation_id.0).collect::<Vec<_>>())
     .bind(bounds(wanted, |kept| kept.now.seq))
@@ -276,7 +278,7 @@ async fn changes(pool: &PgPool, wanted: &[&Kept]) -> Result<HashMap<(Conversatio
 /// A change as it is kept.
 enum Past {
     Whole(Box<Change>),
-    /// An edit without a body that could be shown: the message was recalled, or this binary does not know how to open it.
+    /// An edit without a body that could be shown: this binary does not know how to open it.
     Edited {
         position: u64,
         at: Timestamp,
@@ -309,7 +311,7 @@ fn change(row: &PgRow) -> Option<Change> {
     let what = match row.get::<&str, _>("what") {
         // Of a message as it stood nobody asks whether it had a link.
         "edited" => What::Edited { body: body(row, "body")?, has_link: false },
-        "recalled" => What::Recalled,
+        "recalled" => What::Recalled { by: account() },
         "reacted" => What::Reacted { account: account()?, emoji: emoji()?, count: count()? },
         "unreacted" => What::Unreacted { account: account()?, emoji: emoji()?, count: count()? },
         "pinned" => What::Pinned,
@@ -338,6 +340,7 @@ pub(super) fn message(row: &PgRow) -> Message {
         sent_at: row.get::<OffsetDateTime, _>("sent_at").into(),
         edited_at: moment("edited_at"),
         recalled_at: moment("recalled_at"),
+        recalled_by: row.get::<Option<Uuid>, _>("recalled_by").map(AccountId),
         pinned_at: moment("pinned_at"),
         reactions: reactions.unwrap_or_default(),
         position: row.get::<i64, _>("position") as u64,
@@ -351,7 +354,7 @@ fn newest_body(row: &PgRow) -> Option<Body> {
     body(row, if is_edited { "edited_body" } else { "body" })
 }
 
-fn body(row: &PgRow, column: &str) -> Option<Body> {
+pub(super) fn body(row: &PgRow, column: &str) -> Option<Body> {
     row.get::<Option<&str>, _>(column).and_then(Body::parse)
 }
 

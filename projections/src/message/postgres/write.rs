@@ -35,10 +35,14 @@ static APPEND: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
+/// What comes again of a message that was recalled since is not kept.
 const CHANGES: &str = "
     INSERT INTO message_change (conversation_id, seq, position, at, what, body, account_id, emoji, count)
     SELECT * FROM UNNEST($1::uuid[], $2::bigint[], $3::bigint[], $4::timestamptz[], $5::text[], $6::text[], $7::uuid[],
                          $8::text[], $9::bigint[])
+        AS change(conversation_id, seq, position, at, what, body, account_id, emoji, count)
+    WHERE NOT EXISTS (SELECT FROM message WHERE message.conversation_id = change.conversation_id
+                      AND message.seq = change.seq AND message.recalled_at IS NOT NULL)
     ON CONFLICT DO NOTHING";
 
 /// A patch holds what the changes of a batch come to, so it is taken whole or, where the row has seen its newest change,
@@ -46,41 +50,49 @@ const CHANGES: &str = "
 const PATCH: &str = "
     WITH patch AS (
         SELECT * FROM UNNEST($1::uuid[], $2::bigint[], $3::bigint[], $4::text[], $5::timestamptz[], $6::timestamptz[],
-                             $7::boolean[], $8::timestamptz[], $9::text[], $15::boolean[])
+                             $7::boolean[], $8::timestamptz[], $9::text[], $15::boolean[], $16::uuid[])
             AS patch(conversation_id, seq, newest, edited_body, edited_at, recalled_at, pins, pinned_at, reactions,
-                     edited_link)
+                     edited_link, recalled_by)
     ), patched AS (
         UPDATE message SET
             body = CASE WHEN patch.recalled_at IS NULL THEN message.body END,
-            edited_body = CASE WHEN coalesce(message.recalled_at, patch.recalled_at) IS NULL
-                          THEN coalesce(patch.edited_body, message.edited_body) END,
-            edited_at = coalesce(patch.edited_at, message.edited_at),
-            recalled_at = coalesce(patch.recalled_at, message.recalled_at),
+            edited_body = CASE WHEN patch.recalled_at IS NULL THEN coalesce(patch.edited_body, message.edited_body) END,
+            edited_at = CASE WHEN patch.recalled_at IS NULL THEN coalesce(patch.edited_at, message.edited_at) END,
+            recalled_at = patch.recalled_at,
+            recalled_by = patch.recalled_by,
+            kind = CASE WHEN patch.recalled_at IS NULL THEN message.kind END,
             details = CASE WHEN patch.recalled_at IS NULL THEN message.details END,
-            has_link = CASE WHEN coalesce(message.recalled_at, patch.recalled_at) IS NULL
+            has_link = CASE WHEN patch.recalled_at IS NULL
                        THEN nullif(coalesce(patch.edited_link, message.has_link), false) END,
-            pinned_at = CASE WHEN patch.pins IS NULL THEN message.pinned_at ELSE patch.pinned_at END,
-            reactions = nullif(jsonb_strip_nulls(coalesce(message.reactions, '{}') || patch.reactions::jsonb), '{}'),
+            pinned_at = CASE WHEN patch.recalled_at IS NOT NULL THEN NULL
+                        WHEN patch.pins IS NULL THEN message.pinned_at ELSE patch.pinned_at END,
+            reactions = CASE WHEN patch.recalled_at IS NULL THEN
+                        nullif(jsonb_strip_nulls(coalesce(message.reactions, '{}') || patch.reactions::jsonb), '{}') END,
             changed = patch.newest
         FROM patch
         WHERE message.conversation_id = patch.conversation_id AND message.seq = patch.seq
-              AND coalesce(message.changed, 0) < patch.newest
+              AND coalesce(message.changed, 0) < patch.newest AND message.recalled_at IS NULL
         RETURNING message.conversation_id, message.seq
     ), reacted AS (
-        SELECT vote.* FROM patched JOIN UNNEST($10::uuid[], $11::bigint[], $12::uuid[], $13::text[], $14::boolean[])
-            AS vote(conversation_id, seq, account_id, emoji, stands) USING (conversation_id, seq)
+        SELECT vote.* FROM patched JOIN UNNEST($10::uuid[], $11::bigint[], $12::uuid[], $13::text[], $14::boolean[],
+                                                  $17::bigint[], $18::timestamptz[])
+            AS vote(conversation_id, seq, account_id, emoji, stands, position, at) USING (conversation_id, seq)
     ), gone AS (
         DELETE FROM reaction USING reacted
         WHERE reaction.conversation_id = reacted.conversation_id AND reaction.account_id = reacted.account_id
               AND reaction.seq = reacted.seq AND reaction.emoji = reacted.emoji AND NOT reacted.stands
     )
-    INSERT INTO reaction (conversation_id, account_id, seq, emoji)
-    SELECT conversation_id, account_id, seq, emoji FROM reacted WHERE stands ON CONFLICT DO NOTHING";
+    INSERT INTO reaction (conversation_id, account_id, seq, emoji, position, at)
+    SELECT conversation_id, account_id, seq, emoji, position, at FROM reacted WHERE stands
+    ON CONFLICT (conversation_id, account_id, seq, emoji) DO UPDATE SET position = excluded.position, at = excluded.at";
 
-const FORGET: &str = "
-    UPDATE message_change SET body = NULL FROM UNNEST($1::uuid[], $2::bigint[]) AS recalled(conversation_id, seq)
-    WHERE message_change.conversation_id = recalled.conversation_id AND message_change.seq = recalled.seq
-          AND body IS NOT NULL";
+const FORGET: [&str; 2] = [
+    "DELETE FROM message_change USING UNNEST($1::uuid[], $2::bigint[]) AS recalled(conversation_id, seq)
+     WHERE message_change.conversation_id = recalled.conversation_id AND message_change.seq = recalled.seq
+           AND what <> 'recalled'",
+    "DELETE FROM reaction USING UNNEST($1::uuid[], $2::bigint[]) AS recalled(conversation_id, seq)
+     WHERE reaction.conversation_id = recalled.conversation_id AND reaction.seq = recalled.seq",
+];
 
 pub(super) async fn append(pool: &PgPool, changes: &[Change], step: &Step) -> Result<(), Error> {
     let sent: Vec<Sent<'_>> = changes.iter().filter_map(Sent::of).collect();
@@ -157,7 +169,7 @@ async fn write_changes(connection: &mut PgConnection, changes: &[&Change]) -> Re
             What::Edited { body, .. } => Some(body.to_string()),
             _ => None,
         }))
-        .bind(column(changes, |change| vote(&change.what).map(|(account, ..)| account.0)))
+        .bind(column(changes, |change| whose(&change.what).map(|account| account.0)))
         .bind(column(changes, |change| vote(&change.what).map(|(_, emoji, _)| emoji)))
         .bind(column(changes, |change| vote(&change.what).map(|(.., count)| number(count))))
         .execute(connection)
@@ -176,7 +188,7 @@ async fn write_patches(connection: &mut PgConnection, Patches { messages, votes 
         .bind(column(&messages, |(_, patch)| number(patch.newest)))
         .bind(column(&messages, |(_, patch)| patch.edited.map(|(body, ..)| body.to_string())))
         .bind(column(&messages, |(_, patch)| patch.edited.map(|(_, at, _)| moment(at))))
-        .bind(column(&messages, |(_, patch)| patch.recalled_at.map(moment)))
+        .bind(column(&messages, |(_, patch)| patch.recalled.map(|(at, _)| moment(at))))
         .bind(column(&messages, |(_, patch)| patch.pinned_at.map(|pinned_at| pinned_at.is_some())))
         .bind(column(&messages, |(_, patch)| patch.pinned_at.flatten().map(moment)))
         .bind(column(&messages, |(_, patch)| patch.reactions()))
@@ -184,27 +196,32 @@ async fn write_patches(connection: &mut PgConnection, Patches { messages, votes 
         .bind(column(&votes, |(vote, _)| number(vote.seq)))
         .bind(column(&votes, |(vote, _)| vote.account.0))
         .bind(column(&votes, |(vote, _)| vote.emoji))
-        .bind(column(&votes, |(_, stands)| **stands))
+        .bind(column(&votes, |(_, cast)| cast.stands))
         .bind(column(&messages, |(_, patch)| patch.edited.map(|(.., has_link)| has_link)))
+        .bind(column(&messages, |(_, patch)| patch.recalled.and_then(|(_, by)| by).map(|by| by.0)))
+        .bind(column(&votes, |(_, cast)| number(cast.position)))
+        .bind(column(&votes, |(_, cast)| moment(cast.at)))
         .execute(connection)
         .await
         .map(drop)
         .map_err(Error::database("write what became of messages"))
 }
 
-/// What was recalled is not kept anywhere.
+/// What was recalled is not kept anywhere, nor what became of it: only that it was recalled.
 async fn forget(connection: &mut PgConnection, patches: &Patches<'_>) -> Result<(), Error> {
     let recalled: Vec<(Uuid, u64)> = patches.recalled().collect();
     if recalled.is_empty() {
         return Ok(());
     }
-    sqlx::query(FORGET)
-        .bind(column(&recalled, |(conversation, _)| *conversation))
-        .bind(column(&recalled, |(_, seq)| number(*seq)))
-        .execute(connection)
-        .await
-        .map(drop)
-        .map_err(Error::database("forget recalled messages"))
+    for forget in FORGET {
+        sqlx::query(forget)
+            .bind(column(&recalled, |(conversation, _)| *conversation))
+            .bind(column(&recalled, |(_, seq)| number(*seq)))
+            .execute(&mut *connection)
+            .await
+            .map_err(Error::database("forget recalled messages"))?;
+    }
+    Ok(())
 }
 
 /// `None`: there is nothing to write.
@@ -216,12 +233,17 @@ fn name(what: &What) -> &'static str {
     match what {
         What::Sent { .. } => "sent",
         What::Edited { .. } => "edited",
-        What::Recalled => "recalled",
+        What::Recalled { .. } => "recalled",
         What::Reacted { .. } => "reacted",
         What::Unreacted { .. } => "unreacted",
         What::Pinned => "pinned",
         What::Unpinned => "unpinned",
     }
+}
+
+/// Who reacted or recalled.
+pub(in crate::message) fn whose(what: &What) -> Option<AccountId> {
+    if let What::Recalled { by } = what { *by } else { vote(what).map(|(account, ..)| account) }
 }
 
 fn vote(what: &What) -> Option<(AccountId, &str, u64)> {

@@ -68,10 +68,8 @@ impl Session {
     /// Whose numbers are known.
     async fn find_at(&self, conversation: ConversationId, spans: &[Span], filter: &Filter) -> Result<Found, Fault> {
         let rows = self.rows_at(conversation, spans.iter().map(|span| span.until).collect()).await?;
-        let fits = |row: &Row| {
-            let (_, _, _, sender, _, _, _, _, _, _, _, _, _, _, kind, has_link) = row;
-            filter.fits(sender.map(AccountId), kind.as_deref(), has_link.unwrap_or(false))
-        };
+        let fits =
+            |row: &Row| filter.fits(row.sender.map(AccountId), row.kind.as_deref(), row.has_link.unwrap_or(false));
         let found = rows.into_iter().filter(fits).filter_map(Kept::of).map(|kept| kept.message);
         let mut messages: Vec<_> = found.filter(|message| message.recalled_at.is_none()).collect();
         messages.sort_unstable_by_key(|message| std::cmp::Reverse(message.seq));

@@ -28,16 +28,11 @@ impl Session {
     async fn fold(&self, kept: Kept, as_of: u64) -> Result<Message, Fault> {
         let mut message = kept.first();
         let (conversation, seq) = (message.conversation_id, message.seq);
-        let is_recalled = message.recalled_at.take().is_some();
-        let cells =
-            |until: u64| -> [Cell<'static>; 4] { [conversation.into(), bucket(seq).into(), seq.into(), until.into()] };
-        // A recall applies however late it came.
-        let until = if is_recalled { u64::MAX } else { as_of };
-        let mut changes: Vec<Row> = self.rows(Read::Changes, &cells(until)).await?;
-        changes.retain(|(position, what, ..)| *position as u64 <= as_of || what.as_deref() == Some("recalled"));
+        let cells: [Cell<'static>; 4] = [conversation.into(), bucket(seq).into(), seq.into(), as_of.into()];
+        let changes: Vec<Row> = self.rows(Read::Changes, &cells).await?;
         let is_edited = changes.iter().any(|(_, what, ..)| what.as_deref() == Some("edited"));
-        if is_edited && !is_recalled {
-            let edits: Vec<(Option<String>,)> = self.rows(Read::Edits, &cells(as_of)).await?;
+        if is_edited {
+            let edits: Vec<(Option<String>,)> = self.rows(Read::Edits, &cells).await?;
             message.body = edits.into_iter().next().and_then(|(body,)| Body::parse(&body?));
         }
         for row in changes {
@@ -55,7 +50,6 @@ fn apply(message: &mut Message, (position, what, at, emoji, count): Row) {
     // Whose reaction it was is not kept, and a count does not ask.
     let account = AccountId(Uuid::nil());
     let what = match what.as_str() {
-        "recalled" => What::Recalled,
         "reacted" => What::Reacted { account, emoji, count },
         "unreacted" => What::Unreacted { account, emoji, count },
         "pinned" => What::Pinned,

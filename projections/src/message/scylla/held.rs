@@ -20,8 +20,11 @@ use uuid::Uuid;
 /// Keys of one statement.
 const KEYS: usize = 50;
 
-/// Seq, position, what, when, emoji, count.
-type Change = (i64, i64, Option<String>, Option<i64>, Option<String>, Option<i64>);
+/// Seq, position, what, when, emoji, count, by whom.
+type Change = (i64, i64, Option<String>, Option<i64>, Option<String>, Option<i64>, Option<Uuid>);
+
+/// By whom, seq, emoji, position, when.
+type Reaction = (Uuid, i64, String, Option<i64>, Option<i64>);
 
 impl Session {
     /// Of every conversation, whether or not anybody knows of it: all partitions that there are.
@@ -46,30 +49,28 @@ impl Session {
             self.all_rows::<Row>(Read::HeldMessages, at()),
             self.all_rows::<Change>(Read::HeldChanges, at()),
             self.all_rows::<(i64, i64, Option<String>)>(Read::HeldEdits, at()),
-            self.all_rows::<(Uuid, i64, String)>(Read::HeldReactions, at()),
+            self.all_rows::<Reaction>(Read::HeldReactions, at()),
         )?;
         let mut held = Held::new(unit);
         self.hold_messages(unit, messages, &mut held).await?;
         self.hold_changes(unit, changes, edits, &mut held).await?;
-        for (account, seq, emoji) in reactions {
-            held.reaction(account, seq as u64, &emoji);
+        for (account, seq, emoji, position, at) in reactions {
+            held.reaction(account, seq as u64, &emoji, object(json!({"position": position, "at": at})));
         }
         Ok(held)
     }
 
     async fn hold_messages(&self, unit: Unit, mut rows: Vec<Row>, held: &mut Held) -> Result<(), Fault> {
-        rows.retain(|(_, _, id, _, _, _, sent_at, .., position, _, _, _, _)| {
-            id.is_some() && sent_at.is_some() && position.is_some()
-        });
-        let ids: Vec<Uuid> = rows.iter().filter_map(|(_, _, id, ..)| *id).collect();
+        rows.retain(|row| row.message_id.is_some() && row.sent_at.is_some() && row.position.is_some());
+        let ids: Vec<Uuid> = rows.iter().filter_map(|row| row.message_id).collect();
         let found = ids.chunks(KEYS).map(|ids| self.found_by_id(unit, ids)).collect();
         let by_id: HashMap<Uuid, i64> = all(found).await?.into_iter().flatten().collect();
         if !rows.is_empty() && self.is_found(unit, MESSAGE, unit.bucket).await? {
             held.part(MESSAGE, unit.bucket);
         }
         for row in rows {
-            let by_id = row.2.and_then(|id| by_id.get(&id)).copied();
-            held.message(row.1 as u64, message(row, by_id));
+            let by_id = row.message_id.and_then(|id| by_id.get(&id)).copied();
+            held.message(row.seq as u64, message(row, by_id));
         }
         Ok(())
     }
@@ -99,10 +100,10 @@ impl Session {
             }
         }
         let mut bodies: HashMap<i64, Option<String>> = edits.into_iter().map(|(_, at, body)| (at, body)).collect();
-        for (seq, position, what, at, emoji, count) in changes {
+        for (seq, position, what, at, emoji, count, account) in changes {
             let (body, noted) = (bodies.remove(&position).flatten(), noted.get(&position));
             let columns = json!({
-                "what": what, "at": at, "body": body, "emoji": emoji, "count": count, "noted": noted
+                "what": what, "at": at, "body": body, "emoji": emoji, "count": count, "account_id": account, "noted": noted
             });
             held.change(seq as u64, position as u64, object(columns));
         }
@@ -121,7 +122,7 @@ impl Session {
     }
 
     /// Page by page: there may be many.
-    async fn all_rows<R>(&self, which: Read, cells: Vec<Cell<'static>>) -> Result<Vec<R>, Fault>
+    pub(super) async fn all_rows<R>(&self, which: Read, cells: Vec<Cell<'static>>) -> Result<Vec<R>, Fault>
     where
         R: for<'f, 'm> DeserializeRow<'f, 'm> + 'static,
     {
@@ -131,13 +132,12 @@ impl Session {
 }
 
 fn message(row: Row, by_id: Option<i64>) -> Columns {
-    let (_, _, message_id, sender, body, edited_body, sent_at, edited_at, recalled_at, pinned_at, ..) = row;
-    let (.., reactions, position, changed, details, kind, has_link) = row;
     object(json!({
-        "message_id": message_id, "sender": sender, "body": body, "edited_body": edited_body, "sent_at": sent_at,
-        "edited_at": edited_at, "recalled_at": recalled_at, "pinned_at": pinned_at,
-        "reactions": reactions.unwrap_or_default(), "position": position, "changed": changed.or(position),
-        "by_id": by_id, "details": details, "kind": kind, "has_link": has_link.filter(|has| *has)
+        "message_id": row.message_id, "sender": row.sender, "body": row.body, "edited_body": row.edited_body,
+        "sent_at": row.sent_at, "edited_at": row.edited_at, "recalled_at": row.recalled_at,
+        "recalled_by": row.recalled_by, "pinned_at": row.pinned_at, "reactions": row.reactions.unwrap_or_default(),
+        "position": row.position, "changed": row.changed.or(row.position), "by_id": by_id, "details": row.details,
+        "kind": row.kind, "has_link": row.has_link.filter(|has| *has)
     }))
 }
 

@@ -10,6 +10,7 @@ mod cell;
 mod find;
 mod fold;
 mod held;
+mod past;
 pub mod probe;
 mod read;
 mod row;
@@ -26,7 +27,7 @@ pub use settings::{Consistency, Settings, Wrong};
 use crate::{
     Error, Projection, Step,
     message::{
-        Change, Filter, Found, HistoryStore, Message, Order, Span, Tally,
+        Change, Filter, Found, HistoryStore, Message, Order, Reactor, Span, Tally, Version, Votes,
         held::{Held, Unit},
     },
     sql,
@@ -249,6 +250,30 @@ impl HistoryStore for ScyllaHistory {
         seqs: &'a [u64],
     ) -> BoxFuture<'a, Result<HashSet<u64>, Error>> {
         self.read("read what was recalled", async move { self.session().await?.recalled(conversation, seqs).await })
+            .boxed()
+    }
+
+    fn versions(
+        &self,
+        conversation: ConversationId,
+        seq: u64,
+        after: u64,
+        until: u64,
+        limit: u32,
+    ) -> BoxFuture<'_, Result<Vec<Version>, Error>> {
+        self.read("read what a message said before", async move {
+            self.session().await?.versions(conversation, seq, (after, until), limit).await
+        })
+        .boxed()
+    }
+
+    fn reactors<'a>(
+        &'a self,
+        conversation: ConversationId,
+        seq: u64,
+        votes: Votes<'a>,
+    ) -> BoxFuture<'a, Result<Vec<Reactor>, Error>> {
+        self.read("read who has reacted", async move { self.session().await?.reactors(conversation, seq, votes).await })
             .boxed()
     }
 

@@ -47,6 +47,6 @@ impl Probe {
             [conversation.into(), bucket(until).into(), 0.into(), until.into(), limit(rows as usize)];
         let rows: Vec<Row> =
             self.session.rows(Read::NewestFirst, &cells).await.map_err(Error::history("select a page"))?;
-        Ok(rows.into_iter().map(|row| row.1 as u64).collect())
+        Ok(rows.into_iter().map(|row| row.seq as u64).collect())
     }
 }

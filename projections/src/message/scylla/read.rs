@@ -2,7 +2,7 @@
 
 use super::{
     Fault,
-    cell::{Cell, bucket, limit, part, seqs},
+    cell::{Cell, bucket, limit, part},
     row::{Kept, Row},
     session::Session,
     statement::Read,
@@ -90,7 +90,7 @@ impl Session {
             let cells: [Cell<'_>; 5] =
                 [conversation.into(), bucket.into(), span.after.into(), span.until.into(), limit(lacking)];
             let rows: Vec<Row> = self.rows(which, &cells).await?;
-            let end = rows.last().filter(|_| rows.len() == lacking).map(|row| row.1 as u64);
+            let end = rows.last().filter(|_| rows.len() == lacking).map(|row| row.seq as u64);
             found.extend(rows.into_iter().filter_map(Kept::of));
             let Some(end) = end.filter(|_| found.len() < wanted) else { return Ok(()) };
             match order {
@@ -201,7 +201,12 @@ impl Session {
         Ok(all(chunks).await?.into_iter().flatten().collect())
     }
 
-    async fn at_seqs(&self, conversation: ConversationId, bucket: u64, seqs: &[i64]) -> Result<Vec<Row>, Fault> {
+    pub(super) async fn at_seqs(
+        &self,
+        conversation: ConversationId,
+        bucket: u64,
+        seqs: &[i64],
+    ) -> Result<Vec<Row>, Fault> {
         let cells: [Cell<'_>; 3] = [conversation.into(), bucket.into(), Cell::Numbers(seqs.to_vec())];
         self.rows(Read::Seqs, &cells).await
     }
@@ -278,31 +283,31 @@ impl Session {
         conversation: ConversationId,
         wanted: &[u64],
     ) -> Result<HashMap<u64, Vec<String>>, Fault> {
-        let wanted: BTreeSet<u64> = wanted.iter().copied().collect();
-        let buckets: BTreeSet<u64> = wanted.iter().map(|seq| bucket(*seq)).collect();
-        let reads = buckets.into_iter().map(|bucket| self.mine_in(viewer, conversation, bucket, &wanted)).collect();
-        let rows: Vec<Vec<(i64, String)>> = all(reads).await?;
+        let mut of: BTreeMap<u64, Vec<i64>> = BTreeMap::new();
+        for seq in wanted.iter().copied().collect::<BTreeSet<u64>>() {
+            of.entry(bucket(seq)).or_default().push(seq as i64);
+        }
+        let mut chunks = Vec::new();
+        for (bucket, seqs) in &of {
+            chunks.extend(seqs.chunks(SEQS).map(|seqs| self.mine_in(viewer, conversation, *bucket, seqs)));
+        }
+        let rows: Vec<Vec<(i64, String)>> = all(chunks).await?;
         let mut mine: HashMap<u64, Vec<String>> = HashMap::new();
-        for (seq, emoji) in rows.into_iter().flatten().filter(|(seq, _)| wanted.contains(&(*seq as u64))) {
+        for (seq, emoji) in rows.into_iter().flatten() {
             mine.entry(seq as u64).or_default().push(emoji);
         }
         mine.values_mut().for_each(|emojis| emojis.sort_unstable());
         Ok(mine)
     }
 
-    /// From the first to the last that is wanted of the bucket: what one person put in between is little.
     async fn mine_in(
         &self,
         viewer: AccountId,
         conversation: ConversationId,
         bucket: u64,
-        wanted: &BTreeSet<u64>,
+        seqs: &[i64],
     ) -> Result<Vec<(i64, String)>, Fault> {
-        let (first, last) = seqs(bucket);
-        let mut within = wanted.range(first..=last).copied();
-        let low = within.next().unwrap_or(first);
-        let high = within.next_back().unwrap_or(low);
-        let cells: [Cell<'_>; 5] = [conversation.into(), bucket.into(), viewer.into(), low.into(), high.into()];
+        let cells: [Cell<'_>; 4] = [conversation.into(), bucket.into(), Cell::Numbers(seqs.to_vec()), viewer.into()];
         self.rows(Read::Mine, &cells).await
     }
 }

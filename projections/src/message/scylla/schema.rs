@@ -106,7 +106,8 @@ async fn is_there(driver: &Session, keyspace: &str, statement: &str) -> Result<b
 }
 
 /// Not `conversation_part`: processes remember what they wrote there, and one that names what is not there does no harm.
-const EMPTIED: [&str; 6] = ["message", "message_by_id", "message_change", "message_edit", "changed", "reaction"];
+const EMPTIED: [&str; 6] =
+    ["message", "message_by_id", "message_change", "message_edit", "changed", "message_reaction"];
 
 pub(super) async fn empty(driver: &Session, settings: &Settings) -> Result<(), Fault> {
     for table in EMPTIED {

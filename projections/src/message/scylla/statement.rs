@@ -18,7 +18,7 @@ macro_rules! page {
     ($rest:literal) => {
         concat!(
             "SELECT conversation_id, seq, message_id, sender, body, edited_body, sent_at, edited_at, recalled_at,
-                 pinned_at, reactions, position, changed, details, kind, has_link FROM $.message
+                 recalled_by, pinned_at, reactions, position, changed, details, kind, has_link FROM $.message
              WHERE conversation_id = ? AND bucket = ? AND ",
             $rest
         )
@@ -44,21 +44,24 @@ statements! { Write:
     Edited = "UPDATE $.message USING TIMESTAMP ? SET edited_body = ?, edited_at = ?, has_link = ?, changed = ?
               WHERE conversation_id = ? AND bucket = ? AND seq = ?",
     Recalled = "UPDATE $.message USING TIMESTAMP ? SET body = null, edited_body = null, details = null, has_link = null,
-                recalled_at = ?, changed = ?
+                kind = null, edited_at = null, pinned_at = null, reactions = null, recalled_at = ?, recalled_by = ?, changed = ?
                 WHERE conversation_id = ? AND bucket = ? AND seq = ?",
     Counted = "UPDATE $.message USING TIMESTAMP ? SET reactions[?] = ?, changed = ?
                WHERE conversation_id = ? AND bucket = ? AND seq = ?",
     Pinned = "UPDATE $.message USING TIMESTAMP ? SET pinned_at = ?, changed = ?
               WHERE conversation_id = ? AND bucket = ? AND seq = ?",
-    Change = "INSERT INTO $.message_change (conversation_id, bucket, seq, position, what, at, emoji, count)
-              VALUES (?, ?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?",
-    Edit = "INSERT INTO $.message_edit (conversation_id, bucket, seq, position, body) VALUES (?, ?, ?, ?, ?)
+    Change = "INSERT INTO $.message_change (conversation_id, bucket, seq, position, what, at, emoji, count, account_id)
+              VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?",
+    Edit = "INSERT INTO $.message_edit (conversation_id, bucket, seq, position, body, at) VALUES (?, ?, ?, ?, ?, ?)
             USING TIMESTAMP ?",
     ForgetEdits = "DELETE FROM $.message_edit USING TIMESTAMP ? WHERE conversation_id = ? AND bucket = ? AND seq = ?",
-    Reaction = "INSERT INTO $.reaction (conversation_id, bucket, account_id, seq, emoji) VALUES (?, ?, ?, ?, ?)
-                USING TIMESTAMP ?",
-    NoReaction = "DELETE FROM $.reaction USING TIMESTAMP ?
-                  WHERE conversation_id = ? AND bucket = ? AND account_id = ? AND seq = ? AND emoji = ?",
+    ForgetChanges = "DELETE FROM $.message_change USING TIMESTAMP ? WHERE conversation_id = ? AND bucket = ? AND seq = ?",
+    Reaction = "INSERT INTO $.message_reaction (conversation_id, bucket, seq, account_id, emoji, position, at)
+                VALUES (?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?",
+    NoReaction = "DELETE FROM $.message_reaction USING TIMESTAMP ?
+                  WHERE conversation_id = ? AND bucket = ? AND seq = ? AND account_id = ? AND emoji = ?",
+    ForgetReactions = "DELETE FROM $.message_reaction USING TIMESTAMP ?
+                       WHERE conversation_id = ? AND bucket = ? AND seq = ?",
     Changed = "INSERT INTO $.changed (conversation_id, part, position, seq) VALUES (?, ?, ?, ?) USING TIMESTAMP ?",
     Part = "INSERT INTO $.conversation_part (conversation_id, of_table, part) VALUES (?, ?, ?) USING TIMESTAMP ?",
 }
@@ -77,10 +80,16 @@ statements! { Read:
                WHERE conversation_id = ? AND bucket = ? AND seq = ? AND position <= ?",
     Edits = "SELECT body FROM $.message_edit WHERE conversation_id = ? AND bucket = ? AND seq = ? AND position <= ?
              ORDER BY seq DESC, position DESC LIMIT 1",
+    Versions = "SELECT position, at, body FROM $.message_edit
+                WHERE conversation_id = ? AND bucket = ? AND seq = ? AND position > ? AND position <= ? LIMIT ?",
+    Reactors = "SELECT account_id, emoji, at, position FROM $.message_reaction
+                WHERE conversation_id = ? AND bucket = ? AND seq = ?",
+    Votes = "SELECT account_id, emoji, at, position, what FROM $.message_change
+             WHERE conversation_id = ? AND bucket = ? AND seq = ? AND position <= ?",
     ChangedSeqs = "SELECT position, seq FROM $.changed
                    WHERE conversation_id = ? AND part = ? AND position > ? AND position <= ? LIMIT ?",
-    Mine = "SELECT seq, emoji FROM $.reaction
-            WHERE conversation_id = ? AND bucket = ? AND account_id = ? AND seq >= ? AND seq <= ?",
+    Mine = "SELECT seq, emoji FROM $.message_reaction
+            WHERE conversation_id = ? AND bucket = ? AND seq IN ? AND account_id = ?",
     PartsUp = "SELECT part FROM $.conversation_part
                WHERE conversation_id = ? AND of_table = ? AND part >= ? AND part <= ? LIMIT ?",
     PartsDown = "SELECT part FROM $.conversation_part
@@ -88,12 +97,12 @@ statements! { Read:
                  ORDER BY of_table DESC, part DESC LIMIT ?",
     MessageUnits = "SELECT DISTINCT conversation_id, bucket FROM $.message",
     ChangeUnits = "SELECT DISTINCT conversation_id, bucket FROM $.message_change",
-    ReactionUnits = "SELECT DISTINCT conversation_id, bucket FROM $.reaction",
+    ReactionUnits = "SELECT DISTINCT conversation_id, bucket FROM $.message_reaction",
     HeldMessages = page!("seq >= 0"),
-    HeldChanges = "SELECT seq, position, what, at, emoji, count FROM $.message_change
+    HeldChanges = "SELECT seq, position, what, at, emoji, count, account_id FROM $.message_change
                    WHERE conversation_id = ? AND bucket = ?",
     HeldEdits = "SELECT seq, position, body FROM $.message_edit WHERE conversation_id = ? AND bucket = ?",
-    HeldReactions = "SELECT account_id, seq, emoji FROM $.reaction WHERE conversation_id = ? AND bucket = ?",
+    HeldReactions = "SELECT account_id, seq, emoji, position, at FROM $.message_reaction WHERE conversation_id = ? AND bucket = ?",
     SeqsOf = "SELECT message_id, seq FROM $.message_by_id WHERE conversation_id = ? AND message_id IN ?",
     Noted = "SELECT position, seq FROM $.changed WHERE conversation_id = ? AND part = ? AND position IN ?",
 }

@@ -7,7 +7,10 @@ use super::{
     session::Session,
     statement::Write,
 };
-use crate::message::{Change, What, postgres::written};
+use crate::message::{
+    Change, What,
+    postgres::{whose, written},
+};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use natter_domain::{ConversationId, MessageId, conversation::BodyKind};
 use scylla::statement::batch::{Batch, BatchType};
@@ -96,24 +99,26 @@ impl<'a> Writes<'a> {
             What::Edited { body, has_link } => {
                 let body = Cell::Text(body.to_string().into());
                 self.in_bucket(change, Write::Edited, row(vec![body.clone(), at.into(), Cell::Flag(*has_link)]));
-                let edit = [at_row(change), vec![position.into(), body, position.into()]].concat();
+                let edit = [at_row(change), vec![position.into(), body, at.into(), position.into()]].concat();
                 self.in_bucket(change, Write::Edit, edit);
             }
-            What::Recalled => {
-                self.in_bucket(change, Write::Recalled, row(cells![at]));
-                self.in_bucket(change, Write::ForgetEdits, [cells![position], at_row(change)].concat());
+            What::Recalled { by } => {
+                self.in_bucket(change, Write::Recalled, row(vec![at.into(), by.map_or(Cell::Unset, Cell::from)]));
+                // The change that it is stays, and has this position.
+                let before = || [cells![position.saturating_sub(1)], at_row(change)].concat();
+                for forget in [Write::ForgetEdits, Write::ForgetChanges, Write::ForgetReactions] {
+                    self.in_bucket(change, forget, before());
+                }
             }
             What::Reacted { account, emoji, count } => {
                 self.in_bucket(change, Write::Counted, row(counted(emoji, *count)));
-                let (conversation, bucket) = (change.conversation_id, bucket(change.seq));
-                let cells = cells![conversation, bucket, *account, change.seq, emoji.as_str(), position];
-                self.in_bucket(change, Write::Reaction, cells);
+                let put = cells![*account, emoji.as_str(), position, at, position];
+                self.in_bucket(change, Write::Reaction, [at_row(change), put].concat());
             }
             What::Unreacted { account, emoji, count } => {
                 self.in_bucket(change, Write::Counted, row(counted(emoji, *count)));
-                let (conversation, bucket) = (change.conversation_id, bucket(change.seq));
-                let cells = cells![position, conversation, bucket, *account, change.seq, emoji.as_str()];
-                self.in_bucket(change, Write::NoReaction, cells);
+                let gone = [cells![position], at_row(change), cells![*account, emoji.as_str()]].concat();
+                self.in_bucket(change, Write::NoReaction, gone);
             }
             What::Pinned => self.in_bucket(change, Write::Pinned, row(cells![at])),
             What::Unpinned => self.in_bucket(change, Write::Pinned, row(vec![Cell::Null])),
@@ -142,7 +147,8 @@ impl<'a> Writes<'a> {
         let (conversation, position, part) = (change.conversation_id, change.position, part(change.position));
         self.parts.insert((conversation, CHANGED, part));
         let (what, emoji, count) = described(&change.what);
-        let told = vec![position.into(), what.into(), change.at.into(), emoji, count, position.into()];
+        let by = whose(&change.what).map_or(Cell::Unset, Cell::from);
+        let told = vec![position.into(), what.into(), change.at.into(), emoji, count, by, position.into()];
         self.in_bucket(change, Write::Change, [at_row(change), told].concat());
         let changed = cells![conversation, part, position, change.seq, position];
         self.push(Partition::Changed(conversation.0, part), Write::Changed, changed);
@@ -173,7 +179,7 @@ fn described(what: &What) -> (&'static str, Cell<'_>, Cell<'_>) {
     match what {
         What::Sent { .. } => ("sent", Cell::Unset, Cell::Unset),
         What::Edited { .. } => ("edited", Cell::Unset, Cell::Unset),
-        What::Recalled => ("recalled", Cell::Unset, Cell::Unset),
+        What::Recalled { .. } => ("recalled", Cell::Unset, Cell::Unset),
         What::Reacted { emoji, count, .. } => ("reacted", emoji.as_str().into(), (*count).into()),
         What::Unreacted { emoji, count, .. } => ("unreacted", emoji.as_str().into(), (*count).into()),
         What::Pinned => ("pinned", Cell::Unset, Cell::Unset),

@@ -7,7 +7,7 @@ const THUMB: &str = "\u{1f44d}";
 const ODD: &str = "\"%/";
 
 pub fn change(seq: u64, position: u64) -> Change {
-    Change { conversation_id: ONE, seq, position, at: time(position), what: What::Recalled }
+    Change { conversation_id: ONE, seq, position, at: time(position), what: What::Recalled { by: Some(ALICE) } }
 }
 
 pub fn edited(seq: u64, position: u64) -> Change {
@@ -30,7 +30,7 @@ fn first() -> Vec<Change> {
         Change { what: What::Pinned, ..change(5, 203) },
         Change { position: 204, ..sent(ONE, 12) },
         reacted(12, 205, BOB, ODD, 1),
-        edited(7, 206),
+        reacted(7, 206, BOB, THUMB, 1),
         edited(7, 207),
     ]
 }
@@ -60,6 +60,9 @@ pub async fn hold(store: &dyn HistoryStore) {
     a_tally_says_why_the_others_are_not_unread(store).await;
     what_changed_comes_in_its_order(store).await;
     everybody_finds_their_own_reactions(store).await;
+    what_was_said_before_is_read_from_the_beginning(store).await;
+    who_has_reacted_comes_newest_first(store).await;
+    who_left_sees_who_had_reacted(store).await;
 }
 
 fn counts(counts: &[(&str, u64)]) -> BTreeMap<String, u64> {
@@ -81,8 +84,10 @@ fn fifth() -> Message {
 async fn after_the_first(store: &dyn HistoryStore) {
     let stored = all(store, ONE).await;
     assert_eq!(stored[4], fifth());
-    let seventh = Message { body: Some(sealed(207)), edited_at: Some(time(207)), changed: 207, ..message(ONE, 7) };
-    assert_eq!(stored[6], seventh, "the later edit counts");
+    let reactions = counts(&[(THUMB, 1)]);
+    let seventh =
+        Message { body: Some(sealed(207)), edited_at: Some(time(207)), reactions, changed: 207, ..message(ONE, 7) };
+    assert_eq!(stored[6], seventh);
     assert_eq!(stored[11], Message { position: 204, reactions: counts(&[(ODD, 1)]), changed: 205, ..message(ONE, 12) });
     assert_eq!(stored[5], message(ONE, 6), "others stay as they were");
 }
@@ -100,10 +105,11 @@ fn expected() -> Vec<Message> {
         body: None,
         details: Details::default(),
         recalled_at: Some(time(position)),
+        recalled_by: Some(ALICE),
         changed: position,
         ..message(ONE, seq)
     };
-    expected[6] = Message { edited_at: Some(time(207)), ..recalled(7, 212) };
+    expected[6] = recalled(7, 212);
     expected[8] = recalled(9, 213);
     expected[10] = Message { sender: None, body: Some(system(11)), ..message(ONE, 11) };
     expected[11] = Message { position: 204, changed: 210, ..message(ONE, 12) };
@@ -120,7 +126,7 @@ async fn after_the_second(store: &dyn HistoryStore) {
 async fn applying_again_changes_nothing(store: &dyn HistoryStore) {
     let both = [first(), second()].concat();
     let mut from = at(40);
-    for (number, part) in [&both[..], &both[..7], &both[2..5], &both[4..10], &both[7..]].into_iter().enumerate() {
+    for (number, part) in [&both[..], &both[2..5], &both[4..10], &both[7..], &both[..7]].into_iter().enumerate() {
         let to = at(41 + number as u64);
         store.append(part, &Step { from, to, generation: Generation::FIRST }).await.unwrap();
         assert_eq!(all(store, ONE).await, expected(), "after part {number}");
@@ -138,15 +144,7 @@ async fn who_left_sees_what_it_was(store: &dyn HistoryStore) {
     assert_eq!(one(210, 5).await, Message { reactions, changed: 209, ..fifth() });
     assert_eq!(one(215, 5).await, expected()[4]);
     assert_eq!(one(200, 9).await, expected()[8], "recalls always apply");
-    let seventh = one(206, 7).await;
-    let edited_then = Message {
-        body: None,
-        edited_at: Some(time(206)),
-        recalled_at: Some(time(212)),
-        changed: 212,
-        ..message(ONE, 7)
-    };
-    assert_eq!(seventh, edited_then, "it was edited, though nobody can say any more to what");
+    assert_eq!(one(206, 7).await, expected()[6], "and nothing is left of what it was before");
     let spans = [Span { after: 4, until: 5, as_of: 203 }, Span { after: 11, until: 12, as_of: 205 }];
     let paged = store.page(ONE, &spans, Order::NewestFirst, 10).await.unwrap();
     assert_eq!((paged[0].changed, &paged[1]), (205, &fifth()), "each span has its own");
@@ -204,4 +202,50 @@ async fn everybody_finds_their_own_reactions(store: &dyn HistoryStore) {
     assert_eq!(mine(BOB).await.values().flatten().count(), 0);
     assert!(store.mine(ALICE, ONE, &[6]).await.unwrap().values().all(Vec::is_empty));
     assert!(store.mine(ALICE, OTHER, &[5]).await.unwrap().values().all(Vec::is_empty));
+}
+
+fn said(position: u64, at: u64, body: Body) -> Version {
+    Version { position, at: time(at), body: Some(body) }
+}
+
+async fn what_was_said_before_is_read_from_the_beginning(store: &dyn HistoryStore) {
+    let versions = async |seq, after, until, limit| store.versions(ONE, seq, after, until, limit).await.unwrap();
+    let fifth = [said(105, 5, sealed(5)), said(201, 201, sealed(201)), said(211, 211, sealed(211))];
+    assert_eq!(versions(5, 0, u64::MAX, 100).await, fifth);
+    assert_eq!(versions(5, 0, u64::MAX, 2).await, fifth[..2]);
+    assert_eq!(versions(5, 201, u64::MAX, 2).await, fifth[2..]);
+    assert_eq!(versions(5, 0, 210, 100).await, fifth[..2], "as it stood then");
+    assert_eq!(versions(6, 0, u64::MAX, 100).await, [said(106, 6, sealed(6))], "one that nobody edited");
+    assert_eq!(versions(7, 0, u64::MAX, 100).await, [], "of what was recalled nothing is left");
+    assert_eq!(versions(7, 0, 207, 100).await, [], "nor of what it was before");
+    assert_eq!(versions(77, 0, u64::MAX, 100).await, []);
+}
+
+const EVERYBODY: Votes<'_> = Votes { emoji: None, before: u64::MAX, as_of: u64::MAX, limit: 100 };
+
+fn put(account: AccountId, emoji: &str, position: u64) -> Reactor {
+    Reactor { account, emoji: emoji.to_owned(), at: time(position), position }
+}
+
+async fn who_has_reacted_comes_newest_first(store: &dyn HistoryStore) {
+    let reactors = async |seq, votes| store.reactors(ONE, seq, votes).await.unwrap();
+    let both = [put(ALICE, "z", 209), put(ALICE, THUMB, 208)];
+    assert_eq!(reactors(5, EVERYBODY).await, both);
+    assert_eq!(reactors(5, Votes { limit: 1, ..EVERYBODY }).await, both[..1]);
+    assert_eq!(reactors(5, Votes { before: 209, ..EVERYBODY }).await, both[1..]);
+    assert_eq!(reactors(5, Votes { emoji: Some(THUMB), ..EVERYBODY }).await, both[1..]);
+    assert_eq!(reactors(5, Votes { emoji: Some(ODD), ..EVERYBODY }).await, []);
+    assert_eq!(reactors(12, EVERYBODY).await, [], "it was taken back");
+    assert_eq!(reactors(7, EVERYBODY).await, [], "it was recalled");
+}
+
+async fn who_left_sees_who_had_reacted(store: &dyn HistoryStore) {
+    let then = async |seq, as_of| store.reactors(ONE, seq, Votes { as_of, ..EVERYBODY }).await.unwrap();
+    assert_eq!(then(5, 208).await, [put(ALICE, THUMB, 208), put(BOB, THUMB, 202)]);
+    assert_eq!(then(5, 213).await, [put(ALICE, "z", 209), put(ALICE, THUMB, 208), put(BOB, THUMB, 202)]);
+    assert_eq!(then(5, 214).await, [put(ALICE, "z", 209), put(ALICE, THUMB, 208)]);
+    assert_eq!(then(12, 205).await, [put(BOB, ODD, 205)]);
+    assert_eq!(then(7, 206).await, [], "a recall takes it from everybody");
+    let last = store.reactors(ONE, 5, Votes { before: 208, as_of: 208, ..EVERYBODY }).await.unwrap();
+    assert_eq!(last, [put(BOB, THUMB, 202)]);
 }

@@ -81,7 +81,7 @@ async fn faults(rows: &Rows, conversation: ConversationId, edit: i64) -> Faults 
         ),
         format!("DELETE FROM changed WHERE conversation_id = {conversation} AND part = 0 AND position = {edit}"),
         format!("DELETE FROM message_edit WHERE {} AND position = {edit}", at(4)),
-        format!("DELETE FROM reaction WHERE conversation_id = {conversation} AND bucket = 0"),
+        format!("DELETE FROM message_reaction WHERE conversation_id = {conversation} AND bucket = 0"),
         format!(
             "DELETE FROM conversation_part WHERE conversation_id = {conversation} AND of_table = 'message' AND part = 0"
         ),

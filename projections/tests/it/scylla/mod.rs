@@ -113,4 +113,4 @@ impl Rows {
 }
 
 const TABLES: [&str; 7] =
-    ["message", "message_by_id", "message_change", "message_edit", "changed", "reaction", "conversation_part"];
+    ["message", "message_by_id", "message_change", "message_edit", "changed", "message_reaction", "conversation_part"];

@@ -55,13 +55,18 @@ fn life(conversation_id: ConversationId, dice: &mut Dice) -> Vec<Change> {
         let emoji = EMOJIS[dice.below(3) as usize].to_owned();
         let what = match dice.below(12) {
             0..3 => What::Edited { body: body(dice.below(200)), has_link: false },
-            3 => What::Recalled,
+            3 => What::Recalled { by: Some(account) },
             4..7 => What::Reacted { account, emoji, count: 1 + dice.below(5) },
             7..10 => What::Unreacted { account, emoji, count: dice.below(2) },
             10 => What::Pinned,
             _ => What::Unpinned,
         };
-        changes.push((seq(dice.below(MESSAGES)), what));
+        let of = seq(dice.below(MESSAGES));
+        // Nothing happens to what was recalled.
+        let is_gone = |(seq, what): &(u64, What)| *seq == of && matches!(what, What::Recalled { .. });
+        if !changes.iter().any(is_gone) {
+            changes.push((of, what));
+        }
     }
     let placed = changes.into_iter().zip(1_u64..).map(|((seq, what), number)| {
         let (position, at) = (number * 10, Timestamp::from_millis(1_700_000_000_000 + number as i64));
@@ -77,7 +82,7 @@ fn folded(changes: &[Change], as_of: u64) -> Vec<Message> {
         if let Some(born) = change.birth() {
             messages.insert(change.seq, born);
         } else if let Some(message) = messages.get_mut(&change.seq)
-            && (change.position <= as_of || matches!(change.what, What::Recalled))
+            && (change.position <= as_of || matches!(change.what, What::Recalled { .. }))
         {
             message.apply(change);
         }
@@ -91,6 +96,10 @@ fn mine(changes: &[Change], viewer: AccountId) -> BTreeMap<u64, Vec<String>> {
         match &change.what {
             What::Reacted { account, emoji, .. } if *account == viewer => held.insert((change.seq, emoji), true),
             What::Unreacted { account, emoji, .. } if *account == viewer => held.insert((change.seq, emoji), false),
+            What::Recalled { .. } => {
+                held.retain(|(seq, _), _| *seq != change.seq);
+                None
+            }
             _ => None,
         };
     }
