@@ -16,6 +16,7 @@ mod kinds;
 mod messages;
 mod receipts;
 mod replies;
+mod scheduled;
 mod socket;
 mod system;
 mod threads;

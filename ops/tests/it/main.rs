@@ -38,6 +38,7 @@ mod qr;
 mod registration;
 mod restart;
 mod restore;
+mod scheduled;
 mod schema;
 mod second;
 mod session;

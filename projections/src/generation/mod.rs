@@ -126,6 +126,7 @@ impl Projection {
             table("mention", "conversation_id"),
             table("thread_reply", "conversation_id"),
             table("thread_reader", "conversation_id"),
+            table("pending", "conversation_id"),
             table("inbox_cursor", "account_id"),
         ];
         const HISTORY: &[Table] = &[

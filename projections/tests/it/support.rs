@@ -428,7 +428,7 @@ pub fn assert_same(found: &[String], expected: &[String], when: &str) {
     assert!(found == expected, "{when}, missing: {missing:#?}\nadded: {added:#?}");
 }
 
-pub const TABLES: [&str; 19] = [
+pub const TABLES: [&str; 20] = [
     "account",
     "session",
     "friend_request",
@@ -444,6 +444,7 @@ pub const TABLES: [&str; 19] = [
     "mention",
     "thread_reply",
     "thread_reader",
+    "pending",
     "inbox_cursor",
     "message",
     "message_change",
