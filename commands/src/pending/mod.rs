@@ -99,14 +99,13 @@ impl Pendings<'_> {
 
     async fn said(&self, caller: Caller, message: Place, outgoing: Outgoing) -> Result<Said, Error> {
         let Outgoing { body, reply_to, mentions, silent, .. } = outgoing;
-        let (quote, unanswerable) = match reply_to {
+        let referred = self.0.quotes.clone().find(message.conversation_id, reply_to, None).await?;
+        let (quote, unanswerable) = match referred.answered {
             None => (None, None),
-            Some(id) => match self.0.quotes.clone().find(message.conversation_id, id).await? {
-                Ok(Quoted { message_id, seq, sender, .. }) => {
-                    (Some(Quote { message_id, seq, sender, excerpt: None }), None)
-                }
-                Err(why) => (None, Some(why)),
-            },
+            Some(Ok(Quoted { message_id, seq, sender, .. })) => {
+                (Some(Quote { message_id, seq, sender, excerpt: None }), None)
+            }
+            Some(Err(why)) => (None, Some(why)),
         };
         let gone = self.0.seals.gone(caller, message.conversation_id).await?;
         let NewBody { body, body_kind, size, has_link } = self.sealed(caller, body).await?;
@@ -117,7 +116,7 @@ impl Pendings<'_> {
     /// With the key of its author.
     async fn sealed(&self, caller: Caller, body: GivenBody) -> Result<NewBody, Error> {
         let sealing = self.0.keys.of_account(caller.account).await?;
-        let GivenBody { json, kind: body_kind, size, has_link } = body;
+        let GivenBody { json, kind: body_kind, size, has_link, .. } = body;
         Ok(NewBody { body: sealing.seal(json.as_bytes()), body_kind, size, has_link })
     }
 

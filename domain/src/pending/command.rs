@@ -4,7 +4,7 @@ use super::{Content, Place};
 use crate::{
     AccountId, MessageId, Sealed, Timestamp,
     account::Mute,
-    conversation::{self, BodyKind, Details, Quote, Unanswerable},
+    conversation::{self, BodyKind, Details, Missing, Quote, Unanswerable},
 };
 use serde::{Deserialize, Serialize};
 
@@ -90,8 +90,8 @@ impl Said {
             body,
             body_kind,
             size,
-            details,
-            unanswerable,
+            details: details.into(),
+            missing: Missing { answered: unanswerable, root: None },
             muted,
             gone,
         }

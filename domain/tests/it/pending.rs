@@ -111,9 +111,9 @@ fn who_may_say_it_now_may_say_it_later() {
     let until = conversation::Refusal::Muted { until: None };
     let command = Command::Schedule { said: muted, send_at: min(10) };
     given([]).when(command).by(ALICE).refused(Refusal::Unsayable(until));
-    let answer = Said { unanswerable: Some(Unanswerable::Recalled), ..said() };
+    let answer = Said { unanswerable: Some(Unanswerable::NotThere), ..said() };
     let command = Command::Schedule { said: answer, send_at: min(10) };
-    given([]).when(command).by(ALICE).refused(Refusal::Unsayable(conversation::Refusal::AnswersRecalled));
+    given([]).when(command).by(ALICE).refused(Refusal::Unsayable(conversation::Refusal::NothingToAnswer));
     let carol = Mentions { accounts: vec![CAROL], ..Mentions::default() };
     let mentioning = Said { content: Content { mentions: carol, ..content("hi") }, ..said() };
     let refusal = Refusal::Unsayable(conversation::Refusal::MentionsNobody { account: CAROL });
@@ -145,7 +145,7 @@ fn that_somebody_has_just_written_is_no_reason() {
         body_kind: BodyKind::Text,
         size: 2,
         details: Default::default(),
-        unanswerable: None,
+        missing: Default::default(),
         muted: None,
         gone: None,
     };

@@ -3,6 +3,7 @@
 use super::{SHOWN_BY, moment, shown};
 use crate::{
     auth::gate::{Viewer, Writer},
+    content::About,
     edge::Door,
     http::{
         answer::{Done, Shown, Written},
@@ -13,11 +14,11 @@ use crate::{
         query::{Listed, Params},
         router::Routes,
     },
-    message::{Given, given_body},
+    message::{Given, given_body, looked},
 };
 use axum::Json;
 use natter_client::wire;
-use natter_commands::Named;
+use natter_commands::{Keyed, Named, Outgoing};
 use natter_domain::{ConversationId, MessageId};
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -62,8 +63,12 @@ async fn schedule(
     json::Json(given): json::Json<wire::ScheduledNew>,
 ) -> Result<Written<wire::Scheduled>, Problem> {
     let wire::ScheduledNew { message_id, ref body, reply_to, ref mentions, silent, ref send_at } = given;
-    let message = Given { message_id, body, reply_to, mentions, silent }.checked()?;
+    let message = Given { message_id, body, reply_to, thread: None, mentions, silent }.checked()?;
     let (send_at, inside, of) = (moment(send_at)?, door.open()?, named(id, message_id));
+    let message = match inside.content.gate() {
+        Some(gate) => Outgoing { body: looked::waiting(gate, &about(&by, of), body).await?, ..message },
+        None => message,
+    };
     let pending = inside.commands.pending().muted(inside.mutes.of(by.caller.account));
     let waiting = pending.schedule(by.caller, of.conversation, message, send_at).await?;
     position::wait(&inside, &waiting.positions, SHOWN_BY).await?;
@@ -105,9 +110,12 @@ async fn change(
     Ids((id, message_id)): Ids<(Uuid, Uuid)>,
     json::Json(given): json::Json<wire::ScheduledChange>,
 ) -> Result<Shown<wire::Scheduled>, Problem> {
-    let body = given.body.as_ref().map(given_body).transpose()?;
+    let mut body = given.body.as_ref().map(given_body).transpose()?;
     let send_at = given.send_at.as_deref().map(moment).transpose()?;
     let (inside, of) = (door.open()?, named(id, message_id));
+    if let (Some(gate), Some(said)) = (inside.content.gate(), &given.body) {
+        body = Some(looked::waiting(gate, &about(&by, of), said).await?);
+    }
     let positions = inside.commands.pending().change(by, of, body, send_at).await?;
     position::wait(&inside, &positions, SHOWN_BY).await?;
     Ok(Shown(positions, shown(&inside, by.caller, of).await?))
@@ -122,6 +130,10 @@ async fn change(
     ))]
 async fn cancel(Writer(by): Writer, door: Door, Ids((id, message_id)): Ids<(Uuid, Uuid)>) -> Result<Done, Problem> {
     Ok(Done(door.open()?.commands.pending().cancel(by, named(id, message_id)).await?))
+}
+
+fn about(by: &Keyed, of: Named) -> About {
+    About::message("send", by.caller, of.conversation.0, of.message.0)
 }
 
 fn named(conversation: Uuid, message: Uuid) -> Named {

@@ -25,6 +25,7 @@ mod keys;
 mod live;
 mod lockout;
 mod metrics;
+mod moderation;
 mod nodes;
 mod oidc;
 mod outbox;

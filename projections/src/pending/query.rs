@@ -131,6 +131,18 @@ impl Query<'_> {
         Ok((shown_all(&self.0.keys, rows).await?, rest))
     }
 
+    /// One that waits for a reviewer.
+    pub async fn one_held(&self, message: Place) -> Result<Option<Held>, Error> {
+        let sql = format!("SELECT {COLUMNS} FROM pending WHERE pending_id = $1 AND state = 'held'");
+        let rows: Vec<Row> = sqlx::query_as(&sql)
+            .bind(message.id())
+            .fetch_all(statement::bounded(&self.0.pool()))
+            .await
+            .map_err(Error::database("read what is held"))?;
+        let opener = opener(&self.0.keys, &rows).await?;
+        Ok(rows.into_iter().map(|row| row.held(&opener)).next())
+    }
+
     /// What waits for a reviewer, what has waited longest first.
     pub async fn held(&self, limit: u32) -> Result<Vec<Held>, Error> {
         let sql =
