@@ -28,6 +28,7 @@ mod oidc;
 mod passing;
 mod password;
 mod peers;
+mod pending;
 mod process;
 mod projection;
 mod qr;
@@ -57,6 +58,7 @@ pub use inbox::{Advanced, Inboxes};
 pub use message::{GivenBody, Messages, Named, Outgoing};
 pub use oidc::{Attempt, Begun, Oidc, Said, Wanted};
 pub use password::{Bare, Cost};
+pub use pending::{Pendings, Waiting};
 pub use projection::Projections;
 pub use qr::{Poll, Qrs, Scanned, Shown};
 pub use reaction::{Reaction, Reactions};
@@ -269,6 +271,11 @@ impl Commands {
 
     pub fn message(&self) -> Messages<'_> {
         Messages(self, None)
+    }
+
+    /// What is to be said later, or once somebody has looked at it.
+    pub fn pending(&self) -> Pendings<'_> {
+        Pendings(self, None)
     }
 
     pub fn projection(&self) -> Projections {

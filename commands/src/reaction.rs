@@ -6,6 +6,7 @@ use crate::{
     account::{erasure::DestroysKeys, process::ReleasesHandles},
     conversation::process::{EndsSubscriptions, LeavesGroups},
     friendship::process::OpensConversation,
+    pending::process::SaysReleased,
     process::{self, Around, Process},
     session::process::KeepsSessions,
     timer,
@@ -16,6 +17,7 @@ use natter_streams::{
     feed::Feeds,
     lease::{self, Lease, Share},
 };
+use std::sync::Arc;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// A reader that gives orders.
@@ -35,10 +37,12 @@ pub enum Reaction {
     LeavesGroups,
     /// Who is banned from a channel does not subscribe to it any more.
     EndsSubscriptions,
+    /// What waited and is released is said.
+    SaysReleased,
 }
 
 impl Reaction {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::OpensConversation,
         Self::ReleasesHandles,
         Self::KeepsSessions,
@@ -46,6 +50,7 @@ impl Reaction {
         Self::DestroysKeys,
         Self::LeavesGroups,
         Self::EndsSubscriptions,
+        Self::SaysReleased,
     ];
 
     /// The name in checkpoints, leases and metrics.
@@ -58,6 +63,7 @@ impl Reaction {
             Self::DestroysKeys => DestroysKeys::NAME,
             Self::LeavesGroups => LeavesGroups::NAME,
             Self::EndsSubscriptions => EndsSubscriptions::NAME,
+            Self::SaysReleased => SaysReleased::NAME,
         }
     }
 }
@@ -73,7 +79,8 @@ pub struct Reactions {
 impl Commands {
     pub fn reactions(&self, context: lease::Context, feeds: Feeds) -> Reactions {
         let lease::Context { log, bus, .. } = context.clone();
-        let around = Around { log, bus, feeds, dispatch: self.dispatch.clone(), keys: self.keys.clone() };
+        let (dispatch, keys, commands) = (self.dispatch.clone(), self.keys.clone(), self.clone());
+        let around = Around { log, bus, feeds, dispatch, keys, commands: Arc::new(commands) };
         Reactions { context, around, clock: Clock::default() }
     }
 }
@@ -94,6 +101,7 @@ impl Reactions {
             Reaction::DestroysKeys => process::run::<DestroysKeys>(self.around, lane, stop).await,
             Reaction::LeavesGroups => process::run::<LeavesGroups>(self.around, lane, stop).await,
             Reaction::EndsSubscriptions => process::run::<EndsSubscriptions>(self.around, lane, stop).await,
+            Reaction::SaysReleased => process::run::<SaysReleased>(self.around, lane, stop).await,
             Reaction::Timers => timer::run(self.around, self.clock, lane, stop).await,
         }
     }

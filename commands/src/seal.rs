@@ -71,6 +71,11 @@ impl Seals {
         })
     }
 
+    /// The one to whom it is said, where they are gone.
+    pub async fn gone(&self, caller: Caller, conversation: ConversationId) -> Result<Option<AccountId>, Error> {
+        self.peers.gone(caller.account, conversation).await
+    }
+
     /// Queues once the key is there, behind all who have waited for it before. Goes on whether or not anybody waits for the
     /// answer.
     /// `more`: what it needs besides, found meanwhile; `again`: what is done about it once the turn has come.

@@ -18,7 +18,8 @@ use cqrs_es::{
 };
 use natter_domain::{
     Address, Decider, Timestamp, account::Account, conversation::Conversation, friendship::Friendship, handle::Handle,
-    inbox::Inbox, message::Message, projection::Projection, session::Session, subscription::Subscription,
+    inbox::Inbox, message::Message, pending::Pending, projection::Projection, session::Session,
+    subscription::Subscription,
 };
 use natter_streams::{Draft, Lane, Log};
 use std::{
@@ -204,6 +205,7 @@ pub(crate) struct Stores {
     inbox: Store<Inbox>,
     message: Store<Message>,
     subscription: Store<Subscription>,
+    pending: Store<Pending>,
     projection: Store<Projection>,
 }
 
@@ -218,6 +220,7 @@ impl Stores {
             inbox: Store::new(log.clone(), lane),
             message: Store::new(log.clone(), lane),
             subscription: Store::new(log.clone(), lane),
+            pending: Store::new(log.clone(), lane),
             projection: Store::new(log.clone(), lane),
         }
     }
@@ -231,6 +234,7 @@ impl Stores {
         self.inbox.forget();
         self.message.forget();
         self.subscription.forget();
+        self.pending.forget();
         self.projection.forget();
     }
 }
@@ -285,5 +289,6 @@ kept! {
     Inbox => inbox,
     Message => message,
     Subscription => subscription,
+    Pending => pending,
     Projection => projection,
 }

@@ -14,11 +14,12 @@ pub enum Noun {
     Inbox,
     Message,
     Subscription,
+    Pending,
     Projection,
 }
 
 impl Noun {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Account,
         Self::Handle,
         Self::Session,
@@ -27,6 +28,7 @@ impl Noun {
         Self::Inbox,
         Self::Message,
         Self::Subscription,
+        Self::Pending,
         Self::Projection,
     ];
 
@@ -40,6 +42,7 @@ impl Noun {
             Self::Inbox => "inbox",
             Self::Message => "message",
             Self::Subscription => "subscription",
+            Self::Pending => "pending",
             Self::Projection => "projection",
         }
     }

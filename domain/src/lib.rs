@@ -22,6 +22,7 @@ pub mod friendship;
 pub mod handle;
 pub mod inbox;
 pub mod message;
+pub mod pending;
 pub mod projection;
 pub mod session;
 pub mod subscription;

@@ -181,3 +181,12 @@ pub const CLOSING_GRACE: Duration = DAY.saturating_mul(14);
 pub const CLOSING_RESPITE: Duration = DAY.saturating_mul(7);
 /// How long a refresh token works; each exchange starts it anew.
 pub const REFRESH_TOKEN_LIFETIME: Duration = DAY.saturating_mul(30);
+/// Messages of one person in one conversation that wait, or that could not be sent and were not put away.
+pub const PENDING_MAX: usize = 100;
+/// Bytes of what they say together: it is remembered while it waits.
+pub const PENDING_MAX_BYTES: usize = 1_048_576;
+/// Messages that are over, of which it is remembered how.
+pub const PENDING_OVER_KEPT: usize = 100;
+/// How far ahead a message may be scheduled.
+pub const SCHEDULED_MIN: Duration = Duration::from_secs(1);
+pub const SCHEDULED_MAX: Duration = Duration::from_secs(365 * 24 * 60 * 60);

@@ -19,6 +19,7 @@ pub mod metrics;
 pub mod oidc;
 pub mod outside;
 mod pace;
+mod pending;
 mod presence;
 pub mod preview;
 mod qr;

@@ -6,6 +6,7 @@ pub mod config;
 pub mod demo;
 pub mod door;
 pub mod keys;
+pub mod moderation;
 pub mod projections;
 pub mod run;
 pub mod sealing;

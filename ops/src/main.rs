@@ -1,7 +1,9 @@
 //! The `natter` binary: one subcommand per module of `natter_ops`.
 
 use clap::Parser;
-use natter_ops::{accounts, bench, demo, door, keys, projections, run, sealing, serve, streams, tracing, with_servers};
+use natter_ops::{
+    accounts, bench, demo, door, keys, moderation, projections, run, sealing, serve, streams, tracing, with_servers,
+};
 use std::process::ExitCode;
 
 /// A message's way makes some hundred small allocations, many freed on the other core: the system's allocator took a
@@ -27,6 +29,8 @@ enum Command {
     Projections(projections::ProjectionsArgs),
     /// Mute, suspend and restore people; give them all that is held on them
     Accounts(accounts::AccountsArgs),
+    /// Messages that wait for somebody who looks at them
+    Moderation(moderation::ModerationArgs),
     /// Addresses that are let in or not
     Door(door::DoorArgs),
     /// The keys behind what is sealed: another master key, erasing a person
@@ -51,6 +55,7 @@ async fn main() -> ExitCode {
         Command::Streams(args) => streams::streams(args).await,
         Command::Projections(args) => projections::projections(args).await,
         Command::Accounts(args) => accounts::accounts(args).await,
+        Command::Moderation(args) => moderation::moderation(args).await,
         Command::Door(args) => door::door(args).await,
         Command::Sealing(args) => sealing::sealing(args).await,
         Command::Keys(args) => keys::keys(args).await,

@@ -20,6 +20,7 @@ mod inbox;
 pub mod message;
 mod metrics;
 mod page;
+pub mod pending;
 pub mod presence;
 mod progress;
 mod projector;
@@ -362,6 +363,11 @@ impl Projections {
 
     pub fn message(&self) -> message::Query<'_> {
         message::Query(&self.0)
+    }
+
+    /// What waits to be said.
+    pub fn pending(&self) -> pending::Query<'_> {
+        pending::Query(&self.0)
     }
 
     pub fn sync(&self) -> sync::Query<'_> {

@@ -5,7 +5,7 @@
 //! (ids are used once), what it changes is set: a batch that comes again changes nothing.
 
 use crate::{
-    Error, Projection, account, conversation, friendship, inbox,
+    Error, Projection, account, conversation, friendship, inbox, pending,
     projector::{Batch, PACE, Projector},
     session, sql,
 };
@@ -54,6 +54,7 @@ struct Changes {
     friendship: friendship::project::Changes,
     conversation: conversation::project::Changes,
     inbox: inbox::project::Changes,
+    pending: pending::project::Changes,
 }
 
 impl Changes {
@@ -75,6 +76,7 @@ impl Changes {
             // What became of it is history's; that something did is told to who asks what changed.
             Noun::Message => self.conversation.note_message(record),
             Noun::Subscription => self.conversation.note_subscription(record),
+            Noun::Pending => self.pending.note(record),
             // Who holds which name is asked of the handle itself; what operators ask for is for who audits the log.
             Noun::Handle | Noun::Projection => Ok(()),
         }
@@ -86,6 +88,7 @@ impl Changes {
         self.session.write(&erased, connection).await?;
         self.friendship.write(connection).await?;
         self.conversation.write(connection).await?;
+        self.pending.write(connection).await?;
         self.inbox.write(&erased, connection).await
     }
 }

@@ -14,7 +14,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// The use cases of operators. Whoever calls them is trusted: no route leads here.
 pub struct Operators {
-    dispatch: Dispatch,
+    pub(crate) dispatch: Dispatch,
     keys: Keys,
 }
 

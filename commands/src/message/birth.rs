@@ -72,6 +72,10 @@ impl Births {
         timeout(DEADLINE, self.look_up(conversation, key)).await.map_err(|_| Error::Unavailable)?
     }
 
+    pub async fn is_born(&self, conversation: ConversationId, id: MessageId) -> Result<bool, Error> {
+        Ok(self.find(conversation, id).await?.is_some())
+    }
+
     async fn look_up(&self, conversation: ConversationId, key: Uuid) -> Result<Option<Birth>, Error> {
         let _runs = self.ask_for_room().await?;
         // Another command of the same message may have found it while this one waited.

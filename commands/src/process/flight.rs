@@ -102,7 +102,7 @@ impl<T: Copy + Send + 'static> Flight<T> {
 }
 
 /// A refusal is an answer: whatever the target says, it has heard. But for one that says: not now.
-fn is_answer(result: &Result<(), Error>) -> bool {
+pub(crate) fn is_answer(result: &Result<(), Error>) -> bool {
     match result {
         Ok(()) => true,
         Err(Error::Refused { code, .. }) => !matches!(code, Code::Unavailable | Code::RateLimited),

@@ -16,15 +16,15 @@ mod order;
 mod queue;
 mod run;
 
-pub(crate) use flight::Flight;
+pub(crate) use flight::{Flight, is_answer};
 pub(crate) use follower::Follower;
 pub(crate) use here::Here;
 pub(crate) use order::{Effect, Order, Orders, key};
 pub(crate) use run::run;
 
-use crate::{dispatch::Dispatch, error::Error};
+use crate::{Commands, dispatch::Dispatch, error::Error};
 use natter_streams::{Link, Log, Record, bus::Bus, feed::Feeds, reader::Reader, sealing::Keys};
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
 
 /// Before beginning again at the stored checkpoint.
@@ -47,6 +47,8 @@ pub(crate) struct Around {
     pub feeds: Feeds,
     pub dispatch: Dispatch,
     pub keys: Keys,
+    /// For an order that is what somebody would do themselves.
+    pub commands: Arc<Commands>,
 }
 
 impl Around {

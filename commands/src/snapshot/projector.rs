@@ -5,7 +5,7 @@ use super::{EVERY, hot::Hot, load, table};
 use crate::{error::Error, metrics};
 use natter_domain::{
     Decider, Noun, account::Account, conversation::Conversation, friendship::Friendship, handle::Handle, inbox::Inbox,
-    message::Message, projection::Projection, session::Session, subscription::Subscription,
+    message::Message, pending::Pending, projection::Projection, session::Session, subscription::Subscription,
 };
 use natter_streams::{Lane, Link, Log, Record, checkpoint, reader::Reader};
 use std::{sync::LazyLock, time::Duration};
@@ -153,6 +153,7 @@ nouns! {
     Inbox => inbox,
     Message => message,
     Subscription => subscription,
+    Pending => pending,
     Projection => projection,
 }
 

@@ -14,7 +14,7 @@ mod table;
 pub(crate) use run::run;
 
 use crate::{
-    account as accounts, conversation as conversations, friendship as friendships,
+    account as accounts, conversation as conversations, friendship as friendships, pending as pendings,
     process::{self, Order},
 };
 use natter_domain::{
@@ -23,6 +23,7 @@ use natter_domain::{
     conversation::{self, Conversation},
     friendship::{self, Friendship},
     id::derived,
+    pending::{self, Pending, Place},
 };
 use natter_streams::Record;
 use serde::{Deserialize, Serialize};
@@ -41,6 +42,7 @@ pub(crate) enum Due {
     ExpireIdentityLink { account: AccountId, handle: HandleId },
     EndConversation { conversation: ConversationId },
     ExpireRequest { friendship: FriendshipId, request: RequestId },
+    ReleasePending { message: Place, send_at: Timestamp },
 }
 
 /// Of one kind there is one timer about one thing.
@@ -63,6 +65,7 @@ impl Due {
             Self::ExpireIdentityLink { account, .. } => Subject { kind: "account.expire_identity_link", id: account.0 },
             Self::EndConversation { conversation } => Subject { kind: "conversation.end", id: conversation.0 },
             Self::ExpireRequest { request, .. } => Subject { kind: "friendship.expire_request", id: request.0 },
+            Self::ReleasePending { message, .. } => Subject { kind: "pending.release", id: message.id() },
         }
     }
 
@@ -90,6 +93,11 @@ impl Due {
             Self::ExpireRequest { friendship, request } => {
                 let command = friendship::Command::Expire { request_id: *request };
                 Order::new::<Friendship>(friendship::address(*friendship), key, command)
+            }
+            Self::ReleasePending { message, send_at } => {
+                let Place { conversation_id, message_id, author } = *message;
+                let command = pending::Command::ReleaseDue { message_id, send_at: *send_at };
+                Order::new::<Pending>(pending::address(conversation_id, author), key, command)
             }
         }
     }
@@ -130,6 +138,7 @@ fn change(event: &Record) -> Result<Option<Change>, natter_streams::Error> {
         Noun::Account => accounts::timer::change(event),
         Noun::Conversation => conversations::timer::change(event),
         Noun::Friendship => friendships::timer::change(event),
+        Noun::Pending => pendings::timer::change(event),
         Noun::Handle | Noun::Session | Noun::Inbox | Noun::Message | Noun::Subscription | Noun::Projection => Ok(None),
     }
 }

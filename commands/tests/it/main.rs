@@ -10,6 +10,7 @@ mod group;
 mod inbox;
 mod message;
 mod nodes;
+mod pending;
 mod process;
 mod receipt;
 mod redo;

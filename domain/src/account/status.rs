@@ -88,6 +88,17 @@ impl Hold {
     }
 }
 
+impl State {
+    /// Whether who has this account may speak, as far as operators say: not while suspended, and muted as told.
+    pub fn voice(&self, now: Timestamp) -> Result<Option<Mute>, Refusal> {
+        let Self::Registered(person) = self else { return Err(Refusal::NotFound) };
+        if let Some(held) = person.status.suspension(now) {
+            return Err(Refusal::Suspended { until: held.until }); // ACC-14
+        }
+        Ok(person.status.muted.as_ref().map(|held| Mute { until: held.until }))
+    }
+}
+
 pub(super) fn mute(person: &Person, context: &Context, hold: &Hold) -> Result<Vec<Event>, Refusal> {
     if person.status.muted.as_ref() == Some(&hold.held()) {
         return Ok(vec![]);

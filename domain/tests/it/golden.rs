@@ -5,7 +5,7 @@
 use crate::scenario::{ALICE, BOB, CAROL, days, min};
 use natter_domain::{
     ConversationId, Event, EventId, HandleId, KeyId, MessageId, Noun, RequestId, Sealed, SessionId, Timestamp, account,
-    conversation, friendship, handle, inbox, message, projection, session, subscription,
+    conversation, friendship, handle, inbox, message, pending, projection, session, subscription,
 };
 use serde_json::Value;
 use std::{
@@ -517,6 +517,48 @@ fn subscription_events_keep_their_shape() {
         &examples!(subscription:
             Begun { conversation_id: TALK, account_id: BOB, last_seq: 42 },
             Ended { conversation_id: TALK, account_id: BOB, last_seq: 42 },
+        ),
+        &[],
+    );
+}
+
+pub const WAITING: pending::Place = pending::Place { conversation_id: TALK, message_id: MESSAGE, author: ALICE };
+
+pub fn content() -> pending::Content {
+    pending::Content {
+        body: sealed(b"hello"),
+        body_kind: conversation::BodyKind::Text,
+        size: 5,
+        has_link: true,
+        reply_to: Some(MESSAGE),
+        mentions: conversation::Mentions {
+            accounts: vec![BOB],
+            all: true,
+            roles: vec![conversation::Role::Admin],
+            by_role: vec![],
+        },
+        silent: true,
+    }
+}
+
+#[test]
+fn pending_events_keep_their_shape() {
+    keep_their_shape(
+        Noun::Pending,
+        &examples!(pending:
+            Scheduled { message: WAITING, content: content(), send_at: days(1) },
+            Held { message: WAITING, content: content(), rule: "rule".into() },
+            Changed { message: WAITING, content: content(), send_at: days(1) },
+            Cancelled { message: WAITING },
+            Released { message: WAITING, content: content(), by: Some("root".into()) },
+            Sent { message: WAITING, seq: 42 },
+            Failed {
+                message: WAITING,
+                content: content(),
+                code: "muted".into(),
+                until: Some(days(1)),
+                by: Some("root".into()),
+            },
         ),
         &[],
     );

@@ -19,6 +19,7 @@ mod inbox_view;
 mod laws;
 mod message;
 mod owned;
+mod pending;
 mod projection;
 mod scenario;
 mod second;

@@ -5,13 +5,13 @@
 
 use crate::{
     golden::{
-        FINGERPRINT, MESSAGE, OTHER_SESSION, PLACE, REQUEST, SESSION, TALK, golden, names_in, profile, sealed,
-        settings, view,
+        FINGERPRINT, MESSAGE, OTHER_SESSION, PLACE, REQUEST, SESSION, TALK, WAITING, content, golden, names_in,
+        profile, sealed, settings, view,
     },
     scenario::{ALICE, BOB, CAROL, days, min},
 };
 use natter_domain::{
-    ConversationId, Decider, HandleId, RequestId, account, conversation, friendship, handle, inbox, message,
+    ConversationId, Decider, HandleId, RequestId, account, conversation, friendship, handle, inbox, message, pending,
     projection, session, subscription,
 };
 use serde_json::Value;
@@ -357,6 +357,31 @@ fn a_subscription_keeps_its_shape() {
     let begun = subscription::Event::Begun { conversation_id, account_id, last_seq: 42 };
     let ended = subscription::Event::Ended { conversation_id, account_id, last_seq: 42 };
     keeps_its_shape::<subscription::Subscription>(&[vec![], vec![begun], vec![begun, ended]]);
+}
+
+#[test]
+fn what_is_pending_keeps_its_shape() {
+    let place = |number: u128| pending::Place { message_id: uuid::Uuid::from_u128(number).into(), ..WAITING };
+    let scheduled = |number| pending::Event::Scheduled { message: place(number), content: content(), send_at: days(1) };
+    let held = pending::Event::Held { message: place(2), content: content(), rule: "rule".into() };
+    let released = |number| pending::Event::Released { message: place(number), content: content(), by: None };
+    let failed =
+        pending::Event::Failed { message: place(4), content: content(), code: "muted".into(), until: None, by: None };
+    let all = vec![
+        scheduled(1),
+        held,
+        scheduled(3),
+        released(3),
+        scheduled(4),
+        released(4),
+        failed,
+        scheduled(5),
+        pending::Event::Cancelled { message: place(5) },
+        scheduled(6),
+        released(6),
+        pending::Event::Sent { message: place(6), seq: 42 },
+    ];
+    keeps_its_shape::<pending::Pending>(&[vec![], all]);
 }
 
 /// Gives back the states that the histories lead to.

@@ -52,6 +52,7 @@ mod friendship;
 mod inbox;
 mod message;
 mod oidc;
+mod pending;
 mod presence;
 mod preview;
 mod problem;
@@ -79,11 +80,12 @@ pub use inbox::{
     UnreadExplained, UnreadSpan, UnreadSum, UnreadTotals, View, ViewChange,
 };
 pub use message::{
-    EditFrame, Forward, ForwardMerged, ForwardOne, ListFrame, Message, MessageEdit, MessageFrame, MessageNew,
-    MessageReaction, MessageReactor, MessageSent, MessageVersion, PositionOk, Quote, ReactFrame, SendFrame, SentOk,
-    ThreadRoot, ThreadState, ThreadSummary,
+    EditFrame, Forward, ForwardMerged, ForwardOne, ListFrame, Message, MessageEdit, MessageFrame, MessageHeld,
+    MessageNew, MessageReaction, MessageReactor, MessageSent, MessageVersion, PositionOk, Quote, ReactFrame, SendFrame,
+    SentOk, ThreadRoot, ThreadState, ThreadSummary,
 };
 pub use oidc::{Identity, OidcFinish, OidcLink, OidcPassword, OidcProvider, OidcStart, OidcStarted};
+pub use pending::{Scheduled, ScheduledChange, ScheduledNew};
 pub use presence::{Presence, PresenceFrame, PresenceSetFrame, TypingFrame};
 pub use preview::{LinkPreview, LinkPreviewNew, Translated, TranslationNew};
 pub use problem::{FieldError, Problem};

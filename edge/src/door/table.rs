@@ -59,6 +59,10 @@ pub const LIMITS: &[Limit] = &[
     Limit { name: "send", by: Account, quota: 100, window: 20, shared: false, covers: &[
         "POST /api/v1/conversations/{id}/messages", "message.send",
     ] },
+    Limit { name: "schedule", by: Account, quota: 100, window: 60, shared: false, covers: &[
+        "POST /api/v1/conversations/{id}/scheduled", "PATCH /api/v1/scheduled/{conversation_id}/{message_id}",
+        "DELETE /api/v1/scheduled/{conversation_id}/{message_id}",
+    ] },
     // Each may carry thirty.
     Limit { name: "forward", by: Account, quota: 15, window: 60, shared: false, covers: &[
         "POST /api/v1/conversations/{id}/messages/forward",

@@ -4,7 +4,7 @@
 use super::{layers, openapi, problem::Problem};
 use crate::{
     account, auth::gate, code, conversation, door::layer::attend, edge::Edge, friendship, inbox, message, oidc,
-    presence, preview, qr, second, session, socket, sync, system, translation,
+    pending, presence, preview, qr, second, session, socket, sync, system, translation,
 };
 use axum::{Router, extract::DefaultBodyLimit, middleware};
 use natter_domain::{Code, limit};
@@ -91,5 +91,6 @@ fn private() -> Routes {
         .merge(inbox::http::routes())
         .merge(inbox::unread::routes())
         .merge(presence::http::routes())
+        .merge(pending::http::routes())
         .merge(sync::http::routes())
 }

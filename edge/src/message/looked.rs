@@ -93,6 +93,11 @@ async fn written(
     }
 }
 
+/// A body that waits to be sent: it is looked at when it is given.
+pub async fn waiting(gate: &Gate, about: &About, given: &Body) -> Result<GivenBody, Problem> {
+    written(gate, about, given, &body::checked(given)?, body::checked).await
+}
+
 /// What is forwarded was looked at where it was said, by the rules of then; here it is said anew.
 pub async fn forwarded(gate: &Gate, about: &About, body: Body, fits: impl Fn(&Body) -> bool) -> Result<Body, Problem> {
     let passed = gate.pass(about, &body, |other| discriminant(other) == discriminant(&body) && fits(other)).await?;

@@ -53,6 +53,11 @@ impl Given<'_> {
     }
 }
 
+/// A body by itself.
+pub fn given_body(body: &Body) -> Result<GivenBody, Problem> {
+    body::checked(body)
+}
+
 /// A text in place of another.
 pub fn edited(body: &Body) -> Result<GivenBody, Problem> {
     match body {

@@ -78,6 +78,7 @@ const NO_TEXTS: &[&str] = &[
     "/kind",
     "/role",
     "_until",
+    "/send_at",
     "_from",
     "/locale",
     "/source",

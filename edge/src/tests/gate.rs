@@ -52,6 +52,10 @@ const SIGNED_IN: &[&str] = &[
     "PUT /api/v1/conversations/{id}/announcement/read",
     "PUT /api/v1/conversations/{id}/bans/{account_id}",
     "DELETE /api/v1/conversations/{id}/inbox",
+    "DELETE /api/v1/scheduled/{conversation_id}/{message_id}",
+    "GET /api/v1/scheduled",
+    "PATCH /api/v1/scheduled/{conversation_id}/{message_id}",
+    "POST /api/v1/conversations/{id}/scheduled",
     "DELETE /api/v1/blocks/{account_id}",
     "DELETE /api/v1/conversations/{id}/members/{account_id}",
     "DELETE /api/v1/friends/{account_id}",
@@ -148,6 +152,7 @@ fn described() -> BTreeSet<String> {
 fn filled(line: &str) -> String {
     line.replace("{id}", &Uuid::from_u128(3).to_string())
         .replace("{message_id}", &Uuid::from_u128(4).to_string())
+        .replace("{conversation_id}", &Uuid::from_u128(3).to_string())
         .replace("{link_id}", &Uuid::from_u128(5).to_string())
         .replace("{token}", &"A".repeat(43))
         .replace("bans/{account_id}", &format!("bans/{}", Uuid::from_u128(6)))

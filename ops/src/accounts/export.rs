@@ -72,6 +72,7 @@ impl<W: Write> Export<W> {
         self.requests().await?;
         let conversations = self.conversations().await?;
         self.messages(&conversations).await?;
+        self.scheduled().await?;
         self.out.end()
     }
 
@@ -107,6 +108,19 @@ impl<W: Write> Export<W> {
         let mut page = first();
         loop {
             let wire::PageOf { items, next_cursor } = self.read_side.friendship().blocks(self.id, &page).await?;
+            self.out.items(&items)?;
+            match next_cursor {
+                Some(cursor) => page.cursor = Some(cursor),
+                None => return self.out.end_list(),
+            }
+        }
+    }
+
+    async fn scheduled(&mut self) -> Result<()> {
+        self.out.list("scheduled")?;
+        let mut page = first();
+        loop {
+            let wire::PageOf { items, next_cursor } = self.read_side.pending().list(self.id, None, &page).await?;
             self.out.items(&items)?;
             match next_cursor {
                 Some(cursor) => page.cursor = Some(cursor),

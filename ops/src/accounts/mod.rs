@@ -108,15 +108,19 @@ pub async fn accounts(args: AccountsArgs) -> Result<ExitCode> {
     match &args.command {
         AccountsCommand::Mute { whom, until } => {
             let ask = async |operators: &Operators| operators.mute(whom.id, until.moment(), whom.grounds()).await;
-            told(reached(&args, log, keyring, ask).await, whom.id, "is muted")
+            told(reached(&args.stores, args.masters()?, log, keyring, ask).await, whom.id, "is muted")
         }
         AccountsCommand::Suspend { whom, until } => {
             let ask = async |operators: &Operators| operators.suspend(whom.id, until.moment(), whom.grounds()).await;
-            told(reached(&args, log, keyring, ask).await, whom.id, "is suspended")
+            told(reached(&args.stores, args.masters()?, log, keyring, ask).await, whom.id, "is suspended")
         }
         AccountsCommand::Restore { whom } => {
             let ask = async |operators: &Operators| operators.restore(whom.id, whom.grounds()).await;
-            told(reached(&args, log, keyring, ask).await, whom.id, "is neither muted nor suspended")
+            told(
+                reached(&args.stores, args.masters()?, log, keyring, ask).await,
+                whom.id,
+                "is neither muted nor suspended",
+            )
         }
         AccountsCommand::Export { id } => {
             let settings = args.stores.read_side(&args.history)?;
@@ -131,17 +135,18 @@ fn told(done: Result<()>, id: AccountId, what: &str) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Asks the owner of the account's lane, as any node does.
-async fn reached(
-    args: &AccountsArgs,
+/// Asks the owner of a lane, as any node does.
+pub(crate) async fn reached(
+    stores: &Stores,
+    masters: Masters,
     log: Log,
     keyring: Arc<Keyring>,
     ask: impl AsyncFnOnce(&Operators) -> Result<(), natter_commands::Error>,
 ) -> Result<()> {
     let stop = CancellationToken::new();
     let _stopped = stop.clone().drop_guard();
-    let bus = args.stores.bus().await?;
-    let keys = Keys::open(&log, &bus, keyring, args.masters()?, &stop).await?;
+    let bus = stores.bus().await?;
+    let keys = Keys::open(&log, &bus, keyring, masters, &stop).await?;
     let directory = Directory::start(&log, &bus, &stop).await?;
     let feeds = Feeds::start(&log, &stop).await?;
     let node = Node::new("operator");
@@ -149,6 +154,6 @@ async fn reached(
     let (operators, _tasks) = Operators::reach(&context, feeds, keys, &stop);
     match ask(&operators).await {
         Err(natter_commands::Error::Unavailable) => bail!("no answer in time: are nodes that decide commands running?"),
-        asked => asked.context("ask the account"),
+        asked => asked.context("ask the owner of its lane"),
     }
 }

@@ -31,3 +31,9 @@ impl Clock {
         std::fs::rename(whole, &self.0).expect("set the clock");
     }
 }
+
+/// So many seconds from now, by the clock of the machine, as clients write it.
+pub fn in_seconds(seconds: u64) -> String {
+    let now = natter_streams::clock::now();
+    (now + std::time::Duration::from_secs(seconds)).to_string()
+}

@@ -26,7 +26,7 @@ mod stack;
 pub mod token;
 
 pub use authenticator::Authenticator;
-pub use clock::Clock;
+pub use clock::{Clock, in_seconds};
 pub use cql::{Cql, cql};
 pub use eventually::{BOUND, eventually, within};
 pub use letters::Letters;

@@ -17,6 +17,7 @@ mod kinds;
 mod messages;
 mod receipts;
 mod replies;
+mod scheduled;
 mod socket;
 mod system;
 mod threads;

@@ -70,7 +70,10 @@ async fn token(person: &Person) -> String {
 /// A row as a request of the owner's, on a message of its own: some of them change what others need.
 async fn of_owner(scene: &Scene, operation: String, line: &str, body: Option<&str>) -> Good {
     let message = scene.owner_says("something").await.to_string();
-    let fill = async |text: &str| scene.filled(&text.replace("{message}", &message), OWNER).await;
+    let scheduled = if line.contains("{scheduled}") { scene.owner_schedules().await } else { String::new() };
+    let fill = async |text: &str| {
+        scene.filled(&text.replace("{message}", &message).replace("{scheduled}", &scheduled), OWNER).await
+    };
     let (_, path) = line.split_once(' ').expect("a method and a path");
     let path = fill(path).await;
     let body = match body {

@@ -25,6 +25,7 @@ const MEMBERS_READ: [u16; 6] = [401, 401, 404, 404, 200, 200];
 const MEMBERS_DO: [u16; 6] = [401, 401, 404, 404, 204, 204];
 const ADMINS_READ: [u16; 6] = [401, 401, 404, 404, 403, 200];
 const ADMINS_DO: [u16; 6] = [401, 401, 404, 404, 403, 204];
+const OWNERS: [u16; 6] = [401, 401, 404, 404, 404, 200];
 const RECEIVER: [u16; 6] = [401, 401, 404, 404, 404, 200];
 
 pub const ROUTES: &[Row] = &[
@@ -106,6 +107,14 @@ pub const ROUTES: &[Row] = &[
         Some(r#"{"from": "{group}", "messages": [{"message_id": "{new}", "source_id": "{message}"}]}"#),
         [401, 401, 404, 404, 201, 201],
     ),
+    (
+        "POST /api/v1/conversations/{group}/scheduled",
+        Some(r#"{"message_id": "{new}", "body": {"kind": "text", "text": "later"}, "send_at": "{tomorrow}"}"#),
+        [401, 401, 404, 404, 201, 201],
+    ),
+    ("GET /api/v1/scheduled", None, SEES),
+    ("PATCH /api/v1/scheduled/{group}/{scheduled}", Some(r#"{"body": {"kind": "text", "text": "other"}}"#), OWNERS),
+    ("DELETE /api/v1/scheduled/{group}/{scheduled}", None, [401, 401, 404, 404, 404, 204]),
     ("GET /api/v1/conversations/{group}/messages/filter", None, MEMBERS_READ),
     ("GET /api/v1/conversations/{group}/messages/{message}/thread", None, MEMBERS_READ),
     ("PUT /api/v1/conversations/{group}/messages/{message}/thread/follow", None, MEMBERS_DO),
@@ -346,6 +355,8 @@ impl Scene {
             ("{link}", link),
             ("{banned}", erin.id().to_string()),
             ("{message}", message.to_string()),
+            ("{scheduled}", schedules(owner, group).await),
+            ("{tomorrow}", tomorrow()),
             ("{session}", session),
             ("{request}", request.to_string()),
             ("{other_request}", other_request.to_string()),
@@ -384,6 +395,11 @@ impl Scene {
     /// In the group; the message's id.
     pub async fn owner_says(&self, text: &str) -> Uuid {
         says(self.owner(), self.group, text).await
+    }
+
+    /// In the group; the message's id.
+    pub async fn owner_schedules(&self) -> String {
+        schedules(self.owner(), self.group).await
     }
 
     async fn raw(&self, role: usize, line: &str) -> Raw {
@@ -455,6 +471,19 @@ async fn says(person: &Person, conversation: Uuid, text: &str) -> Uuid {
     let body = wire::Body::text(text);
     person.client().send(conversation, &wire::MessageNew::new(message_id, body)).await.expect("send");
     message_id
+}
+
+/// Something that is to be said tomorrow.
+async fn schedules(person: &Person, conversation: Uuid) -> String {
+    let id = client::new_id().to_string();
+    let body = json!({"message_id": id, "body": {"kind": "text", "text": "later"}, "send_at": tomorrow()});
+    let path = format!("/api/v1/conversations/{conversation}/scheduled");
+    person.raw().await.post(&path, body.to_string()).await.ok(201);
+    id
+}
+
+fn tomorrow() -> String {
+    natter_testkit::in_seconds(24 * 60 * 60)
 }
 
 /// Who is to have a new password.

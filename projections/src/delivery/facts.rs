@@ -208,7 +208,7 @@ impl Facts {
                 }
                 (channel, self.members.subscribe(channel, more, happening.position()))
             }
-            What::Friendship(_) | What::Inbox(_) | What::Session(_) => return None,
+            What::Friendship(_) | What::Inbox(_) | What::Pending(_) | What::Session(_) => return None,
         };
         if standing.is_none() {
             wanted.conversations.insert(conversation);

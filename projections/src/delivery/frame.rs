@@ -6,7 +6,7 @@ use super::{
     facts::Facts,
     inbox,
     members::{Footing, To},
-    message, subscription,
+    message, pending, subscription,
 };
 use crate::{
     Error,
@@ -21,6 +21,7 @@ use natter_domain::{
     friendship::{Event as Friendship, Outcome},
     inbox::Event as Inbox,
     message::Event as Message,
+    pending::Event as Pending,
     session::Event as Session,
     subscription::Event as Subscription,
 };
@@ -64,6 +65,7 @@ pub(super) enum What {
     Friendship(Friendship),
     Inbox(Inbox),
     Message(Message),
+    Pending(Pending),
     Session(Session),
     Subscription(Subscription),
 }
@@ -78,6 +80,7 @@ fn happening(record: &Arc<Record>) -> Result<Option<Happening>, Error> {
         Noun::Friendship => What::Friendship(record.decode()?),
         Noun::Inbox => What::Inbox(record.decode()?),
         Noun::Message => What::Message(record.decode()?),
+        Noun::Pending => What::Pending(record.decode()?),
         Noun::Session => What::Session(record.decode()?),
         Noun::Subscription => What::Subscription(record.decode()?),
         // Nobody is told of registrations, nor of what operators ask for.
@@ -101,7 +104,7 @@ impl Happening {
             What::Conversation(event) => (self.conversation(), conversation::change(event)),
             What::Message(event) => (event.message().conversation_id, None),
             What::Subscription(event) => (event.channel(), Some(subscription::change(event))),
-            What::Friendship(_) | What::Inbox(_) | What::Session(_) => return None,
+            What::Friendship(_) | What::Inbox(_) | What::Pending(_) | What::Session(_) => return None,
         };
         let known = facts.known(conversation).ok().filter(|known| known.is_crowd())?;
         let change = match &self.what {
@@ -125,6 +128,7 @@ impl Happening {
                 vec![(sealed_for(sealed.key, FriendshipId(self.record.aggregate_id), *from), sealed.key)]
             }
             What::Inbox(event) => inbox::keys(&self.record, event),
+            What::Pending(event) => pending::keys(event),
             What::Subscription(event) => subscription::keys(event, facts),
             What::Friendship(_) | What::Message(_) | What::Session(_) => Vec::new(),
         }
@@ -139,6 +143,7 @@ impl Happening {
             What::Friendship(event) => of_friendship(record, event, facts, opener),
             What::Inbox(event) => inbox::frames(record, &event, opener),
             What::Message(event) => Ok(vec![message::frame(record, event, facts, opener)?]),
+            What::Pending(event) => pending::frames(record, &event, opener),
             What::Session(event) => Ok(session_ended(record, &event).into_iter().collect()),
             What::Subscription(event) => subscription::frames(record, &event, self.standing, facts, opener),
         }

@@ -19,6 +19,7 @@ pub(crate) mod mark;
 pub(crate) mod members;
 mod message;
 mod outlet;
+mod pending;
 mod query;
 pub mod standing;
 mod subscription;

@@ -127,6 +127,7 @@ impl Projection {
             table("pin", "conversation_id"),
             table("thread_reply", "conversation_id"),
             table("thread_reader", "conversation_id"),
+            table("pending", "conversation_id"),
             table("inbox_cursor", "account_id"),
         ];
         const HISTORY: &[Table] = &[

@@ -265,8 +265,8 @@ pub(crate) fn quote(opener: &Opener, message: &Message, recalled: &HashSet<u64>)
 }
 
 /// As clients say them.
-fn mentions(message: &Message) -> Vec<String> {
-    let Mentions { accounts, all, roles, .. } = &message.details.mentions;
+pub(crate) fn mentioned(mentions: &Mentions) -> Vec<String> {
+    let Mentions { accounts, all, roles, .. } = mentions;
     let people = accounts.iter().map(ToString::to_string);
     let all = all.then(|| "all".to_owned());
     people.chain(all).chain(roles.iter().map(|role| role.as_str().to_owned())).collect()
@@ -298,7 +298,7 @@ pub(crate) fn shown(opener: &Opener, message: &Message) -> wire::Message {
         reply_to: message.details.reply_to.as_ref().map(unquoted),
         thread: message.details.thread.map(|root| wire::ThreadRoot { message_id: root.message_id.0, seq: root.seq }),
         thread_summary: None,
-        mentions: mentions(message),
+        mentions: mentioned(&message.details.mentions),
         silent: message.details.silent,
         forwarded: message.details.forwarded,
         pinned_at: message.pinned_at.filter(|_| stands).map(|at| at.to_string()),

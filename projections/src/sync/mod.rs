@@ -9,7 +9,7 @@ mod cursor;
 
 pub(crate) use cursor::{After, Told};
 
-use crate::{Error, Shared, account, conversation, friendship, message};
+use crate::{Error, Shared, account, conversation, friendship, message, pending};
 use cursor::{Cursor, Resume};
 use natter_client::wire;
 use natter_domain::AccountId;
@@ -55,10 +55,11 @@ enum Section {
     /// Behind the others: a cursor names a section by its number.
     Blocks,
     Threads,
+    Pending,
 }
 
 impl Section {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Account,
         Self::Friends,
         Self::Requests,
@@ -66,6 +67,7 @@ impl Section {
         Self::Messages,
         Self::Blocks,
         Self::Threads,
+        Self::Pending,
     ];
 
     fn from(number: u8) -> impl Iterator<Item = Self> {
@@ -175,6 +177,7 @@ impl Query<'_> {
                 taken(&mut answer.conversations, (items, rest))
             }
             Section::Threads => taken(&mut answer.threads, message::Query(shared).threads_changed(since).await?),
+            Section::Pending => taken(&mut answer.scheduled, pending::Query(shared).changed(since).await?),
             Section::Messages => taken(&mut answer.messages, message::Query(shared).changed(since, until).await?),
         })
     }
@@ -202,6 +205,7 @@ fn nothing() -> wire::Sync {
         requests: Vec::new(),
         ignored_requests: Vec::new(),
         blocks: Vec::new(),
+        scheduled: Vec::new(),
         unblocked: Vec::new(),
         friend_folders: None,
         settings: None,

@@ -428,7 +428,7 @@ pub fn assert_same(found: &[String], expected: &[String], when: &str) {
     assert!(found == expected, "{when}, missing: {missing:#?}\nadded: {added:#?}");
 }
 
-pub const TABLES: [&str; 20] = [
+pub const TABLES: [&str; 21] = [
     "account",
     "session",
     "friend_request",
@@ -445,6 +445,7 @@ pub const TABLES: [&str; 20] = [
     "pin",
     "thread_reply",
     "thread_reader",
+    "pending",
     "inbox_cursor",
     "message",
     "message_change",

@@ -137,6 +137,10 @@ answer! {
 answer! {
     MessageSent { message_id: Uuid, seq: u64, sent_at: String }
 }
+answer! {
+    /// It met a rule and waits for somebody who looks at it: its author hears by `message.scheduled` what becomes of it.
+    MessageHeld { message_id: Uuid, held: bool }
+}
 request! {
     /// `op`: `message.send`. The message's id is the key of the send: `command_id` is taken and not looked at.
     SendFrame {

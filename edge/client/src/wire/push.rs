@@ -1,6 +1,6 @@
 //! What the server says without being asked.
 
-use super::{Conversation, ConversationOutside, FriendRequest, InboxChanged, Message, Presence};
+use super::{Conversation, ConversationOutside, FriendRequest, InboxChanged, Message, Presence, Scheduled};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -31,6 +31,13 @@ pub enum Push {
         followed: Option<bool>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         read_seq: Option<u64>,
+        position: String,
+    },
+    /// Of the caller's own.
+    #[serde(rename = "message.scheduled")]
+    MessageScheduled {
+        #[serde(flatten)]
+        scheduled: Scheduled,
         position: String,
     },
     #[serde(rename = "conversation.started")]

@@ -1,6 +1,6 @@
 //! What changed since.
 
-use super::{Account, Block, Friend, FriendRequest, Message, OwnConversation, Settings, ThreadState};
+use super::{Account, Block, Friend, FriendRequest, Message, OwnConversation, Scheduled, Settings, ThreadState};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -22,6 +22,8 @@ answer! {
         blocks: Vec<Block>,
         /// Whom the caller blocks no more.
         #[serde(default)] unblocked: Vec<Uuid>,
+        /// Of what the caller has waiting, what changed, and what became of it.
+        #[serde(default)] scheduled: Vec<Scheduled>,
         /// In which order the caller's folders of friends stand, where that changed.
         #[serde(default)] friend_folders: Option<Vec<String>>,
         settings: Option<Settings>,

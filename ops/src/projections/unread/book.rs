@@ -183,7 +183,7 @@ impl Book {
             }
             Noun::Subscription => self.subscription(record.decode()?),
             Noun::Inbox => self.inbox(AccountId(record.aggregate_id), record.decode()?),
-            Noun::Account | Noun::Handle | Noun::Session | Noun::Friendship | Noun::Projection => {}
+            Noun::Account | Noun::Handle | Noun::Session | Noun::Friendship | Noun::Pending | Noun::Projection => {}
         }
         Ok(())
     }

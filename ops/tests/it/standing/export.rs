@@ -42,6 +42,12 @@ async fn a_person_is_given_all_that_is_held_on_them_and_nothing_of_others() {
     alice.client().clear(talk).await.expect("delete it for oneself");
     let left = alice.client().leave(group).await.expect("leave");
     assert!(left.position.is_some());
+    let later = json!({
+        "message_id": client::new_id(), "body": {"kind": "text", "text": "hers, later"},
+        "send_at": natter_testkit::in_seconds(3_600),
+    });
+    let path = format!("/api/v1/conversations/{talk}/scheduled");
+    alice.raw().await.post(&path, later.to_string()).await.ok(201);
     carol.client().request_friend(alice.id(), Some("shall we?")).await.expect("ask");
     let dave = node.register("dave").await;
     dave.client().request_friend(alice.id(), Some("ignored?")).await.expect("ask");
@@ -69,6 +75,7 @@ async fn a_person_is_given_all_that_is_held_on_them_and_nothing_of_others() {
         "last_seen_at",
         "messages",
         "requests",
+        "scheduled",
         "sessions",
         "settings",
         "standing",
@@ -99,6 +106,7 @@ async fn a_person_is_given_all_that_is_held_on_them_and_nothing_of_others() {
         texts(&exported).into_iter().collect::<BTreeSet<_>>(),
         BTreeSet::from(["hers, late", "hers, in the group"])
     );
+    assert_eq!(exported["scheduled"][0]["body"]["text"], "hers, later");
     assert!(!String::from_utf8_lossy(&output.stdout).contains("none of hers"));
 }
 

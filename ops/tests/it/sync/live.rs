@@ -126,6 +126,8 @@ impl Device {
                 self.recalled(&message);
                 self.looks_at(message.conversation_id).await
             }
+            // Nobody has anything waiting here.
+            Push::MessageScheduled { .. } => Ok(()),
             Push::MessageReacted { conversation_id, message_id, position, .. }
             | Push::MessageUnreacted { conversation_id, message_id, position, .. }
             | Push::MessagePinned { conversation_id, message_id, position, .. }

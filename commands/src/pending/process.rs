@@ -1,0 +1,122 @@
+//! What was released is said, as its author would say it: with the message's own key, so that it is said once, and with
+//! what is known of them now. What came of it is told to what waited.
+//!
+//! A send that was refused may be accepted a moment later, when somebody who died half-way is followed by another. So the
+//! command that says that it failed has the message's key too: whichever of both comes first stands in the log, and the
+//! other is refused as a key that was used. Who finds that it was sent after all asks again, and hears where it stands.
+
+use crate::{
+    Caller, GivenBody, Outgoing,
+    error::Error,
+    keys::Key,
+    process::{Around, Effect, Orders, Process, is_answer},
+};
+use futures::future::BoxFuture;
+use natter_domain::{
+    Address, Code, Noun, SessionId, Timestamp,
+    account::{self, Account},
+    message,
+    pending::{self, Command, Content, Event, Pending, Place, Step},
+};
+use natter_streams::{Record, clock, event::CommandKey, fault};
+use uuid::Uuid;
+
+/// Nobody's: the author may have signed out everywhere.
+const NO_SESSION: SessionId = SessionId(Uuid::nil());
+
+pub(crate) struct SaysReleased;
+
+impl Process for SaysReleased {
+    const NAME: &'static str = "pending.says_released";
+
+    fn react(event: &Record, orders: &mut Orders) -> Result<(), natter_streams::Error> {
+        if event.noun != Noun::Pending || &*event.event_type != "released" {
+            return Ok(());
+        }
+        if let Event::Released { message, content, .. } = event.decode()? {
+            orders.have(pending::address(message.conversation_id, message.author), Say { message, content });
+        }
+        Ok(())
+    }
+}
+
+struct Say {
+    message: Place,
+    content: Content,
+}
+
+impl Effect for Say {
+    fn give<'a>(&'a self, around: &'a Around, address: Address, key: Key) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(async move {
+            if !self.is_to_be_said(around, address).await? {
+                return Ok(());
+            }
+            let message_id = self.message.message_id;
+            fault::reach("pending.before_send").await;
+            let said = self.say(around).await;
+            fault::reach("pending.after_send").await;
+            match said {
+                Ok(seq) => settle(around, address, key, Command::SettleSent { message_id, seq }).await,
+                Err(error) => self.fail(around, address, key, error).await,
+            }
+        })
+    }
+}
+
+impl Say {
+    async fn is_to_be_said(&self, around: &Around, address: Address) -> Result<bool, Error> {
+        let state = around.dispatch.inspect::<Pending>(address).await?;
+        Ok(state.items.get(&self.message.message_id).is_some_and(|item| item.step == Step::Released))
+    }
+
+    /// Where it stands.
+    async fn say(&self, around: &Around) -> Result<u64, Error> {
+        let Place { conversation_id, message_id, author } = self.message;
+        let state = around.dispatch.inspect::<Account>(account::address(author)).await?;
+        let muted = state.voice(clock::now()).map_err(|refusal| Error::refused(&refusal))?;
+        let Content { body_kind, size, has_link, reply_to, mentions, silent, .. } = self.content.clone();
+        let body = GivenBody { json: self.opened(around).await?, kind: body_kind, size, has_link, given: None };
+        let outgoing = Outgoing { message_id, body, reply_to, thread: None, mentions, silent, forwarded: None };
+        let caller = Caller { account: author, session: NO_SESSION };
+        let sent = around.commands.conversation().muted(muted).send(caller, conversation_id, outgoing).await?;
+        Ok(sent.seq)
+    }
+
+    async fn opened(&self, around: &Around) -> Result<String, Error> {
+        let (author, body) = (self.message.author.0, &self.content.body);
+        let opener = around.keys.opener(vec![(author, body.key)]).await?;
+        opener.open_text(author, body).ok_or_else(|| Error::code(Code::Gone, "nobody can read it any more"))
+    }
+
+    async fn fail(&self, around: &Around, address: Address, key: Key, error: Error) -> Result<(), Error> {
+        let failed = Err(error);
+        if !is_answer(&failed) {
+            return failed;
+        }
+        let Err(Error::Refused { code, until, .. }) = failed else { return failed };
+        let command = self.failed(code, until);
+        // Another message has its key.
+        if code == Code::Conflict {
+            return settle(around, address, key, command).await;
+        }
+        match settle(around, address, self.spent(), command).await {
+            Err(error) if error.is(Code::Conflict) => Err(Error::Unavailable),
+            settled => settled,
+        }
+    }
+
+    fn failed(&self, code: Code, until: Option<Timestamp>) -> Command {
+        Command::SettleFailed { message_id: self.message.message_id, code: code.as_str().to_owned(), until }
+    }
+
+    /// The message's key, with no message's fingerprint.
+    fn spent(&self) -> Key {
+        let Place { conversation_id, message_id, .. } = self.message;
+        let key = message::id(conversation_id, message_id);
+        Key::new(message_id.0, CommandKey { key, fingerprint: [0; 16] })
+    }
+}
+
+async fn settle(around: &Around, address: Address, key: Key, command: Command) -> Result<(), Error> {
+    around.dispatch.execute::<Pending>(address, None, Some(key), command).await.map(drop)
+}

@@ -1,0 +1,21 @@
+//! Messages that wait to be said.
+
+pub mod http;
+
+use crate::{edge::Inside, http::problem::Problem};
+use natter_client::wire;
+use natter_commands::{Caller, Named};
+use natter_domain::Timestamp;
+use natter_projections::Projection;
+
+/// What answers about them are made of.
+pub const SHOWN_BY: &[Projection] = &[Projection::Relations];
+
+/// That it lies ahead, the lane of its conversation looks at.
+fn moment(text: &str) -> Result<Timestamp, Problem> {
+    Timestamp::parse(text).ok_or_else(|| Problem::invalid("/send_at", "must be an RFC 3339 time"))
+}
+
+async fn shown(inside: &Inside, caller: Caller, of: Named) -> Result<Option<wire::Scheduled>, Problem> {
+    Ok(inside.projections.pending().one(caller.account, of.conversation, of.message).await?)
+}
