@@ -184,7 +184,11 @@ pub const REFRESH_TOKEN_LIFETIME: Duration = DAY.saturating_mul(30);
 /// Messages of one person in one conversation that wait, or that could not be sent and were not put away.
 pub const PENDING_MAX: usize = 100;
 /// Bytes of what they say together: it is remembered while it waits.
-pub const PENDING_MAX_BYTES: usize = 1_048_576;
+pub const PENDING_MAX_BYTES: usize = 262_144;
+/// Of one person in all conversations, counted by the read side.
+pub const PENDING_OF_ONE_MAX: usize = 1_000;
+/// Of one person's that are sent or cancelled, these are told to who was away.
+pub const PENDING_OVER_TOLD: usize = 1_000;
 /// Messages that are over, of which it is remembered how.
 pub const PENDING_OVER_KEPT: usize = 100;
 /// How far ahead a message may be scheduled.

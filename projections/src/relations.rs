@@ -88,7 +88,7 @@ impl Changes {
         self.session.write(&erased, connection).await?;
         self.friendship.write(connection).await?;
         self.conversation.write(connection).await?;
-        self.pending.write(connection).await?;
+        self.pending.write(&erased, connection).await?;
         self.inbox.write(&erased, connection).await
     }
 }

@@ -15,13 +15,13 @@ use crate::{
     error::Error,
     friendship::Told,
     keys::Key,
-    message::{self, GivenBody, Outgoing, Quoted, Referred},
+    message::{self, GivenBody, Outgoing, Quoted, Referred, apart},
     seal::Hand,
 };
 use natter_domain::{
     AccountId, Address, Code, ConversationId, MessageId, Timestamp,
     account::Mute,
-    conversation::{self, Command, Conversation, Details, Event, Missing, Quote, Standing, Unanswerable},
+    conversation::{self, Command, Conversation, Details, Event, Missing, Quote, Standing},
 };
 use natter_streams::{Positions, event::CommandKey};
 use uuid::Uuid;
@@ -151,15 +151,6 @@ fn sending(message: Outgoing, hand: &Hand, muted: Option<Mute>, referred: Referr
         missing: Missing { answered, root },
         muted,
         gone: hand.gone,
-    }
-}
-
-/// What was found, and why nothing was.
-fn apart<T>(found: Option<Result<T, Unanswerable>>) -> (Option<T>, Option<Unanswerable>) {
-    match found {
-        None => (None, None),
-        Some(Ok(found)) => (Some(found), None),
-        Some(Err(why)) => (None, Some(why)),
     }
 }
 

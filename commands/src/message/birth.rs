@@ -76,6 +76,11 @@ impl Births {
         Ok(self.find(conversation, id).await?.is_some())
     }
 
+    /// Where the message stands.
+    pub async fn place(&self, conversation: ConversationId, id: MessageId) -> Result<Option<Place>, Error> {
+        Ok(self.find(conversation, id).await?.map(|birth| birth.place))
+    }
+
     async fn look_up(&self, conversation: ConversationId, key: Uuid) -> Result<Option<Birth>, Error> {
         let _runs = self.ask_for_room().await?;
         // Another command of the same message may have found it while this one waited.

@@ -16,6 +16,7 @@ use natter_domain::{
 };
 use natter_streams::{Positions, keyring::Keyring};
 pub use outgoing::{GivenBody, Outgoing};
+pub(crate) use quote::apart;
 pub(crate) use quote::{Quoted, Quotes, Referred};
 use std::future::ready;
 use uuid::Uuid;

@@ -53,6 +53,12 @@ impl Outgoing {
         Self { message_id, body, reply_to: None, thread: None, mentions, silent: false, forwarded: None }
     }
 
+    /// `None`: as it is.
+    #[must_use]
+    pub fn saying(self, changed: Option<GivenBody>) -> Self {
+        Self { body: changed.unwrap_or(self.body), ..self }
+    }
+
     pub(crate) fn is_plain(&self) -> bool {
         self.reply_to.is_none()
             && self.thread.is_none()

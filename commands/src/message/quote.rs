@@ -42,6 +42,15 @@ impl Referred {
     }
 }
 
+/// What was found, and why nothing was.
+pub(crate) fn apart<T>(found: Option<Result<T, Unanswerable>>) -> (Option<T>, Option<Unanswerable>) {
+    match found {
+        None => (None, None),
+        Some(Ok(found)) => (Some(found), None),
+        Some(Err(why)) => (None, Some(why)),
+    }
+}
+
 /// Finds what is quoted. A cheap handle.
 #[derive(Clone)]
 pub(crate) struct Quotes {

@@ -10,16 +10,20 @@ use crate::{
     error::Error,
     friendship::account_key,
     keys::Key,
-    message::{self, Quoted},
+    message::{self, Quoted, apart},
 };
 use natter_domain::{
-    Code, ConversationId, MessageId, Timestamp,
+    Address, Code, ConversationId, MessageId, Timestamp,
     account::Mute,
-    conversation::{self, Quote},
+    conversation::{self, Missing, Quote},
     id::derived,
     pending::{self, Command, Content, NewBody, Pending, Place, Said},
 };
 use natter_streams::{Positions, event::CommandKey};
+use uuid::Uuid;
+
+/// What is asked besides the message, by who holds it.
+const HELD: &str = "held";
 
 /// A message that waits.
 pub struct Waiting {
@@ -46,8 +50,25 @@ impl Pendings<'_> {
         message: Outgoing,
         send_at: Timestamp,
     ) -> Result<Waiting, Error> {
-        let told = format!("at {send_at}");
-        self.put(caller, conversation, message, &told, |said| Command::Schedule { said, send_at }).await
+        self.put(caller, conversation, message, &at(send_at), |said| Command::Schedule { said, send_at }).await
+    }
+
+    /// The answer to what was put there under this id for this moment, or, without one, held; `None`: there is none.
+    pub async fn put_before(
+        &self,
+        caller: Caller,
+        conversation: ConversationId,
+        message: &Outgoing,
+        send_at: Option<Timestamp>,
+    ) -> Result<Option<Waiting>, Error> {
+        let place = Place { conversation_id: conversation, message_id: message.message_id, author: caller.account };
+        let (told, address) = (send_at.map_or(HELD.to_owned(), at), pending::address(conversation, caller.account));
+        self.before(caller, address, self.key(&place, message, &told)).await
+    }
+
+    async fn before(&self, caller: Caller, address: Address, key: Key) -> Result<Option<Waiting>, Error> {
+        let done = self.0.dispatch.done::<Pending>(address, caller, Some(key)).await?;
+        Ok(done.map(|done| Waiting { created: false, positions: done.positions }))
     }
 
     /// Has it reviewed before it is said. For the rules of an installation, where a message meets one that wants it so.
@@ -59,7 +80,7 @@ impl Pendings<'_> {
         rule: &str,
     ) -> Result<Waiting, Error> {
         let rule = rule.to_owned();
-        self.put(caller, conversation, message, "held", |said| Command::Hold { said, rule }).await
+        self.put(caller, conversation, message, HELD, |said| Command::Hold { said, rule }).await
     }
 
     /// `told`: what is asked besides the message, for who asks again.
@@ -74,9 +95,8 @@ impl Pendings<'_> {
         let place = Place { conversation_id: conversation, message_id: message.message_id, author: caller.account };
         let (key, address) = (self.key(&place, &message, told), pending::address(conversation, caller.account));
         if self.is_spent(conversation, message.message_id).await? {
-            let done = self.0.dispatch.done::<Pending>(address, caller, Some(key)).await?;
-            let done = done.ok_or_else(|| Error::code(Code::Conflict, "a message of this id was sent before"))?;
-            return Ok(Waiting { created: false, positions: done.positions });
+            let before = self.before(caller, address, key).await?;
+            return before.ok_or_else(|| Error::code(Code::Conflict, "a message of this id was sent before"));
         }
         let size = message.body.json.len();
         let command = command(self.said(caller, place, message).await?);
@@ -98,26 +118,29 @@ impl Pendings<'_> {
     }
 
     async fn said(&self, caller: Caller, message: Place, outgoing: Outgoing) -> Result<Said, Error> {
-        let Outgoing { body, reply_to, mentions, silent, .. } = outgoing;
-        let referred = self.0.quotes.clone().find(message.conversation_id, reply_to, None).await?;
-        let (quote, unanswerable) = match referred.answered {
-            None => (None, None),
-            Some(Ok(Quoted { message_id, seq, sender, .. })) => {
-                (Some(Quote { message_id, seq, sender, excerpt: None }), None)
-            }
-            Some(Err(why)) => (None, Some(why)),
-        };
+        let Outgoing { body, reply_to, thread, mentions, silent, .. } = outgoing;
+        let (quotes, there) = (&self.0.quotes, message.conversation_id);
+        let referred = quotes.clone().find(there, reply_to, thread).await?;
+        let referred = quotes.clone().again(there, reply_to, thread, referred).await?;
+        let (quoted, answered) = apart(referred.answered);
+        let (root, rootless) = apart(referred.root);
+        let quote =
+            quoted.map(|Quoted { message_id, seq, sender, .. }| Quote { message_id, seq, sender, excerpt: None });
+        let missing = Missing { answered, root: rootless };
         let gone = self.0.seals.gone(caller, message.conversation_id).await?;
-        let NewBody { body, body_kind, size, has_link } = self.sealed(caller, body).await?;
-        let content = Content { body, body_kind, size, has_link, reply_to, mentions, silent };
-        Ok(Said { message, content, quote, unanswerable, muted: self.1, gone })
+        let NewBody { body, given, said, body_kind, size, has_link } = self.sealed(caller, body).await?;
+        let content = Content { body, given, said, body_kind, size, has_link, reply_to, thread, mentions, silent };
+        Ok(Said { message, content, quote, root, missing, muted: self.1, gone })
     }
 
     /// With the key of its author.
     async fn sealed(&self, caller: Caller, body: GivenBody) -> Result<NewBody, Error> {
         let sealing = self.0.keys.of_account(caller.account).await?;
-        let GivenBody { json, kind: body_kind, size, has_link, .. } = body;
-        Ok(NewBody { body: sealing.seal(json.as_bytes()), body_kind, size, has_link })
+        let said = message::fingerprint(&self.0.keyring, caller.account, body.known());
+        let GivenBody { json, kind: body_kind, size, has_link, given } = body;
+        let given = given.map(|given| sealing.seal(given.as_bytes()));
+        let said = Some(Uuid::from_bytes(said));
+        Ok(NewBody { body: sealing.seal(json.as_bytes()), given, said, body_kind, size, has_link })
     }
 
     /// Says something else, or at another moment.
@@ -128,7 +151,7 @@ impl Pendings<'_> {
         body: Option<GivenBody>,
         send_at: Option<Timestamp>,
     ) -> Result<Positions, Error> {
-        let said = body.as_ref().map(|body| body.json.as_str());
+        let said = body.as_ref().map(|body| body.known().as_str());
         let content = format!("change pending {} {} {send_at:?} {said:?}", of.conversation, of.message);
         let size = body.as_ref().map_or(0, |body| body.json.len());
         let body = match body {
@@ -158,4 +181,9 @@ impl Pendings<'_> {
         let outcome = self.0.dispatch.queue::<Pending>(address, Some(by.caller), key, Some(command), size).await?;
         Ok(outcome.positions)
     }
+}
+
+/// What is asked besides the message, by who schedules it.
+fn at(send_at: Timestamp) -> String {
+    format!("at {send_at}")
 }

@@ -3,7 +3,9 @@
 //!
 //! A send that was refused may be accepted a moment later, when somebody who died half-way is followed by another. So the
 //! command that says that it failed has the message's key too: whichever of both comes first stands in the log, and the
-//! other is refused as a key that was used. Who finds that it was sent after all asks again, and hears where it stands.
+//! other is refused as a key that was used. Who finds that the key was used looks what stands there.
+//!
+//! What has been settled is settled again where an event is read again: the keys know it.
 
 use crate::{
     Caller, GivenBody, Outgoing,
@@ -16,7 +18,7 @@ use natter_domain::{
     Address, Code, Noun, SessionId, Timestamp,
     account::{self, Account},
     message,
-    pending::{self, Command, Content, Event, Pending, Place, Step},
+    pending::{self, Command, Content, Event, Pending, Place},
 };
 use natter_streams::{Record, clock, event::CommandKey, fault};
 use uuid::Uuid;
@@ -48,9 +50,6 @@ struct Say {
 impl Effect for Say {
     fn give<'a>(&'a self, around: &'a Around, address: Address, key: Key) -> BoxFuture<'a, Result<(), Error>> {
         Box::pin(async move {
-            if !self.is_to_be_said(around, address).await? {
-                return Ok(());
-            }
             let message_id = self.message.message_id;
             fault::reach("pending.before_send").await;
             let said = self.say(around).await;
@@ -64,28 +63,30 @@ impl Effect for Say {
 }
 
 impl Say {
-    async fn is_to_be_said(&self, around: &Around, address: Address) -> Result<bool, Error> {
-        let state = around.dispatch.inspect::<Pending>(address).await?;
-        Ok(state.items.get(&self.message.message_id).is_some_and(|item| item.step == Step::Released))
-    }
-
     /// Where it stands.
     async fn say(&self, around: &Around) -> Result<u64, Error> {
         let Place { conversation_id, message_id, author } = self.message;
         let state = around.dispatch.inspect::<Account>(account::address(author)).await?;
         let muted = state.voice(clock::now()).map_err(|refusal| Error::refused(&refusal))?;
-        let Content { body_kind, size, has_link, reply_to, mentions, silent, .. } = self.content.clone();
-        let body = GivenBody { json: self.opened(around).await?, kind: body_kind, size, has_link, given: None };
-        let outgoing = Outgoing { message_id, body, reply_to, thread: None, mentions, silent, forwarded: None };
+        let Content { body_kind, size, has_link, reply_to, thread, mentions, silent, .. } = self.content.clone();
+        let (json, given) = self.opened(around).await?;
+        let body = GivenBody { json, kind: body_kind, size, has_link, given };
+        let outgoing = Outgoing { message_id, body, reply_to, thread, mentions, silent, forwarded: None };
         let caller = Caller { account: author, session: NO_SESSION };
         let sent = around.commands.conversation().muted(muted).send(caller, conversation_id, outgoing).await?;
         Ok(sent.seq)
     }
 
-    async fn opened(&self, around: &Around) -> Result<String, Error> {
-        let (author, body) = (self.message.author.0, &self.content.body);
-        let opener = around.keys.opener(vec![(author, body.key)]).await?;
-        opener.open_text(author, body).ok_or_else(|| Error::code(Code::Gone, "nobody can read it any more"))
+    /// What is said, and what was given where that is something else.
+    async fn opened(&self, around: &Around) -> Result<(String, Option<String>), Error> {
+        let (author, Content { body, given, .. }) = (self.message.author.0, &self.content);
+        let keys = [Some(body), given.as_ref()].into_iter().flatten().map(|sealed| (author, sealed.key));
+        let opener = around.keys.opener(keys.collect::<Vec<_>>()).await?;
+        let open = |sealed| {
+            let opened = opener.open_text(author, sealed);
+            opened.ok_or_else(|| Error::code(Code::Gone, "nobody can read it any more"))
+        };
+        Ok((open(body)?, given.as_ref().map(open).transpose()?))
     }
 
     async fn fail(&self, around: &Around, address: Address, key: Key, error: Error) -> Result<(), Error> {
@@ -99,21 +100,32 @@ impl Say {
         if code == Code::Conflict {
             return settle(around, address, key, command).await;
         }
-        match settle(around, address, self.spent(), command).await {
-            Err(error) if error.is(Code::Conflict) => Err(Error::Unavailable),
+        match settle(around, address, self.spent(), command.clone()).await {
+            Err(error) if error.is(Code::Conflict) => {
+                let command = self.stands(around).await?.unwrap_or(command);
+                settle(around, address, key, command).await
+            }
             settled => settled,
         }
+    }
+
+    /// `None`: not as its author's. Before, or by who died half-way, or by them with the same id, it was sent.
+    async fn stands(&self, around: &Around) -> Result<Option<Command>, Error> {
+        let Place { conversation_id, message_id, author } = self.message;
+        let born = around.commands.births.place(conversation_id, message_id).await?;
+        let own = born.filter(|place| place.sender == Some(author));
+        Ok(own.map(|place| Command::SettleSent { message_id, seq: place.seq }))
     }
 
     fn failed(&self, code: Code, until: Option<Timestamp>) -> Command {
         Command::SettleFailed { message_id: self.message.message_id, code: code.as_str().to_owned(), until }
     }
 
-    /// The message's key, with no message's fingerprint.
+    /// The message's key, with the fingerprint of no message, and of nobody else's failure.
     fn spent(&self) -> Key {
         let Place { conversation_id, message_id, .. } = self.message;
         let key = message::id(conversation_id, message_id);
-        Key::new(message_id.0, CommandKey { key, fingerprint: [0; 16] })
+        Key::new(message_id.0, CommandKey { key, fingerprint: self.message.id().into_bytes() })
     }
 }
 

@@ -108,6 +108,8 @@ pub(crate) struct Timer {
     pub id: Uuid,
     pub due: Due,
     pub at: Timestamp,
+    /// Of the event that began it.
+    pub position: u64,
 }
 
 /// What an event does to the timers.
@@ -122,7 +124,7 @@ impl Change {
     pub fn begin(event: &Record, due: Due, at: Timestamp) -> Self {
         let kind = due.subject().kind;
         let id = derived("natter timer", &[event.event_id.0.as_bytes(), kind.as_bytes()]);
-        Self::Begin(Timer { id, due, at })
+        Self::Begin(Timer { id, due, at, position: event.position })
     }
 
     fn subject(&self) -> Subject {

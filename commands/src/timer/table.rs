@@ -58,12 +58,13 @@ async fn begin(connection: &mut PgConnection, lane: Lane, changes: &BTreeMap<Sub
     let payloads = begun.iter().map(|timer| serde_json::to_string(&timer.due));
     let payloads: Vec<String> = payloads.collect::<Result<_, _>>().map_err(Error::failed("encode a timer"))?;
     sqlx::query(
-        "INSERT INTO timers (lane, id, kind, subject, due_at, payload)
-         SELECT $1, row.id, row.kind, row.subject, row.due_at, row.payload::json
-         FROM UNNEST($2::uuid[], $3::text[], $4::uuid[], $5::timestamptz[], $6::text[])
-              AS row(id, kind, subject, due_at, payload)
+        "INSERT INTO timers (lane, id, kind, subject, due_at, payload, position)
+         SELECT $1, row.id, row.kind, row.subject, row.due_at, row.payload::json, row.position
+         FROM UNNEST($2::uuid[], $3::text[], $4::uuid[], $5::timestamptz[], $6::text[], $7::bigint[])
+              AS row(id, kind, subject, due_at, payload, position)
          ON CONFLICT (kind, subject) DO UPDATE
-         SET lane = excluded.lane, id = excluded.id, due_at = excluded.due_at, payload = excluded.payload",
+         SET lane = excluded.lane, id = excluded.id, due_at = excluded.due_at, payload = excluded.payload,
+             position = excluded.position",
     )
     .bind(lane.number())
     .bind(begun.iter().map(|timer| timer.id).collect::<Vec<_>>())
@@ -71,13 +72,14 @@ async fn begin(connection: &mut PgConnection, lane: Lane, changes: &BTreeMap<Sub
     .bind(subjects)
     .bind(begun.iter().map(|timer| OffsetDateTime::from(timer.at)).collect::<Vec<_>>())
     .bind(payloads)
+    .bind(begun.iter().map(|timer| timer.position as i64).collect::<Vec<_>>())
     .execute(connection)
     .await
     .map_err(Error::failed("begin timers"))?;
     Ok(())
 }
 
-/// The ids of what is due, the oldest first, and what is to be done: `None` where this binary does not know it.
+/// The ids of what is due, the oldest first, of one moment what was asked for first, and what is to be done: `None` where this binary does not know it.
 pub(super) async fn due(
     log: &Log,
     lane: Lane,
@@ -87,7 +89,7 @@ pub(super) async fn due(
 ) -> Result<Vec<(Uuid, Option<Due>)>, Error> {
     let rows = sqlx::query(
         "SELECT id, payload::text AS payload FROM timers WHERE lane = $1 AND due_at <= $2 AND id <> ALL($3)
-         ORDER BY due_at LIMIT $4",
+         ORDER BY due_at, position LIMIT $4",
     )
     .bind(lane.number())
     .bind(OffsetDateTime::from(now))

@@ -4,9 +4,10 @@ use super::{Content, Place};
 use crate::{
     AccountId, MessageId, Sealed, Timestamp,
     account::Mute,
-    conversation::{self, BodyKind, Details, Missing, Quote, Unanswerable},
+    conversation::{self, BodyKind, Details, Missing, Quote, Root},
 };
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub enum Command {
@@ -65,7 +66,8 @@ pub struct Said {
     pub content: Content,
     /// What it answers, without its words.
     pub quote: Option<Quote>,
-    pub unanswerable: Option<Unanswerable>,
+    pub root: Option<Root>,
+    pub missing: Missing,
     pub muted: Option<Mute>,
     pub gone: Option<AccountId>,
 }
@@ -74,6 +76,8 @@ pub struct Said {
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct NewBody {
     pub body: Sealed,
+    pub given: Option<Sealed>,
+    pub said: Option<Uuid>,
     pub body_kind: BodyKind,
     pub size: u32,
     pub has_link: bool,
@@ -82,16 +86,16 @@ pub struct NewBody {
 impl Said {
     /// The send that it stands for.
     pub(super) fn send(&self) -> conversation::Command {
-        let Self { message, content, quote, unanswerable, muted, gone } = self.clone();
+        let Self { message, content, quote, root, missing, muted, gone } = self.clone();
         let Content { body, body_kind, size, has_link, mentions, silent, .. } = content;
-        let details = Details { reply_to: quote, mentions, silent, has_link, ..Details::default() };
+        let details = Details { reply_to: quote, thread: root, mentions, silent, has_link, ..Details::default() };
         conversation::Command::Send {
             message_id: message.message_id,
             body,
             body_kind,
             size,
             details: details.into(),
-            missing: Missing { answered: unanswerable, root: None },
+            missing,
             muted,
             gone,
         }

@@ -99,7 +99,7 @@ fn begin(state: &State, host: &conversation::State, context: &Context, said: &Sa
 
 /// PND-3.
 fn fits(state: &State, message: MessageId, content: &Content) -> bool {
-    state.bytes_without(message).saturating_add(content.body.bytes.len()) <= limit::PENDING_MAX_BYTES
+    state.bytes_without(message).saturating_add(content.bytes()) <= limit::PENDING_MAX_BYTES
 }
 
 /// PND-2.
@@ -127,7 +127,8 @@ fn change(
 ) -> Result<Vec<Event>, Refusal> {
     let item = own(state, context, message_id)?;
     let Step::Waiting(planned) = item.step else { return Err(Refusal::TooLate) };
-    let content = body.map_or_else(|| (*item.content).clone(), |body| with(&item.content, body));
+    let other = body.filter(|body| body.said.is_none() || body.said != item.content.said);
+    let content = other.map_or_else(|| (*item.content).clone(), |body| with(&item.content, body));
     let moment = send_at.unwrap_or(planned);
     if content == *item.content && moment == planned {
         return Ok(vec![]);
@@ -142,8 +143,8 @@ fn change(
 }
 
 fn with(content: &Content, body: &NewBody) -> Content {
-    let NewBody { body, body_kind, size, has_link } = body.clone();
-    Content { body, body_kind, size, has_link, ..content.clone() }
+    let NewBody { body, given, said, body_kind, size, has_link } = body.clone();
+    Content { body, given, said, body_kind, size, has_link, ..content.clone() }
 }
 
 /// PND-5. What could not be sent is put away.
@@ -211,5 +212,5 @@ fn released(item: &Item, by: Option<String>) -> Event {
 
 fn failed(item: &Item, code: &str, until: Option<Timestamp>, by: Option<String>) -> Event {
     let (message, content) = (item.message, (*item.content).clone());
-    Event::Failed { message, content, code: code.to_owned(), until, by }
+    Event::Failed { message, content, send_at: item.send_at, code: code.to_owned(), until, by }
 }

@@ -31,6 +31,12 @@ impl Place {
 pub struct Content {
     /// As JSON, sealed with the author's key: nobody else has heard it.
     pub body: Sealed,
+    /// As its author gave it, where it is another by now: a repeat is known by that. Sealed likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub given: Option<Sealed>,
+    /// What was given is told from something else by this, however it is sealed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub said: Option<Uuid>,
     pub body_kind: BodyKind,
     /// Bytes of the body's texts before sealing.
     pub size: u32,
@@ -38,10 +44,20 @@ pub struct Content {
     pub has_link: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reply_to: Option<MessageId>,
+    /// A message of the thread that it is a reply in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thread: Option<MessageId>,
     #[serde(default, skip_serializing_if = "Mentions::is_nobody")]
     pub mentions: Mentions,
     #[serde(default, skip_serializing_if = "Not::not")]
     pub silent: bool,
+}
+
+impl Content {
+    /// What of it is counted.
+    pub(super) fn bytes(&self) -> usize {
+        self.body.bytes.len() + self.given.as_ref().map_or(0, |given| given.bytes.len())
+    }
 }
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -86,6 +102,9 @@ pub enum Event {
         message: Place,
         /// For its author, who may want to say it otherwise.
         content: Content,
+        /// When it was to be said.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        send_at: Option<Timestamp>,
         /// As a send would have been refused.
         code: String,
         until: Option<Timestamp>,

@@ -20,6 +20,8 @@ pub struct Item {
     pub message: Place,
     #[serde(with = "serial::shared")]
     pub content: Arc<Content>,
+    /// When it is to be said, or was; `None`: it has no moment.
+    pub send_at: Option<Timestamp>,
     pub step: Step,
 }
 
@@ -49,25 +51,29 @@ impl State {
     /// Bytes of what is remembered, but for this one.
     pub(super) fn bytes_without(&self, message: MessageId) -> usize {
         let others = self.items.iter().filter(|(id, _)| **id != message);
-        others.map(|(_, item)| item.content.body.bytes.len()).sum()
+        others.map(|(_, item)| item.content.bytes()).sum()
     }
 
     pub(super) fn evolve(&mut self, event: &Event) {
         let message = event.message();
         match event {
             Event::Scheduled { content, send_at, .. } | Event::Changed { content, send_at, .. } => {
-                self.put(message, content, Step::Waiting(*send_at));
+                self.put(message, content, Some(*send_at), Step::Waiting(*send_at));
             }
-            Event::Held { content, .. } => self.put(message, content, Step::Held),
-            Event::Released { content, .. } => self.put(message, content, Step::Released),
-            Event::Failed { content, .. } => self.put(message, content, Step::Failed),
+            Event::Held { content, .. } => self.put(message, content, None, Step::Held),
+            Event::Released { content, .. } => self.put(message, content, self.moment(message), Step::Released),
+            Event::Failed { content, .. } => self.put(message, content, self.moment(message), Step::Failed),
             Event::Cancelled { .. } => self.finish(message.message_id, End::Cancelled),
             Event::Sent { .. } => self.finish(message.message_id, End::Sent),
         }
     }
 
-    fn put(&mut self, message: &Place, content: &Content, step: Step) {
-        let item = Item { message: *message, content: Arc::new(content.clone()), step };
+    fn moment(&self, message: &Place) -> Option<Timestamp> {
+        self.items.get(&message.message_id).and_then(|item| item.send_at)
+    }
+
+    fn put(&mut self, message: &Place, content: &Content, send_at: Option<Timestamp>, step: Step) {
+        let item = Item { message: *message, content: Arc::new(content.clone()), send_at, step };
         self.items.insert(message.message_id, item);
     }
 

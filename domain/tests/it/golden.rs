@@ -527,10 +527,13 @@ pub const WAITING: pending::Place = pending::Place { conversation_id: TALK, mess
 pub fn content() -> pending::Content {
     pending::Content {
         body: sealed(b"hello"),
+        given: None,
+        said: None,
         body_kind: conversation::BodyKind::Text,
         size: 5,
         has_link: true,
         reply_to: Some(MESSAGE),
+        thread: None,
         mentions: conversation::Mentions {
             accounts: vec![BOB],
             all: true,
@@ -555,6 +558,7 @@ fn pending_events_keep_their_shape() {
             Failed {
                 message: WAITING,
                 content: content(),
+                send_at: None,
                 code: "muted".into(),
                 until: Some(days(1)),
                 by: Some("root".into()),

@@ -7,7 +7,7 @@ use crate::{
 use natter_domain::{
     AccountId, Code, Decider, KeyId, MessageId, Noun, Refusal as _, Sealed, Timestamp,
     account::Mute,
-    conversation::{self, BodyKind, Mentions, Unanswerable},
+    conversation::{self, BodyKind, Mentions, Missing, Unanswerable},
     limit,
     pending::{Command, Content, End, Event, NewBody, Pending, Place, Refusal, Said, State, address},
 };
@@ -33,17 +33,32 @@ fn given(history: impl IntoIterator<Item = Event>) -> scenario::Given<Pending> {
 fn content(text: &str) -> Content {
     Content {
         body: sealed(text),
+        given: None,
+        said: None,
         body_kind: BodyKind::Text,
         size: text.len() as u32,
         has_link: false,
         reply_to: None,
+        thread: None,
         mentions: Mentions::default(),
         silent: false,
     }
 }
 
+fn new_body(body: Sealed) -> NewBody {
+    NewBody { body, given: None, said: None, body_kind: BodyKind::Text, size: 2, has_link: false }
+}
+
 fn said() -> Said {
-    Said { message: PLACE, content: content("hi"), quote: None, unanswerable: None, muted: None, gone: None }
+    Said {
+        message: PLACE,
+        content: content("hi"),
+        quote: None,
+        root: None,
+        missing: Missing::default(),
+        muted: None,
+        gone: None,
+    }
 }
 
 fn schedule(send_at: Timestamp) -> Command {
@@ -72,7 +87,7 @@ fn sent() -> Event {
 
 fn failed(code: &str, by: Option<&str>) -> Event {
     let (code, by) = (code.to_owned(), by.map(str::to_owned));
-    Event::Failed { message: PLACE, content: content("hi"), code, until: None, by }
+    Event::Failed { message: PLACE, content: content("hi"), send_at: None, code, until: None, by }
 }
 
 const CANCELLED: Event = Event::Cancelled { message: PLACE };
@@ -85,7 +100,7 @@ fn settle_failed() -> Command {
 }
 
 fn change(body: Option<&str>, send_at: Option<Timestamp>) -> Command {
-    let new = |text: &str| NewBody { body: sealed(text), body_kind: BodyKind::Text, size: 2, has_link: false };
+    let new = |text: &str| new_body(sealed(text));
     Command::Change { message_id: HELLO, body: body.map(new), send_at }
 }
 
@@ -111,7 +126,8 @@ fn who_may_say_it_now_may_say_it_later() {
     let until = conversation::Refusal::Muted { until: None };
     let command = Command::Schedule { said: muted, send_at: min(10) };
     given([]).when(command).by(ALICE).refused(Refusal::Unsayable(until));
-    let answer = Said { unanswerable: Some(Unanswerable::NotThere), ..said() };
+    let answered = Some(Unanswerable::NotThere);
+    let answer = Said { missing: Missing { answered, root: None }, ..said() };
     let command = Command::Schedule { said: answer, send_at: min(10) };
     given([]).when(command).by(ALICE).refused(Refusal::Unsayable(conversation::Refusal::NothingToAnswer));
     let carol = Mentions { accounts: vec![CAROL], ..Mentions::default() };
@@ -179,12 +195,15 @@ fn other(number: u128, bytes: usize) -> Event {
 }
 
 #[test]
-fn a_hundred_wait_at_a_time_and_of_a_mebibyte() {
+fn a_hundred_wait_at_a_time_and_of_so_many_bytes() {
     let many = || (1..=99).map(|number| other(number, 1));
     given(many()).when(schedule(min(10))).by(ALICE).then([scheduled(min(10))]);
     given(many().chain([other(100, 1)])).when(schedule(min(10))).by(ALICE).refused(Refusal::TooMany);
     given(many().chain([other(100, 1)])).when(hold()).by(ALICE).refused(Refusal::TooMany);
     let full = || [other(1, limit::PENDING_MAX_BYTES - 2)];
+    let masked = Content { given: Some(sealed("x")), ..content("hi") };
+    let masked = Command::Schedule { said: Said { content: masked, ..said() }, send_at: min(10) };
+    given(full()).when(masked).by(ALICE).refused(Refusal::TooMany);
     given(full()).when(schedule(min(10))).by(ALICE).then([scheduled(min(10))]);
     given(full())
         .when(Command::Schedule { said: Said { content: content("hi!"), ..said() }, send_at: min(10) })
@@ -223,6 +242,18 @@ fn its_author_changes_it_until_it_is_released() {
     given([scheduled(min(10))]).when(change(None, Some(min(20)))).by(ALICE).then([changed("hi", min(20))]);
     given([scheduled(min(10))]).when(change(Some("hi"), Some(min(10)))).by(ALICE).silent();
     given([scheduled(min(10))]).when(change(None, None)).by(ALICE).silent();
+    // Sealed again the same words are other bytes.
+    let known = |said: u128| Some(Uuid::from_u128(said));
+    let before = Content { said: known(1), ..content("hi") };
+    let before = || Event::Scheduled { message: PLACE, content: before.clone(), send_at: min(10) };
+    let again = |said| {
+        let body = Some(NewBody { said, ..new_body(sealed("yo")) });
+        Command::Change { message_id: HELLO, body, send_at: None }
+    };
+    given([before()]).when(again(known(1))).by(ALICE).silent();
+    let after = Content { said: known(2), size: 2, ..content("yo") };
+    let after = Event::Changed { message: PLACE, content: after, send_at: min(10) };
+    given([before()]).when(again(known(2))).by(ALICE).then([after]);
     given([scheduled(min(10))]).when(change(Some("yo"), None)).by(BOB).refused(Refusal::NotFound);
     given([]).when(change(Some("yo"), None)).by(ALICE).refused(Refusal::NotFound);
     let over = [
@@ -285,7 +316,9 @@ fn a_reviewer_lets_it_be_said_or_not() {
 fn what_was_released_is_settled_once() {
     let history = || [scheduled(min(10)), released()];
     given(history()).when(SETTLE_SENT).then([sent()]);
-    given(history()).when(settle_failed()).then([failed("muted", None)]);
+    let (message, code) = (PLACE, "muted".to_owned());
+    let late = Event::Failed { message, content: content("hi"), send_at: Some(min(10)), code, until: None, by: None };
+    given(history()).when(settle_failed()).then([late]);
     let sent = || history().into_iter().chain([sent()]);
     given(sent()).when(SETTLE_SENT).silent();
     given(sent()).when(settle_failed()).silent();
@@ -331,7 +364,7 @@ impl Lawful for Pending {
                 ..said()
             })
         };
-        let body = seals().prop_map(|body| NewBody { body, body_kind: BodyKind::Text, size: 2, has_link: false });
+        let body = seals().prop_map(new_body);
         let command = prop_oneof![
             4 => (said(), moments()).prop_map(|(said, send_at)| Command::Schedule { said, send_at }),
             2 => (said(), words()).prop_map(|(said, rule)| Command::Hold { said, rule }),
@@ -361,7 +394,9 @@ impl Lawful for Pending {
                     3 => Event::Cancelled { message },
                     4 => Event::Released { message, content, by },
                     5 => Event::Sent { message, seq: 7 },
-                    _ => Event::Failed { message, content, code: "muted".into(), until: Some(moment), by },
+                    _ => {
+                        Event::Failed { message, content, send_at: None, code: "muted".into(), until: Some(moment), by }
+                    }
                 }
             })
             .boxed()

@@ -365,8 +365,14 @@ fn what_is_pending_keeps_its_shape() {
     let scheduled = |number| pending::Event::Scheduled { message: place(number), content: content(), send_at: days(1) };
     let held = pending::Event::Held { message: place(2), content: content(), rule: "rule".into() };
     let released = |number| pending::Event::Released { message: place(number), content: content(), by: None };
-    let failed =
-        pending::Event::Failed { message: place(4), content: content(), code: "muted".into(), until: None, by: None };
+    let failed = pending::Event::Failed {
+        message: place(4),
+        content: content(),
+        send_at: None,
+        code: "muted".into(),
+        until: None,
+        by: None,
+    };
     let all = vec![
         scheduled(1),
         held,

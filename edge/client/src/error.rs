@@ -3,6 +3,7 @@
 use crate::wire;
 use std::{fmt, time::Duration};
 use tokio_tungstenite::tungstenite;
+use uuid::Uuid;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -31,6 +32,10 @@ pub enum Error {
     Closed(Close),
     #[error("no answer to {what} within {} s", .after.as_secs())]
     Silent { what: String, after: Duration },
+    /// A message was not sent: by a rule of the server's somebody looks at it first. What becomes of it comes as
+    /// `message.scheduled`.
+    #[error("message {0} waits for somebody who looks at it")]
+    Held(Uuid),
     /// The refresh token went out and no new one came back: log in again.
     #[error("the session cannot be renewed any more")]
     Spent,
@@ -58,7 +63,7 @@ impl Error {
             Self::Refused(error) => is_passing(error.status),
             Self::Http { .. } | Self::WebSocket { .. } | Self::Closed(_) | Self::Silent { .. } => true,
             Self::Unreadable { status, .. } => *status >= 500,
-            Self::Spent | Self::Address(_) | Self::Certificates(_) => false,
+            Self::Held(_) | Self::Spent | Self::Address(_) | Self::Certificates(_) => false,
         }
     }
 

@@ -202,6 +202,11 @@ fn read<T: DeserializeOwned>(method: &str, path: &str, answer: &Raw) -> Result<A
         let problem = serde_json::from_slice(&answer.body).map_err(|_| unreadable())?;
         return Err(Error::Problem(Box::new(problem)));
     }
+    if answer.status == 202
+        && let Ok(wire::MessageHeld { message_id, held: true }) = serde_json::from_slice(&answer.body)
+    {
+        return Err(Error::Held(message_id));
+    }
     let body = if answer.body.is_empty() { b"null" } else { &answer.body[..] };
     let value = serde_json::from_slice(body).map_err(|_| unreadable())?;
     Ok(Answer { value, status: answer.status, position: answer.header("natter-position").map(str::to_owned) })

@@ -438,6 +438,9 @@ impl<T: DeserializeOwned> Pending<T> {
         let gone = |_| Error::Closed(Close::without_frame("before the answer"));
         let silent = |_| Error::Silent { what: self.what.to_owned(), after: TIMEOUT };
         let value = tokio::time::timeout(TIMEOUT, self.answer).await.map_err(silent)?.map_err(gone)??;
+        if let Ok(wire::MessageHeld { message_id, held: true }) = wire::MessageHeld::deserialize(&value) {
+            return Err(Error::Held(message_id));
+        }
         let body = value.to_string();
         serde_json::from_value(value).map_err(|_| Error::Unreadable { what: self.what.to_owned(), status: 200, body })
     }

@@ -114,26 +114,46 @@ impl Content {
     }
 }
 
+/// What the gate makes of a text.
+#[derive(PartialEq, Debug)]
+pub struct Passed<T> {
+    /// What is written in the place of what was given; `None`: that.
+    pub changed: Option<T>,
+    /// The rule by which somebody is to look at it before others see it.
+    pub held_by: Option<String>,
+}
+
+impl<T> Passed<T> {
+    const fn taken(changed: Option<T>) -> Self {
+        Self { changed, held_by: None }
+    }
+
+    /// Of what cannot wait: all but a message that is sent.
+    pub fn at_once(self) -> Result<Option<T>, Problem> {
+        if self.held_by.is_some() { Err(refused()) } else { Ok(self.changed) }
+    }
+}
+
 impl Gate {
-    /// What is written in the place of what was given; `None`: that. `fits`: whether a client could have given it.
+    /// `fits`: whether a client could have given it.
     pub async fn pass<T: Texts>(
         &self,
         about: &About,
         given: &T,
         fits: impl Fn(&T) -> bool,
-    ) -> Result<Option<T>, Problem> {
-        let changed = self.look(about, given)?;
-        let Some(hook) = &self.hook else { return Ok(changed) };
-        let seen = changed.as_ref().unwrap_or(given);
+    ) -> Result<Passed<T>, Problem> {
+        let passed = self.look(about, given)?;
+        let Some(hook) = self.hook.as_ref().filter(|_| passed.held_by.is_none()) else { return Ok(passed) };
+        let seen = passed.changed.as_ref().unwrap_or(given);
         if about.message.is_none() && !seen.has_any() {
-            return Ok(changed);
+            return Ok(passed);
         }
-        Ok(hook.pass(about, seen, &fits).await?.or(changed))
+        Ok(Passed::taken(hook.pass(about, seen, &fits).await?.or(passed.changed)))
     }
 
     /// What the rules make of it.
-    pub fn look<T: Texts>(&self, about: &About, given: &T) -> Result<Option<T>, Problem> {
-        let Some(rules) = &self.rules else { return Ok(None) };
+    pub fn look<T: Texts>(&self, about: &About, given: &T) -> Result<Passed<T>, Problem> {
+        let Some(rules) = &self.rules else { return Ok(Passed::taken(None)) };
         let (rules, mut looked) = (rules.now(), given.clone());
         let (mut refused, mut held, mut is_changed) = (None, None, false);
         looked.each(&mut |Text { text, is_exact, .. }| {
@@ -152,7 +172,12 @@ impl Gate {
                     by.iter().for_each(|rule| metrics::content_matched(&rules.all[*rule].name));
                     (*text, is_changed) = (masked, true);
                 }
-                Found::Held { rule } => held = held.or(Some(rule)),
+                Found::Held { rule, masked } => {
+                    held = held.or(Some(rule));
+                    if let Some(masked) = masked.filter(|_| !is_exact) {
+                        (*text, is_changed) = (masked, true);
+                    }
+                }
                 Found::Refused { rule } => refused = refused.or(Some(rule)),
             }
         });
@@ -164,29 +189,25 @@ impl Gate {
             told(rule, "refused");
             return Err(self::refused());
         }
-        if let Some(rule) = held {
+        let held_by = held.map(|rule| {
             told(rule, "held");
-            return Err(self::held(about));
-        }
-        Ok(is_changed.then_some(looked))
+            rules.all[rule].name.clone()
+        });
+        Ok(Passed { changed: is_changed.then_some(looked), held_by })
     }
 
     /// A name that another server suggests, unless the rules have something against it: the hook is not asked.
     pub fn suggested(&self, name: Option<String>) -> Option<String> {
         let about = About::profile(None);
-        name.filter(|name| matches!(self.look(&about, &texts::Exactly("", name.clone())), Ok(None)))
+        name.filter(|name| {
+            matches!(self.look(&about, &texts::Exactly("", name.clone())), Ok(Passed { changed: None, held_by: None }))
+        })
     }
 }
 
 /// Whatever refuses, and whichever rule: in the same words.
 fn refused() -> Problem {
     Problem::new(Code::ContentRefused, "this is not taken here")
-}
-
-/// Somebody is to look at it before others see it. There is no place yet where a message could wait for them, so it is
-/// refused, as names and requests are for good: they cannot wait.
-fn held(_about: &About) -> Problem {
-    refused()
 }
 
 /// What somebody gives that others will read, read into what proves that it may be: as it is, or as the gate has left it.
@@ -200,7 +221,7 @@ pub async fn taken<T: Texts, P>(
     let parsed = read(given.clone())?;
     let inside = door.open()?;
     let Some(gate) = inside.content.gate() else { return Ok((parsed, inside)) };
-    match gate.pass(&about, &given, |other| read(other.clone()).is_ok()).await? {
+    match gate.pass(&about, &given, |other| read(other.clone()).is_ok()).await?.at_once()? {
         Some(other) => Ok((read(other)?, inside)),
         None => Ok((parsed, inside)),
     }
@@ -231,9 +252,13 @@ mod tests {
     async fn a_body_is_masked_held_or_refused() {
         let gate = gate(RULES).await;
         let look = |text: &str| gate.look(&about(), &Body::text(text));
-        assert_eq!(look("good"), Ok(None));
-        assert_eq!(look("bad"), Ok(Some(Body::text("***"))));
-        for text in ["worse", "odd", "bad odd", "odd worse"] {
+        assert_eq!(look("good"), Ok(Passed::taken(None)));
+        assert_eq!(look("bad"), Ok(Passed::taken(Some(Body::text("***")))));
+        let held = |changed: Option<&str>| Passed { changed: changed.map(Body::text), held_by: Some("h".to_owned()) };
+        assert_eq!(look("odd"), Ok(held(None)));
+        assert_eq!(look("bad odd"), Ok(held(Some("*** odd"))));
+        assert_eq!(look("bad odd").and_then(Passed::at_once), Err(refused()));
+        for text in ["worse", "odd worse"] {
             let problem = look(text).unwrap_err();
             assert_eq!(problem, refused(), "{text}");
             assert!(!problem.detail.contains("rule"));
@@ -246,7 +271,7 @@ mod tests {
         let profile = |json| -> wire::AccountChange { serde_json::from_value(json).unwrap() };
         let masked = gate.look(&about(), &profile(serde_json::json!({"nickname": "bad", "custom": {"a": "bad"}})));
         let expected = profile(serde_json::json!({"nickname": "***", "custom": {"a": "***"}}));
-        assert_eq!(masked, Ok(Some(expected)));
+        assert_eq!(masked, Ok(Passed::taken(Some(expected))));
         assert_eq!(gate.look(&about(), &profile(serde_json::json!({"custom": {"bad": "a"}}))), Err(refused()));
         assert_eq!(gate.look(&about(), &wire::Register::new("bad", "password")), Err(refused()));
         assert_eq!(gate.suggested(Some("bad".to_owned())), None);

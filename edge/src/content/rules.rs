@@ -83,9 +83,18 @@ pub struct Word {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Found {
     Nothing,
-    Masked { text: String, rules: Vec<usize> },
-    Held { rule: usize },
-    Refused { rule: usize },
+    Masked {
+        text: String,
+        rules: Vec<usize>,
+    },
+    /// `masked`: where other rules mask something in it.
+    Held {
+        rule: usize,
+        masked: Option<String>,
+    },
+    Refused {
+        rule: usize,
+    },
 }
 
 #[derive(Debug)]
@@ -120,14 +129,15 @@ impl Rules {
         let folded = Folded::of(text);
         let mut looking = Looking { all: &self.all, scope, held: None, masked: Vec::new(), rules: Vec::new() };
         let refused = self.words_of(&folded, &mut looking).or_else(|| self.patterns_of(&folded, &mut looking));
-        match (refused, looking.held) {
-            (Some(rule), _) => Found::Refused { rule },
-            (None, Some(rule)) => Found::Held { rule },
-            (None, None) if looking.masked.is_empty() => Found::Nothing,
-            (None, None) => {
-                let spans = looking.masked.into_iter().map(|span| folded.original(span)).collect();
-                Found::Masked { text: masked(text, spans), rules: looking.rules }
-            }
+        if let Some(rule) = refused {
+            return Found::Refused { rule };
+        }
+        let spans: Vec<_> = looking.masked.into_iter().map(|span| folded.original(span)).collect();
+        let masked = (!spans.is_empty()).then(|| masked(text, spans));
+        match (looking.held, masked) {
+            (Some(rule), masked) => Found::Held { rule, masked },
+            (None, Some(text)) => Found::Masked { text, rules: looking.rules },
+            (None, None) => Found::Nothing,
         }
     }
 
@@ -281,8 +291,10 @@ mod tests {
              {\"name\": \"p\", \"pattern\": \"four\", \"action\": \"refuse\"}",
         );
         assert_eq!(masked(&rules, "one"), Some("***".to_owned()));
-        assert_eq!(look(&rules, "one two"), Found::Held { rule: 1 });
-        assert_eq!(look(&rules, "two one"), Found::Held { rule: 1 });
+        let held = |masked: Option<&str>| Found::Held { rule: 1, masked: masked.map(str::to_owned) };
+        assert_eq!(look(&rules, "two"), held(None));
+        assert_eq!(look(&rules, "one two"), held(Some("*** two")));
+        assert_eq!(look(&rules, "two one"), held(Some("two ***")));
         assert_eq!(look(&rules, "one two three"), Found::Refused { rule: 2 });
         assert_eq!(look(&rules, "three two one"), Found::Refused { rule: 2 });
         assert_eq!(look(&rules, "two one four"), Found::Refused { rule: 3 });

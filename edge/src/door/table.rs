@@ -69,6 +69,8 @@ pub const LIMITS: &[Limit] = &[
     ] },
     Limit { name: "filter", by: Account, quota: 60, window: 60, shared: false, covers: &[
         "GET /api/v1/conversations/{id}/messages/filter",
+        "GET /api/v1/conversations/{id}/messages/{message_id}/edits",
+        "GET /api/v1/conversations/{id}/messages/{message_id}/reactions",
     ] },
     Limit { name: "change", by: Account, quota: 120, window: 60, shared: false, covers: &[
         "PATCH /api/v1/conversations/{id}/messages/{message_id}", "message.edit",

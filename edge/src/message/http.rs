@@ -1,6 +1,10 @@
 //! `/conversations/{id}/messages`, and what is below it.
 
-use super::{Given, SHOWN_BY, edited, emoji, looked, page, reaction, send};
+use super::{
+    Given, SHOWN_BY, edited, emoji,
+    looked::{self, Answer},
+    page, reaction, send,
+};
 use crate::{
     auth::gate::{Viewer, Writer},
     edge::{Door, Inside},
@@ -14,9 +18,13 @@ use crate::{
         router::Routes,
     },
 };
-use axum::Json;
+use axum::{
+    Json,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
 use natter_client::wire;
-use natter_commands::{Caller, Named};
+use natter_commands::{Caller, Named, Sent};
 use natter_domain::{ConversationId, MessageId};
 use utoipa_axum::routes;
 use uuid::Uuid;
@@ -35,6 +43,7 @@ pub fn routes() -> Routes {
     params(("id" = Uuid, Path)), request_body = wire::MessageNew, responses(
         (status = 201, body = wire::MessageSent),
         (status = 200, body = wire::MessageSent, description = "It was sent before."),
+        (status = 202, body = wire::MessageHeld, description = "It waits for somebody who looks at it."),
         (status = 403, description = "`conversation_closed`, `not_a_member`, `muted`, `not_allowed`: to mention everybody; `forbidden`: roles where there are none"),
         (status = 404, description = "`not_found`"),
         (status = 409, description = "`conflict`: the id was used by somebody else or for another body; `recalled`: what it answers"),
@@ -45,16 +54,24 @@ async fn post(
     door: Door,
     Ids(id): Ids<Uuid>,
     json::Json(given): json::Json<wire::MessageNew>,
-) -> Result<Written<wire::MessageSent>, Problem> {
+) -> Result<Response, Problem> {
     let wire::MessageNew { message_id, ref body, reply_to, thread, ref mentions, silent } = given;
     let said = Given { message_id, body, reply_to, thread, mentions, silent };
     let (message, inside) = (said.checked()?, door.open()?);
-    let sent = match inside.content.gate() {
+    let answer = match inside.content.gate() {
         Some(gate) => looked::send(&inside, gate, by.caller, id, &said, None).await?,
-        None => send(&inside, by.caller, ConversationId(id), message).await?,
+        None => Answer::Sent(send(&inside, by.caller, ConversationId(id), message).await?),
     };
-    let thing = wire::MessageSent { message_id: sent.message_id.0, seq: sent.seq, sent_at: sent.sent_at.to_string() };
-    Ok(Written::new(!sent.repeated, sent.positions, thing))
+    Ok(match answer {
+        Answer::Sent(Sent { message_id, seq, sent_at, repeated, positions }) => {
+            let thing = wire::MessageSent { message_id: message_id.0, seq, sent_at: sent_at.to_string() };
+            Written::new(!repeated, positions, thing).into_response()
+        }
+        Answer::Held(message_id, positions) => {
+            let thing = wire::MessageHeld { message_id: message_id.0, held: true };
+            Written(StatusCode::ACCEPTED, positions, thing).into_response()
+        }
+    })
 }
 
 /// Messages between two numbers, both left out; newest first without `after_seq`, oldest first with it. An empty

@@ -6,16 +6,24 @@
 
 use super::{Given, body, edited, send as queue};
 use crate::{
-    content::{About, Gate, order::Turn},
+    content::{About, Gate, Passed, order::Turn},
     edge::Inside,
     http::problem::Problem,
+    pending::has_room,
 };
 use natter_client::wire::Body;
 use natter_commands::{Caller, GivenBody, Keyed, Named, Outgoing, Sent};
-use natter_domain::ConversationId;
+use natter_domain::{Code, ConversationId, MessageId};
 use natter_streams::Positions;
 use std::mem::discriminant;
 use uuid::Uuid;
+
+/// What became of a message.
+pub enum Answer {
+    Sent(Sent),
+    /// It waits for somebody who looks at it.
+    Held(MessageId, Positions),
+}
 
 /// As [`super::send`]. With a `turn` it is queued when that has come.
 pub async fn send(
@@ -25,7 +33,7 @@ pub async fn send(
     conversation: Uuid,
     given: &Given<'_>,
     turn: Option<Turn>,
-) -> Result<Sent, Problem> {
+) -> Result<Answer, Problem> {
     let (about, checked) = (About::message("send", caller, conversation, given.message_id), given.checked());
     let written = match &checked {
         Ok(message) => written(gate, &about, given.body, &message.body, body::checked).await,
@@ -34,16 +42,52 @@ pub async fn send(
     let turn = come(turn).await;
     let (message, conversation) = (checked?, ConversationId(conversation));
     match written {
-        Ok(body) => {
-            let pending = queue(inside, caller, conversation, Outgoing { body, ..message });
+        Ok(Passed { changed, held_by: None }) => {
+            let pending = queue(inside, caller, conversation, message.saying(changed));
             drop(turn);
-            Ok(pending.await?)
+            Ok(Answer::Sent(pending.await?))
+        }
+        Ok(Passed { changed, held_by: Some(rule) }) => {
+            drop(turn);
+            hold(inside, caller, conversation, message.saying(changed), &rule).await
         }
         Err(refused) => {
             drop(turn);
-            let before = inside.commands.conversation().sent_before(caller, conversation, &message).await?;
-            before.ok_or(refused)
+            sent_before(inside, caller, conversation, &message, refused).await
         }
+    }
+}
+
+async fn sent_before(
+    inside: &Inside,
+    caller: Caller,
+    conversation: ConversationId,
+    message: &Outgoing,
+    or: Problem,
+) -> Result<Answer, Problem> {
+    let before = inside.commands.conversation().sent_before(caller, conversation, message).await?;
+    before.map(Answer::Sent).ok_or(or)
+}
+
+/// Unless it was sent, before there was such a rule.
+async fn hold(
+    inside: &Inside,
+    caller: Caller,
+    conversation: ConversationId,
+    message: Outgoing,
+    rule: &str,
+) -> Result<Answer, Problem> {
+    let pending = inside.commands.pending().muted(inside.mutes.of(caller.account));
+    let held = match has_room(inside, caller).await {
+        Ok(()) => pending.hold(caller, conversation, message.clone(), rule).await.map_err(Problem::from),
+        Err(full) => pending.put_before(caller, conversation, &message, None).await?.ok_or(full),
+    };
+    match held {
+        Ok(waiting) => Ok(Answer::Held(message.message_id, waiting.positions)),
+        Err(problem) if problem.code == Code::Conflict => {
+            sent_before(inside, caller, conversation, &message, problem).await
+        }
+        Err(problem) => Err(problem),
     }
 }
 
@@ -58,13 +102,14 @@ pub async fn edit(
 ) -> Result<Positions, Problem> {
     let (about, given) = (About::message("edit", by.caller, of.conversation.0, of.message.0), edited(body));
     let written = match &given {
-        Ok(given) => written(gate, &about, body, given, edited).await,
+        Ok(given) => written(gate, &about, body, given, edited).await.and_then(Passed::at_once),
         Err(problem) => Err(problem.clone()),
     };
     let turn = come(turn).await;
     let given = given?;
     match written {
-        Ok(body) => {
+        Ok(changed) => {
+            let body = changed.unwrap_or(given);
             let muted = inside.mutes.of(by.caller.account);
             let pending = inside.commands.message().muted(muted).edit(by, of, body);
             drop(turn);
@@ -84,24 +129,25 @@ async fn written(
     body: &Body,
     given: &GivenBody,
     read: fn(&Body) -> Result<GivenBody, Problem>,
-) -> Result<GivenBody, Problem> {
-    let passed =
+) -> Result<Passed<GivenBody>, Problem> {
+    let Passed { changed, held_by } =
         gate.pass(about, body, |other| discriminant(other) == discriminant(body) && read(other).is_ok()).await?;
-    match passed {
-        Some(other) => Ok(GivenBody { given: Some(given.json.clone()), ..read(&other)? }),
-        None => Ok(given.clone()),
-    }
+    let known = |other| GivenBody { given: Some(given.json.clone()), ..other };
+    let changed = changed.as_ref().map(read).transpose()?.map(known);
+    Ok(Passed { changed, held_by })
 }
 
-/// A body that waits to be sent: it is looked at when it is given.
+/// A body that is to be said at a moment: it is looked at when it is given. A reviewer would miss the moment.
 pub async fn waiting(gate: &Gate, about: &About, given: &Body) -> Result<GivenBody, Problem> {
-    written(gate, about, given, &body::checked(given)?, body::checked).await
+    let checked = body::checked(given)?;
+    let passed = written(gate, about, given, &checked, body::checked).await?;
+    Ok(passed.at_once()?.unwrap_or(checked))
 }
 
 /// What is forwarded was looked at where it was said, by the rules of then; here it is said anew.
 pub async fn forwarded(gate: &Gate, about: &About, body: Body, fits: impl Fn(&Body) -> bool) -> Result<Body, Problem> {
     let passed = gate.pass(about, &body, |other| discriminant(other) == discriminant(&body) && fits(other)).await?;
-    Ok(passed.unwrap_or(body))
+    Ok(passed.at_once()?.unwrap_or(body))
 }
 
 /// The turn, once it has come: who goes on before lets others overtake those before.

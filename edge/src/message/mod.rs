@@ -93,7 +93,7 @@ pub fn reaction(inside: &Inside, caller: Caller, of: Named, text: &str) -> Resul
     let emoji = emoji(text)?;
     if let Some(gate) = inside.content.gate() {
         let about = About::message("reaction", caller, of.conversation.0, of.message.0);
-        gate.look(&about, &Exactly("/emoji", text.to_owned()))?;
+        gate.look(&about, &Exactly("/emoji", text.to_owned()))?.at_once()?;
     }
     Ok(emoji)
 }

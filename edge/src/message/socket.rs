@@ -1,6 +1,10 @@
 //! `message.send`, `message.list`, and what is done to a message that was sent.
 
-use super::{Given, SHOWN_BY, edited, emoji, looked, page, reaction, send};
+use super::{
+    Given, SHOWN_BY, edited, emoji,
+    looked::{self, Answer},
+    page, reaction, send,
+};
 use crate::{
     content::{Gate, order::Turn},
     edge::Inside,
@@ -15,6 +19,7 @@ use natter_commands::{Caller, Keyed, Named, Pending, Sent};
 use natter_domain::{ConversationId, MessageId};
 use natter_projections::message::Range;
 use natter_streams::Positions;
+use serde::Serialize;
 use uuid::Uuid;
 
 /// Queues the message: to be called in the order of the frames.
@@ -37,6 +42,14 @@ fn sent_ok(sent: Sent) -> wire::SentOk {
     wire::SentOk { message_id: message_id.0, seq, sent_at: sent_at.to_string(), position: positions.to_string() }
 }
 
+/// The answer where a message may be held.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub enum Said {
+    Sent(wire::SentOk),
+    Held(wire::MessageHeld),
+}
+
 /// Sends a message that is looked at first; it is queued when its turn has come.
 pub async fn look_and_send(
     inside: &Inside,
@@ -44,8 +57,12 @@ pub async fn look_and_send(
     caller: Caller,
     frame: &wire::SendFrame,
     turn: Turn,
-) -> Result<wire::SentOk, Problem> {
-    Ok(sent_ok(looked::send(inside, gate, caller, frame.conversation_id, &said(frame), Some(turn)).await?))
+) -> Result<Said, Problem> {
+    let answer = looked::send(inside, gate, caller, frame.conversation_id, &said(frame), Some(turn)).await?;
+    Ok(match answer {
+        Answer::Sent(sent) => Said::Sent(sent_ok(sent)),
+        Answer::Held(message_id, _) => Said::Held(wire::MessageHeld { message_id: message_id.0, held: true }),
+    })
 }
 
 /// Likewise.

@@ -1,10 +1,10 @@
 //! `/conversations/{id}/scheduled` and `/scheduled`.
 
-use super::{SHOWN_BY, moment, shown};
+use super::{SHOWN_BY, has_room, moment, shown};
 use crate::{
     auth::gate::{Viewer, Writer},
     content::About,
-    edge::Door,
+    edge::{Door, Inside},
     http::{
         answer::{Done, Shown, Written},
         json,
@@ -17,8 +17,8 @@ use crate::{
     message::{Given, given_body, looked},
 };
 use axum::Json;
-use natter_client::wire;
-use natter_commands::{Keyed, Named, Outgoing};
+use natter_client::wire::{self, Body};
+use natter_commands::{GivenBody, Keyed, Named, Outgoing};
 use natter_domain::{ConversationId, MessageId};
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -54,7 +54,7 @@ impl Of {
         (status = 403, description = "`conversation_closed`, `not_a_member`, `muted`, `not_allowed`, `forbidden`: as for sending"),
         (status = 404, description = "`not_found`"),
         (status = 409, description = "`conflict`: the id was used, or 100 wait there already; `recalled`: what it answers"),
-        (status = 422, description = "`invalid_input`: a field of the body, `reply_to`, who is mentioned, `send_at`"),
+        (status = 422, description = "`invalid_input`: a field of the body, `reply_to`, `thread`, who is mentioned, `send_at`; `content_refused`"),
     ))]
 async fn schedule(
     Writer(by): Writer,
@@ -62,15 +62,17 @@ async fn schedule(
     Ids(id): Ids<Uuid>,
     json::Json(given): json::Json<wire::ScheduledNew>,
 ) -> Result<Written<wire::Scheduled>, Problem> {
-    let wire::ScheduledNew { message_id, ref body, reply_to, ref mentions, silent, ref send_at } = given;
-    let message = Given { message_id, body, reply_to, thread: None, mentions, silent }.checked()?;
+    let wire::ScheduledNew { message_id, ref body, reply_to, thread, ref mentions, silent, ref send_at } = given;
+    let message = Given { message_id, body, reply_to, thread, mentions, silent }.checked()?;
     let (send_at, inside, of) = (moment(send_at)?, door.open()?, named(id, message_id));
-    let message = match inside.content.gate() {
-        Some(gate) => Outgoing { body: looked::waiting(gate, &about(&by, of), body).await?, ..message },
-        None => message,
-    };
     let pending = inside.commands.pending().muted(inside.mutes.of(by.caller.account));
-    let waiting = pending.schedule(by.caller, of.conversation, message, send_at).await?;
+    let waiting = match taken(&inside, &by, of, body, &message).await {
+        Ok(body) => pending.schedule(by.caller, of.conversation, message.saying(Some(body)), send_at).await?,
+        Err(refused) => {
+            let before = pending.put_before(by.caller, of.conversation, &message, Some(send_at)).await?;
+            before.ok_or(refused)?
+        }
+    };
     position::wait(&inside, &waiting.positions, SHOWN_BY).await?;
     let thing =
         shown(&inside, by.caller, of).await?.ok_or_else(|| Problem::internal("what was scheduled is not there"))?;
@@ -102,7 +104,7 @@ async fn list(
         (status = 200, body = wire::Scheduled),
         (status = 404, description = "`not_found`"),
         (status = 409, description = "`too_late`: it is released or over, or waits for no moment; `conflict`"),
-        (status = 422, description = "`invalid_input`: a field of the body, `send_at`"),
+        (status = 422, description = "`invalid_input`: a field of the body, `send_at`; `content_refused`"),
     ))]
 async fn change(
     Writer(by): Writer,
@@ -130,6 +132,15 @@ async fn change(
     ))]
 async fn cancel(Writer(by): Writer, door: Door, Ids((id, message_id)): Ids<(Uuid, Uuid)>) -> Result<Done, Problem> {
     Ok(Done(door.open()?.commands.pending().cancel(by, named(id, message_id)).await?))
+}
+
+/// What is said in the end, where it may wait.
+async fn taken(inside: &Inside, by: &Keyed, of: Named, body: &Body, given: &Outgoing) -> Result<GivenBody, Problem> {
+    has_room(inside, by.caller).await?;
+    match inside.content.gate() {
+        Some(gate) => looked::waiting(gate, &about(by, of), body).await,
+        None => Ok(given.body.clone()),
+    }
 }
 
 fn about(by: &Keyed, of: Named) -> About {

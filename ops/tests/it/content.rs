@@ -2,6 +2,7 @@
 //! translations. Whoever is asked is slow, wrong or not there at all.
 
 mod everywhere;
+mod held;
 mod hook;
 mod order;
 pub mod permission;

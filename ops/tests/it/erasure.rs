@@ -117,11 +117,13 @@ async fn rows_are_empty(stack: &Stack, told: &Told) {
             sqlx::query_as(&rows).bind(told.person.id()).fetch_one(stack.pool()).await.expect("read the rows");
         assert!(rows > 0 && values == 0, "{schema}.{table}: {values} values in {rows} rows");
     }
-    // Who they are elsewhere is no row of somebody who is nobody.
-    let identities = format!(r#"SELECT count(*) FROM "{schema}".account_identity WHERE account_id = $1"#);
-    let left: i64 =
-        sqlx::query_scalar(&identities).bind(told.person.id()).fetch_one(stack.pool()).await.expect("count the rows");
-    assert_eq!(left, 0, "{schema}.account_identity");
+    // Who they are elsewhere is no row of somebody who is nobody, nor is what they were yet to say.
+    for table in ["account_identity", "pending"] {
+        let rows = format!(r#"SELECT count(*) FROM "{schema}".{table} WHERE account_id = $1"#);
+        let left: i64 =
+            sqlx::query_scalar(&rows).bind(told.person.id()).fetch_one(stack.pool()).await.expect("count the rows");
+        assert_eq!(left, 0, "{schema}.{table}");
+    }
 }
 
 /// To whoever asks what is held on them still.

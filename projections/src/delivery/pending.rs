@@ -20,7 +20,7 @@ pub(super) fn frames(record: &Record, event: &Event, opener: &Opener) -> Result<
     let (send_at, code, until) = match event {
         Event::Released { .. } => return Ok(Vec::new()),
         Event::Scheduled { send_at, .. } | Event::Changed { send_at, .. } => (Some(*send_at), None, None),
-        Event::Failed { code, until, .. } => (None, Some(code.clone()), *until),
+        Event::Failed { send_at, code, until, .. } => (*send_at, Some(code.clone()), *until),
         Event::Held { .. } | Event::Cancelled { .. } | Event::Sent { .. } => (None, None, None),
     };
     let scheduled = wire::Scheduled {

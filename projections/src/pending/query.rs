@@ -111,6 +111,17 @@ impl Query<'_> {
         Ok(wire::PageOf { items: shown_all(&self.0.keys, rows).await?, next_cursor })
     }
 
+    /// How much the viewer has waiting in all, and of what could not be sent.
+    pub async fn count(&self, viewer: AccountId) -> Result<usize, Error> {
+        let sql = format!("SELECT count(*) FROM pending WHERE account_id = $1 AND {STANDS}");
+        let count: i64 = sqlx::query_scalar(&sql)
+            .bind(viewer.0)
+            .fetch_one(statement::bounded(&self.0.pool()))
+            .await
+            .map_err(Error::database("count what is pending"))?;
+        Ok(count.try_into().unwrap_or_default())
+    }
+
     /// The viewer's that changed; who was told nothing yet is not told of what is over.
     pub(crate) async fn changed(&self, since: Since<'_>) -> Result<(Vec<wire::Scheduled>, Option<After>), Error> {
         let sql = format!(
@@ -207,6 +218,7 @@ pub(crate) fn shown(message: Place, state: &str, content: Option<&Content>, open
         message_id: message.message_id.0,
         body: body.and_then(|json| serde_json::from_str(&json).ok()),
         reply_to: content.and_then(|content| content.reply_to).map(|id| id.0),
+        thread: content.and_then(|content| content.thread).map(|id| id.0),
         mentions: content.map(|content| mentioned(&content.mentions)).unwrap_or_default(),
         silent: content.is_some_and(|content| content.silent),
         send_at: None,

@@ -1,10 +1,9 @@
 //! What is sealed in events is sealed in snapshots.
 
 use super::Stored;
-use crate::support::{Node, PASSWORD};
-use natter_commands::GivenBody;
+use crate::support::{Node, PASSWORD, message_id};
 use natter_commands::{
-    Named,
+    GivenBody, Named, Outgoing,
     snapshot::{Settings, run},
 };
 use natter_domain::{Noun, Sealed, account};
@@ -36,6 +35,9 @@ async fn no_stored_snapshot_holds_a_plain_text() {
     let name = natter_domain::GroupName::parse(MESSAGE).expect("a name");
     let by = crate::support::keyless(alice);
     node.commands.conversation().start_channel(by, &name).await.expect("start a channel, and subscribe to it");
+
+    let held = Outgoing::plain(message_id(), GivenBody::text(format!(r#"{{"kind":"text","text":"{MESSAGE}"}}"#), size));
+    node.commands.pending().hold(alice, conversation, held, "a rule").await.expect("hold one");
 
     node.commands.projection().retry("history", None, "root").await.expect("ask for it");
 

@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 impl Signed {
     /// Durable once answered. Status 200: this `message_id` was sent before, and this is the first answer.
+    /// [`Error::Held`]: somebody looks at it first.
     pub async fn send(
         &self,
         conversation: Uuid,

@@ -10,6 +10,8 @@ request! {
         message_id: Uuid,
         #[serde(deserialize_with = "object")] body: Body,
         #[serde(default, skip_serializing_if = "Option::is_none")] reply_to: Option<Uuid>,
+        /// A message of the thread that it is to be a reply in.
+        #[serde(default, skip_serializing_if = "Option::is_none")] thread: Option<Uuid>,
         #[serde(default, skip_serializing_if = "Vec::is_empty")] mentions: Vec<String>,
         #[serde(default, skip_serializing_if = "std::ops::Not::not")] silent: bool,
         /// An RFC 3339 time, a second to a year ahead.
@@ -32,6 +34,7 @@ answer! {
         /// Null once it is sent or cancelled.
         body: Option<Body>,
         reply_to: Option<Uuid>,
+        thread: Option<Uuid>,
         #[serde(default)] mentions: Vec<String>,
         #[serde(default)] silent: bool,
         /// Null where it waits for no moment; not in pushes of what is over.

@@ -3,10 +3,11 @@
 use super::{Someone, message, new_id, text};
 use natter_testkit::{BOUND, Node, RawSocket, Reply, Stack, eventually, in_seconds};
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 /// Alice owns a group of herself and bob, and is carol's friend.
 struct Scene {
-    _stack: Stack,
+    stack: Stack,
     node: Node,
     alice: Someone,
     bob: Someone,
@@ -27,7 +28,7 @@ impl Scene {
         let new = json!({"kind": "group", "name": "us", "members": [bob.id]}).to_string();
         let seen = alice.raw.with("natter-position", &seen);
         let group = text(&seen.post("/api/v1/conversations", new).await.ok(201)["id"]);
-        Self { _stack: stack, node, alice, bob, carol, group, direct }
+        Self { stack, node, alice, bob, carol, group, direct }
     }
 
     async fn schedules(&self, who: &Someone, given: &Value) -> Reply {
@@ -136,7 +137,11 @@ async fn what_waits_is_changed_and_taken_back() {
     scene.changes(&scene.alice, id, json!({"send_at": in_seconds(60)})).await.refused(409, "too_late");
     sooner["body"] = json!({"kind": "text", "text": "right"});
     let (id, moment) = (&sooner["message_id"], in_seconds(2));
-    let changed = scene.changes(&scene.alice, id, json!({"body": sooner["body"], "send_at": moment})).await.ok(200);
+    let change = json!({"body": sooner["body"], "send_at": moment});
+    let changed = scene.changes(&scene.alice, id, change.clone()).await.ok(200);
+    let before = scene.stack.event_count().await;
+    assert_eq!(scene.changes(&scene.alice, id, change).await.ok(200), changed);
+    assert_eq!(scene.stack.event_count().await, before, "the same again is no change");
     assert_eq!((&changed["body"], &changed["send_at"]), (&sooner["body"], &json!(moment)));
     told(&mut hers, id, "sent").await;
     let said = scene.says(&scene.bob, &scene.group).await;
@@ -159,6 +164,7 @@ async fn what_cannot_be_sent_any_more_says_so_and_why() {
     let id = &given["message_id"];
     let failed = told(&mut his, id, "failed").await;
     assert_eq!((&failed["code"], &failed["body"]), (&json!("not_a_member"), &given["body"]));
+    assert_eq!(failed["send_at"], given["send_at"]);
     let listed = scene.waiting(&scene.bob, &text(&failed["position"])).await;
     assert_eq!((&listed[0]["state"], &listed[0]["code"]), (&json!("failed"), &json!("not_a_member")));
     // Its id is spent, and so that it cannot be sent late, it is so for good.
@@ -236,6 +242,64 @@ async fn one_more_than_a_hundred_is_refused_and_lists_have_pages_and_conversatio
     let there = raw.get(&format!("/api/v1/scheduled?conversation_id={}", scene.direct)).await.ok(200);
     assert_eq!(items(&there)[0]["body"]["text"], "elsewhere");
     assert_eq!(items(&there).len(), 1);
+}
+
+#[tokio::test]
+async fn more_than_a_thousand_in_all_is_refused() {
+    let scene = Scene::new().await;
+    let given = later("the last one", 60);
+    let fill =
+        "INSERT INTO pending (pending_id, conversation_id, message_id, account_id, state, created_at, lane, changed)
+        SELECT gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), $1::uuid, 'waiting', now(), 0, 0
+        FROM generate_series(1, $2)";
+    let alice: Uuid = text(&json!(scene.alice.id)).parse().expect("an id");
+    let wait = async |count: i32| sqlx::query(fill).bind(alice).bind(count).execute(scene.stack.pool()).await;
+    wait(999).await.expect("have them wait");
+    scene.schedules(&scene.alice, &given).await.ok(201);
+    scene.schedules(&scene.alice, &later("one more", 60)).await.refused(409, "conflict");
+    scene.schedules(&scene.alice, &given).await.ok(200);
+    scene.schedules(&scene.bob, &later("his", 60)).await.ok(201);
+}
+
+#[tokio::test]
+async fn what_is_due_at_one_moment_is_said_in_the_order_in_which_it_was_given() {
+    let scene = Scene::new().await;
+    let (mut hers, moment) = (connected(&scene.alice).await, in_seconds(3));
+    let words: Vec<String> = (0..12).map(|number| format!("part {number}")).collect();
+    let given =
+        |words: &String| json!({"message_id": new_id(), "body": {"kind": "text", "text": words}, "send_at": moment});
+    let given: Vec<Value> = words.iter().map(given).collect();
+    for one in &given {
+        scene.schedules(&scene.alice, one).await.ok(201);
+    }
+    for one in &given {
+        told(&mut hers, &one["message_id"], "sent").await;
+    }
+    let said = scene.says(&scene.bob, &scene.group).await;
+    let parts: Vec<&String> = said.iter().rev().filter(|said| said.starts_with("part")).collect();
+    assert_eq!(parts, words.iter().collect::<Vec<_>>());
+}
+
+/// It stands there, so it was sent, whatever would be answered now.
+#[tokio::test]
+async fn what_was_said_under_its_id_meanwhile_counts_though_its_author_may_not_speak_any_more() {
+    let scene = Scene::new().await;
+    let given = later("said early", 3);
+    scene.schedules(&scene.alice, &given).await.ok(201);
+    let id = &given["message_id"];
+    scene.alice.says(&scene.group, id.as_str().expect("an id"), "said early").await.ok(201);
+    let alice = text(&json!(scene.alice.id));
+    let suspended = scene.node.run(&["accounts", "suspend", &alice, "--by", "root"]).await;
+    assert!(suspended.status.success(), "{suspended:?}");
+    let id: Uuid = text(id).parse().expect("an id");
+    eventually("it is settled as sent", BOUND, async || {
+        let states = sqlx::query_scalar("SELECT state FROM pending WHERE message_id = $1");
+        let states: Vec<String> =
+            states.bind(id).fetch_all(scene.stack.pool()).await.map_err(|error| error.to_string())?;
+        if states == ["sent"] { Ok(()) } else { Err(format!("{states:?}")) }
+    })
+    .await;
+    assert_eq!(scene.says(&scene.bob, &scene.group).await.iter().filter(|said| *said == "said early").count(), 1);
 }
 
 /// Whichever comes first: taken back, or said. Never both, never neither.

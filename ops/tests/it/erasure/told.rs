@@ -7,7 +7,7 @@ use crate::{
 use natter_testkit::{
     Authenticator, BOUND, Letters, Node, Options, PASSWORD, Person, Reply, Stack,
     client::Signed,
-    eventually,
+    eventually, in_seconds,
     oidc::{Forger, variables},
     wire,
 };
@@ -116,6 +116,9 @@ async fn keeps_things_in_order(person: &Person, conversation: &str) {
     said.ok(201);
     let read = raw.with("natter-position", &said.position()).get(&path).await.ok(200);
     assert_eq!(read["items"][0]["body"]["text"], NOTE);
+    let mut later = body;
+    (later["message_id"], later["send_at"]) = (json!(natter_testkit::client::new_id()), json!(in_seconds(3_600)));
+    raw.post(&format!("/api/v1/conversations/{own}/scheduled"), later.to_string()).await.ok(201);
 }
 
 pub async fn tell(stack: &Stack, node: &Node) -> Told {
