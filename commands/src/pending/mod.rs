@@ -98,7 +98,7 @@ impl Pendings<'_> {
     }
 
     async fn said(&self, caller: Caller, message: Place, outgoing: Outgoing) -> Result<Said, Error> {
-        let Outgoing { body, reply_to, mentions, silent, .. } = outgoing;
+        let Outgoing { body, reply_to, mentions, silent, self_destruct, .. } = outgoing;
         let referred = self.0.quotes.clone().find(message.conversation_id, reply_to, None).await?;
         let (quote, unanswerable) = match referred.answered {
             None => (None, None),
@@ -109,7 +109,7 @@ impl Pendings<'_> {
         };
         let gone = self.0.seals.gone(caller, message.conversation_id).await?;
         let NewBody { body, body_kind, size, has_link } = self.sealed(caller, body).await?;
-        let content = Content { body, body_kind, size, has_link, reply_to, mentions, silent };
+        let content = Content { body, body_kind, size, has_link, reply_to, mentions, silent, self_destruct };
         Ok(Said { message, content, quote, unanswerable, muted: self.1, gone })
     }
 

@@ -37,7 +37,7 @@ pub fn address(conversation: ConversationId, author: AccountId) -> Address {
 
 impl Decider for Pending {
     const NOUN: Noun = Noun::Pending;
-    const STATE_VERSION: u32 = 1;
+    const STATE_VERSION: u32 = 2;
     type Host = Conversation;
     type State = State;
     type Command = Command;
