@@ -4,7 +4,7 @@
 use crate::{
     Commands,
     account::{erasure::DestroysKeys, process::ReleasesHandles},
-    conversation::process::{EndsSubscriptions, LeavesGroups},
+    conversation::process::{BeginsCountdowns, EndsSubscriptions, LeavesGroups},
     friendship::process::OpensConversation,
     pending::process::SaysReleased,
     process::{self, Around, Process},
@@ -39,10 +39,12 @@ pub enum Reaction {
     EndsSubscriptions,
     /// What waited and is released is said.
     SaysReleased,
+    /// What ends once it is read begins to.
+    BeginsCountdowns,
 }
 
 impl Reaction {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::OpensConversation,
         Self::ReleasesHandles,
         Self::KeepsSessions,
@@ -51,6 +53,7 @@ impl Reaction {
         Self::LeavesGroups,
         Self::EndsSubscriptions,
         Self::SaysReleased,
+        Self::BeginsCountdowns,
     ];
 
     /// The name in checkpoints, leases and metrics.
@@ -64,6 +67,7 @@ impl Reaction {
             Self::LeavesGroups => LeavesGroups::NAME,
             Self::EndsSubscriptions => EndsSubscriptions::NAME,
             Self::SaysReleased => SaysReleased::NAME,
+            Self::BeginsCountdowns => BeginsCountdowns::NAME,
         }
     }
 }
@@ -102,6 +106,7 @@ impl Reactions {
             Reaction::LeavesGroups => process::run::<LeavesGroups>(self.around, lane, stop).await,
             Reaction::EndsSubscriptions => process::run::<EndsSubscriptions>(self.around, lane, stop).await,
             Reaction::SaysReleased => process::run::<SaysReleased>(self.around, lane, stop).await,
+            Reaction::BeginsCountdowns => process::run::<BeginsCountdowns>(self.around, lane, stop).await,
             Reaction::Timers => timer::run(self.around, self.clock, lane, stop).await,
         }
     }

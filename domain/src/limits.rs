@@ -167,6 +167,13 @@ pub const QR_LIFETIME: Duration = MINUTE.saturating_mul(2);
 pub const EDIT_WINDOW: Duration = MINUTE.saturating_mul(15);
 /// How long after sending its sender may recall a message, where the settings say nothing else.
 pub const RECALL_WINDOW: Duration = MINUTE.saturating_mul(2);
+/// How long after its sending a message ends that does so by itself: at least, and at the most.
+pub const EXPIRY_MIN: Duration = Duration::from_secs(5);
+pub const EXPIRY_MAX: Duration = DAY.saturating_mul(30);
+/// How long after the other one has read it, at least.
+pub const READ_EXPIRY_MIN: Duration = Duration::from_secs(1);
+/// Messages of a conversation that end once they are read, and were not.
+pub const UNREAD_EXPIRING_MAX: usize = 1_000;
 /// A friend request that nobody answered is closed after this.
 pub const REQUEST_EXPIRY: Duration = DAY.saturating_mul(7);
 /// How long after a person's last request their next one to the same person is refused.

@@ -46,6 +46,7 @@ pub const POSTGRES: &[(i64, &str, &str)] = &[
     (36, "afterwards", include_str!("../postgres/0036_afterwards.sql")),
     (37, "thread", include_str!("../postgres/0037_thread.sql")),
     (38, "pending", include_str!("../postgres/0038_pending.sql")),
+    (40, "self_destruct", include_str!("../postgres/0040_self_destruct.sql")),
     (41, "pending room", include_str!("../postgres/0041_pending_room.sql")),
 ];
 
@@ -55,6 +56,7 @@ pub const SCYLLA: &[(i64, &str, &str)] = &[
     (1, "history", include_str!("../scylla/0001_history.cql")),
     (2, "details", include_str!("../scylla/0002_details.cql")),
     (3, "afterwards", include_str!("../scylla/0003_afterwards.cql")),
+    (5, "self_destruct", include_str!("../scylla/0005_self_destruct.cql")),
 ];
 
 /// What an applied file is known by, as hexadecimal digits.

@@ -121,6 +121,7 @@ fn told(push: &wire::Push) -> String {
             format!("message {seq}: {}", words(body.as_ref()))
         }
         wire::Push::ThreadChanged { message_id, .. } => format!("a thread was read or followed: {message_id}"),
+        wire::Push::MessageCountdown { seq, expires_at, .. } => format!("message {seq} ends at {expires_at}"),
         wire::Push::MessageScheduled { scheduled, .. } => format!("a scheduled message is {}", scheduled.state),
         wire::Push::ConversationStarted { conversation, .. } => format!("conversation {} started", conversation.id),
         wire::Push::ConversationUpdated { conversation, .. } => format!("conversation {} changed", conversation.id),

@@ -21,7 +21,7 @@ use crate::{
 use natter_domain::{
     AccountId, Address, Code, ConversationId, MessageId, Timestamp,
     account::Mute,
-    conversation::{self, Command, Conversation, Details, Event, Missing, Quote, Standing},
+    conversation::{self, Command, Conversation, Details, Event, Missing, Quote, SelfDestruct, Standing},
 };
 use natter_streams::{Positions, event::CommandKey};
 use uuid::Uuid;
@@ -134,7 +134,7 @@ impl Conversations<'_> {
 }
 
 fn sending(message: Outgoing, hand: &Hand, muted: Option<Mute>, referred: Referred, said: Option<Uuid>) -> Command {
-    let Outgoing { message_id, body, mentions, silent, forwarded, .. } = message;
+    let Outgoing { message_id, body, mentions, silent, forwarded, self_destruct, .. } = message;
     let GivenBody { json, kind, size, has_link, .. } = body;
     let (quoted, answered) = apart(referred.answered);
     let (thread, root) = apart(referred.root);
@@ -142,12 +142,14 @@ fn sending(message: Outgoing, hand: &Hand, muted: Option<Mute>, referred: Referr
         let excerpt = excerpt.map(|words| hand.sealing.seal(words.as_bytes()));
         Quote { message_id, seq, sender, excerpt }
     });
+    let (forwarded, self_destruct) = (forwarded.is_some(), self_destruct.map(SelfDestruct::of));
+    let details = Details { reply_to, thread, mentions, silent, forwarded, said, has_link, self_destruct };
     Command::Send {
         message_id,
         body: hand.sealing.seal(json.as_bytes()),
         body_kind: kind,
         size,
-        details: Details { reply_to, thread, mentions, silent, forwarded: forwarded.is_some(), said, has_link }.into(),
+        details: details.into(),
         missing: Missing { answered, root },
         muted,
         gone: hand.gone,

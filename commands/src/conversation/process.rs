@@ -5,9 +5,10 @@
 
 use crate::process::{Orders, Process};
 use natter_domain::{
-    ConversationId, Noun,
+    AccountId, ConversationId, Noun,
     account::{self, Account, Command},
-    conversation::Event,
+    conversation::{self, Conversation, Event},
+    inbox,
     subscription::{self, Subscription},
 };
 use natter_streams::Record;
@@ -51,6 +52,25 @@ impl Process for EndsSubscriptions {
             let channel = ConversationId(event.aggregate_id);
             let command = subscription::Command::End { channel, account };
             orders.give::<Subscription>(subscription::address(channel, account), command);
+        }
+        Ok(())
+    }
+}
+
+/// Who has read messages that end by being read has begun their countdowns: the conversation knows which they are.
+pub(crate) struct BeginsCountdowns;
+
+impl Process for BeginsCountdowns {
+    const NAME: &'static str = "conversation.begins_countdowns";
+
+    fn react(event: &Record, orders: &mut Orders) -> Result<(), natter_streams::Error> {
+        if event.noun != Noun::Inbox || &*event.event_type != "ending_read" {
+            return Ok(());
+        }
+        if let inbox::Event::EndingRead { conversation_id, seq } = event.decode()? {
+            let (reader, read_at) = (AccountId(event.aggregate_id), event.time);
+            let command = conversation::Command::BeginCountdowns { reader, seq, read_at };
+            orders.give::<Conversation>(conversation::address(conversation_id), command);
         }
         Ok(())
     }

@@ -1,6 +1,9 @@
-//! How long a dissolved group can be read.
+//! How long a dissolved group can be read, and a message that ends by itself.
 
-use crate::timer::{Change, Due};
+use crate::{
+    message,
+    timer::{Change, Due},
+};
 use natter_domain::{ConversationId, conversation::Event};
 use natter_streams::Record;
 
@@ -12,6 +15,8 @@ pub(crate) fn change(event: &Record) -> Result<Option<Change>, natter_streams::E
             Event::Dissolved { ends_at, .. } => Ok(Some(Change::begin(event, due, ends_at))),
             _ => Ok(None),
         },
+        "message_sent" => message::timer::begin(event),
+        "countdown_began" => message::timer::begun(event),
         "ended" => Ok(Some(Change::End(due.subject()))),
         _ => Ok(None),
     }

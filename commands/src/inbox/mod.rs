@@ -79,7 +79,8 @@ impl Inboxes<'_> {
             None => false,
         };
         let (last_seq, outside) = (state.last_seq, outside(&state, me));
-        Ok(Advance { conversation_id, seq, last_seq, entered_seq, peer, is_shown, outside })
+        let ends_some = state.ends_by_reading(me, seq);
+        Ok(Advance { conversation_id, seq, last_seq, entered_seq, peer, is_shown, ends_some, outside })
     }
 
     /// Whether they show others how far they have read, and are shown it.

@@ -4,6 +4,7 @@
 mod birth;
 mod outgoing;
 mod quote;
+pub(crate) mod timer;
 pub(crate) mod turn;
 
 use crate::{Commands, Keyed, Pending, error::Error, friendship::account_key, keys::Key};

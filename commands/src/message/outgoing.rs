@@ -2,7 +2,7 @@
 
 use natter_domain::{
     MessageId,
-    conversation::{BodyKind, Mentions},
+    conversation::{BodyKind, Lifetime, Mentions},
 };
 use serde_json::json;
 
@@ -44,13 +44,15 @@ pub struct Outgoing {
     pub silent: bool,
     /// What is forwarded, and from where: the same again is the same message, though its source has changed since.
     pub forwarded: Option<String>,
+    /// It ends by itself.
+    pub self_destruct: Option<Lifetime>,
 }
 
 impl Outgoing {
     /// Nothing but a body.
     pub fn plain(message_id: MessageId, body: GivenBody) -> Self {
-        let mentions = Mentions::default();
-        Self { message_id, body, reply_to: None, thread: None, mentions, silent: false, forwarded: None }
+        let (mentions, self_destruct) = Default::default();
+        Self { message_id, body, reply_to: None, thread: None, mentions, silent: false, forwarded: None, self_destruct }
     }
 
     /// `None`: as it is.
@@ -65,6 +67,7 @@ impl Outgoing {
             && self.mentions.is_nobody()
             && !self.silent
             && self.forwarded.is_none()
+            && self.self_destruct.is_none()
     }
 
     /// All that makes it another message under the same id: of a plain one its body.
@@ -72,9 +75,13 @@ impl Outgoing {
         if self.is_plain() {
             return self.body.known().clone();
         }
-        let Self { reply_to, thread, mentions, silent, forwarded, .. } = self;
+        let Self { reply_to, thread, mentions, silent, forwarded, self_destruct, .. } = self;
         let said = forwarded.as_ref().unwrap_or(self.body.known());
-        let more = json!({"reply_to": reply_to, "thread": thread, "mentions": mentions, "silent": silent});
+        let mut more = json!({"reply_to": reply_to, "thread": thread, "mentions": mentions, "silent": silent});
+        // Those without stay known by what they were known by before there was this.
+        if let Some(lifetime) = self_destruct {
+            more["self_destruct"] = json!(lifetime);
+        }
         format!("{said}\n{more}")
     }
 }

@@ -118,7 +118,7 @@ impl Pendings<'_> {
     }
 
     async fn said(&self, caller: Caller, message: Place, outgoing: Outgoing) -> Result<Said, Error> {
-        let Outgoing { body, reply_to, thread, mentions, silent, .. } = outgoing;
+        let Outgoing { body, reply_to, thread, mentions, silent, self_destruct, .. } = outgoing;
         let (quotes, there) = (&self.0.quotes, message.conversation_id);
         let referred = quotes.clone().find(there, reply_to, thread).await?;
         let referred = quotes.clone().again(there, reply_to, thread, referred).await?;
@@ -129,7 +129,8 @@ impl Pendings<'_> {
         let missing = Missing { answered, root: rootless };
         let gone = self.0.seals.gone(caller, message.conversation_id).await?;
         let NewBody { body, given, said, body_kind, size, has_link } = self.sealed(caller, body).await?;
-        let content = Content { body, given, said, body_kind, size, has_link, reply_to, thread, mentions, silent };
+        let content =
+            Content { body, given, said, body_kind, size, has_link, reply_to, thread, mentions, silent, self_destruct };
         Ok(Said { message, content, quote, root, missing, muted: self.1, gone })
     }
 

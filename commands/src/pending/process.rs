@@ -68,10 +68,12 @@ impl Say {
         let Place { conversation_id, message_id, author } = self.message;
         let state = around.dispatch.inspect::<Account>(account::address(author)).await?;
         let muted = state.voice(clock::now()).map_err(|refusal| Error::refused(&refusal))?;
-        let Content { body_kind, size, has_link, reply_to, thread, mentions, silent, .. } = self.content.clone();
+        let Content { body_kind, size, has_link, reply_to, thread, mentions, silent, self_destruct, .. } =
+            self.content.clone();
         let (json, given) = self.opened(around).await?;
         let body = GivenBody { json, kind: body_kind, size, has_link, given };
-        let outgoing = Outgoing { message_id, body, reply_to, thread, mentions, silent, forwarded: None };
+        let plain = Outgoing::plain(message_id, body);
+        let outgoing = Outgoing { reply_to, thread, mentions, silent, self_destruct, ..plain };
         let caller = Caller { account: author, session: NO_SESSION };
         let sent = around.commands.conversation().muted(muted).send(caller, conversation_id, outgoing).await?;
         Ok(sent.seq)

@@ -14,7 +14,8 @@ mod table;
 pub(crate) use run::run;
 
 use crate::{
-    account as accounts, conversation as conversations, friendship as friendships, pending as pendings,
+    account as accounts, conversation as conversations, friendship as friendships, message as messages,
+    pending as pendings,
     process::{self, Order},
 };
 use natter_domain::{
@@ -23,6 +24,7 @@ use natter_domain::{
     conversation::{self, Conversation},
     friendship::{self, Friendship},
     id::derived,
+    message::{self, Message},
     pending::{self, Pending, Place},
 };
 use natter_streams::Record;
@@ -43,6 +45,7 @@ pub(crate) enum Due {
     EndConversation { conversation: ConversationId },
     ExpireRequest { friendship: FriendshipId, request: RequestId },
     ReleasePending { message: Place, send_at: Timestamp },
+    ExpireMessage { message: message::Place, expires_at: Timestamp },
 }
 
 /// Of one kind there is one timer about one thing.
@@ -66,6 +69,9 @@ impl Due {
             Self::EndConversation { conversation } => Subject { kind: "conversation.end", id: conversation.0 },
             Self::ExpireRequest { request, .. } => Subject { kind: "friendship.expire_request", id: request.0 },
             Self::ReleasePending { message, .. } => Subject { kind: "pending.release", id: message.id() },
+            Self::ExpireMessage { message, .. } => {
+                messages::timer::subject(message::id(message.conversation_id, message.message_id))
+            }
         }
     }
 
@@ -98,6 +104,11 @@ impl Due {
                 let Place { conversation_id, message_id, author } = *message;
                 let command = pending::Command::ReleaseDue { message_id, send_at: *send_at };
                 Order::new::<Pending>(pending::address(conversation_id, author), key, command)
+            }
+            Self::ExpireMessage { message, expires_at } => {
+                let address = message::address(message.conversation_id, message.message_id);
+                let command = message::Command::Expire { message: *message, expires_at: *expires_at };
+                Order::new::<Message>(address, key, command)
             }
         }
     }
@@ -141,6 +152,7 @@ fn change(event: &Record) -> Result<Option<Change>, natter_streams::Error> {
         Noun::Conversation => conversations::timer::change(event),
         Noun::Friendship => friendships::timer::change(event),
         Noun::Pending => pendings::timer::change(event),
-        Noun::Handle | Noun::Session | Noun::Inbox | Noun::Message | Noun::Subscription | Noun::Projection => Ok(None),
+        Noun::Message => Ok(messages::timer::change(event)),
+        Noun::Handle | Noun::Session | Noun::Inbox | Noun::Subscription | Noun::Projection => Ok(None),
     }
 }

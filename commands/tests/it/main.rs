@@ -17,6 +17,7 @@ mod redo;
 mod repeat;
 mod replay;
 mod sealing;
+mod self_destruct;
 mod send;
 mod session;
 mod snapshot;

@@ -106,6 +106,12 @@ pub enum Command {
         /// The one to whom it is sent, where they are gone. It rides in the command likewise.
         gone: Option<AccountId>,
     },
+    /// Natter itself: the reader has read up to there at that moment.
+    BeginCountdowns {
+        reader: AccountId,
+        seq: u64,
+        read_at: Timestamp,
+    },
 }
 
 /// Of what a message refers to: why it cannot.

@@ -1,6 +1,9 @@
 //! What a conversation answers.
 
-use super::{Command, Event, Kind, Refusal, State, card, channel, curb, details, direct, group, join, next_seq, own};
+use super::{
+    Command, Event, Kind, Refusal, State, card, channel, curb, details, direct, group, join, next_seq, own,
+    self_destruct,
+};
 use crate::{AccountId, Context};
 
 pub fn decide(state: &State, context: &Context, command: &Command) -> Result<Vec<Event>, Refusal> {
@@ -31,6 +34,9 @@ pub fn decide(state: &State, context: &Context, command: &Command) -> Result<Vec
         Command::Dissolve { kept_for } => group::dissolve(state, context, *kept_for),
         Command::End => group::end(state, context),
         Command::Send { .. } => send(state, context, command),
+        Command::BeginCountdowns { reader, seq, read_at } => {
+            Ok(self_destruct::begin_countdowns(state, *reader, *seq, *read_at))
+        }
     }
 }
 
@@ -48,7 +54,7 @@ fn send(state: &State, context: &Context, command: &Command) -> Result<Vec<Event
         return Err(Refusal::Muted { until: mute.until }); // CNV-9
     }
     let paused = curb::may_post(state, context, sender)?; // CNV-14
-    let details = Box::new(details::checked(state, sender, details, *missing)?); // CNV-21 to CNV-23
+    let details = Box::new(details::checked(state, context, sender, details, *missing)?); // CNV-21 to CNV-24
     let (message_id, body, body_kind, size) = (*message_id, body.clone(), *body_kind, *size);
     let sent = Event::MessageSent { message_id, seq: next_seq(state), sender, body, body_kind, size, details };
     Ok(std::iter::once(sent).chain(paused).collect())

@@ -1,8 +1,8 @@
 //! What a message has besides its body: what it answers, whom it mentions, how it is to be told. The conversation checks it
 //! as it stands when the message gets its number.
 
-use super::{Kind, Missing, Power, Refusal, Role, State, Unanswerable};
-use crate::{AccountId, MessageId, Sealed};
+use super::{Kind, Missing, Power, Refusal, Role, SelfDestruct, State, Unanswerable, self_destruct};
+use crate::{AccountId, Context, MessageId, Sealed};
 use serde::{Deserialize, Serialize};
 use std::ops::Not;
 use uuid::Uuid;
@@ -30,6 +30,9 @@ pub struct Details {
     /// Beside the sealed part, for who looks for messages with links.
     #[serde(skip_serializing_if = "Not::not")]
     pub has_link: bool,
+    /// It ends by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub self_destruct: Option<SelfDestruct>,
 }
 
 /// The message that is answered, of the same conversation, as it stood then.
@@ -86,9 +89,10 @@ impl Mentions {
     }
 }
 
-/// CNV-21, CNV-22.
+/// CNV-21 to CNV-24.
 pub(super) fn checked(
     state: &State,
+    context: &Context,
     sender: AccountId,
     details: &Details,
     missing: Missing,
@@ -105,7 +109,8 @@ pub(super) fn checked(
         return Err(Refusal::NoThread); // CNV-23
     }
     let mentions = mentioned(state, sender, &details.mentions)?;
-    Ok(Details { mentions, ..details.clone() })
+    let self_destruct = self_destruct::checked(state, context, details.self_destruct)?;
+    Ok(Details { mentions, self_destruct, ..details.clone() })
 }
 
 /// That something was recalled only those learn who see it.

@@ -177,6 +177,14 @@ pub enum Event {
     },
     /// It cannot be read any more.
     Ended {},
+    /// The other one of a direct conversation has read a message that ends a while after that.
+    CountdownBegan {
+        message_id: MessageId,
+        seq: u64,
+        sender: AccountId,
+        sent_at: Timestamp,
+        expires_at: Timestamp,
+    },
     /// A direct conversation's.
     StandingChanged {
         #[serde(flatten)]
@@ -334,6 +342,7 @@ impl crate::Event for Event {
             Self::LinkRevoked { .. } => "link_revoked",
             Self::Dissolved { .. } => "dissolved",
             Self::Ended { .. } => "ended",
+            Self::CountdownBegan { .. } => "countdown_began",
             Self::StandingChanged { .. } => "standing_changed",
         }
     }

@@ -42,6 +42,9 @@
 //! - CNV-22: it mentions who takes part, and nobody else; everybody at once where the group lets its sender, and roles where
 //!   there are any. Who had a role then is written down.
 //! - CNV-23: it is a reply in the thread of a message that its sender sees.
+//! - CNV-24: it ends a while after it was sent or, in a direct conversation, after the other one has read it. Of the latter
+//!   1,000 at the most were not read yet.
+//! - CNV-25: once the other one has read such a message, it is written down when it ends. Once.
 //!
 //! That a message id is used once is kept outside, by the command key; CNV-8 there too. Who is muted by an operator is
 //! known outside too, and comes with the command; so is who is gone.
@@ -60,6 +63,7 @@ mod join;
 mod own;
 mod rank;
 mod refusal;
+mod self_destruct;
 mod state;
 mod system;
 
@@ -76,6 +80,7 @@ pub use join::{Declined, Doors, Invitation, Link};
 pub use own::own_id;
 pub use rank::{Permissions, PermissionsChange, Power, Role};
 pub use refusal::Refusal;
+pub use self_destruct::{InvalidLifetime, Lifetime, SelfDestruct, Unread};
 pub use state::{Membership, State, Stay};
 pub use system::{SystemMessage, system_message_id, system_message_seq};
 
@@ -94,7 +99,7 @@ fn next_seq(state: &State) -> u64 {
 
 impl Decider for Conversation {
     const NOUN: Noun = Noun::Conversation;
-    const STATE_VERSION: u32 = 5;
+    const STATE_VERSION: u32 = 6;
     type Host = Self;
     type State = State;
     type Command = Command;

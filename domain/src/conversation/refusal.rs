@@ -60,6 +60,10 @@ pub enum Refusal {
     NoThread,
     #[error("what it answers was recalled")]
     AnswersRecalled,
+    #[error("only between two people a message ends after it was read")]
+    NotDirect,
+    #[error("too many messages that end once they are read were not read yet")]
+    TooManyUnread,
     #[error("{account} is not in the conversation")]
     MentionsNobody { account: AccountId },
 }
@@ -75,8 +79,9 @@ impl crate::Refusal for Refusal {
             | Self::TooManyLinks
             | Self::TooManyInvited
             | Self::TooManyAsking
-            | Self::TooManyBanned => Code::Conflict,
-            Self::NotAGroup => Code::Forbidden,
+            | Self::TooManyBanned
+            | Self::TooManyUnread => Code::Conflict,
+            Self::NotAGroup | Self::NotDirect => Code::Forbidden,
             Self::UnknownAccount { .. }
             | Self::Past
             | Self::NothingToAnswer

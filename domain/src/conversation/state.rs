@@ -1,7 +1,7 @@
 //! What we remember of a conversation: who is in, who was and when, and the newest number. Cheap to clone: a send changes
 //! the counter only, everything else is shared.
 
-use super::{Card, Change, Curbs, Doors, Event, Invitation, Kind, Link, Role, Standing, Way};
+use super::{Card, Change, Curbs, Doors, Event, Invitation, Kind, Link, Role, Standing, Unread, Way};
 use crate::{AccountId, Sealed, Timestamp, limit, serial};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -32,6 +32,9 @@ pub struct State {
     /// A direct one's.
     #[serde(with = "serial::shared")]
     pub standing: Arc<Standing>,
+    /// By their numbers: what ends once it is read, and was not. Most conversations have none.
+    #[serde(with = "serial::sorted")]
+    pub unread: imbl::HashMap<u64, Unread>,
     /// The newest message's number; 0 before the first.
     pub last_seq: u64,
 }
@@ -68,7 +71,11 @@ impl State {
                 self.standing = Arc::new(if *kind == Kind::Direct { Standing::first() } else { Standing::default() });
                 self.last_seq = kind.first_seq();
             }
-            Event::MessageSent { seq, .. } => self.last_seq = *seq,
+            Event::MessageSent { seq, .. } => {
+                self.last_seq = *seq;
+                self.remember_unread(event);
+            }
+            Event::CountdownBegan { seq, .. } => _ = self.unread.remove(seq),
             Event::MembersJoined { seq, account_ids, way, begins, .. } => self.join(account_ids, begins, *way, *seq),
             Event::MemberLeft { seq, account_id, joined_seq, .. } => self.leave(*account_id, *joined_seq, *seq),
             Event::StandingChanged { standing, .. } => self.standing = Arc::new(standing.clone()),

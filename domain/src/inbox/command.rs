@@ -58,6 +58,8 @@ pub struct Advance {
     pub peer: Option<AccountId>,
     /// Whether the peer is told that it was read; if not, that it has come.
     pub is_shown: bool,
+    /// Whether messages end because they are read.
+    pub ends_some: bool,
     pub outside: Option<Outside>,
 }
 

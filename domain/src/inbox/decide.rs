@@ -74,14 +74,20 @@ fn advance(state: &State, cursors: &[Advance]) -> Result<Vec<Event>, Refusal> {
     let read: Vec<Event> =
         moved.values().filter_map(|cursor| view::read(state, cursor.conversation_id, cursor.last_seq)).collect();
     let come: Vec<Cursor> = moved.values().filter_map(|cursor| come_only(state, cursor)).collect();
+    let ending: Vec<Event> = moved.values().filter(|it| it.ends_some).map(ending).collect();
     let moved: Vec<Cursor> = moved.into_values().map(cursor).collect();
     let parts = moved.chunks(limit::CURSORS_PER_EVENT); // INB-5
     let moved = parts.map(|part| Event::CursorsAdvanced { cursors: part.to_vec() });
-    Ok(moved.chain(come_events(&come)).chain(read).collect())
+    Ok(moved.chain(come_events(&come)).chain(ending).chain(read).collect())
 }
 
 fn cursor(&Advance { conversation_id, seq, peer, is_shown, .. }: &Advance) -> Cursor {
     Cursor { conversation_id, seq, peer: peer.filter(|_| is_shown) }
+}
+
+/// INB-17.
+fn ending(cursor: &&Advance) -> Event {
+    Event::EndingRead { conversation_id: cursor.conversation_id, seq: cursor.seq }
 }
 
 /// INB-16.

@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 pub enum Event {
     /// Each cursor moved forward to its `seq`; several conversations at once.
     CursorsAdvanced { cursors: Vec<Cursor> },
+    /// Messages were read, up to that one, that end by being read. Said of no others.
+    EndingRead { conversation_id: ConversationId, seq: u64 },
     /// The messages of direct conversations have come to one of the owner's devices, each up to its `seq`. What was read has
     /// come too: of that nothing is said here, unless the other one is to know of the coming alone.
     DeliveriesAdvanced { cursors: Vec<Cursor> },
@@ -36,6 +38,7 @@ impl crate::Event for Event {
     fn name(&self) -> &'static str {
         match self {
             Self::CursorsAdvanced { .. } => "cursors_advanced",
+            Self::EndingRead { .. } => "ending_read",
             Self::DeliveriesAdvanced { .. } => "deliveries_advanced",
             Self::ViewChanged { .. } => "view_changed",
             Self::DraftChanged { .. } => "draft_changed",

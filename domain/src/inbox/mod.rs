@@ -22,6 +22,7 @@
 //! - INB-15: how far messages have come to a device never goes back and never lies beyond the newest message. What was read
 //!   has come. Of direct conversations only is it said, since nobody else is told.
 //! - INB-16: where the other one is not to know what was read, they are told that it has come, and no more.
+//! - INB-17: where messages end by being read, it is said how far was read, whether or not the other one is told.
 
 mod command;
 mod decide;

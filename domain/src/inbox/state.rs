@@ -50,6 +50,8 @@ impl State {
                     self.delivered.insert(cursor.conversation_id, cursor.seq);
                 }
             }
+            // How far, the cursor says.
+            Event::EndingRead { .. } => {}
             Event::ViewChanged { conversation_id, view } if *view == View::default() => {
                 self.views.remove(conversation_id);
             }

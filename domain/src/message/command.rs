@@ -1,7 +1,7 @@
 //! What may be asked of a message. Its serde shape is for nodes of one version that ask each other; nothing stores it.
 
 use super::Place;
-use crate::{Sealed, account::Mute, conversation::BodyKind};
+use crate::{Sealed, Timestamp, account::Mute, conversation::BodyKind};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use uuid::Uuid;
@@ -54,6 +54,11 @@ pub enum Command {
         message: Place,
         seq: u64,
     },
+    /// Natter itself, when the moment has come at which the message ends by itself.
+    Expire {
+        message: Place,
+        expires_at: Timestamp,
+    },
 }
 
 impl Command {
@@ -66,7 +71,8 @@ impl Command {
             | Self::Pin { message }
             | Self::Unpin { message }
             | Self::Follow { message, .. }
-            | Self::ReadThread { message, .. } => message,
+            | Self::ReadThread { message, .. }
+            | Self::Expire { message, .. } => message,
         }
     }
 }

@@ -32,6 +32,8 @@ pub enum Refusal {
     NoText,
     #[error("lies beyond the newest message")]
     BeyondTheEnd,
+    #[error("it is too early for this")]
+    NotDue,
 }
 
 impl crate::Refusal for Refusal {
@@ -47,6 +49,8 @@ impl crate::Refusal for Refusal {
             Self::Muted { .. } => Code::Muted,
             Self::NotAllowed => Code::NotAllowed,
             Self::NoText | Self::BeyondTheEnd => Code::InvalidInput,
+            // To be asked again later.
+            Self::NotDue => Code::Unavailable,
         }
     }
 
@@ -70,6 +74,9 @@ pub fn decide(
     command: &Command,
 ) -> Result<Vec<Event>, Refusal> {
     let message = *command.message();
+    if let Command::Expire { expires_at, .. } = command {
+        return expire(state, context, message, *expires_at);
+    }
     let by = member(host, context, &message)?;
     if host.is_dissolved() {
         return Err(Refusal::Closed); // MSG-8
@@ -105,7 +112,16 @@ pub fn decide(
         Command::Follow { follows, .. } => Ok(thread::follow(state, message, by, *follows)),
         Command::ReadThread { seq, .. } => thread::read(state, host, message, by, *seq),
         Command::Unpin { .. } => passing(host, pin(state, host, false, Event::Unpinned { message, by })?),
+        Command::Expire { .. } => Ok(vec![]),
     }
+}
+
+/// MSG-13. Whatever has become of its conversation.
+fn expire(state: &State, context: &Context, message: Place, expires_at: Timestamp) -> Result<Vec<Event>, Refusal> {
+    if state.recalled {
+        return Ok(vec![]);
+    }
+    if context.now < expires_at { Err(Refusal::NotDue) } else { Ok(vec![Event::Expired { message }]) }
 }
 
 /// The actor, if they are in and see the message, also from a stay before (MSG-1).

@@ -35,6 +35,10 @@ pub enum Event {
         message: Place,
         by: AccountId,
     },
+    /// It has ended by itself: in all respects as if it was recalled, by nobody.
+    Expired {
+        message: Place,
+    },
     Reacted {
         message: Place,
         account_id: AccountId,
@@ -79,6 +83,7 @@ impl Event {
         match self {
             Self::Edited { message, .. }
             | Self::Recalled { message, .. }
+            | Self::Expired { message }
             | Self::Reacted { message, .. }
             | Self::Unreacted { message, .. }
             | Self::Pinned { message, .. }
@@ -95,6 +100,7 @@ impl crate::Event for Event {
         match self {
             Self::Edited { .. } => "edited",
             Self::Recalled { .. } => "recalled",
+            Self::Expired { .. } => "expired",
             Self::Reacted { .. } => "reacted",
             Self::Unreacted { .. } => "unreacted",
             Self::Pinned { .. } => "pinned",

@@ -19,6 +19,8 @@
 //! - MSG-11: how far somebody has read a thread never goes back, and never lies beyond the newest message.
 //! - MSG-12: admins recall at any time what they have sent themselves, and what those have who are not above or beside them:
 //!   members, and who is gone; the owner recalls what anybody has sent.
+//! - MSG-13: a message that ends by itself does so when its moment has come and not before, whatever was done to it and
+//!   wherever; one that was recalled before has ended already. Then it is as one that was recalled.
 
 mod command;
 mod decide;

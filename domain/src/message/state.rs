@@ -11,6 +11,7 @@ use uuid::Uuid;
 pub struct State {
     /// Of the newest edit's content; `None`: never edited.
     pub edited: Option<Uuid>,
+    /// Or ended by itself.
     pub recalled: bool,
     pub pinned: bool,
     /// Who has put which emoji; never nobody.
@@ -39,7 +40,7 @@ impl State {
         match event {
             Event::Edited { fingerprint, .. } => self.edited = Some(*fingerprint),
             // Nobody reacts any more. Its thread goes on.
-            Event::Recalled { .. } => {
+            Event::Recalled { .. } | Event::Expired { .. } => {
                 *self = Self { recalled: true, readers: std::mem::take(&mut self.readers), ..Self::default() };
             }
             Event::Reacted { account_id, emoji, .. } => {

@@ -4,7 +4,7 @@ use super::{Content, Place};
 use crate::{
     AccountId, MessageId, Sealed, Timestamp,
     account::Mute,
-    conversation::{self, BodyKind, Details, Missing, Quote, Root},
+    conversation::{self, BodyKind, Details, Missing, Quote, Root, SelfDestruct},
 };
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -87,8 +87,10 @@ impl Said {
     /// The send that it stands for.
     pub(super) fn send(&self) -> conversation::Command {
         let Self { message, content, quote, root, missing, muted, gone } = self.clone();
-        let Content { body, body_kind, size, has_link, mentions, silent, .. } = content;
-        let details = Details { reply_to: quote, thread: root, mentions, silent, has_link, ..Details::default() };
+        let Content { body, body_kind, size, has_link, mentions, silent, self_destruct, .. } = content;
+        let self_destruct = self_destruct.map(SelfDestruct::of);
+        let (reply_to, thread) = (quote, root);
+        let details = Details { reply_to, thread, mentions, silent, has_link, self_destruct, ..Details::default() };
         conversation::Command::Send {
             message_id: message.message_id,
             body,

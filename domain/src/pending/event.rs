@@ -2,7 +2,7 @@
 
 use crate::{
     AccountId, ConversationId, MessageId, Sealed, Timestamp,
-    conversation::{BodyKind, Mentions},
+    conversation::{BodyKind, Lifetime, Mentions},
     id,
 };
 use serde::{Deserialize, Serialize};
@@ -51,6 +51,9 @@ pub struct Content {
     pub mentions: Mentions,
     #[serde(default, skip_serializing_if = "Not::not")]
     pub silent: bool,
+    /// From when it is really said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub self_destruct: Option<Lifetime>,
 }
 
 impl Content {

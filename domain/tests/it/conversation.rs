@@ -10,8 +10,9 @@ use natter_domain::{
     AccountId, Code, Decider, Refusal as _,
     account::Mute,
     conversation::{
-        Asked, BodyKind, Bucket, Change, Command, Conversation, Details, Event, JoinPolicy, Kind, MemberChange,
-        Membership, Mentions, Permissions, Quote, Refusal, Role, Standing, State, SystemMessage, Way, address, own_id,
+        Asked, BodyKind, Bucket, Change, Command, Conversation, Details, Event, JoinPolicy, Kind, Lifetime,
+        MemberChange, Membership, Mentions, Permissions, Quote, Refusal, Role, SelfDestruct, Standing, State,
+        SystemMessage, Way, address, own_id,
     },
 };
 use proptest::{array::uniform2, collection::vec, option, prelude::*, sample::select};
@@ -202,6 +203,8 @@ fn its_refusals_have_their_codes() {
         (Refusal::TooManyInvited, Code::Conflict),
         (Refusal::TooManyAsking, Code::Conflict),
         (Refusal::TooManyBanned, Code::Conflict),
+        (Refusal::TooManyUnread, Code::Conflict),
+        (Refusal::NotDirect, Code::Forbidden),
         (Refusal::OwnerMustStay, Code::OwnerMustStay),
         (Refusal::Muted { until: None }, Code::Muted),
         (Refusal::Closed, Code::ConversationClosed),
@@ -250,7 +253,12 @@ impl Lawful for Conversation {
         let remove = people().prop_map(|account| Command::RemoveMember { account });
         let own = Just(Command::StartOwn);
         let channel = seals().prop_map(|name| Command::StartChannel { name });
-        let any = prop_oneof![2 => start, 1 => own, 1 => channel, 2 => group, 4 => send, 3 => add, 3 => remove, 4 => ranks(), 4 => doors()];
+        let read = (people(), counts(), any_moments()).prop_map(|(reader, seq, read_at)| Command::BeginCountdowns {
+            reader,
+            seq,
+            read_at,
+        });
+        let any = prop_oneof![2 => start, 1 => own, 1 => channel, 2 => group, 4 => send, 3 => add, 3 => remove, 4 => ranks(), 4 => doors(), 2 => read];
         (option::of(people()), any).boxed()
     }
 
@@ -280,7 +288,16 @@ impl Lawful for Conversation {
         });
         let stood = (standings(), vec(people(), 0..3), counts())
             .prop_map(|(standing, shown_to, last_seq)| Event::StandingChanged { standing, shown_to, last_seq });
-        prop_oneof![started, sent, joined, left, renamed, stood, group_events(), door_events()].boxed()
+        let begun = (ids(), counts(), people(), any_moments(), any_moments()).prop_map(
+            |(message_id, seq, sender, sent_at, expires_at)| Event::CountdownBegan {
+                message_id,
+                seq,
+                sender,
+                sent_at,
+                expires_at,
+            },
+        );
+        prop_oneof![started, sent, joined, left, renamed, stood, begun, group_events(), door_events()].boxed()
     }
 
     /// A message id that comes again is recognised outside, by the command key: here it is the next message.
@@ -313,9 +330,12 @@ fn details() -> BoxedStrategy<Box<Details>> {
         .prop_map(|(message_id, seq, sender, excerpt)| Quote { message_id, seq, sender, excerpt });
     let mentions = (vec(people(), 0..3), any::<bool>(), vec(roles(), 0..2))
         .prop_map(|(accounts, all, roles)| Mentions { accounts, all, roles, by_role: vec![] });
-    let details = (option::of(quote), mentions, any::<[bool; 3]>()).prop_map(|(reply_to, mentions, flags)| {
+    let lifetimes = prop_oneof![(5_u64..9).prop_map(Lifetime::AfterS), (1_u64..9).prop_map(Lifetime::AfterReadS)];
+    let parts = (option::of(quote), mentions, any::<[bool; 3]>(), option::of(lifetimes));
+    let details = parts.prop_map(|(reply_to, mentions, flags, lifetime)| {
         let [silent, forwarded, has_link] = flags;
-        Details { reply_to, thread: None, mentions, silent, forwarded, said: None, has_link }
+        let self_destruct = lifetime.map(SelfDestruct::of);
+        Details { reply_to, thread: None, mentions, silent, forwarded, said: None, has_link, self_destruct }
     });
     prop_oneof![Just(Details::default()), details].prop_map(Box::new).boxed()
 }

@@ -337,6 +337,7 @@ fn conversation_events_keep_their_shape() {
                     forwarded: true,
                     said: Some(FINGERPRINT),
                     has_link: true,
+                    self_destruct: None,
                 }),
             },
             MembersJoined {
@@ -389,6 +390,7 @@ fn conversation_events_keep_their_shape() {
             LinkRevoked { link_id: FINGERPRINT, by: ALICE },
             Dissolved { seq: 47, by: ALICE, ends_at: days(30) },
             Ended {},
+            CountdownBegan { message_id: MESSAGE, seq: 42, sender: ALICE, sent_at: min(0), expires_at: min(1) },
             StandingChanged { standing: standing(), shown_to: vec![BOB], last_seq: 43 },
         ),
         &[
@@ -451,6 +453,7 @@ fn inbox_events_keep_their_shape() {
         Noun::Inbox,
         &examples!(inbox:
             CursorsAdvanced { cursors: vec![direct.clone(), other] },
+            EndingRead { conversation_id: TALK, seq: 42 },
             DeliveriesAdvanced { cursors: vec![direct] },
             ViewChanged { conversation_id: TALK, view: view() },
             DraftChanged { conversation_id: TALK, draft: Some(sealed(b"draft")) },
@@ -488,6 +491,7 @@ fn message_events_keep_their_shape() {
                 has_link: true,
             },
             Recalled { message: PLACE, by: ALICE },
+            Expired { message: PLACE },
             Reacted { message: PLACE, account_id: BOB, emoji: "\u{1f44d}".into(), count: 2 },
             Unreacted { message: PLACE, account_id: BOB, emoji: "\u{1f44d}".into(), count: 0 },
             Pinned { message: message::Place { sender: None, ..PLACE }, by: BOB },
@@ -541,6 +545,7 @@ pub fn content() -> pending::Content {
             by_role: vec![],
         },
         silent: true,
+        self_destruct: None,
     }
 }
 

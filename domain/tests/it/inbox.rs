@@ -21,7 +21,7 @@ fn given<const N: usize>(history: [Event; N]) -> scenario::Given<Inbox> {
 /// Read up to `seq` of ten messages, a member from the start.
 fn to(conversation_id: ConversationId, seq: u64) -> Advance {
     let (entered_seq, peer, is_shown, outside) = (0, Some(BOB), true, None);
-    Advance { conversation_id, seq, last_seq: 10, entered_seq, peer, is_shown, outside }
+    Advance { conversation_id, seq, last_seq: 10, entered_seq, peer, is_shown, ends_some: false, outside }
 }
 
 fn advance<const N: usize>(cursors: [Advance; N]) -> Command {
@@ -248,15 +248,16 @@ fn views() -> impl Strategy<Value = View> {
 
 impl Lawful for Inbox {
     fn asks() -> BoxedStrategy<(Option<AccountId>, Command)> {
-        let peer = (option::of(people()), any::<bool>());
+        let peer = (option::of(people()), any::<bool>(), any::<bool>());
         let cursor = (conversations(), counts(), 4..9_u64, 0..3_u64, peer, outsides()).prop_map(
-            |(conversation_id, seq, last_seq, entered_seq, (peer, is_shown), outside)| Advance {
+            |(conversation_id, seq, last_seq, entered_seq, (peer, is_shown, ends_some), outside)| Advance {
                 conversation_id,
                 seq,
                 last_seq,
                 entered_seq,
                 peer,
                 is_shown,
+                ends_some,
                 outside,
             },
         );
@@ -303,7 +304,9 @@ impl Lawful for Inbox {
             .prop_map(|(conversation_id, up_to_seq)| Event::Cleared { conversation_id, up_to_seq });
         let announced = (conversations(), counts())
             .prop_map(|(conversation_id, seq)| Event::AnnouncementRead { conversation_id, seq });
-        prop_oneof![advanced, come, changed, drafted, cleared, announced].boxed()
+        let ending =
+            (conversations(), counts()).prop_map(|(conversation_id, seq)| Event::EndingRead { conversation_id, seq });
+        prop_oneof![advanced, come, ending, changed, drafted, cleared, announced].boxed()
     }
 
     fn again(_: &Command, _: &[Event]) -> Answer<Self> {

@@ -135,7 +135,16 @@ fn a_mark_ends_when_the_cursor_moves_forward_or_by_itself() {
     let pinned = View { pinned: true, ..plain() };
     let to = |seq| {
         let (conversation_id, peer) = (HERE, Some(BOB));
-        Advance { conversation_id, seq, last_seq: 10, entered_seq: 0, peer, is_shown: true, outside: None }
+        Advance {
+            conversation_id,
+            seq,
+            last_seq: 10,
+            entered_seq: 0,
+            peer,
+            is_shown: true,
+            ends_some: false,
+            outside: None,
+        }
     };
     let moved = Event::CursorsAdvanced { cursors: vec![Cursor { conversation_id: HERE, seq: 5, peer: Some(BOB) }] };
     let advance = Command::Advance { cursors: vec![to(5), to(3)] };

@@ -23,6 +23,7 @@ mod pending;
 mod projection;
 mod scenario;
 mod second;
+mod self_destruct;
 mod session;
 mod standing;
 mod state;

@@ -1,4 +1,4 @@
-//! Message: MSG-1 to MSG-12.
+//! Message: MSG-1 to MSG-12. What ends by itself: `self_destruct.rs`.
 
 use crate::{
     laws::{Answer, HELLO, HERE, Lawful, check, histories, laws, people, seals, words},
@@ -510,7 +510,9 @@ impl Lawful for Message {
         let unreact = (places(), words()).prop_map(|(message, emoji)| Command::Unreact { message, emoji });
         let pin = places().prop_map(|message| Command::Pin { message });
         let unpin = places().prop_map(|message| Command::Unpin { message });
-        let any = prop_oneof![3 => edit, 1 => recall, 4 => react, 3 => unreact, 2 => pin, 2 => unpin];
+        let moments = select(vec![min(0), min(1), Timestamp::from_millis(i64::MAX)]);
+        let expire = (places(), moments).prop_map(|(message, expires_at)| Command::Expire { message, expires_at });
+        let any = prop_oneof![3 => edit, 1 => recall, 4 => react, 3 => unreact, 2 => pin, 2 => unpin, 1 => expire];
         (option::of(people()), any).boxed()
     }
 
@@ -518,8 +520,9 @@ impl Lawful for Message {
         let edited = (places(), seals(), any::<u32>(), prints()).prop_map(|(message, body, size, fingerprint)| {
             Event::Edited { message, body, body_kind: BodyKind::Text, size, fingerprint, has_link: false }
         });
-        let by = (places(), people(), 0..3).prop_map(|(message, by, which)| match which {
+        let by = (places(), people(), 0..4).prop_map(|(message, by, which)| match which {
             0 => Event::Recalled { message, by },
+            3 => Event::Expired { message },
             1 => Event::Pinned { message, by },
             _ => Event::Unpinned { message, by },
         });

@@ -7,7 +7,7 @@ use crate::{
 use natter_domain::{
     AccountId, Code, Decider, KeyId, MessageId, Noun, Refusal as _, Sealed, Timestamp,
     account::Mute,
-    conversation::{self, BodyKind, Mentions, Missing, Unanswerable},
+    conversation::{self, BodyKind, Lifetime, Mentions, Missing, Unanswerable},
     limit,
     pending::{Command, Content, End, Event, NewBody, Pending, Place, Refusal, Said, State, address},
 };
@@ -42,6 +42,7 @@ fn content(text: &str) -> Content {
         thread: None,
         mentions: Mentions::default(),
         silent: false,
+        self_destruct: None,
     }
 }
 
@@ -135,6 +136,16 @@ fn who_may_say_it_now_may_say_it_later() {
     let refusal = Refusal::Unsayable(conversation::Refusal::MentionsNobody { account: CAROL });
     assert_eq!((refusal.code(), refusal.pointer().as_deref()), (Code::InvalidInput, Some("/mentions")));
     given([]).when(Command::Hold { said: mentioning, rule: "rule".into() }).by(ALICE).refused(refusal);
+    let ending = Content { self_destruct: Some(Lifetime::AfterReadS(1)), ..content("hi") };
+    let waits = Event::Scheduled { message: PLACE, content: ending.clone(), send_at: min(10) };
+    let ending = || Command::Schedule { said: Said { content: ending.clone(), ..said() }, send_at: min(10) };
+    given([]).when(ending()).by(ALICE).then([waits]);
+    let mut own = conversation::State::default();
+    let begun =
+        conversation::Event::Started { kind: conversation::Kind::Own, members: vec![ALICE], name: None, owner: None };
+    conversation::Conversation::evolve(&mut own, &begun);
+    let refusal = Refusal::Unsayable(conversation::Refusal::NotDirect);
+    scenario::given::<Pending>([]).within(own).when(ending()).by(ALICE).refused(refusal);
     let closed = conversation::Standing::first().barred(BOB);
     let closed = conversation::Event::StandingChanged { standing: closed, shown_to: vec![BOB], last_seq: 0 };
     let shut = scenario::given::<Pending>([]).within(talk([closed]));

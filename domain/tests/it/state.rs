@@ -223,6 +223,28 @@ fn a_conversation_keeps_its_shape() {
         size: 5,
         details: Default::default(),
     };
+    let ending = |seq| conversation::Event::MessageSent {
+        message_id: MESSAGE,
+        seq,
+        sender: BOB,
+        body: sealed(b"secret"),
+        body_kind: conversation::BodyKind::Text,
+        size: 6,
+        details: Box::new(conversation::Details {
+            self_destruct: Some(conversation::SelfDestruct {
+                lifetime: conversation::Lifetime::AfterReadS(60),
+                sent_at: min(0),
+            }),
+            ..Default::default()
+        }),
+    };
+    let begun = conversation::Event::CountdownBegan {
+        message_id: MESSAGE,
+        seq: 43,
+        sender: BOB,
+        sent_at: min(0),
+        expires_at: min(2),
+    };
     let shared = conversation::Event::MembersJoined {
         seq: 9,
         account_ids: vec![FAR],
@@ -235,6 +257,7 @@ fn a_conversation_keeps_its_shape() {
     keeps_its_shape::<conversation::Conversation>(&[
         vec![],
         vec![direct.clone(), sent],
+        vec![direct.clone(), ending(43), ending(44), begun],
         vec![direct, stood],
         vec![
             group.clone(),
@@ -302,6 +325,7 @@ fn an_inbox_keeps_its_shape() {
     let other = inbox::Cursor { conversation_id: ConversationId(CAROL.0), seq: 1, peer: None };
     let all = vec![
         inbox::Event::CursorsAdvanced { cursors: vec![direct.clone(), other] },
+        inbox::Event::EndingRead { conversation_id: TALK, seq: 42 },
         inbox::Event::DeliveriesAdvanced { cursors: vec![inbox::Cursor { seq: 43, ..direct }] },
         inbox::Event::ViewChanged { conversation_id: TALK, view: view() },
         inbox::Event::DraftChanged { conversation_id: TALK, draft: Some(sealed(b"draft")) },

@@ -81,8 +81,8 @@ pub use inbox::{
 };
 pub use message::{
     EditFrame, Forward, ForwardMerged, ForwardOne, ListFrame, Message, MessageEdit, MessageFrame, MessageHeld,
-    MessageNew, MessageReaction, MessageReactor, MessageSent, MessageVersion, PositionOk, Quote, ReactFrame, SendFrame,
-    SentOk, ThreadRoot, ThreadState, ThreadSummary,
+    MessageNew, MessageReaction, MessageReactor, MessageSent, MessageVersion, PositionOk, Quote, ReactFrame,
+    SelfDestruct, SendFrame, SentOk, ThreadRoot, ThreadState, ThreadSummary,
 };
 pub use oidc::{Identity, OidcFinish, OidcLink, OidcPassword, OidcProvider, OidcStart, OidcStarted};
 pub use pending::{Scheduled, ScheduledChange, ScheduledNew};

@@ -1,6 +1,6 @@
 //! `/conversations/{id}/messages/forward`: what was said in one conversation is said in another, one by one or put together.
 //! The caller forwards what they see, as they see it: the gate of messages is asked, and nothing that was recalled, that the
-//! server wrote or that only others can read is passed on.
+//! server wrote, that ends by itself or that only others can read is passed on.
 
 use super::{SHOWN_BY, body, looked, send};
 use crate::{
@@ -27,7 +27,7 @@ pub fn routes() -> Routes {
     tag = "messages", params(("id" = Uuid, Path)), request_body = wire::Forward, responses(
         (status = 201, body = wire::Items<wire::MessageSent>),
         (status = 200, body = wire::Items<wire::MessageSent>, description = "They were sent before."),
-        (status = 403, description = "`conversation_closed`, `not_a_member`, `muted`, `not_allowed`"),
+        (status = 403, description = "`conversation_closed`, `not_a_member`, `muted`, `not_allowed`; `forbidden`: a source that ends by itself"),
         (status = 404, description = "`not_found`: either conversation"),
         (status = 409, description = "`conflict`; `recalled`: what is forwarded"),
         (status = 422, description = "`invalid_input`: a source that is not there, or may not be forwarded; `content_refused`"),
@@ -178,6 +178,9 @@ fn may_be_forwarded(source: Option<&wire::Message>, pointer: &str) -> Result<(),
     let Some(source) = source else { return Err(Problem::invalid(pointer, "there is no such message")) };
     if source.recalled_at.is_some() {
         return Err(Problem::new(Code::Recalled, "the message was recalled"));
+    }
+    if source.self_destruct.is_some() {
+        return Err(Problem::new(Code::Forbidden, "what ends by itself is not forwarded"));
     }
     match &source.body {
         Some(Body::System { .. }) => Err(Problem::invalid(pointer, "what the server says is not forwarded")),

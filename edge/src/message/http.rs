@@ -44,10 +44,10 @@ pub fn routes() -> Routes {
         (status = 201, body = wire::MessageSent),
         (status = 200, body = wire::MessageSent, description = "It was sent before."),
         (status = 202, body = wire::MessageHeld, description = "It waits for somebody who looks at it."),
-        (status = 403, description = "`conversation_closed`, `not_a_member`, `muted`, `not_allowed`: to mention everybody; `forbidden`: roles where there are none"),
+        (status = 403, description = "`conversation_closed`, `not_a_member`, `muted`, `not_allowed`: to mention everybody; `forbidden`: roles where there are none, or to end after it was read where more than one reads it"),
         (status = 404, description = "`not_found`"),
-        (status = 409, description = "`conflict`: the id was used by somebody else or for another body; `recalled`: what it answers"),
-        (status = 422, description = "`invalid_input`: a field of the body, `reply_to`, who is mentioned; `content_refused`"),
+        (status = 409, description = "`conflict`: the id was used by somebody else or for another body, or 1,000 that end by being read were not read yet; `recalled`: what it answers"),
+        (status = 422, description = "`invalid_input`: a field of the body, `reply_to`, who is mentioned, `self_destruct`; `content_refused`"),
     ))]
 async fn post(
     Writer(by): Writer,
@@ -55,8 +55,9 @@ async fn post(
     Ids(id): Ids<Uuid>,
     json::Json(given): json::Json<wire::MessageNew>,
 ) -> Result<Response, Problem> {
-    let wire::MessageNew { message_id, ref body, reply_to, thread, ref mentions, silent } = given;
-    let said = Given { message_id, body, reply_to, thread, mentions, silent };
+    let wire::MessageNew { message_id, ref body, reply_to, thread, ref mentions, silent, ref self_destruct } = given;
+    let self_destruct = self_destruct.as_ref();
+    let said = Given { message_id, body, reply_to, thread, mentions, silent, self_destruct };
     let (message, inside) = (said.checked()?, door.open()?);
     let answer = match inside.content.gate() {
         Some(gate) => looked::send(&inside, gate, by.caller, id, &said, None).await?,
@@ -142,7 +143,7 @@ async fn one(
         (status = 204, description = "Edited, and gone for the caller."),
         (status = 403, description = "`not_your_message`, `not_a_member`, `muted`, `not_allowed`"),
         (status = 404, description = "`not_found`"),
-        (status = 409, description = "`too_late`, `recalled`; `conflict`"),
+        (status = 409, description = "`too_late`, `recalled`, also where it has ended by itself; `conflict`"),
         (status = 422, description = "`invalid_input`, `content_refused`"),
     ))]
 async fn edit(

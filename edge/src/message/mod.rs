@@ -19,7 +19,7 @@ use natter_client::wire::{self, Body};
 use natter_commands::{Caller, GivenBody, Named, Outgoing, Pending, Sent};
 use natter_domain::{
     AccountId, ConversationId, Emoji, MessageId,
-    conversation::{Mentions, Role},
+    conversation::{InvalidLifetime, Lifetime, Mentions, Role},
     limit,
 };
 use natter_projections::{Projection, message::Range};
@@ -37,6 +37,7 @@ pub struct Given<'a> {
     pub thread: Option<Uuid>,
     pub mentions: &'a [String],
     pub silent: bool,
+    pub self_destruct: Option<&'a wire::SelfDestruct>,
 }
 
 impl Given<'_> {
@@ -49,6 +50,7 @@ impl Given<'_> {
             mentions: mentions(self.mentions)?,
             silent: self.silent,
             forwarded: None,
+            self_destruct: self.self_destruct.map(lifetime).transpose()?,
         })
     }
 }
@@ -64,6 +66,12 @@ pub fn edited(body: &Body) -> Result<GivenBody, Problem> {
         Body::Text { .. } => body::checked(body),
         _ => Err(Problem::invalid("/body/kind", "only texts are edited")),
     }
+}
+
+fn lifetime(given: &wire::SelfDestruct) -> Result<Lifetime, Problem> {
+    let wrong =
+        |wrong: InvalidLifetime| Problem::invalid(format!("/self_destruct{}", wrong.pointer()), wrong.to_string());
+    Lifetime::parse(given.after_s, given.after_read_s).map_err(wrong)
 }
 
 /// Accounts by their ids, everybody, and roles, each once.

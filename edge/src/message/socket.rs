@@ -28,8 +28,10 @@ pub fn queue(inside: &Inside, caller: Caller, frame: &wire::SendFrame) -> Result
 }
 
 fn said(frame: &wire::SendFrame) -> Given<'_> {
-    let wire::SendFrame { message_id, ref body, reply_to, thread, ref mentions, silent, .. } = *frame;
-    Given { message_id, body, reply_to, thread, mentions, silent }
+    let wire::SendFrame { message_id, ref body, reply_to, thread, ref mentions, silent, ref self_destruct, .. } =
+        *frame;
+    let self_destruct = self_destruct.as_ref();
+    Given { message_id, body, reply_to, thread, mentions, silent, self_destruct }
 }
 
 /// The answer, once the message is durable.

@@ -54,7 +54,7 @@ impl Of {
         (status = 403, description = "`conversation_closed`, `not_a_member`, `muted`, `not_allowed`, `forbidden`: as for sending"),
         (status = 404, description = "`not_found`"),
         (status = 409, description = "`conflict`: the id was used, or 100 wait there already; `recalled`: what it answers"),
-        (status = 422, description = "`invalid_input`: a field of the body, `reply_to`, `thread`, who is mentioned, `send_at`; `content_refused`"),
+        (status = 422, description = "`invalid_input`: a field of the body, `reply_to`, `thread`, who is mentioned, `self_destruct`, `send_at`; `content_refused`"),
     ))]
 async fn schedule(
     Writer(by): Writer,
@@ -62,8 +62,18 @@ async fn schedule(
     Ids(id): Ids<Uuid>,
     json::Json(given): json::Json<wire::ScheduledNew>,
 ) -> Result<Written<wire::Scheduled>, Problem> {
-    let wire::ScheduledNew { message_id, ref body, reply_to, thread, ref mentions, silent, ref send_at } = given;
-    let message = Given { message_id, body, reply_to, thread, mentions, silent }.checked()?;
+    let wire::ScheduledNew {
+        message_id,
+        ref body,
+        reply_to,
+        thread,
+        ref mentions,
+        silent,
+        ref self_destruct,
+        ref send_at,
+    } = given;
+    let self_destruct = self_destruct.as_ref();
+    let message = Given { message_id, body, reply_to, thread, mentions, silent, self_destruct }.checked()?;
     let (send_at, inside, of) = (moment(send_at)?, door.open()?, named(id, message_id));
     let pending = inside.commands.pending().muted(inside.mutes.of(by.caller.account));
     let waiting = match taken(&inside, &by, of, body, &message).await {

@@ -18,6 +18,7 @@ mod messages;
 mod receipts;
 mod replies;
 mod scheduled;
+mod self_destruct;
 mod socket;
 mod system;
 mod threads;

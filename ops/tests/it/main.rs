@@ -42,6 +42,7 @@ mod restore;
 mod scheduled;
 mod schema;
 mod second;
+mod self_destruct;
 mod session;
 mod standing;
 mod stores;

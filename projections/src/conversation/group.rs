@@ -48,7 +48,10 @@ impl Changes {
     pub fn note(&mut self, record: &Record, event: &Event) {
         let is_of_a_group = match event {
             Event::Started { owner, .. } => owner.is_some(),
-            Event::MessageSent { .. } | Event::Paused { .. } | Event::StandingChanged { .. } => false,
+            Event::MessageSent { .. }
+            | Event::Paused { .. }
+            | Event::CountdownBegan { .. }
+            | Event::StandingChanged { .. } => false,
             _ => true,
         };
         if is_of_a_group {

@@ -60,9 +60,11 @@ fn who(event: &Event) -> (Option<AccountId>, Vec<AccountId>) {
         | Event::LinkMade { by, .. }
         | Event::LinkRevoked { by, .. }
         | Event::Dissolved { by, .. } => (Some(*by), Vec::new()),
-        Event::MessageSent { .. } | Event::Paused { .. } | Event::StandingChanged { .. } | Event::Ended {} => {
-            (None, Vec::new())
-        }
+        Event::MessageSent { .. }
+        | Event::Paused { .. }
+        | Event::CountdownBegan { .. }
+        | Event::StandingChanged { .. }
+        | Event::Ended {} => (None, Vec::new()),
     }
 }
 

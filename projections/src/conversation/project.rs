@@ -123,6 +123,7 @@ impl Changes {
             Event::Renamed { name, .. } => {
                 self.renamed.insert(conversation, name);
             }
+            Event::CountdownBegan { .. } => self.changed(conversation, record).message = Some(record.position),
             Event::StandingChanged { standing, shown_to, .. } => {
                 self.standing.insert(conversation, standing);
                 let changed = shown_to.into_iter().map(|account| ((conversation, account), record.position));
@@ -143,7 +144,7 @@ impl Changes {
         let changed = self.changed(conversation, record);
         changed.message = Some(record.position);
         match event {
-            message::Event::Recalled { .. } => {
+            message::Event::Recalled { .. } | message::Event::Expired { .. } => {
                 changed.recall = Some(record.position);
                 self.mentions.recall(conversation, seq);
                 self.pins.recall(conversation, seq);

@@ -10,7 +10,7 @@ use super::{
 use crate::{Error, conversation::card::Card, message};
 use natter_client::wire::{self, Push};
 use natter_domain::{
-    AccountId, ConversationId, KeyId, Sealed,
+    AccountId, ConversationId, KeyId, MessageId, Sealed, Timestamp,
     conversation::{Event, Kind, Standing},
 };
 use natter_streams::{Record, sealing::Opener};
@@ -85,6 +85,9 @@ pub(super) fn frames(
             let updated = telling.updated(telling.name, *seq)?;
             Ok(updated.into_iter().chain(telling.message(event)?).collect())
         }
+        Event::CountdownBegan { message_id, seq, expires_at, .. } => {
+            Ok(vec![telling.counting(*message_id, *seq, *expires_at)?])
+        }
         Event::StandingChanged { standing, shown_to, last_seq } => telling.standing(standing, shown_to, *last_seq),
         _ => {
             let changed = telling.of_group(&event)?;
@@ -134,6 +137,15 @@ impl Telling<'_> {
         let quoted = wire::Message { reply_to: Some(quote), ..plain.clone() };
         let frames = [(quoted, quoting), (plain, unquoting)].into_iter().filter(|(_, to)| !to.is_nobody());
         frames.map(|(message, to)| told(message, to)).collect()
+    }
+
+    fn counting(&self, message: MessageId, seq: u64, expires_at: Timestamp) -> Result<Frame, Error> {
+        let (conversation_id, message_id, position) = (self.id, message.0, position(self.record));
+        let expires_at = expires_at.to_string();
+        push(
+            self.known.hearing(seq),
+            &Push::MessageCountdown { conversation_id, message_id, seq, expires_at, position },
+        )
     }
 
     fn started(&self, kind: Kind, members: &[AccountId], name: Option<&Sealed>) -> Result<Frame, Error> {

@@ -63,7 +63,9 @@ impl Recalled {
     const GENERATION: usize = 4_096;
 
     fn note(&mut self, happening: &Happening) {
-        let What::Message(Message::Recalled { message, .. }) = &happening.what else { return };
+        let What::Message(Message::Recalled { message, .. } | Message::Expired { message }) = &happening.what else {
+            return;
+        };
         if self.young.len() >= Self::GENERATION {
             self.old = std::mem::take(&mut self.young);
         }

@@ -18,6 +18,7 @@ pub(super) fn keys(record: &Record, event: &Event) -> Vec<(Uuid, KeyId)> {
         Event::DraftChanged { draft, .. } => draft.as_ref(),
         Event::CursorsAdvanced { .. }
         | Event::DeliveriesAdvanced { .. }
+        | Event::EndingRead { .. }
         | Event::Cleared { .. }
         | Event::AnnouncementRead { .. } => None,
     };
@@ -29,6 +30,8 @@ pub(super) fn frames(record: &Record, event: &Event, opener: &Opener) -> Result<
     let (conversation, changed) = match event {
         Event::CursorsAdvanced { cursors } => return cursors.iter().map(|it| read(record, it)).collect(),
         Event::DeliveriesAdvanced { cursors } => return cursors.iter().map(|it| delivered(record, it)).collect(),
+        // What ends by it is told of each by itself.
+        Event::EndingRead { .. } => return Ok(Vec::new()),
         Event::ViewChanged { conversation_id, view } => {
             (conversation_id, InboxChanged::View(view::shown(owner, view, opener)))
         }

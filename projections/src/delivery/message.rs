@@ -7,6 +7,7 @@ use super::{
 use crate::{Error, message};
 use natter_client::wire::Push;
 use natter_domain::{
+    AccountId,
     conversation::Details,
     message::{Event, Place},
 };
@@ -23,7 +24,7 @@ pub(super) fn frame(record: &Record, event: Event, facts: &Facts, opener: &Opene
     let (conversation_id, message_id) = (place.conversation_id.0, place.message_id.0);
     let position = position(record);
     let to = match event {
-        Event::Recalled { .. } => known.seeing(place.seq),
+        Event::Recalled { .. } | Event::Expired { .. } => known.seeing(place.seq),
         _ => known.seeing_change(place.seq, record.position),
     };
     let pushed = match event {
@@ -32,11 +33,8 @@ pub(super) fn frame(record: &Record, event: Event, facts: &Facts, opener: &Opene
             let message = message::Message { body, edited_at: Some(record.time), ..whole(record, &place) };
             Push::MessageEdited { message: message::shown(opener, &message), position }
         }
-        Event::Recalled { by, .. } => {
-            let (recalled_at, recalled_by) = (Some(record.time), Some(by));
-            let message = message::Message { recalled_at, recalled_by, ..whole(record, &place) };
-            Push::MessageRecalled { message: message::shown(opener, &message), position }
-        }
+        Event::Recalled { by, .. } => gone(record, &place, Some(by), opener),
+        Event::Expired { .. } => gone(record, &place, None, opener),
         Event::Reacted { account_id, emoji, .. } => {
             Push::MessageReacted { conversation_id, message_id, account_id: account_id.0, emoji, position }
         }
@@ -50,6 +48,12 @@ pub(super) fn frame(record: &Record, event: Event, facts: &Facts, opener: &Opene
         }
     };
     push(to, &pushed)
+}
+
+/// `by`: nobody, where it has ended by itself.
+fn gone(record: &Record, place: &Place, by: Option<AccountId>, opener: &Opener) -> Push {
+    let message = message::Message { recalled_at: Some(record.time), recalled_by: by, ..whole(record, place) };
+    Push::MessageRecalled { message: message::shown(opener, &message), position: position(record) }
 }
 
 /// What somebody says of a thread goes to their own devices.
@@ -80,6 +84,7 @@ fn whole(record: &Record, place: &Place) -> message::Message {
         recalled_at: None,
         recalled_by: None,
         pinned_at: None,
+        expires_at: None,
         reactions: BTreeMap::new(),
         position: 0,
         changed: record.position,

@@ -47,6 +47,7 @@ impl Changes {
                 }
             }
             Event::DeliveriesAdvanced { cursors } => cursors.iter().for_each(|come| self.show(record, come, 0)),
+            Event::EndingRead { .. } => {}
             Event::ViewChanged { conversation_id, view } => tell(&mut self.views, record, conversation_id, view),
             Event::DraftChanged { conversation_id, draft } => {
                 let draft = draft.map(|draft| (draft, record.time));

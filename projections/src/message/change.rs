@@ -24,6 +24,8 @@ pub struct Message {
     pub recalled_at: Option<Timestamp>,
     pub recalled_by: Option<AccountId>,
     pub pinned_at: Option<Timestamp>,
+    /// When it ends by itself; `None` also while it was not read yet after which it does.
+    pub expires_at: Option<Timestamp>,
     /// Emoji -> how many; never 0.
     pub reactions: BTreeMap<String, u64>,
     /// Of its birth, in the conversation's lane.
@@ -99,6 +101,10 @@ pub enum What {
     },
     Pinned,
     Unpinned,
+    /// It was read, and ends by itself then.
+    Counting {
+        expires_at: Timestamp,
+    },
 }
 
 impl What {
@@ -125,6 +131,7 @@ impl Change {
             recalled_at: None,
             recalled_by: None,
             pinned_at: None,
+            expires_at: details.self_destruct.and_then(|it| it.expires_at()),
             reactions: BTreeMap::new(),
             position: self.position,
             changed: self.position,
@@ -167,7 +174,7 @@ impl Message {
             What::Edited { body, .. } => (self.body, self.edited_at) = (Some(body.clone()), Some(change.at)),
             What::Recalled { by } => {
                 (self.body, self.details, self.edited_at) = (None, Details::default(), None);
-                (self.pinned_at, self.reactions) = (None, BTreeMap::new());
+                (self.pinned_at, self.expires_at, self.reactions) = (None, None, BTreeMap::new());
                 (self.recalled_at, self.recalled_by) = (Some(change.at), *by);
             }
             What::Reacted { emoji, count, .. } | What::Unreacted { emoji, count, .. } => {
@@ -179,6 +186,7 @@ impl Message {
             }
             What::Pinned => self.pinned_at = Some(change.at),
             What::Unpinned => self.pinned_at = None,
+            What::Counting { expires_at } => self.expires_at = Some(*expires_at),
         }
     }
 }

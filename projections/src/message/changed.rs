@@ -75,6 +75,7 @@ mod tests {
             recalled_at: None,
             recalled_by: None,
             pinned_at: None,
+            expires_at: None,
             reactions: BTreeMap::new(),
             position: 0,
             changed: seq,

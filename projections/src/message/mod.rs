@@ -22,6 +22,6 @@ pub use filter::{Filter, Found, Has, KindOf};
 pub use postgres::PostgresHistory;
 pub use project::system_body;
 pub use query::{Query, Range};
-pub(crate) use query::{mentioned, quote, shown};
+pub(crate) use query::{lifetime, mentioned, quote, shown};
 pub use scylla::ScyllaHistory;
 pub use store::{HistoryStore, Order, Reactor, Span, Tally, Version, Votes};

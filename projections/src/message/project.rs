@@ -42,10 +42,16 @@ impl Projector for History {
 /// What the record does to history, if it does anything.
 fn change(record: &Record) -> Result<Option<Change>, Error> {
     Ok(match record.noun {
-        Noun::Conversation => sent(record, record.decode()?),
+        Noun::Conversation => of_conversation(record, record.decode()?),
         Noun::Message => later(record, record.decode()?),
         _ => None,
     })
+}
+
+fn of_conversation(record: &Record, event: Event) -> Option<Change> {
+    let Event::CountdownBegan { seq, expires_at, .. } = event else { return sent(record, event) };
+    let (conversation_id, what) = (ConversationId(record.aggregate_id), What::Counting { expires_at });
+    Some(Change { conversation_id, seq, position: record.position, at: record.time, what })
 }
 
 /// The message that the event is, if it is one.
@@ -83,6 +89,7 @@ fn later(record: &Record, event: message::Event) -> Option<Change> {
     let what = match event {
         message::Event::Edited { body, has_link, .. } => What::Edited { body: Body::Sealed(body), has_link },
         message::Event::Recalled { by, .. } => What::Recalled { by: Some(by) },
+        message::Event::Expired { .. } => What::Recalled { by: None },
         message::Event::Reacted { account_id, emoji, count, .. } => What::Reacted { account: account_id, emoji, count },
         message::Event::Unreacted { account_id, emoji, count, .. } => {
             What::Unreacted { account: account_id, emoji, count }

@@ -9,7 +9,7 @@ use crate::{
 use natter_client::wire;
 use natter_domain::{
     AccountId, ConversationId, MessageId,
-    conversation::{Mentions, Quote},
+    conversation::{Lifetime, Mentions, Quote},
     limit,
 };
 use natter_streams::{
@@ -272,6 +272,14 @@ pub(crate) fn mentioned(mentions: &Mentions) -> Vec<String> {
     people.chain(all).chain(roles.iter().map(|role| role.as_str().to_owned())).collect()
 }
 
+/// As its sender gave it.
+pub(crate) fn lifetime(lifetime: Lifetime) -> wire::SelfDestruct {
+    match lifetime {
+        Lifetime::AfterS(seconds) => wire::SelfDestruct { after_s: Some(seconds), after_read_s: None },
+        Lifetime::AfterReadS(seconds) => wire::SelfDestruct { after_s: None, after_read_s: Some(seconds) },
+    }
+}
+
 fn reactions(message: &Message) -> Vec<wire::MessageReaction> {
     if message.recalled_at.is_some() {
         return Vec::new();
@@ -303,6 +311,8 @@ pub(crate) fn shown(opener: &Opener, message: &Message) -> wire::Message {
         forwarded: message.details.forwarded,
         pinned_at: message.pinned_at.filter(|_| stands).map(|at| at.to_string()),
         pinned_by: None,
+        self_destruct: message.details.self_destruct.map(|it| lifetime(it.lifetime)),
+        expires_at: message.expires_at.filter(|_| stands).map(|at| at.to_string()),
         reactions: None,
     }
 }

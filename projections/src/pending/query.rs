@@ -2,7 +2,7 @@
 
 use crate::{
     Error, Page, Shared,
-    message::mentioned,
+    message::{lifetime, mentioned},
     page::Cursor,
     sync::{After, Since},
 };
@@ -221,6 +221,7 @@ pub(crate) fn shown(message: Place, state: &str, content: Option<&Content>, open
         thread: content.and_then(|content| content.thread).map(|id| id.0),
         mentions: content.map(|content| mentioned(&content.mentions)).unwrap_or_default(),
         silent: content.is_some_and(|content| content.silent),
+        self_destruct: content.and_then(|content| content.self_destruct).map(lifetime),
         send_at: None,
         state: state.to_owned(),
         code: None,

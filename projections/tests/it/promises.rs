@@ -6,7 +6,7 @@ mod wide;
 
 use natter_domain::{
     AccountId, ConversationId, KeyId, MessageId, Sealed, Timestamp,
-    conversation::{BodyKind, Details, Mentions, Quote, Role, Root},
+    conversation::{BodyKind, Details, Lifetime, Mentions, Quote, Role, Root, SelfDestruct},
 };
 use natter_projections::{
     Error, Generation, Step,
@@ -58,8 +58,14 @@ fn sent(conversation_id: ConversationId, seq: u64) -> Change {
     Change { conversation_id, seq, position: 100 + seq, at: time(seq), what }
 }
 
-/// Every third one answers the first, silently.
+/// Every third one answers the first, silently. The fourth ends a while after it was sent, the eighth after it is read.
 fn details(seq: u64) -> Details {
+    let ends = |lifetime| Some(SelfDestruct { lifetime, sent_at: time(seq) });
+    match seq {
+        4 => return Details { self_destruct: ends(Lifetime::AfterS(60)), ..Details::default() },
+        8 => return Details { self_destruct: ends(Lifetime::AfterReadS(60)), ..Details::default() },
+        _ => {}
+    }
     if !seq.is_multiple_of(3) {
         return Details::default();
     }
@@ -75,6 +81,7 @@ fn details(seq: u64) -> Details {
         forwarded: true,
         said: Some(Uuid::from_u128(7)),
         has_link: true,
+        self_destruct: None,
     }
 }
 
@@ -107,6 +114,7 @@ fn message(conversation_id: ConversationId, seq: u64) -> Message {
         recalled_at: None,
         recalled_by: None,
         pinned_at: None,
+        expires_at: (seq == 4).then(|| time(seq + 60_000)),
         reactions: BTreeMap::new(),
         position: 100 + seq,
         changed: 100 + seq,

@@ -17,6 +17,18 @@ request! {
         #[serde(default, skip_serializing_if = "Vec::is_empty")] mentions: Vec<String>,
         /// Devices make no noise of it.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")] silent: bool,
+        /// It ends by itself.
+        #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "optional_object")]
+        self_destruct: Option<SelfDestruct>,
+    }
+}
+request! {
+    /// When a message ends by itself: one of the two.
+    SelfDestruct {
+        /// Seconds after it was sent: 5 to 2592000.
+        #[serde(default, skip_serializing_if = "Option::is_none")] after_s: Option<u64>,
+        /// Seconds after the other one of a direct conversation has read it: 1 to 2592000.
+        #[serde(default, skip_serializing_if = "Option::is_none")] after_read_s: Option<u64>,
     }
 }
 request! {
@@ -78,6 +90,10 @@ answer! {
         #[serde(default, skip_serializing_if = "Option::is_none")] thread_summary: Option<ThreadSummary>,
         /// Only in the list of what is pinned.
         #[serde(default, skip_serializing_if = "Option::is_none")] pinned_by: Option<Uuid>,
+        /// As its sender gave it. Not in `message.edited`.
+        #[serde(default, skip_serializing_if = "Option::is_none")] self_destruct: Option<SelfDestruct>,
+        /// When it ends by itself; left out also while it was not read yet after which it does. Not in `message.edited`.
+        #[serde(default, skip_serializing_if = "Option::is_none")] expires_at: Option<String>,
         /// Not in pushes, and not in `last_message`.
         #[serde(default, skip_serializing_if = "Option::is_none")] reactions: Option<Vec<MessageReaction>>,
     }
@@ -153,6 +169,8 @@ request! {
         #[serde(default, skip_serializing_if = "Option::is_none")] thread: Option<Uuid>,
         #[serde(default, skip_serializing_if = "Vec::is_empty")] mentions: Vec<String>,
         #[serde(default, skip_serializing_if = "std::ops::Not::not")] silent: bool,
+        #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "optional_object")]
+        self_destruct: Option<SelfDestruct>,
         #[serde(default)] command_id: Option<Uuid>,
     }
 }
@@ -216,6 +234,7 @@ answer! {
 impl MessageNew {
     /// Nothing but a body.
     pub fn new(message_id: Uuid, body: Body) -> Self {
-        Self { message_id, body, reply_to: None, thread: None, mentions: Vec::new(), silent: false }
+        let (mentions, self_destruct) = Default::default();
+        Self { message_id, body, reply_to: None, thread: None, mentions, silent: false, self_destruct }
     }
 }

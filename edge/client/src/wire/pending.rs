@@ -1,6 +1,6 @@
 //! Messages that wait to be said.
 
-use super::{Body, object, optional_object};
+use super::{Body, SelfDestruct, object, optional_object};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -14,6 +14,9 @@ request! {
         #[serde(default, skip_serializing_if = "Option::is_none")] thread: Option<Uuid>,
         #[serde(default, skip_serializing_if = "Vec::is_empty")] mentions: Vec<String>,
         #[serde(default, skip_serializing_if = "std::ops::Not::not")] silent: bool,
+        /// It ends by itself; counted from when it is really sent.
+        #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "optional_object")]
+        self_destruct: Option<SelfDestruct>,
         /// An RFC 3339 time, a second to a year ahead.
         send_at: String,
     }
@@ -37,6 +40,7 @@ answer! {
         thread: Option<Uuid>,
         #[serde(default)] mentions: Vec<String>,
         #[serde(default)] silent: bool,
+        #[serde(default, skip_serializing_if = "Option::is_none")] self_destruct: Option<SelfDestruct>,
         /// Null where it waits for no moment; not in pushes of what is over.
         send_at: Option<String>,
         /// `waiting`; `held`: somebody looks at it first; `released`: about to be sent; `sent`, `failed`, `cancelled`.

@@ -22,6 +22,9 @@ pub enum Push {
     MessagePinned { conversation_id: Uuid, message_id: Uuid, account_id: Uuid, position: String },
     #[serde(rename = "message.unpinned")]
     MessageUnpinned { conversation_id: Uuid, message_id: Uuid, account_id: Uuid, position: String },
+    /// It was read, and ends by itself then.
+    #[serde(rename = "message.countdown")]
+    MessageCountdown { conversation_id: Uuid, message_id: Uuid, seq: u64, expires_at: String, position: String },
     #[serde(rename = "thread.changed")]
     ThreadChanged {
         conversation_id: Uuid,

@@ -177,7 +177,7 @@ impl Book {
         match record.noun {
             Noun::Conversation => self.conversation(ConversationId(record.aggregate_id), record.decode()?),
             Noun::Message => {
-                if let Message::Recalled { message, .. } = record.decode()? {
+                if let Message::Recalled { message, .. } | Message::Expired { message } = record.decode()? {
                     self.talk(message.conversation_id).recalled.insert(message.seq);
                 }
             }
@@ -240,6 +240,7 @@ impl Book {
             }
             Inbox::Cleared { conversation_id, up_to_seq } => self.view((owner, conversation_id)).cleared = up_to_seq,
             Inbox::DeliveriesAdvanced { .. }
+            | Inbox::EndingRead { .. }
             | Inbox::ViewChanged { .. }
             | Inbox::DraftChanged { .. }
             | Inbox::AnnouncementRead { .. } => {}

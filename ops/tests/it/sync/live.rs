@@ -131,7 +131,8 @@ impl Device {
             Push::MessageReacted { conversation_id, message_id, position, .. }
             | Push::MessageUnreacted { conversation_id, message_id, position, .. }
             | Push::MessagePinned { conversation_id, message_id, position, .. }
-            | Push::MessageUnpinned { conversation_id, message_id, position, .. } => {
+            | Push::MessageUnpinned { conversation_id, message_id, position, .. }
+            | Push::MessageCountdown { conversation_id, message_id, position, .. } => {
                 self.heard.insert(conversation_id, position);
                 self.reads(conversation_id, message_id).await?;
                 self.looks_at(conversation_id).await

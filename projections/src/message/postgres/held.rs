@@ -51,7 +51,7 @@ pub(crate) async fn held(
 /// With the columns that a cluster has: moments in milliseconds, as they come from the log.
 fn messages(schema: &str) -> String {
     let moment = |column: &str| format!("'{column}', (extract(epoch FROM {column}) * 1000)::bigint");
-    let moments = ["sent_at", "edited_at", "recalled_at", "pinned_at"].map(moment).join(", ");
+    let moments = ["sent_at", "edited_at", "recalled_at", "pinned_at", "expires_at"].map(moment).join(", ");
     format!(
         "SELECT message.conversation_id, bucket, seq, jsonb_build_object(
              'message_id', message_id, 'sender', sender, 'body', body, 'edited_body', edited_body, {moments},

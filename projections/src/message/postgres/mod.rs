@@ -7,7 +7,7 @@ mod patch;
 mod read;
 mod write;
 
-pub(in crate::message) use write::{whose, written};
+pub(in crate::message) use write::{counted, whose, written};
 
 use crate::{
     Error, Step,

@@ -22,6 +22,7 @@ pub(super) struct Patch<'a> {
     /// When, and by whom.
     pub recalled: Option<(Timestamp, Option<AccountId>)>,
     pub pinned_at: Option<Option<Timestamp>>,
+    pub expires_at: Option<Timestamp>,
     counts: BTreeMap<&'a str, Option<u64>>,
 }
 
@@ -66,6 +67,7 @@ impl<'a> Patches<'a> {
             }
             What::Pinned => patch.pinned_at = Some(Some(change.at)),
             What::Unpinned => patch.pinned_at = Some(None),
+            What::Counting { expires_at } => patch.expires_at = Some(*expires_at),
         }
     }
 

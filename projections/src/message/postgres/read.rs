@@ -6,7 +6,7 @@ use crate::{
     Error,
     message::{Body, Change, Message, Order, Span, Tally, What},
 };
-use natter_domain::{AccountId, ConversationId, MessageId, Timestamp};
+use natter_domain::{AccountId, ConversationId, MessageId, Timestamp, conversation::Details};
 use natter_streams::statement;
 use sqlx::{PgPool, Row as _, postgres::PgRow, types::time::OffsetDateTime};
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 pub(super) const COLUMNS: &str =
     "message.conversation_id, message.seq, message_id, sender, body, edited_body, sent_at, edited_at,
-    recalled_at, recalled_by, pinned_at, details, reactions::text, position, coalesce(changed, position) AS changed";
+    recalled_at, recalled_by, pinned_at, expires_at, details, reactions::text, position, coalesce(changed, position) AS changed";
 
 /// Each span is cut to the limit before they are put together: a long span is not read to its end.
 pub(super) async fn page(
@@ -225,12 +225,14 @@ impl Kept {
     fn born(self) -> Message {
         let changed = self.now.position;
         let reactions = BTreeMap::new();
+        let expires_at = self.now.details.self_destruct.and_then(|it| it.expires_at());
         Message {
             body: self.first,
             edited_at: None,
             recalled_at: None,
             recalled_by: None,
             pinned_at: None,
+            expires_at,
             reactions,
             changed,
             ..self.now
@@ -315,6 +317,7 @@ fn change(row: &PgRow) -> Option<Change> {
         "reacted" => What::Reacted { account: account()?, emoji: emoji()?, count: count()? },
         "unreacted" => What::Unreacted { account: account()?, emoji: emoji()?, count: count()? },
         "pinned" => What::Pinned,
+        "counting" => What::Counting { expires_at: Timestamp::from_millis(count()? as i64) },
         _ => What::Unpinned,
     };
     Some(Change {
@@ -329,6 +332,8 @@ fn change(row: &PgRow) -> Option<Change> {
 pub(super) fn message(row: &PgRow) -> Message {
     let moment = |name: &str| row.get::<Option<OffsetDateTime>, _>(name).map(Into::into);
     let details = row.get::<Option<&str>, _>("details").and_then(|json| serde_json::from_str(json).ok());
+    let details: Details = details.unwrap_or_default();
+    let expires_at = moment("expires_at").or_else(|| details.self_destruct?.expires_at());
     let reactions = row.get::<Option<&str>, _>("reactions").and_then(|json| serde_json::from_str(json).ok());
     Message {
         conversation_id: ConversationId(row.get("conversation_id")),
@@ -336,12 +341,13 @@ pub(super) fn message(row: &PgRow) -> Message {
         message_id: MessageId(row.get("message_id")),
         sender: row.get::<Option<Uuid>, _>("sender").map(AccountId),
         body: newest_body(row),
-        details: details.unwrap_or_default(),
+        details,
         sent_at: row.get::<OffsetDateTime, _>("sent_at").into(),
         edited_at: moment("edited_at"),
         recalled_at: moment("recalled_at"),
         recalled_by: row.get::<Option<Uuid>, _>("recalled_by").map(AccountId),
         pinned_at: moment("pinned_at"),
+        expires_at,
         reactions: reactions.unwrap_or_default(),
         position: row.get::<i64, _>("position") as u64,
         changed: row.get::<i64, _>("changed") as u64,

@@ -50,9 +50,10 @@ const CHANGES: &str = "
 const PATCH: &str = "
     WITH patch AS (
         SELECT * FROM UNNEST($1::uuid[], $2::bigint[], $3::bigint[], $4::text[], $5::timestamptz[], $6::timestamptz[],
-                             $7::boolean[], $8::timestamptz[], $9::text[], $15::boolean[], $16::uuid[])
+                             $7::boolean[], $8::timestamptz[], $9::text[], $15::boolean[], $16::uuid[],
+                             $19::timestamptz[])
             AS patch(conversation_id, seq, newest, edited_body, edited_at, recalled_at, pins, pinned_at, reactions,
-                     edited_link, recalled_by)
+                     edited_link, recalled_by, expires_at)
     ), patched AS (
         UPDATE message SET
             body = CASE WHEN patch.recalled_at IS NULL THEN message.body END,
@@ -66,6 +67,7 @@ const PATCH: &str = "
                        THEN nullif(coalesce(patch.edited_link, message.has_link), false) END,
             pinned_at = CASE WHEN patch.recalled_at IS NOT NULL THEN NULL
                         WHEN patch.pins IS NULL THEN message.pinned_at ELSE patch.pinned_at END,
+            expires_at = CASE WHEN patch.recalled_at IS NULL THEN coalesce(patch.expires_at, message.expires_at) END,
             reactions = CASE WHEN patch.recalled_at IS NULL THEN
                         nullif(jsonb_strip_nulls(coalesce(message.reactions, '{}') || patch.reactions::jsonb), '{}') END,
             changed = patch.newest
@@ -171,7 +173,7 @@ async fn write_changes(connection: &mut PgConnection, changes: &[&Change]) -> Re
         }))
         .bind(column(changes, |change| whose(&change.what).map(|account| account.0)))
         .bind(column(changes, |change| vote(&change.what).map(|(_, emoji, _)| emoji)))
-        .bind(column(changes, |change| vote(&change.what).map(|(.., count)| number(count))))
+        .bind(column(changes, |change| counted(&change.what).map(number)))
         .execute(connection)
         .await
         .map(drop)
@@ -201,6 +203,7 @@ async fn write_patches(connection: &mut PgConnection, Patches { messages, votes 
         .bind(column(&messages, |(_, patch)| patch.recalled.and_then(|(_, by)| by).map(|by| by.0)))
         .bind(column(&votes, |(_, cast)| number(cast.position)))
         .bind(column(&votes, |(_, cast)| moment(cast.at)))
+        .bind(column(&messages, |(_, patch)| patch.expires_at.map(moment)))
         .execute(connection)
         .await
         .map(drop)
@@ -238,12 +241,21 @@ fn name(what: &What) -> &'static str {
         What::Unreacted { .. } => "unreacted",
         What::Pinned => "pinned",
         What::Unpinned => "unpinned",
+        What::Counting { .. } => "counting",
     }
 }
 
 /// Who reacted or recalled.
 pub(in crate::message) fn whose(what: &What) -> Option<AccountId> {
     if let What::Recalled { by } = what { *by } else { vote(what).map(|(account, ..)| account) }
+}
+
+/// How many have reacted so; of a countdown its end, in milliseconds.
+pub(in crate::message) fn counted(what: &What) -> Option<u64> {
+    match what {
+        What::Counting { expires_at } => u64::try_from(expires_at.as_millis()).ok(),
+        what => vote(what).map(|(.., count)| count),
+    }
 }
 
 fn vote(what: &What) -> Option<(AccountId, &str, u64)> {

@@ -54,6 +54,7 @@ fn apply(message: &mut Message, (position, what, at, emoji, count): Row) {
         "unreacted" => What::Unreacted { account, emoji, count },
         "pinned" => What::Pinned,
         "unpinned" => What::Unpinned,
+        "counting" => What::Counting { expires_at: Timestamp::from_millis(count as i64) },
         "edited" => {
             (message.edited_at, message.changed) = (Some(at), position);
             return;

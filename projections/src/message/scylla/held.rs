@@ -135,7 +135,7 @@ fn message(row: Row, by_id: Option<i64>) -> Columns {
     object(json!({
         "message_id": row.message_id, "sender": row.sender, "body": row.body, "edited_body": row.edited_body,
         "sent_at": row.sent_at, "edited_at": row.edited_at, "recalled_at": row.recalled_at,
-        "recalled_by": row.recalled_by, "pinned_at": row.pinned_at, "reactions": row.reactions.unwrap_or_default(),
+        "recalled_by": row.recalled_by, "pinned_at": row.pinned_at, "expires_at": row.expires_at, "reactions": row.reactions.unwrap_or_default(),
         "position": row.position, "changed": row.changed.or(row.position), "by_id": by_id, "details": row.details,
         "kind": row.kind, "has_link": row.has_link.filter(|has| *has)
     }))

@@ -1,7 +1,7 @@
 //! A row of the table `message`, as a message.
 
 use crate::message::{Body, Message};
-use natter_domain::{AccountId, ConversationId, MessageId, Timestamp};
+use natter_domain::{AccountId, ConversationId, MessageId, Timestamp, conversation::Details};
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
@@ -19,6 +19,7 @@ pub(super) struct Row {
     pub(super) recalled_at: Option<i64>,
     pub(super) recalled_by: Option<Uuid>,
     pub(super) pinned_at: Option<i64>,
+    pub(super) expires_at: Option<i64>,
     pub(super) reactions: Option<BTreeMap<String, i64>>,
     pub(super) position: Option<i64>,
     pub(super) changed: Option<i64>,
@@ -42,13 +43,16 @@ impl Kept {
         let first_body = parsed(row.body);
         // One that was edited in a way that this binary does not know has no body, not its first one.
         let body = if row.edited_body.is_some() { parsed(row.edited_body) } else { first_body.clone() };
+        let details: Details = row.details.and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default();
+        let counted = row.expires_at.map(Timestamp::from_millis);
         let message = Message {
             conversation_id: ConversationId(row.conversation_id),
             seq: row.seq as u64,
             message_id,
             sender: row.sender.map(AccountId),
             body,
-            details: row.details.and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default(),
+            expires_at: counted.or_else(|| details.self_destruct?.expires_at()),
+            details,
             sent_at: Timestamp::from_millis(row.sent_at?),
             edited_at: row.edited_at.map(Timestamp::from_millis),
             recalled_at,
@@ -70,7 +74,8 @@ impl Kept {
     pub(super) fn first(self) -> Message {
         let changed = self.message.position;
         let (edited_at, pinned_at, reactions) = (None, None, BTreeMap::new());
-        Message { body: self.first_body, edited_at, pinned_at, reactions, changed, ..self.message }
+        let expires_at = self.message.details.self_destruct.and_then(|it| it.expires_at());
+        Message { body: self.first_body, edited_at, pinned_at, expires_at, reactions, changed, ..self.message }
     }
 }
 

@@ -18,7 +18,7 @@ macro_rules! page {
     ($rest:literal) => {
         concat!(
             "SELECT conversation_id, seq, message_id, sender, body, edited_body, sent_at, edited_at, recalled_at,
-                 recalled_by, pinned_at, reactions, position, changed, details, kind, has_link FROM $.message
+                 recalled_by, pinned_at, expires_at, reactions, position, changed, details, kind, has_link FROM $.message
              WHERE conversation_id = ? AND bucket = ? AND ",
             $rest
         )
@@ -44,12 +44,14 @@ statements! { Write:
     Edited = "UPDATE $.message USING TIMESTAMP ? SET edited_body = ?, edited_at = ?, has_link = ?, changed = ?
               WHERE conversation_id = ? AND bucket = ? AND seq = ?",
     Recalled = "UPDATE $.message USING TIMESTAMP ? SET body = null, edited_body = null, details = null, has_link = null,
-                kind = null, edited_at = null, pinned_at = null, reactions = null, recalled_at = ?, recalled_by = ?, changed = ?
+                kind = null, edited_at = null, pinned_at = null, expires_at = null, reactions = null, recalled_at = ?, recalled_by = ?, changed = ?
                 WHERE conversation_id = ? AND bucket = ? AND seq = ?",
     Counted = "UPDATE $.message USING TIMESTAMP ? SET reactions[?] = ?, changed = ?
                WHERE conversation_id = ? AND bucket = ? AND seq = ?",
     Pinned = "UPDATE $.message USING TIMESTAMP ? SET pinned_at = ?, changed = ?
               WHERE conversation_id = ? AND bucket = ? AND seq = ?",
+    Counting = "UPDATE $.message USING TIMESTAMP ? SET expires_at = ?, changed = ?
+                WHERE conversation_id = ? AND bucket = ? AND seq = ?",
     Change = "INSERT INTO $.message_change (conversation_id, bucket, seq, position, what, at, emoji, count, account_id)
               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?",
     Edit = "INSERT INTO $.message_edit (conversation_id, bucket, seq, position, body, at) VALUES (?, ?, ?, ?, ?, ?)

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::message::{
     Change, What,
-    postgres::{whose, written},
+    postgres::{counted as counted_to, whose, written},
 };
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use natter_domain::{ConversationId, MessageId, conversation::BodyKind};
@@ -122,6 +122,7 @@ impl<'a> Writes<'a> {
             }
             What::Pinned => self.in_bucket(change, Write::Pinned, row(cells![at])),
             What::Unpinned => self.in_bucket(change, Write::Pinned, row(vec![Cell::Null])),
+            What::Counting { expires_at } => self.in_bucket(change, Write::Counting, row(cells![*expires_at])),
         }
     }
 
@@ -184,6 +185,7 @@ fn described(what: &What) -> (&'static str, Cell<'_>, Cell<'_>) {
         What::Unreacted { emoji, count, .. } => ("unreacted", emoji.as_str().into(), (*count).into()),
         What::Pinned => ("pinned", Cell::Unset, Cell::Unset),
         What::Unpinned => ("unpinned", Cell::Unset, Cell::Unset),
+        What::Counting { .. } => ("counting", Cell::Unset, counted_to(what).map_or(Cell::Unset, Cell::from)),
     }
 }
 

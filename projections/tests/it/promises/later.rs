@@ -48,6 +48,51 @@ fn second() -> Vec<Change> {
     ]
 }
 
+/// The eighth is read, and ends by itself; so does the fourth.
+fn third() -> Vec<Change> {
+    let ended = |seq, position| Change { what: What::Recalled { by: None }, ..change(seq, position) };
+    vec![
+        Change { what: What::Counting { expires_at: time(900) }, ..change(8, 301) },
+        edited(8, 302),
+        reacted(8, 303, BOB, THUMB, 1),
+        ended(4, 304),
+    ]
+}
+
+async fn what_was_read_counts_until_it_ends(store: &dyn HistoryStore) {
+    store.append(&third(), &Step { from: at(45), to: at(50), generation: Generation::FIRST }).await.unwrap();
+    let one = async |as_of: u64, seq: usize| {
+        store.page(ONE, &[Span { as_of, ..ALL }], Order::OldestFirst, 100).await.unwrap()[seq - 1].clone()
+    };
+    let counting = Message { expires_at: Some(time(900)), changed: 301, ..message(ONE, 8) };
+    let (body, edited_at) = (Some(sealed(302)), Some(time(302)));
+    let now = Message { body, edited_at, reactions: counts(&[(THUMB, 1)]), changed: 303, ..counting.clone() };
+    assert_eq!(one(u64::MAX, 8).await, now);
+    assert_eq!(one(301, 8).await, counting);
+    assert_eq!(one(300, 8).await, message(ONE, 8), "before it was read");
+    let ended = |seq, position| Message {
+        body: None,
+        details: Details::default(),
+        recalled_at: Some(time(position)),
+        expires_at: None,
+        changed: position,
+        ..message(ONE, seq)
+    };
+    assert_eq!(one(u64::MAX, 4).await, ended(4, 304));
+    let over = Change { what: What::Recalled { by: None }, ..change(8, 310) };
+    let step = Step { from: at(50), to: at(51), generation: Generation::FIRST };
+    store.append(std::slice::from_ref(&over), &step).await.unwrap();
+    for (number, part) in [&[over][..], &third()[..]].into_iter().enumerate() {
+        let (from, to) = (at(51 + number as u64), at(52 + number as u64));
+        store.append(part, &Step { from, to, generation: Generation::FIRST }).await.unwrap();
+        assert_eq!(one(u64::MAX, 8).await, ended(8, 310), "after part {number}");
+    }
+    assert_eq!(one(301, 8).await, ended(8, 310), "nothing is left of what it was");
+    assert_eq!(store.recalled(ONE, &[4, 8, 10]).await.unwrap(), HashSet::from([4, 8]));
+    assert_eq!(store.versions(ONE, 8, 0, u64::MAX, 100).await.unwrap(), []);
+    assert_eq!(store.reactors(ONE, 8, EVERYBODY).await.unwrap(), []);
+}
+
 pub async fn hold(store: &dyn HistoryStore) {
     store.append(&first(), &Step { from: at(22), to: at(30), generation: Generation::FIRST }).await.unwrap();
     after_the_first(store).await;
@@ -63,6 +108,7 @@ pub async fn hold(store: &dyn HistoryStore) {
     what_was_said_before_is_read_from_the_beginning(store).await;
     who_has_reacted_comes_newest_first(store).await;
     who_left_sees_who_had_reacted(store).await;
+    what_was_read_counts_until_it_ends(store).await;
 }
 
 fn counts(counts: &[(&str, u64)]) -> BTreeMap<String, u64> {
@@ -102,6 +148,7 @@ fn expected() -> Vec<Message> {
         ..message(ONE, 5)
     };
     let recalled = |seq, position| Message {
+        expires_at: None,
         body: None,
         details: Details::default(),
         recalled_at: Some(time(position)),

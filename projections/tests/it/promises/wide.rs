@@ -8,7 +8,7 @@ const FIRST: u64 = 4_000;
 const LAST: u64 = 8_300;
 
 pub async fn hold(store: &dyn HistoryStore) {
-    let mut from = at(45);
+    let mut from = at(53);
     let all: Vec<u64> = (FIRST..=LAST).collect();
     for seqs in all.chunks(1_000) {
         let to = at(from.position + 1);

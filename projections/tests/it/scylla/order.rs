@@ -53,12 +53,13 @@ fn life(conversation_id: ConversationId, dice: &mut Dice) -> Vec<Change> {
     for _ in 0..CHANGES {
         let account = AccountId(Uuid::from_u128(u128::from(dice.below(2))));
         let emoji = EMOJIS[dice.below(3) as usize].to_owned();
-        let what = match dice.below(12) {
+        let what = match dice.below(13) {
             0..3 => What::Edited { body: body(dice.below(200)), has_link: false },
             3 => What::Recalled { by: Some(account) },
             4..7 => What::Reacted { account, emoji, count: 1 + dice.below(5) },
             7..10 => What::Unreacted { account, emoji, count: dice.below(2) },
             10 => What::Pinned,
+            11 => What::Counting { expires_at: Timestamp::from_millis(1_800_000_000_000 + dice.below(9) as i64) },
             _ => What::Unpinned,
         };
         let of = seq(dice.below(MESSAGES));
