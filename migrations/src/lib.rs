@@ -46,6 +46,7 @@ pub const POSTGRES: &[(i64, &str, &str)] = &[
     (36, "afterwards", include_str!("../postgres/0036_afterwards.sql")),
     (37, "thread", include_str!("../postgres/0037_thread.sql")),
     (38, "pending", include_str!("../postgres/0038_pending.sql")),
+    (39, "own", include_str!("../postgres/0039_own.sql")),
 ];
 
 /// Number, name and text of every file in `scylla/`; a test compares with the folder. They are applied by who has a

@@ -22,6 +22,8 @@
 //! - INB-15: how far messages have come to a device never goes back and never lies beyond the newest message. What was read
 //!   has come. Of direct conversations only is it said, since nobody else is told.
 //! - INB-16: where the other one is not to know what was read, they are told that it has come, and no more.
+//! - INB-17: a single message that its owner deletes for themselves is gone for good. Of one conversation they delete 1,000 so
+//!   at the most, besides what they have deleted with it all.
 
 mod command;
 mod decide;
@@ -45,7 +47,7 @@ pub fn address(account: AccountId) -> Address {
 
 impl Decider for Inbox {
     const NOUN: Noun = Noun::Inbox;
-    const STATE_VERSION: u32 = 3;
+    const STATE_VERSION: u32 = 4;
     type Host = Self;
     type State = State;
     type Command = Command;

@@ -54,6 +54,17 @@ pub enum Command {
         message: Place,
         seq: u64,
     },
+    /// For the actor alone. What is not said stays.
+    Mark {
+        message: Place,
+        /// Of the message.
+        body_kind: BodyKind,
+        starred: Option<bool>,
+        /// It was listened to.
+        listened: bool,
+        /// The actor has deleted it for themselves. It rides along, so that a repeat is not refused for it.
+        is_gone: bool,
+    },
 }
 
 impl Command {
@@ -66,7 +77,8 @@ impl Command {
             | Self::Pin { message }
             | Self::Unpin { message }
             | Self::Follow { message, .. }
-            | Self::ReadThread { message, .. } => message,
+            | Self::ReadThread { message, .. }
+            | Self::Mark { message, .. } => message,
         }
     }
 }

@@ -19,16 +19,20 @@
 //! - MSG-11: how far somebody has read a thread never goes back, and never lies beyond the newest message.
 //! - MSG-12: admins recall at any time what they have sent themselves, and what those have who are not above or beside them:
 //!   members, and who is gone; the owner recalls what anybody has sent.
+//! - MSG-13: whoever sees a message gives it their star and takes it back; to a voice message of another's they have listened,
+//!   once and for good. A recall takes these marks away. What somebody has deleted for themselves does not exist for them.
 
 mod command;
 mod decide;
 mod event;
+mod mark;
 mod state;
 mod thread;
 
 pub use command::Command;
 pub use decide::{Refusal, decide};
 pub use event::{Event, Place};
+pub use mark::Marks;
 pub use state::State;
 pub use thread::Reader;
 
@@ -48,7 +52,7 @@ pub fn address(conversation: ConversationId, message: MessageId) -> Address {
 
 impl Decider for Message {
     const NOUN: Noun = Noun::Message;
-    const STATE_VERSION: u32 = 2;
+    const STATE_VERSION: u32 = 3;
     type Host = Conversation;
     type State = State;
     type Command = Command;

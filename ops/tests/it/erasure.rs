@@ -122,6 +122,13 @@ async fn rows_are_empty(stack: &Stack, told: &Told) {
     let left: i64 =
         sqlx::query_scalar(&identities).bind(told.person.id()).fetch_one(stack.pool()).await.expect("count the rows");
     assert_eq!(left, 0, "{schema}.account_identity");
+    // Nor is what they have marked and deleted.
+    for table in ["message_mark", "message_deleted"] {
+        let rows = format!(r#"SELECT count(*) FROM "{schema}".{table} WHERE account_id = $1"#);
+        let left: i64 =
+            sqlx::query_scalar(&rows).bind(told.person.id()).fetch_one(stack.pool()).await.expect("count the rows");
+        assert_eq!(left, 0, "{schema}.{table}");
+    }
 }
 
 /// To whoever asks what is held on them still.

@@ -22,6 +22,12 @@ pub enum Push {
     MessagePinned { conversation_id: Uuid, message_id: Uuid, account_id: Uuid, position: String },
     #[serde(rename = "message.unpinned")]
     MessageUnpinned { conversation_id: Uuid, message_id: Uuid, account_id: Uuid, position: String },
+    /// How a message stands with the caller, told to their devices.
+    #[serde(rename = "message.marked")]
+    MessageMarked { conversation_id: Uuid, message_id: Uuid, seq: u64, starred: bool, listened: bool, position: String },
+    /// The caller has deleted it for themselves.
+    #[serde(rename = "message.deleted")]
+    MessageDeleted { conversation_id: Uuid, message_id: Uuid, seq: u64, position: String },
     #[serde(rename = "thread.changed")]
     ThreadChanged {
         conversation_id: Uuid,
