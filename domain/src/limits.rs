@@ -87,6 +87,8 @@ pub const PINNED_MAX: usize = 100;
 pub const FOLDERS_MAX: usize = 100;
 /// Conversations in which a person has a draft.
 pub const DRAFTS_MAX: usize = 1_000;
+/// Messages of one conversation that one person deletes for themselves, one by one.
+pub const DELETED_MAX: usize = 1_000;
 /// People in a group at one time, where the settings say nothing else, and at the most.
 pub const GROUP_MEMBERS_DEFAULT: usize = 500;
 pub const GROUP_MEMBERS_MAX: usize = 100_000;

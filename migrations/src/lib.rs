@@ -46,6 +46,7 @@ pub const POSTGRES: &[(i64, &str, &str)] = &[
     (36, "afterwards", include_str!("../postgres/0036_afterwards.sql")),
     (37, "thread", include_str!("../postgres/0037_thread.sql")),
     (38, "pending", include_str!("../postgres/0038_pending.sql")),
+    (39, "own", include_str!("../postgres/0039_own.sql")),
     (40, "self_destruct", include_str!("../postgres/0040_self_destruct.sql")),
     (41, "pending room", include_str!("../postgres/0041_pending_room.sql")),
 ];

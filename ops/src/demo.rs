@@ -122,6 +122,8 @@ fn told(push: &wire::Push) -> String {
         }
         wire::Push::ThreadChanged { message_id, .. } => format!("a thread was read or followed: {message_id}"),
         wire::Push::MessageCountdown { seq, expires_at, .. } => format!("message {seq} ends at {expires_at}"),
+        wire::Push::MessageMarked { seq, .. } => format!("message {seq} marked for oneself"),
+        wire::Push::MessageDeleted { seq, .. } => format!("message {seq} deleted for oneself"),
         wire::Push::MessageScheduled { scheduled, .. } => format!("a scheduled message is {}", scheduled.state),
         wire::Push::ConversationStarted { conversation, .. } => format!("conversation {} started", conversation.id),
         wire::Push::ConversationUpdated { conversation, .. } => format!("conversation {} changed", conversation.id),

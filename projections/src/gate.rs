@@ -4,7 +4,7 @@
 //! Membership is a list of intervals of seqs; a member sees a message if `joined_seq < seq <= left_seq` in one of
 //! them. Relations and history are written apart; an interval that is still open is taken up to the last seq that
 //! *relations* has seen, so that a message is not shown before relations has seen whether its reader had left. What they
-//! have deleted for themselves is cut off from all of it. In a channel everybody is a member, from its beginning on, but for
+//! have deleted for themselves is cut off from all of it, or out of it. In a channel everybody is a member, from its beginning on, but for
 //! whom it has banned.
 
 use crate::{Error, Shared, message::Span};
@@ -62,8 +62,12 @@ pub struct Membership {
     last_seq: u64,
     /// The viewer has deleted all up to here for themselves.
     cleared_seq: u64,
+    /// And these, one by one: behind that, rising.
+    deleted: Vec<u64>,
     /// Somebody has replied under a message of the conversation.
     has_threads: bool,
+    /// The viewer has marked a message of the conversation for themselves.
+    has_marks: bool,
 }
 
 impl Membership {
@@ -75,8 +79,16 @@ impl Membership {
         last_seq: u64,
         cleared_seq: u64,
     ) -> Option<Self> {
-        let has_threads = false;
-        (!intervals.is_empty()).then_some(Self { viewer, conversation, intervals, last_seq, cleared_seq, has_threads })
+        let (deleted, has_threads, has_marks) = (Vec::new(), false, false);
+        let is_any = !intervals.is_empty();
+        let those = Self { viewer, conversation, intervals, last_seq, cleared_seq, deleted, has_threads, has_marks };
+        is_any.then_some(those)
+    }
+
+    /// Without the messages of these numbers, which rise: the viewer has deleted them for themselves.
+    pub(crate) fn without(self, mut deleted: Vec<u64>) -> Self {
+        deleted.retain(|seq| *seq > self.cleared_seq);
+        Self { deleted, ..self }
     }
 
     pub fn viewer(&self) -> AccountId {
@@ -104,11 +116,15 @@ impl Membership {
 
     /// For nobody's eyes but those of who gives the person all that is held on them.
     pub(crate) fn with_what_was_deleted(self) -> Self {
-        Self { cleared_seq: 0, ..self }
+        Self { cleared_seq: 0, deleted: Vec::new(), ..self }
     }
 
     pub(crate) fn has_threads(&self) -> bool {
         self.has_threads
+    }
+
+    pub(crate) fn has_marks(&self) -> bool {
+        self.has_marks
     }
 
     pub(crate) fn has_returned(&self) -> bool {
@@ -116,7 +132,20 @@ impl Membership {
     }
 
     pub fn sees(&self, seq: u64) -> bool {
-        seq > self.cleared_seq && seq <= self.last_seq && self.intervals.iter().any(|interval| interval.sees(seq))
+        seq > self.cleared_seq
+            && seq <= self.last_seq
+            && self.deleted.binary_search(&seq).is_err()
+            && self.intervals.iter().any(|interval| interval.sees(seq))
+    }
+
+    /// The newest number that is known where this one is: what follows it and was deleted is known to be gone.
+    pub(crate) fn known_to(&self, seq: u64) -> u64 {
+        let follows = |seq: &u64| *seq < self.last_seq && self.deleted.binary_search(&(*seq + 1)).is_ok();
+        let mut known = seq;
+        while follows(&known) {
+            known += 1;
+        }
+        known
     }
 
     /// Both in one stay: what became of a message after an earlier one ended is not seen by an answer to it either.
@@ -127,8 +156,36 @@ impl Membership {
 
     /// All that the viewer may see behind `after` and up to `until`.
     pub(crate) fn visible(&self, after: u64, until: u64) -> Vec<Span> {
+        self.with_deleted(after, until).into_iter().flat_map(|span| self.cut(span)).collect()
+    }
+
+    /// The same, and what they have deleted one by one.
+    pub(crate) fn with_deleted(&self, after: u64, until: u64) -> Vec<Span> {
         let within = Span::now(after.max(self.cleared_seq), until);
         self.intervals.iter().filter_map(|interval| interval.span(self.last_seq).intersection(within)).collect()
+    }
+
+    /// What they have deleted one by one of a span.
+    pub(crate) fn deleted_of(&self, span: Span) -> impl Iterator<Item = Span> {
+        let (from, to) = (self.until(span.after), self.until(span.until));
+        self.deleted[from..to.max(from)].iter().map(move |seq| Span { after: seq - 1, until: *seq, ..span })
+    }
+
+    /// How many of what they have deleted lie up to there.
+    fn until(&self, seq: u64) -> usize {
+        self.deleted.partition_point(|deleted| *deleted <= seq)
+    }
+
+    /// What is left between what they have deleted.
+    fn cut(&self, span: Span) -> Vec<Span> {
+        let (mut left, mut after) = (Vec::new(), span.after);
+        for gone in self.deleted_of(span) {
+            left.push(Span { after, until: gone.after, ..span });
+            after = gone.until;
+        }
+        left.push(Span { after, ..span });
+        left.retain(|span| span.after < span.until);
+        left
     }
 }
 
@@ -147,7 +204,7 @@ pub(crate) async fn ask(
     viewer: AccountId,
     conversation: ConversationId,
 ) -> Result<Option<(Membership, u64)>, Error> {
-    type Row = (i64, Option<i64>, Option<i64>, i64, i64, i64, bool);
+    type Row = (i64, Option<i64>, Option<i64>, i64, i64, i64, bool, bool, Vec<i64>);
     let rows: Vec<Row> = sqlx::query_as(
         "WITH stay AS (
              SELECT joined_seq, left_seq, left_position FROM member
@@ -157,7 +214,9 @@ pub(crate) async fn ask(
              SELECT 0, NULL, NULL FROM conversation WHERE conversation_id = $1 AND kind = 'channel' AND NOT has_ended
                AND NOT EXISTS (SELECT FROM group_ban WHERE conversation_id = $1 AND account_id = $2))
          SELECT joined_seq, left_seq, left_position, last_seq, coalesce(cleared_seq, 0), conversation.changed,
-                has_threads
+                has_threads,
+                EXISTS (SELECT FROM message_mark WHERE account_id = $2 AND conversation_id = $1),
+                ARRAY(SELECT seq FROM message_deleted WHERE account_id = $2 AND conversation_id = $1 ORDER BY seq)
          FROM stay CROSS JOIN conversation
               LEFT JOIN inbox_cursor ON inbox_cursor.conversation_id = $1 AND inbox_cursor.account_id = $2
          WHERE conversation.conversation_id = $1 ORDER BY joined_seq",
@@ -167,11 +226,19 @@ pub(crate) async fn ask(
     .fetch_all(statement::bounded(&shared.pool()))
     .await
     .map_err(Error::database("ask the gate"))?;
-    let Some(&(.., last_seq, cleared, changed, has_threads)) = rows.first() else { return Ok(None) };
+    let Some((.., last_seq, cleared, changed, has_threads, has_marks, deleted)) = rows.first() else { return Ok(None) };
+    let (last_seq, cleared, changed) = (*last_seq as u64, *cleared as u64, *changed as u64);
+    let (has_threads, has_marks, deleted) = (*has_threads, *has_marks, seqs(deleted.clone()));
     let stay = |(joined, left, left_position, ..): Row| interval(joined, left, left_position);
     let stays = rows.into_iter().map(stay).collect();
-    let membership = Membership::new(viewer, conversation, stays, last_seq as u64, cleared as u64);
-    Ok(membership.map(|membership| (Membership { has_threads, ..membership }, changed as u64)))
+    let membership = Membership::new(viewer, conversation, stays, last_seq, cleared);
+    let whole = |membership: Membership| Membership { has_threads, has_marks, ..membership.without(deleted) };
+    Ok(membership.map(|membership| (whole(membership), changed)))
+}
+
+/// A column of numbers.
+pub(crate) fn seqs(column: Vec<i64>) -> Vec<u64> {
+    column.into_iter().map(|seq| seq as u64).collect()
 }
 
 /// A row's columns.
@@ -234,6 +301,42 @@ mod tests {
             let in_spans = |seq: &u64| membership.visible(0, u64::MAX).iter().any(|span| span.contains(*seq));
             assert_eq!((1..=21).filter(in_spans).collect::<Vec<u64>>(), expected, "{who}, as spans");
         }
+    }
+
+    #[test]
+    fn what_was_deleted_one_by_one_is_cut_out() {
+        let kept = |stays: &[Stay], up_to, deleted: &[u64]| cleared(stays, up_to).unwrap().without(deleted.to_vec());
+        let all: &[Stay] = &[(0, None)];
+        for (stays, up_to, deleted, expected) in [
+            (all, 0, &[1, 7, 8, 20][..], [2..=6, 9..=19].into_iter().flatten().collect::<Vec<u64>>()),
+            (all, 7, &[3, 7, 9], [8..=8, 10..=20].into_iter().flatten().collect()),
+            (&[(0, Some(3)), (18, None)], 0, &[2, 10, 19], vec![1, 3, 20]),
+            (&[(0, Some(3))], 0, &[1, 2, 3], vec![]),
+        ] {
+            let membership = kept(stays, up_to, deleted);
+            assert_eq!((1..=21).filter(|seq| membership.sees(*seq)).collect::<Vec<_>>(), expected);
+            let spans = membership.visible(0, u64::MAX);
+            let in_spans = |seq: &u64| spans.iter().any(|span| span.contains(*seq));
+            assert_eq!((1..=21).filter(in_spans).collect::<Vec<_>>(), expected, "{spans:?}");
+            assert!(spans.iter().all(|span| span.after < span.until), "{spans:?}");
+        }
+        let membership = kept(&[(0, Some(5)), (10, None)], 0, &[4, 12]);
+        let left = |after, until| Span { after, until, as_of: 105 };
+        assert_eq!(membership.visible(2, 12), [left(2, 3), left(4, 5), Span::now(10, 11)]);
+        assert_eq!(membership.with_deleted(2, 12), [left(2, 5), Span::now(10, 12)]);
+        let gone: Vec<Span> = membership
+            .with_deleted(2, 11)
+            .into_iter()
+            .flat_map(|span| membership.deleted_of(span).collect::<Vec<_>>())
+            .collect();
+        assert_eq!(gone, [left(3, 4)]);
+        assert!(membership.with_what_was_deleted().sees(4));
+    }
+
+    #[test]
+    fn numbers_that_follow_and_were_deleted_are_known() {
+        let membership = membership(&[(0, None)]).unwrap().without(vec![5, 6, 9, 20]);
+        assert_eq!([3, 4, 7, 8, 19, 20].map(|seq| membership.known_to(seq)), [3, 6, 7, 9, 20, 20]);
     }
 
     #[test]

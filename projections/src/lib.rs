@@ -16,7 +16,7 @@ mod error;
 pub mod friendship;
 pub mod gate;
 pub mod generation;
-mod inbox;
+pub mod inbox;
 pub mod message;
 mod metrics;
 mod page;
@@ -366,6 +366,11 @@ impl Projections {
     }
 
     /// What waits to be said.
+    /// What people have deleted for themselves.
+    pub fn inbox(&self) -> inbox::Query<'_> {
+        inbox::Query(&self.0)
+    }
+
     pub fn pending(&self) -> pending::Query<'_> {
         pending::Query(&self.0)
     }

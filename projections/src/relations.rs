@@ -5,7 +5,9 @@
 //! (ids are used once), what it changes is set: a batch that comes again changes nothing.
 
 use crate::{
-    Error, Projection, account, conversation, friendship, inbox, pending,
+    Error, Projection, account, conversation, friendship, inbox,
+    message::mark,
+    pending,
     projector::{Batch, PACE, Projector},
     session, sql,
 };
@@ -54,6 +56,7 @@ struct Changes {
     friendship: friendship::project::Changes,
     conversation: conversation::project::Changes,
     inbox: inbox::project::Changes,
+    marks: mark::Changes,
     pending: pending::project::Changes,
 }
 
@@ -74,7 +77,12 @@ impl Changes {
             Noun::Conversation => self.conversation.note(record),
             Noun::Inbox => self.inbox.note(record),
             // What became of it is history's; that something did is told to who asks what changed.
-            Noun::Message => self.conversation.note_message(record),
+            Noun::Message => {
+                let event = record.decode()?;
+                self.marks.note(record, &event);
+                self.conversation.note_message(record, event);
+                Ok(())
+            }
             Noun::Subscription => self.conversation.note_subscription(record),
             Noun::Pending => self.pending.note(record),
             // Who holds which name is asked of the handle itself; what operators ask for is for who audits the log.
@@ -89,6 +97,7 @@ impl Changes {
         self.friendship.write(connection).await?;
         self.conversation.write(connection).await?;
         self.pending.write(&erased, connection).await?;
+        self.marks.write(&erased, connection).await?;
         self.inbox.write(&erased, connection).await
     }
 }

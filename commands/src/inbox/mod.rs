@@ -1,7 +1,8 @@
 //! Reading: a person's cursors move forward. The conversations are asked first, one by one: a cursor beyond the
 //! newest message is refused. How conversations are shown to a person: [`view`]; what has come to their devices:
-//! [`delivery`].
+//! [`delivery`]; single messages that they delete for themselves: [`delete`].
 
+mod delete;
 mod delivery;
 mod view;
 

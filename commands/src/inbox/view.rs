@@ -84,7 +84,13 @@ impl Inboxes<'_> {
         Ok(newest(&*self.look(conversation).await?, me))
     }
 
-    async fn decide(&self, by: Keyed, command: Command, content: &str, size: usize) -> Result<Outcome<Inbox>, Error> {
+    pub(super) async fn decide(
+        &self,
+        by: Keyed,
+        command: Command,
+        content: &str,
+        size: usize,
+    ) -> Result<Outcome<Inbox>, Error> {
         let key = by.key.map(|key| account_key(self.0, by, key, content));
         let address = inbox::address(by.caller.account);
         self.0.dispatch.queue::<Inbox>(address, Some(by.caller), key, Some(command), size).await

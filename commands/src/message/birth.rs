@@ -72,13 +72,13 @@ impl Births {
         timeout(DEADLINE, self.look_up(conversation, key)).await.map_err(|_| Error::Unavailable)?
     }
 
-    pub async fn is_born(&self, conversation: ConversationId, id: MessageId) -> Result<bool, Error> {
-        Ok(self.find(conversation, id).await?.is_some())
-    }
-
-    /// Where the message stands.
+    /// Where it is, if there is such a message.
     pub async fn place(&self, conversation: ConversationId, id: MessageId) -> Result<Option<Place>, Error> {
         Ok(self.find(conversation, id).await?.map(|birth| birth.place))
+    }
+
+    pub async fn is_born(&self, conversation: ConversationId, id: MessageId) -> Result<bool, Error> {
+        Ok(self.find(conversation, id).await?.is_some())
     }
 
     async fn look_up(&self, conversation: ConversationId, key: Uuid) -> Result<Option<Birth>, Error> {

@@ -1,4 +1,4 @@
-//! What people do to messages that were sent: editing, recalling, reacting, pinning. What the log says of the message's
+//! What people do to messages that were sent: editing, recalling, reacting, pinning, marking them for themselves. What the log says of the message's
 //! birth goes with the command; the message's lane says the rest.
 
 mod birth;
@@ -13,6 +13,7 @@ pub(crate) use birth::Births;
 use natter_domain::{
     AccountId, Code, ConversationId, Emoji, MessageId,
     account::Mute,
+    inbox::{self, Inbox},
     message::{self, Command, Message},
 };
 use natter_streams::{Positions, keyring::Keyring};
@@ -108,6 +109,20 @@ impl Messages<'_> {
     /// How far the caller has read that thread.
     pub fn read_thread(&self, by: Keyed, of: Named, seq: u64) -> Pending<Positions> {
         self.small(by, of, &format!("thread {seq}"), move |message| Command::ReadThread { message, seq })
+    }
+
+    /// For the caller alone: their star, and that they have listened to it. What is not said stays.
+    pub fn mark(&self, by: Keyed, of: Named, starred: Option<bool>, listened: bool) -> Pending<Positions> {
+        let content = format!("mark {starred:?} {listened} {} {}", of.conversation, of.message);
+        let (dispatch, me) = (self.0.dispatch.clone(), inbox::address(by.caller.account));
+        let inbox = async move { dispatch.inspect::<Inbox>(me).await };
+        self.ask(by, of, &content, SMALL, inbox, move |Birth { place, kind, .. }, inbox| Command::Mark {
+            message: place,
+            body_kind: kind,
+            starred,
+            listened,
+            is_gone: inbox.has_deleted(place.conversation_id, place.seq),
+        })
     }
 
     fn small(

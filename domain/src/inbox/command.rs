@@ -1,7 +1,7 @@
 //! What may be asked of an inbox. Its serde shape is for nodes of one version that ask each other; nothing stores it.
 //! What the conversation has to say comes along as facts: this noun asks nobody.
 
-use crate::{AccountId, ConversationId, Sealed, Timestamp, account::Change};
+use crate::{AccountId, ConversationId, MessageId, Sealed, Timestamp, account::Change};
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -23,6 +23,14 @@ pub enum Command {
         /// As above.
         newest: u64,
     },
+    /// Delete one message for its owner.
+    Delete {
+        conversation_id: ConversationId,
+        message_id: MessageId,
+        /// Its number; 0 where there is none, as `outside` says then.
+        seq: u64,
+        outside: Option<Outside>,
+    },
     /// Take back what was set of a conversation that is over for its owner.
     TakeBack { conversation_id: ConversationId, change: ViewChange<Sealed> },
     /// Move how far the announcement was read.
@@ -41,6 +49,8 @@ pub enum Command {
 pub enum Outside {
     NotFound,
     NotAMember,
+    /// The conversation is theirs, and has no such message that they could see.
+    NoMessage,
     /// What is asked is a group's.
     NotAGroup,
     /// What is asked is a direct conversation's.

@@ -1,7 +1,7 @@
 //! What an inbox answers.
 
 use super::{Advance, Command, Cursor, Delivery, Event, Outside, State, view};
-use crate::{Code, Context, ConversationId, limit};
+use crate::{Code, Context, ConversationId, MessageId, limit};
 use std::collections::BTreeMap;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
@@ -24,16 +24,20 @@ pub enum Refusal {
     TooManyFolders,
     #[error("there are at most 1000 drafts")]
     TooManyDrafts,
+    #[error("there is no such message")]
+    NoMessage,
+    #[error("of one conversation 1000 messages are deleted one by one at most")]
+    TooManyDeleted,
 }
 
 impl crate::Refusal for Refusal {
     fn code(&self) -> Code {
         match self {
-            Self::NotFound => Code::NotFound,
+            Self::NotFound | Self::NoMessage => Code::NotFound,
             Self::NotAMember => Code::NotAMember,
             Self::NotAGroup | Self::NotDirect => Code::Forbidden,
             Self::BeyondTheEnd | Self::QuietInThePast => Code::InvalidInput,
-            Self::TooManyPinned | Self::TooManyFolders | Self::TooManyDrafts => Code::Conflict,
+            Self::TooManyPinned | Self::TooManyFolders | Self::TooManyDrafts | Self::TooManyDeleted => Code::Conflict,
         }
     }
 }
@@ -46,6 +50,10 @@ pub fn decide(state: &State, context: &Context, command: &Command) -> Result<Vec
             view::change(state, context, *conversation_id, *newest, change)
         }
         Command::Clear { conversation_id, newest } => Ok(view::clear(state, *conversation_id, *newest)),
+        Command::Delete { conversation_id, message_id, seq, outside } => {
+            is_inside(*outside)?;
+            delete(state, *conversation_id, *message_id, *seq)
+        }
         Command::TakeBack { conversation_id, change } => view::take_back(state, *conversation_id, change),
         Command::ReadAnnouncement { conversation_id, seq, last_seq, outside } => {
             is_inside(*outside)?;
@@ -60,6 +68,7 @@ fn is_inside(outside: Option<Outside>) -> Result<(), Refusal> {
         None => Ok(()),
         Some(Outside::NotFound) => Err(Refusal::NotFound),
         Some(Outside::NotAMember) => Err(Refusal::NotAMember),
+        Some(Outside::NoMessage) => Err(Refusal::NoMessage),
         Some(Outside::NotAGroup) => Err(Refusal::NotAGroup),
         Some(Outside::NotDirect) => Err(Refusal::NotDirect),
     }
@@ -148,4 +157,20 @@ fn read_announcement(
         return Err(Refusal::BeyondTheEnd);
     }
     Ok(vec![Event::AnnouncementRead { conversation_id, seq }])
+}
+
+/// INB-18.
+fn delete(
+    state: &State,
+    conversation_id: ConversationId,
+    message_id: MessageId,
+    seq: u64,
+) -> Result<Vec<Event>, Refusal> {
+    if state.has_deleted(conversation_id, seq) {
+        return Ok(vec![]);
+    }
+    if state.deleted.get(&conversation_id).is_some_and(|seqs| seqs.len() >= limit::DELETED_MAX) {
+        return Err(Refusal::TooManyDeleted);
+    }
+    Ok(vec![Event::MessageDeleted { conversation_id, message_id, seq }])
 }

@@ -2,7 +2,7 @@
 //! `domain/tests/golden/inbox/`.
 
 use super::View;
-use crate::{AccountId, ConversationId, Sealed};
+use crate::{AccountId, ConversationId, MessageId, Sealed};
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -21,6 +21,8 @@ pub enum Event {
     DraftChanged { conversation_id: ConversationId, draft: Option<Sealed> },
     /// Messages up to that one are gone for this person.
     Cleared { conversation_id: ConversationId, up_to_seq: u64 },
+    /// This message is gone for this person.
+    MessageDeleted { conversation_id: ConversationId, message_id: MessageId, seq: u64 },
     /// The announcement was read as it stood at that message.
     AnnouncementRead { conversation_id: ConversationId, seq: u64 },
 }
@@ -43,6 +45,7 @@ impl crate::Event for Event {
             Self::ViewChanged { .. } => "view_changed",
             Self::DraftChanged { .. } => "draft_changed",
             Self::Cleared { .. } => "cleared",
+            Self::MessageDeleted { .. } => "message_deleted",
             Self::AnnouncementRead { .. } => "announcement_read",
         }
     }

@@ -23,6 +23,8 @@
 //!   has come. Of direct conversations only is it said, since nobody else is told.
 //! - INB-16: where the other one is not to know what was read, they are told that it has come, and no more.
 //! - INB-17: where messages end by being read, it is said how far was read, whether or not the other one is told.
+//! - INB-18: a single message that its owner deletes for themselves is gone for good. Of one conversation they delete 1,000 so
+//!   at the most, besides what they have deleted with it all.
 
 mod command;
 mod decide;
@@ -46,7 +48,7 @@ pub fn address(account: AccountId) -> Address {
 
 impl Decider for Inbox {
     const NOUN: Noun = Noun::Inbox;
-    const STATE_VERSION: u32 = 3;
+    const STATE_VERSION: u32 = 4;
     type Host = Self;
     type State = State;
     type Command = Command;

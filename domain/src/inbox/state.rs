@@ -4,6 +4,7 @@
 use super::{Event, View, view};
 use crate::{ConversationId, serial};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use uuid::Uuid;
 
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
@@ -22,6 +23,9 @@ pub struct State {
     /// Up to where the messages are gone.
     #[serde(with = "serial::sorted")]
     pub cleared: imbl::HashMap<ConversationId, u64>,
+    /// Single messages that are gone, behind what was cleared; never none.
+    #[serde(with = "serial::sorted")]
+    pub deleted: imbl::HashMap<ConversationId, BTreeSet<u64>>,
     /// How far announcements were read.
     #[serde(with = "serial::sorted")]
     pub announcements: imbl::HashMap<ConversationId, u64>,
@@ -36,6 +40,12 @@ impl State {
     pub fn delivered(&self, conversation: ConversationId) -> u64 {
         let seq = |seqs: &imbl::HashMap<ConversationId, u64>| seqs.get(&conversation).copied().unwrap_or(0);
         seq(&self.delivered).max(seq(&self.cursors))
+    }
+
+    /// Whether the message is gone for this person.
+    pub fn has_deleted(&self, conversation: ConversationId, seq: u64) -> bool {
+        let is_cleared = self.cleared.get(&conversation).is_some_and(|cleared| seq <= *cleared);
+        is_cleared || self.deleted.get(&conversation).is_some_and(|seqs| seqs.contains(&seq))
     }
 
     pub(super) fn evolve(&mut self, event: &Event) {
@@ -64,12 +74,23 @@ impl State {
             Event::DraftChanged { conversation_id, draft: None } => {
                 self.drafts.remove(conversation_id);
             }
-            Event::Cleared { conversation_id, up_to_seq } => {
-                self.cleared.insert(*conversation_id, *up_to_seq);
+            Event::Cleared { conversation_id, up_to_seq } => self.clear(*conversation_id, *up_to_seq),
+            Event::MessageDeleted { conversation_id, seq, .. } => {
+                self.deleted.entry(*conversation_id).or_default().insert(*seq);
             }
             Event::AnnouncementRead { conversation_id, seq } => {
                 self.announcements.insert(*conversation_id, *seq);
             }
+        }
+    }
+
+    /// What was deleted one by one up to there is not remembered besides.
+    fn clear(&mut self, conversation: ConversationId, up_to_seq: u64) {
+        self.cleared.insert(conversation, up_to_seq);
+        let Some(seqs) = self.deleted.get_mut(&conversation) else { return };
+        *seqs = seqs.split_off(&up_to_seq.saturating_add(1));
+        if seqs.is_empty() {
+            self.deleted.remove(&conversation);
         }
     }
 }

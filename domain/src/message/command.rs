@@ -59,6 +59,17 @@ pub enum Command {
         message: Place,
         expires_at: Timestamp,
     },
+    /// For the actor alone. What is not said stays.
+    Mark {
+        message: Place,
+        /// Of the message.
+        body_kind: BodyKind,
+        starred: Option<bool>,
+        /// It was listened to.
+        listened: bool,
+        /// The actor has deleted it for themselves. It rides along, so that a repeat is not refused for it.
+        is_gone: bool,
+    },
 }
 
 impl Command {
@@ -72,7 +83,8 @@ impl Command {
             | Self::Unpin { message }
             | Self::Follow { message, .. }
             | Self::ReadThread { message, .. }
-            | Self::Expire { message, .. } => message,
+            | Self::Expire { message, .. }
+            | Self::Mark { message, .. } => message,
         }
     }
 }

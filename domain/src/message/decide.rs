@@ -1,6 +1,6 @@
 //! What a message answers.
 
-use super::{Command, Event, Place, State, thread};
+use super::{Command, Event, Place, State, mark, thread};
 use crate::{
     AccountId, Code, Context, Timestamp,
     conversation::{self, BodyKind, Power},
@@ -34,6 +34,10 @@ pub enum Refusal {
     BeyondTheEnd,
     #[error("it is too early for this")]
     NotDue,
+    #[error("only voice messages are listened to")]
+    NoVoice,
+    #[error("nobody listens to what they said themselves")]
+    OwnVoice,
 }
 
 impl crate::Refusal for Refusal {
@@ -48,7 +52,7 @@ impl crate::Refusal for Refusal {
             Self::Closed => Code::ConversationClosed,
             Self::Muted { .. } => Code::Muted,
             Self::NotAllowed => Code::NotAllowed,
-            Self::NoText | Self::BeyondTheEnd => Code::InvalidInput,
+            Self::NoText | Self::BeyondTheEnd | Self::NoVoice | Self::OwnVoice => Code::InvalidInput,
             // To be asked again later.
             Self::NotDue => Code::Unavailable,
         }
@@ -62,6 +66,7 @@ impl crate::Refusal for Refusal {
         match self {
             Self::NoText => Some("/body/kind".to_owned()),
             Self::BeyondTheEnd => Some("/seq".to_owned()),
+            Self::NoVoice | Self::OwnVoice => Some("/listened".to_owned()),
             _ => None,
         }
     }
@@ -111,6 +116,10 @@ pub fn decide(
         Command::Pin { .. } => passing(host, pin(state, host, true, Event::Pinned { message, by })?),
         Command::Follow { follows, .. } => Ok(thread::follow(state, message, by, *follows)),
         Command::ReadThread { seq, .. } => thread::read(state, host, message, by, *seq),
+        Command::Mark { body_kind, starred, listened, is_gone, .. } => {
+            let (body_kind, starred, listened, is_gone) = (*body_kind, *starred, *listened, *is_gone);
+            mark::mark(state, message, by, context.now, mark::Wanted { starred, listened, body_kind, is_gone })
+        }
         Command::Unpin { .. } => passing(host, pin(state, host, false, Event::Unpinned { message, by })?),
         Command::Expire { .. } => Ok(vec![]),
     }

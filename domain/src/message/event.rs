@@ -76,6 +76,14 @@ pub enum Event {
         account_id: AccountId,
         seq: u64,
     },
+    /// How it stands with somebody from now on; told to nobody else.
+    Marked {
+        message: Place,
+        account_id: AccountId,
+        /// Since when it has their star; `None`: it has none.
+        starred_at: Option<Timestamp>,
+        listened: bool,
+    },
 }
 
 impl Event {
@@ -90,7 +98,8 @@ impl Event {
             | Self::Unpinned { message, .. }
             | Self::Followed { message, .. }
             | Self::Unfollowed { message, .. }
-            | Self::ThreadRead { message, .. } => message,
+            | Self::ThreadRead { message, .. }
+            | Self::Marked { message, .. } => message,
         }
     }
 }
@@ -108,6 +117,7 @@ impl crate::Event for Event {
             Self::Followed { .. } => "followed",
             Self::Unfollowed { .. } => "unfollowed",
             Self::ThreadRead { .. } => "thread_read",
+            Self::Marked { .. } => "marked",
         }
     }
 

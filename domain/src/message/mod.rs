@@ -21,16 +21,20 @@
 //!   members, and who is gone; the owner recalls what anybody has sent.
 //! - MSG-13: a message that ends by itself does so when its moment has come and not before, whatever was done to it and
 //!   wherever; one that was recalled before has ended already. Then it is as one that was recalled.
+//! - MSG-14: whoever sees a message gives it their star and takes it back; to a voice message of another's they have listened,
+//!   once and for good. A recall takes these marks away. What somebody has deleted for themselves does not exist for them.
 
 mod command;
 mod decide;
 mod event;
+mod mark;
 mod state;
 mod thread;
 
 pub use command::Command;
 pub use decide::{Refusal, decide};
 pub use event::{Event, Place};
+pub use mark::Marks;
 pub use state::State;
 pub use thread::Reader;
 
@@ -50,7 +54,7 @@ pub fn address(conversation: ConversationId, message: MessageId) -> Address {
 
 impl Decider for Message {
     const NOUN: Noun = Noun::Message;
-    const STATE_VERSION: u32 = 2;
+    const STATE_VERSION: u32 = 3;
     type Host = Conversation;
     type State = State;
     type Command = Command;

@@ -1,7 +1,7 @@
 //! What we remember of a message: nothing of its text but a hash of it, and who has reacted how. Persistent maps, so
 //! that a reaction copies the people of one emoji at the most.
 
-use super::{Event, Reader};
+use super::{Event, Marks, Reader};
 use crate::{AccountId, serial};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -20,6 +20,9 @@ pub struct State {
     /// Of its thread: who has said something of it.
     #[serde(with = "serial::sorted")]
     pub readers: imbl::HashMap<AccountId, Reader>,
+    /// How it stands with whoever has marked it for themselves; absent: no mark.
+    #[serde(with = "serial::sorted")]
+    pub marks: imbl::HashMap<AccountId, Marks>,
 }
 
 impl State {
@@ -31,6 +34,10 @@ impl State {
         self.readers.get(&account).copied().unwrap_or_default()
     }
 
+    pub fn marks(&self, account: AccountId) -> Marks {
+        self.marks.get(&account).copied().unwrap_or_default()
+    }
+
     /// How many have put it.
     pub fn count(&self, emoji: &str) -> u64 {
         self.reactions.get(emoji).map_or(0, |accounts| accounts.len() as u64)
@@ -39,7 +46,7 @@ impl State {
     pub(super) fn evolve(&mut self, event: &Event) {
         match event {
             Event::Edited { fingerprint, .. } => self.edited = Some(*fingerprint),
-            // Nobody reacts any more. Its thread goes on.
+            // Nobody reacts any more, and no mark is left. Its thread goes on.
             Event::Recalled { .. } | Event::Expired { .. } => {
                 *self = Self { recalled: true, readers: std::mem::take(&mut self.readers), ..Self::default() };
             }
@@ -52,6 +59,12 @@ impl State {
             Event::Followed { account_id, .. } => self.readers.entry(*account_id).or_default().follows = Some(true),
             Event::Unfollowed { account_id, .. } => self.readers.entry(*account_id).or_default().follows = Some(false),
             Event::ThreadRead { account_id, seq, .. } => self.readers.entry(*account_id).or_default().read_seq = *seq,
+            Event::Marked { account_id, starred_at: None, listened: false, .. } => {
+                self.marks.remove(account_id);
+            }
+            Event::Marked { account_id, starred_at, listened, .. } => {
+                self.marks.insert(*account_id, Marks { starred_at: *starred_at, listened: *listened });
+            }
         }
     }
 

@@ -458,6 +458,7 @@ fn inbox_events_keep_their_shape() {
             ViewChanged { conversation_id: TALK, view: view() },
             DraftChanged { conversation_id: TALK, draft: Some(sealed(b"draft")) },
             Cleared { conversation_id: TALK, up_to_seq: 42 },
+            MessageDeleted { conversation_id: TALK, message_id: PLACE.message_id, seq: 42 },
             AnnouncementRead { conversation_id: TALK, seq: 42 },
         ),
         &[],
@@ -499,6 +500,7 @@ fn message_events_keep_their_shape() {
             Followed { message: PLACE, account_id: BOB },
             Unfollowed { message: PLACE, account_id: BOB },
             ThreadRead { message: PLACE, account_id: BOB, seq: 44 },
+            Marked { message: PLACE, account_id: BOB, starred_at: Some(min(3)), listened: true },
         ),
         &[(
             "edited.v1.json",

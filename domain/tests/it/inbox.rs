@@ -5,7 +5,7 @@ use crate::{
     scenario::{self, ALICE, BOB},
 };
 use natter_domain::{
-    AccountId, Code, ConversationId, Decider, Refusal as _, Sealed,
+    AccountId, Code, ConversationId, Decider, MessageId, Refusal as _, Sealed,
     account::Change,
     inbox::{Advance, Command, Cursor, Delivery, Event, Inbox, Outside, Refusal, State, View, ViewChange, address},
     limit,
@@ -246,6 +246,10 @@ fn views() -> impl Strategy<Value = View> {
     )
 }
 
+fn message(seq: u64) -> MessageId {
+    MessageId(Uuid::from_u128(u128::from(seq)))
+}
+
 impl Lawful for Inbox {
     fn asks() -> BoxedStrategy<(Option<AccountId>, Command)> {
         let peer = (option::of(people()), any::<bool>(), any::<bool>());
@@ -282,7 +286,18 @@ impl Lawful for Inbox {
             (conversations(), counts(), counts(), outsides()).prop_map(|(conversation_id, seq, last_seq, outside)| {
                 Command::ReadAnnouncement { conversation_id, seq, last_seq, outside }
             });
-        let any = prop_oneof![3 => advance, 2 => deliver, 3 => change, 1 => take_back, 1 => clear, 1 => announce];
+        let delete = (conversations(), counts(), outsides()).prop_map(|(conversation_id, seq, outside)| {
+            Command::Delete { conversation_id, message_id: message(seq), seq, outside }
+        });
+        let any = prop_oneof![
+            3 => advance,
+            2 => deliver,
+            3 => change,
+            1 => take_back,
+            1 => clear,
+            1 => announce,
+            2 => delete,
+        ];
         any.prop_map(|command| (Some(ALICE), command)).boxed()
     }
 
@@ -306,7 +321,12 @@ impl Lawful for Inbox {
             .prop_map(|(conversation_id, seq)| Event::AnnouncementRead { conversation_id, seq });
         let ending =
             (conversations(), counts()).prop_map(|(conversation_id, seq)| Event::EndingRead { conversation_id, seq });
-        prop_oneof![advanced, come, ending, changed, drafted, cleared, announced].boxed()
+        let deleted = (conversations(), counts()).prop_map(|(conversation_id, seq)| Event::MessageDeleted {
+            conversation_id,
+            message_id: message(seq),
+            seq,
+        });
+        prop_oneof![advanced, come, ending, changed, drafted, cleared, announced, deleted].boxed()
     }
 
     fn again(_: &Command, _: &[Event]) -> Answer<Self> {

@@ -1,13 +1,13 @@
-//! Inbox: how conversations are shown to their owner, INB-6 to INB-12.
+//! Inbox: how conversations are shown to their owner, INB-6 to INB-12, and what they delete of them, INB-18.
 
 use crate::{
     laws::{HERE, THERE},
     scenario::{self, ALICE, BOB, days, min, sealed},
 };
 use natter_domain::{
-    ConversationId, Decider, Sealed, Timestamp,
+    Code, ConversationId, Decider, MessageId, Refusal as _, Sealed, Timestamp,
     account::Change,
-    inbox::{Advance, Command, Cursor, Event, Inbox, Refusal, State, View, ViewChange},
+    inbox::{Advance, Command, Cursor, Event, Inbox, Outside, Refusal, State, View, ViewChange},
     limit,
 };
 use uuid::Uuid;
@@ -241,6 +241,50 @@ fn so_many_folders_and_drafts_and_no_more() {
     given(drafts.clone()).when(write(HERE)).refused(Refusal::TooManyDrafts);
     let other = Event::DraftChanged { conversation_id: place(7), draft: Some(sealed("bye")) };
     given(drafts).when(write(place(7))).then([other]);
+}
+
+fn delete(seq: u64) -> Command {
+    Command::Delete { conversation_id: HERE, message_id: message(seq), seq, outside: None }
+}
+
+fn message(seq: u64) -> MessageId {
+    MessageId(Uuid::from_u128(u128::from(seq)))
+}
+
+fn deleted(seq: u64) -> Event {
+    Event::MessageDeleted { conversation_id: HERE, message_id: message(seq), seq }
+}
+
+#[test]
+fn a_message_is_deleted_once_and_by_who_has_it() {
+    given([]).when(delete(4)).by(ALICE).then([deleted(4)]);
+    given([deleted(4)]).when(delete(4)).silent();
+    given([deleted(4)]).when(delete(5)).then([deleted(5)]);
+    given([cleared(4)]).when(delete(4)).silent();
+    given([cleared(4)]).when(delete(5)).then([deleted(5)]);
+    for (outside, refusal) in [
+        (Outside::NotFound, Refusal::NotFound),
+        (Outside::NotAMember, Refusal::NotAMember),
+        (Outside::NoMessage, Refusal::NoMessage),
+    ] {
+        let message_id = message(4);
+        let command = Command::Delete { conversation_id: HERE, message_id, seq: 0, outside: Some(outside) };
+        given([cleared(4)]).when(command).refused(refusal);
+    }
+}
+
+#[test]
+fn so_many_messages_of_a_conversation_are_deleted_one_by_one_and_no_more() {
+    let most = limit::DELETED_MAX as u64;
+    let many: Vec<Event> = (1..=most).map(deleted).collect();
+    given(many.clone()).when(delete(most + 1)).refused(Refusal::TooManyDeleted);
+    assert_eq!(Refusal::TooManyDeleted.code(), Code::Conflict);
+    given(many.clone()).when(delete(7)).silent();
+    let elsewhere = |message_id| Command::Delete { conversation_id: THERE, message_id, seq: 1, outside: None };
+    let gone = Event::MessageDeleted { conversation_id: THERE, message_id: message(1), seq: 1 };
+    given(many.clone()).when(elsewhere(message(1))).then([gone]);
+    // What was cleared is not remembered one by one.
+    given(many.into_iter().chain([cleared(1)])).when(delete(most + 1)).then([deleted(most + 1)]);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Message: MSG-1 to MSG-12. What ends by itself: `self_destruct.rs`.
+//! Message: MSG-1 to MSG-12 and MSG-14. What ends by itself: `self_destruct.rs`.
 
 use crate::{
     laws::{Answer, HELLO, HERE, Lawful, check, histories, laws, people, seals, words},
@@ -481,6 +481,66 @@ fn counts_are_what_the_events_say() {
     });
 }
 
+fn mark_of(message: Place, starred: Option<bool>, listened: bool) -> Command {
+    Command::Mark { message, body_kind: BodyKind::Voice, starred, listened, is_gone: false }
+}
+
+fn marked(account_id: AccountId, starred_at: Option<Timestamp>, listened: bool) -> Event {
+    Event::Marked { message: PLACE, account_id, starred_at, listened }
+}
+
+#[test]
+fn everybody_stars_for_themselves_and_takes_it_back() {
+    let star = || mark_of(PLACE, Some(true), false);
+    let starred = |who, at| marked(who, Some(at), false);
+    given([]).when(star()).by(BOB).at(min(5)).then([starred(BOB, min(5))]);
+    given([starred(BOB, min(5))]).when(star()).by(BOB).at(min(6)).silent();
+    given([starred(BOB, min(5))]).when(star()).by(ALICE).at(min(6)).then([starred(ALICE, min(6))]);
+    let unstar = || mark_of(PLACE, Some(false), false);
+    given([]).when(unstar()).by(BOB).silent();
+    given([starred(BOB, min(5))]).when(unstar()).by(BOB).then([marked(BOB, None, false)]);
+    given([starred(BOB, min(5)), marked(BOB, None, false)]).when(star()).by(BOB).then([starred(BOB, min(0))]);
+    given([]).when(star()).by(CAROL).refused(Refusal::NotFound);
+    given([]).when(mark_of(PLACE, None, false)).by(BOB).silent();
+}
+
+#[test]
+fn another_ones_voice_is_listened_to_for_good() {
+    let listen = || mark_of(PLACE, None, true);
+    given([]).when(listen()).by(BOB).then([marked(BOB, None, true)]);
+    given([marked(BOB, None, true)]).when(listen()).by(BOB).silent();
+    given([marked(BOB, Some(min(1)), true)])
+        .when(mark_of(PLACE, Some(false), false))
+        .by(BOB)
+        .then([marked(BOB, None, true)]);
+    given([marked(BOB, None, true)]).when(mark_of(PLACE, Some(true), false)).by(BOB).at(min(2)).then([marked(
+        BOB,
+        Some(min(2)),
+        true,
+    )]);
+    given([]).when(listen()).by(ALICE).refused(Refusal::OwnVoice);
+    for body_kind in [BodyKind::Text, BodyKind::Video, BodyKind::File] {
+        let both = Command::Mark { message: PLACE, body_kind, starred: Some(true), listened: true, is_gone: false };
+        given([]).when(both).by(BOB).refused(Refusal::NoVoice);
+    }
+    for refusal in [Refusal::NoVoice, Refusal::OwnVoice] {
+        assert_eq!((refusal.code(), refusal.pointer().as_deref()), (Code::InvalidInput, Some("/listened")));
+    }
+}
+
+#[test]
+fn no_mark_is_left_on_what_was_recalled_nor_put_on_what_is_gone() {
+    let recalled = || [marked(BOB, Some(min(1)), true), Event::Recalled { message: PLACE, by: ALICE }];
+    given(recalled()).when(mark_of(PLACE, Some(true), false)).by(BOB).refused(Refusal::Recalled);
+    given(recalled()).when(mark_of(PLACE, None, true)).by(BOB).refused(Refusal::Recalled);
+    given(recalled()).when(mark_of(PLACE, Some(false), false)).by(BOB).silent();
+    let Command::Mark { message, body_kind, starred, listened, .. } = mark_of(PLACE, Some(true), true) else {
+        panic!()
+    };
+    let gone = Command::Mark { message, body_kind, starred, listened, is_gone: true };
+    given([marked(BOB, Some(min(1)), true)]).when(gone).by(BOB).refused(Refusal::NotFound);
+}
+
 fn places() -> impl Strategy<Value = Place> {
     let senders = select(vec![Some(ALICE), Some(ALICE), Some(BOB), None]);
     let moments =
@@ -512,7 +572,13 @@ impl Lawful for Message {
         let unpin = places().prop_map(|message| Command::Unpin { message });
         let moments = select(vec![min(0), min(1), Timestamp::from_millis(i64::MAX)]);
         let expire = (places(), moments).prop_map(|(message, expires_at)| Command::Expire { message, expires_at });
-        let any = prop_oneof![3 => edit, 1 => recall, 4 => react, 3 => unreact, 2 => pin, 2 => unpin, 1 => expire];
+        let marks = (places(), option::of(any::<bool>()), any::<bool>(), any::<bool>());
+        let mark = marks.prop_map(|(message, starred, listened, is_voice)| {
+            let body_kind = if is_voice { BodyKind::Voice } else { BodyKind::Text };
+            Command::Mark { message, body_kind, starred, listened, is_gone: false }
+        });
+        let any =
+            prop_oneof![3 => edit, 1 => recall, 4 => react, 3 => unreact, 2 => pin, 2 => unpin, 1 => expire, 3 => mark];
         (option::of(people()), any).boxed()
     }
 
@@ -534,7 +600,14 @@ impl Lawful for Message {
                 Event::Unreacted { message, account_id, emoji, count }
             }
         });
-        prop_oneof![edited, by, voted].boxed()
+        let marks = (places(), people(), option::of(Just(min(1))), any::<bool>());
+        let marked = marks.prop_map(|(message, account_id, starred_at, listened)| Event::Marked {
+            message,
+            account_id,
+            starred_at,
+            listened,
+        });
+        prop_oneof![edited, by, voted, marked].boxed()
     }
 
     fn again(_: &Command, _: &[Event]) -> Answer<Self> {

@@ -330,6 +330,7 @@ fn an_inbox_keeps_its_shape() {
         inbox::Event::ViewChanged { conversation_id: TALK, view: view() },
         inbox::Event::DraftChanged { conversation_id: TALK, draft: Some(sealed(b"draft")) },
         inbox::Event::Cleared { conversation_id: TALK, up_to_seq: 42 },
+        inbox::Event::MessageDeleted { conversation_id: TALK, message_id: PLACE.message_id, seq: 44 },
         inbox::Event::AnnouncementRead { conversation_id: TALK, seq: 42 },
     ];
     keeps_its_shape::<inbox::Inbox>(&[vec![], all]);
@@ -370,6 +371,7 @@ fn a_message_keeps_its_shape() {
         pinned,
         message::Event::Followed { message: PLACE, account_id: BOB },
         message::Event::ThreadRead { message: PLACE, account_id: BOB, seq: 44 },
+        message::Event::Marked { message: PLACE, account_id: BOB, starred_at: Some(min(3)), listened: true },
     ];
     let recalled = [lively.clone(), vec![message::Event::Recalled { message: PLACE, by: ALICE }]].concat();
     keeps_its_shape::<message::Message>(&[vec![], lively, recalled]);

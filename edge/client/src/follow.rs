@@ -52,9 +52,11 @@ impl Default for Settings {
 pub enum Update {
     /// The next message of its conversation.
     Message(Box<wire::Message>),
-    /// A message that was told before, as it is now: it was edited, recalled, pinned or reacted to. After a break it is
+    /// A message that was told before, as it is now: it was edited, recalled, pinned, reacted to or marked. After a break it is
     /// told so alone; while online also by the push that comes.
     Changed(Box<wire::Message>),
+    /// The person has deleted it for themselves. Told so after a break; while online by the push that comes.
+    Deleted(wire::DeletedMessage),
     /// A conversation that is new or has changed, as it is now.
     Conversation(Box<wire::OwnConversation>),
     /// Any push, as it came, also one that tells nothing new. Messages come as [`Update::Message`] only.
@@ -185,6 +187,9 @@ impl Run {
         {
             self.forget(conversation_id, cleared_seq).await?;
         }
+        if let wire::Push::MessageDeleted { conversation_id, seq, .. } = *push {
+            self.delete(conversation_id, seq).await?;
+        }
         let wire::Push::MessageSent { message, position } = *push else { return self.told(push).await };
         let id = message.conversation_id;
         let next = self.track(id).take(message);
@@ -198,6 +203,12 @@ impl Run {
 
     /// What became of a message is handed on behind the message, and once.
     async fn told(&mut self, push: Box<wire::Push>) -> Result<(), Stop> {
+        if let wire::Push::MessageMarked { conversation_id, seq, .. } = *push {
+            return match self.track(conversation_id).mark(seq, *push) {
+                Some(push) => self.tell(Update::Push(Box::new(push))).await,
+                None => Ok(()),
+            };
+        }
         let (wire::Push::MessageEdited { message, .. } | wire::Push::MessageRecalled { message, .. }) = &*push else {
             return self.tell(Update::Push(push)).await;
         };
@@ -209,6 +220,11 @@ impl Run {
 
     async fn forget(&mut self, conversation: Uuid, up_to: u64) -> Result<(), Stop> {
         let next = self.track(conversation).forget(up_to);
+        self.hand_on(next).await
+    }
+
+    async fn delete(&mut self, conversation: Uuid, seq: u64) -> Result<(), Stop> {
+        let next = self.track(conversation).delete(seq);
         self.hand_on(next).await
     }
 
@@ -253,6 +269,10 @@ impl Run {
             track.heard = track.heard.max(own.conversation.last_seq);
             self.forget(own.conversation.id, own.cleared_seq).await?;
             self.tell(Update::Conversation(Box::new(own))).await?;
+        }
+        for deleted in told.deleted_messages {
+            self.delete(deleted.conversation_id, deleted.seq).await?;
+            self.tell(Update::Deleted(deleted)).await?;
         }
         for message in told.messages {
             // Those that were not handed on yet are fetched as they are, or are so from now on.
@@ -302,6 +322,7 @@ impl Run {
         for mut message in messages {
             // A push leaves them out: nobody has reacted yet to what was just sent.
             message.reactions.get_or_insert_default();
+            message = self.track(message.conversation_id).veiled(message);
             let waited = self.track(message.conversation_id).handed_on(&message);
             self.tell(Update::Message(Box::new(message))).await?;
             for push in waited {

@@ -325,6 +325,24 @@ impl Requests {
         self.on_message("message.unpin", conversation, message, &json!({})).await
     }
 
+    pub async fn star(&self, conversation: Uuid, message: Uuid) -> Result<Pending<wire::PositionOk>, Error> {
+        self.on_message("message.star", conversation, message, &json!({})).await
+    }
+
+    pub async fn unstar(&self, conversation: Uuid, message: Uuid) -> Result<Pending<wire::PositionOk>, Error> {
+        self.on_message("message.unstar", conversation, message, &json!({})).await
+    }
+
+    /// The person has listened to a voice message.
+    pub async fn listen(&self, conversation: Uuid, message: Uuid) -> Result<Pending<wire::PositionOk>, Error> {
+        self.on_message("message.listen", conversation, message, &json!({})).await
+    }
+
+    /// Deletes the message for the person alone, for ever.
+    pub async fn delete_for_me(&self, conversation: Uuid, message: Uuid) -> Result<Pending<wire::PositionOk>, Error> {
+        self.on_message("message.delete", conversation, message, &json!({})).await
+    }
+
     async fn on_message(
         &self,
         op: &'static str,

@@ -80,9 +80,9 @@ pub use inbox::{
     UnreadExplained, UnreadSpan, UnreadSum, UnreadTotals, View, ViewChange,
 };
 pub use message::{
-    EditFrame, Forward, ForwardMerged, ForwardOne, ListFrame, Message, MessageEdit, MessageFrame, MessageHeld,
-    MessageNew, MessageReaction, MessageReactor, MessageSent, MessageVersion, PositionOk, Quote, ReactFrame,
-    SelfDestruct, SendFrame, SentOk, ThreadRoot, ThreadState, ThreadSummary,
+    DeletedMessage, EditFrame, Forward, ForwardMerged, ForwardOne, ListFrame, Message, MessageEdit, MessageFrame,
+    MessageHeld, MessageMarks, MessageNew, MessageReaction, MessageReactor, MessageSent, MessageVersion, PositionOk,
+    Quote, ReactFrame, SelfDestruct, SendFrame, SentOk, ThreadRoot, ThreadState, ThreadSummary,
 };
 pub use oidc::{Identity, OidcFinish, OidcLink, OidcPassword, OidcProvider, OidcStart, OidcStarted};
 pub use pending::{Scheduled, ScheduledChange, ScheduledNew};

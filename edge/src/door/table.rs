@@ -85,6 +85,9 @@ pub const LIMITS: &[Limit] = &[
     ] },
     Limit { name: "inbox", by: Account, quota: 240, window: 60, shared: false, covers: &[
         "PATCH /api/v1/conversations/{id}/inbox", "DELETE /api/v1/conversations/{id}/inbox",
+        "PATCH /api/v1/conversations/{id}/messages/{message_id}/inbox", "message.star", "message.unstar",
+        "message.listen",
+        "DELETE /api/v1/conversations/{id}/messages/{message_id}/inbox", "message.delete",
     ] },
     Limit { name: "presence", by: Account, quota: 240, window: 60, shared: false, covers: &[
         "POST /api/v1/presence/lookup", "presence.subscribe", "presence.unsubscribe", "presence.set",

@@ -85,6 +85,7 @@ fn private() -> Routes {
         .merge(message::filter::routes())
         .merge(message::forward::routes())
         .merge(message::thread::routes())
+        .merge(message::own::routes())
         .merge(preview::http::routes())
         .merge(translation::http::routes())
         .merge(message::past::routes())

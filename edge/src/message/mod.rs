@@ -6,6 +6,7 @@ pub mod filter;
 pub mod forward;
 pub mod http;
 pub mod looked;
+pub mod own;
 pub mod past;
 pub mod socket;
 pub mod thread;

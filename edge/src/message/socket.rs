@@ -3,7 +3,7 @@
 use super::{
     Given, SHOWN_BY, edited, emoji,
     looked::{self, Answer},
-    page, reaction, send,
+    own, page, reaction, send,
 };
 use crate::{
     content::{Gate, order::Turn},
@@ -101,6 +101,24 @@ pub fn pin(inside: &Inside, caller: Caller, frame: &wire::MessageFrame) -> Pendi
 pub fn unpin(inside: &Inside, caller: Caller, frame: &wire::MessageFrame) -> Pending<Positions> {
     let (by, of) = whole(caller, frame);
     inside.commands.message().unpin(by, of)
+}
+
+/// A star of the caller's, or that they have listened to it.
+pub fn mark(
+    inside: &Inside,
+    caller: Caller,
+    frame: &wire::MessageFrame,
+    starred: Option<bool>,
+    listened: bool,
+) -> Pending<Positions> {
+    let (by, of) = whole(caller, frame);
+    inside.commands.message().mark(by, of, starred, listened)
+}
+
+/// Deletes it for the caller alone.
+pub async fn delete(inside: &Inside, caller: Caller, frame: &wire::MessageFrame) -> Result<wire::PositionOk, Problem> {
+    let (by, of) = whole(caller, frame);
+    Ok(wire::PositionOk { position: own::deleted(inside, by, of).await?.to_string() })
 }
 
 pub fn react(inside: &Inside, caller: Caller, frame: &wire::ReactFrame) -> Result<Pending<Positions>, Problem> {

@@ -28,7 +28,7 @@ use crate::{
 };
 use axum::extract::ws::WebSocket;
 use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
-use natter_client::wire::{DeliveredOk, EditFrame, PositionOk, ReadOk, SendFrame, SentOk};
+use natter_client::wire::{DeliveredOk, EditFrame, MessageFrame, PositionOk, ReadOk, SendFrame, SentOk};
 use natter_commands::{Caller, Keyed, Pending};
 use natter_domain::ConversationId;
 use natter_projections::Projection;
@@ -340,6 +340,13 @@ impl Driver {
                 let (id, of) = (frame.id.clone(), frame.conversation_id);
                 self.change(id, weight, of, move || Ok(changes::unpin(&inside, caller, &frame)));
             }
+            Op::Star(frame) => self.mark(inside, caller, weight, frame, (Some(true), false)),
+            Op::Unstar(frame) => self.mark(inside, caller, weight, frame, (Some(false), false)),
+            Op::Listen(frame) => self.mark(inside, caller, weight, frame, (None, true)),
+            Op::Delete(frame) => {
+                let id = frame.id.clone();
+                self.answer(id, weight, async move { changes::delete(&inside, caller, &frame).await });
+            }
             Op::List(frame) => {
                 let id = frame.id.clone();
                 self.answer(id, weight, async move { message::socket::list(&inside, caller, frame).await });
@@ -366,6 +373,19 @@ impl Driver {
             // The session answers these by itself.
             Op::Auth(_) | Op::Ping(_) => {}
         }
+    }
+
+    /// `marks`: the star, and whether it was listened to.
+    fn mark(
+        &mut self,
+        inside: Inside,
+        caller: Caller,
+        weight: usize,
+        frame: MessageFrame,
+        (starred, listened): (Option<bool>, bool),
+    ) {
+        let (id, of) = (frame.id.clone(), frame.conversation_id);
+        self.change(id, weight, of, move || Ok(changes::mark(&inside, caller, &frame, starred, listened)));
     }
 
     fn attend(&mut self, inside: Inside, op: Op, weight: usize) {

@@ -15,6 +15,10 @@ pub enum Op {
     Unreact(wire::ReactFrame),
     Pin(wire::MessageFrame),
     Unpin(wire::MessageFrame),
+    Star(wire::MessageFrame),
+    Unstar(wire::MessageFrame),
+    Listen(wire::MessageFrame),
+    Delete(wire::MessageFrame),
     List(wire::ListFrame),
     Read(wire::ReadFrame),
     Delivered(wire::DeliveredFrame),
@@ -44,7 +48,7 @@ struct Head {
 
 impl Op {
     /// Every op that is understood.
-    pub const NAMES: [&str; 17] = [
+    pub const NAMES: [&str; 21] = [
         "message.send",
         "message.list",
         "conversation.read",
@@ -62,6 +66,10 @@ impl Op {
         "presence.subscribe",
         "presence.unsubscribe",
         "presence.set",
+        "message.star",
+        "message.unstar",
+        "message.listen",
+        "message.delete",
     ];
 
     pub fn parse(text: &str) -> Result<Self, Bad> {
@@ -84,6 +92,10 @@ impl Op {
             "message.unreact" => whole(text).map(Self::Unreact),
             "message.pin" => whole(text).map(Self::Pin),
             "message.unpin" => whole(text).map(Self::Unpin),
+            "message.star" => whole(text).map(Self::Star),
+            "message.unstar" => whole(text).map(Self::Unstar),
+            "message.listen" => whole(text).map(Self::Listen),
+            "message.delete" => whole(text).map(Self::Delete),
             "message.list" => whole(text).map(Self::List),
             "conversation.read" => whole(text).map(Self::Read),
             "message.delivered" => whole(text).map(Self::Delivered),
@@ -107,6 +119,7 @@ impl Op {
             Self::Send(frame) => Some(&frame.id),
             Self::Edit(frame) => Some(&frame.id),
             Self::Recall(frame) | Self::Pin(frame) | Self::Unpin(frame) => Some(&frame.id),
+            Self::Star(frame) | Self::Unstar(frame) | Self::Listen(frame) | Self::Delete(frame) => Some(&frame.id),
             Self::React(frame) | Self::Unreact(frame) => Some(&frame.id),
             Self::List(frame) => Some(&frame.id),
             Self::Read(frame) => Some(&frame.id),
@@ -140,6 +153,10 @@ impl Op {
             Self::Subscribe(_) => Self::NAMES[14],
             Self::Unsubscribe(_) => Self::NAMES[15],
             Self::SetPresence(_) => Self::NAMES[16],
+            Self::Star(_) => Self::NAMES[17],
+            Self::Unstar(_) => Self::NAMES[18],
+            Self::Listen(_) => Self::NAMES[19],
+            Self::Delete(_) => Self::NAMES[20],
         }
     }
 

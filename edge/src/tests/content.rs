@@ -123,6 +123,10 @@ const OPS: &[(&str, bool)] = &[
     ("message.unreact", false),
     ("message.pin", false),
     ("message.unpin", false),
+    ("message.star", false),
+    ("message.unstar", false),
+    ("message.listen", false),
+    ("message.delete", false),
     ("sync", false),
 ];
 

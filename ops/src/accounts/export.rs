@@ -73,6 +73,8 @@ impl<W: Write> Export<W> {
         let conversations = self.conversations().await?;
         self.messages(&conversations).await?;
         self.scheduled().await?;
+        self.marks().await?;
+        self.deleted().await?;
         self.out.end()
     }
 
@@ -126,6 +128,30 @@ impl<W: Write> Export<W> {
                 Some(cursor) => page.cursor = Some(cursor),
                 None => return self.out.end_list(),
             }
+        }
+    }
+
+    /// Stars, and what they have listened to.
+    async fn marks(&mut self) -> Result<()> {
+        self.out.list("marked_messages")?;
+        let mut after = (Uuid::nil(), 0);
+        loop {
+            let page = self.read_side.message().held_marks(self.id, after, limit::PAGE_MAX).await?;
+            let Some(last) = page.last() else { return self.out.end_list() };
+            after = (last.conversation_id, last.seq);
+            self.out.items(&page)?;
+        }
+    }
+
+    /// One by one, for themselves.
+    async fn deleted(&mut self) -> Result<()> {
+        self.out.list("deleted_messages")?;
+        let mut after = (Uuid::nil(), 0);
+        loop {
+            let page = self.read_side.inbox().deleted_messages(self.id, after, limit::PAGE_MAX).await?;
+            let Some(last) = page.last() else { return self.out.end_list() };
+            after = (last.conversation_id, last.seq);
+            self.out.items(&page)?;
         }
     }
 

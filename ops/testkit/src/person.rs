@@ -283,6 +283,7 @@ fn line(update: &Update) -> String {
     match update {
         Update::Message(message) => format!("message {} {:?}", message.seq, text_of(message)),
         Update::Changed(message) => format!("message {} is now {:?}", message.seq, text_of(message)),
+        Update::Deleted(deleted) => format!("message {} is deleted for oneself", deleted.seq),
         Update::Conversation(own) => {
             format!("conversation {} up to {}, {} unread", own.conversation.id, own.conversation.last_seq, own.unread)
         }

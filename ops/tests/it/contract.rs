@@ -15,6 +15,7 @@ mod idempotency;
 mod inbox;
 mod kinds;
 mod messages;
+mod own_view;
 mod receipts;
 mod replies;
 mod scheduled;

@@ -117,8 +117,8 @@ async fn rows_are_empty(stack: &Stack, told: &Told) {
             sqlx::query_as(&rows).bind(told.person.id()).fetch_one(stack.pool()).await.expect("read the rows");
         assert!(rows > 0 && values == 0, "{schema}.{table}: {values} values in {rows} rows");
     }
-    // Who they are elsewhere is no row of somebody who is nobody, nor is what they were yet to say.
-    for table in ["account_identity", "pending"] {
+    // Who they are elsewhere is no row of somebody who is nobody, nor is what they were yet to say, have marked or deleted.
+    for table in ["account_identity", "pending", "message_mark", "message_deleted"] {
         let rows = format!(r#"SELECT count(*) FROM "{schema}".{table} WHERE account_id = $1"#);
         let left: i64 =
             sqlx::query_scalar(&rows).bind(told.person.id()).fetch_one(stack.pool()).await.expect("count the rows");

@@ -121,6 +121,8 @@ pub const ROUTES: &[Row] = &[
     ("DELETE /api/v1/conversations/{group}/messages/{message}/thread/follow", None, MEMBERS_DO),
     ("PUT /api/v1/conversations/{group}/messages/{message}/thread/read", Some(r#"{"seq": 1}"#), MEMBERS_DO),
     ("GET /api/v1/threads", None, SEES),
+    ("PATCH /api/v1/conversations/{group}/messages/{message}/inbox", Some(r#"{"starred": true}"#), MEMBERS_READ),
+    ("GET /api/v1/stars", None, SEES),
     ("POST /api/v1/conversations/{group}/messages/lookup", Some(r#"{"ids": ["{message}"]}"#), MEMBERS_READ),
     ("GET /api/v1/conversations/{group}/messages/{message}", None, MEMBERS_READ),
     ("GET /api/v1/conversations/{group}/messages/{message}/readers", None, MEMBERS_READ),
@@ -142,6 +144,7 @@ pub const ROUTES: &[Row] = &[
     ("DELETE /api/v1/conversations/{group}/messages/{message}/reactions/a", None, MEMBERS_DO),
     ("PUT /api/v1/conversations/{group}/read", Some(r#"{"seq": 1}"#), MEMBERS_READ),
     ("DELETE /api/v1/conversations/{group}/messages/{message}", None, [401, 401, 404, 404, 403, 204]),
+    ("DELETE /api/v1/conversations/{group}/messages/{message}/inbox", None, MEMBERS_DO),
     ("GET /api/v1/invitations", None, SEES),
     ("POST /api/v1/conversations/{group}/join", Some("{}"), SEES),
     ("GET /api/v1/conversations/{group}/invitations", None, ADMINS_READ),
@@ -233,7 +236,16 @@ const FRAMES: &[Frame] = &[
         r#"{"conversation_id": "{group}", "message_id": "{message}", "body": {"kind": "text", "text": "edited"}}"#,
         AUTHORS_FRAME,
     ),
+    ("message.star", r#"{"conversation_id": "{group}", "message_id": "{message}"}"#, MEMBERS_FRAME),
+    ("message.unstar", r#"{"conversation_id": "{group}", "message_id": "{message}"}"#, MEMBERS_FRAME),
+    // It is a text.
+    (
+        "message.listen",
+        r#"{"conversation_id": "{group}", "message_id": "{message}"}"#,
+        ["not_found", "not_found", "invalid_input", "invalid_input"],
+    ),
     ("message.recall", r#"{"conversation_id": "{group}", "message_id": "{message}"}"#, AUTHORS_FRAME),
+    ("message.delete", r#"{"conversation_id": "{group}", "message_id": "{message}"}"#, MEMBERS_FRAME),
     // Nobody is answered; who hears of it is tried in `live/typing.rs`.
     ("typing", r#"{"conversation_id": "{group}"}"#, [SILENCE; 4]),
     ("presence.subscribe", r#"{"account_ids": ["{owner}"]}"#, [""; 4]),

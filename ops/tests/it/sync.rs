@@ -13,7 +13,7 @@ use natter_testkit::{
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 use serde_json::{Value, json};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::atomic::{AtomicUsize, Ordering},
 };
 use uuid::Uuid;
@@ -48,6 +48,8 @@ struct Known {
     requests: BTreeMap<Uuid, Value>,
     conversations: BTreeMap<Uuid, Value>,
     messages: BTreeMap<(Uuid, u64), Value>,
+    /// One by one, for themselves: told by sync, and shown nowhere.
+    deleted: BTreeSet<(Uuid, u64)>,
 }
 
 /// A device that knows nothing but what sync and ranges have told it.
@@ -103,6 +105,7 @@ impl Replica {
         let is_told = |id: &Uuid| told.conversations.iter().any(|one| one.conversation.id == *id);
         told.left.iter().filter(|id| !is_told(id)).for_each(|id| known.loses(*id));
         told.conversations.iter().for_each(|one| known.puts(one));
+        told.deleted_messages.iter().for_each(|it| known.deletes(it.conversation_id, it.seq));
         known.forget_what_is_gone();
         for message in &told.messages {
             if let Some(held) = known.messages.get_mut(&(message.conversation_id, message.seq)) {
@@ -323,7 +326,8 @@ fn difference(known: &Known, expected: &Known) -> Result<(), String> {
             return Err(format!("conversation {id}: {held:?}, not {own}"));
         }
     }
-    if known == expected { Ok(()) } else { Err(format!("{known:?}, not {expected:?}")) }
+    let shown = Known { deleted: BTreeSet::new(), ..known.clone() };
+    if shown == *expected { Ok(()) } else { Err(format!("{known:?}, not {expected:?}")) }
 }
 
 #[track_caller]

@@ -94,6 +94,11 @@ impl House {
                 let Some(message) = page.choose(dice) else { return Ok(()) };
                 me.recall(talk, message.message_id).await.map(drop)
             }
+            14 if dice.random() => {
+                let page = me.messages(talk, Range { limit: Some(10), ..Range::default() }).await?;
+                let Some(message) = page.choose(dice) else { return Ok(()) };
+                me.delete_for_me(talk, message.message_id).await.map(drop)
+            }
             14 => me.leave(group).await.map(drop),
             15 | 16 => me.add_members(group, &[one.id()]).await.map(drop),
             17 => me.clear(talk).await.map(drop),

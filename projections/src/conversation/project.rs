@@ -134,10 +134,10 @@ impl Changes {
         Ok(())
     }
 
-    pub(crate) fn note_message(&mut self, record: &Record) -> Result<(), Error> {
-        let event: message::Event = record.decode()?;
-        if self.threads.note(record, &event) {
-            return Ok(());
+    /// What is somebody's own matter is no change to the others.
+    pub(crate) fn note_message(&mut self, record: &Record, event: message::Event) {
+        if matches!(event, message::Event::Marked { .. }) || self.threads.note(record, &event) {
+            return;
         }
         let place = event.message();
         let (conversation, seq) = (place.conversation_id.0, place.seq);
@@ -154,7 +154,6 @@ impl Changes {
             message::Event::Unpinned { .. } => self.pins.unpin(conversation, seq, record.position),
             _ => {}
         }
-        Ok(())
     }
 
     /// To the others of a channel it is no change.

@@ -39,6 +39,8 @@ const DETAILS: &str = "
            ARRAY(SELECT left_position FROM member WHERE member.conversation_id = page.conversation_id
                  AND account_id = $1 ORDER BY joined_seq) AS left_positions,
            {VIEW},
+           ARRAY(SELECT seq FROM message_deleted WHERE message_deleted.conversation_id = page.conversation_id
+                 AND account_id = $1 ORDER BY seq) AS deleted,
            CASE WHEN latest.left_seq IS NULL THEN member_count ELSE coalesce(latest.left_count, 0) END AS member_count,
            kind = 'channel' AS is_channel, coalesce(latest.is_in, false) AS is_subscribed,
            kind = 'channel' AND (has_ended OR EXISTS (
@@ -254,12 +256,11 @@ impl Query<'_> {
         self.set_up(viewer, &mut rows).await?;
         let Some(row) = rows.pop() else { return Ok(None) };
         let last = self.0.history().last(&spans(std::slice::from_ref(&row), Own::all)).await?;
-        let last_seq = last.get(&conversation).map_or(0, |message| message.seq);
-        let spans = row.unread_spans(last_seq);
-        let unread = unread::of_one(self.0, viewer, conversation, &spans).await?;
+        let last_seq = row.known_to(last.get(&conversation));
+        let unread = unread::of_one(self.0, &row.membership, &row.waiting_spans(last_seq)).await?;
         Ok(Some(wire::UnreadExplained {
             read_seq: row.read_seq(),
-            last_seq: last_seq.max(row.begin()),
+            last_seq,
             cleared_seq: row.view.cleared_seq,
             marked_unread: row.view.is_marked_unread(),
             position: place.to_string(),
@@ -377,7 +378,7 @@ impl Own {
         let view = view::Seen::of(row);
         let membership = Membership::new(viewer, id, intervals, last_seq, view.cleared_seq)?;
         Some(Self {
-            membership,
+            membership: membership.without(gate::seqs(row.get("deleted"))),
             kind: row.get("kind"),
             name: row.get("name"),
             view,
@@ -417,6 +418,19 @@ impl Own {
         }
     }
 
+    /// The same, and what they have deleted one by one.
+    fn waiting_spans(&self, newest: u64) -> Vec<Span> {
+        match self.is_subscribed {
+            Some(false) => Vec::new(),
+            _ => self.membership.with_deleted(self.read_seq(), newest),
+        }
+    }
+
+    /// The newest number that there is for them, where this is the newest message that they see.
+    fn known_to(&self, last: Option<&Message>) -> u64 {
+        self.membership.known_to(last.map_or(0, |message| message.seq).max(self.begin()))
+    }
+
     /// Behind it is what the viewer may see of the latest stay.
     fn begin(&self) -> u64 {
         unread::begin(&self.membership)
@@ -441,7 +455,7 @@ impl Facts {
     fn shown(&self, row: &Own) -> wire::OwnConversation {
         let (viewer, interval) = (row.membership.viewer(), row.membership.latest());
         let last = self.last.get(&row.id());
-        let last_seq = last.map_or(0, |message| message.seq).max(row.begin());
+        let last_seq = row.known_to(last);
         let sealed = row.name.as_deref().and_then(Sealed::parse);
         let name = sealed.and_then(|sealed| self.opener.open_text(row.id().0, &sealed));
         // What everybody may see: whether they are friends still is not asked for every line of a list.

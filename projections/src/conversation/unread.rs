@@ -28,18 +28,21 @@ pub(super) fn begin(membership: &Membership) -> u64 {
     membership.latest().joined_seq.max(membership.cleared_seq())
 }
 
-/// The counts of one, and the spans that they are of. The rest is for who knows the conversation.
+/// The counts of one, and the spans that they are of, with what was deleted one by one. The rest is for who knows the
+/// conversation.
 pub(super) async fn of_one(
     shared: &Shared,
-    viewer: AccountId,
-    conversation: ConversationId,
+    membership: &Membership,
     spans: &[Span],
 ) -> Result<wire::UnreadExplained, Error> {
+    let (viewer, conversation) = (membership.viewer(), membership.conversation());
     let tally = shared.history().tally(viewer, conversation, spans).await?;
-    let named: Vec<_> = spans.iter().map(|span| (conversation, *span)).collect();
+    let gone: Vec<Span> = spans.iter().flat_map(|span| membership.deleted_of(*span)).collect();
+    // What is nothing else would be unread.
+    let deleted = shared.history().tally(viewer, conversation, &gone).await?.unread();
+    let seen = spans.iter().flat_map(|span| membership.visible(span.after, span.until));
+    let named: Vec<_> = seen.map(|span| (conversation, span)).collect();
     let mentions = mention::count(&shared.pool(), viewer, &named).await?;
-    // So far messages are deleted together with all before them, and the spans begin behind.
-    let deleted = 0;
     let Tally { messages, own, system, recalled } = tally;
     Ok(wire::UnreadExplained {
         unread: tally.unread() - deleted,
@@ -66,7 +69,9 @@ const WAITING: &str = "
         FROM member WHERE account_id = $1 AND conversation_id > $2 GROUP BY conversation_id)
     SELECT conversation_id, joined, left_seqs, left_positions, entered_seq, last_seq, kind = 'channel' AS is_channel,
            coalesce(read_seq, 0) AS read_seq, coalesce(cleared_seq, 0) AS cleared_seq,
-           coalesce(marked_unread, false) AS marked_unread, coalesce(quiet_until > $4, false) AS is_quiet
+           coalesce(marked_unread, false) AS marked_unread, coalesce(quiet_until > $4, false) AS is_quiet,
+           ARRAY(SELECT seq FROM message_deleted WHERE message_deleted.conversation_id = mine.conversation_id
+                 AND account_id = $1 ORDER BY seq) AS deleted
     FROM mine JOIN conversation USING (conversation_id)
          LEFT JOIN (SELECT * FROM inbox_cursor WHERE account_id = $1) AS view USING (conversation_id)
     WHERE (kind <> 'channel' OR left_seq IS NULL AND NOT has_ended)
@@ -88,6 +93,7 @@ impl Waiting {
         let id = ConversationId(row.get("conversation_id"));
         let intervals = if row.get("is_channel") { vec![Interval::begun(0, 0)] } else { stays(row) };
         let membership = Membership::new(viewer, id, intervals, number("last_seq"), number("cleared_seq"))?;
+        let membership = membership.without(gate::seqs(row.get("deleted")));
         let entered = row.get::<Option<i64>, _>("entered_seq").unwrap_or(0) as u64;
         let read_seq = read_up_to(&membership, number("read_seq"), entered);
         let spans = membership.visible(read_seq, u64::MAX);

@@ -5,7 +5,7 @@ use super::frame::{Frame, position, push};
 use crate::{Error, inbox::view};
 use natter_client::wire::{self, InboxChanged, Push};
 use natter_domain::{
-    AccountId, ConversationId, KeyId,
+    AccountId, ConversationId, KeyId, MessageId,
     inbox::{Cursor, Event},
 };
 use natter_streams::{Record, sealing::Opener};
@@ -20,6 +20,7 @@ pub(super) fn keys(record: &Record, event: &Event) -> Vec<(Uuid, KeyId)> {
         | Event::DeliveriesAdvanced { .. }
         | Event::EndingRead { .. }
         | Event::Cleared { .. }
+        | Event::MessageDeleted { .. }
         | Event::AnnouncementRead { .. } => None,
     };
     sealed.map(|sealed| (record.aggregate_id, sealed.key)).into_iter().collect()
@@ -32,6 +33,9 @@ pub(super) fn frames(record: &Record, event: &Event, opener: &Opener) -> Result<
         Event::DeliveriesAdvanced { cursors } => return cursors.iter().map(|it| delivered(record, it)).collect(),
         // What ends by it is told of each by itself.
         Event::EndingRead { .. } => return Ok(Vec::new()),
+        Event::MessageDeleted { conversation_id, message_id, seq } => {
+            return Ok(vec![deleted(record, *conversation_id, *message_id, *seq)?]);
+        }
         Event::ViewChanged { conversation_id, view } => {
             (conversation_id, InboxChanged::View(view::shown(owner, view, opener)))
         }
@@ -58,6 +62,12 @@ fn changed_to(
 ) -> Result<Frame, Error> {
     let (conversation_id, position) = (conversation.0, position(record));
     push(vec![owner], &Push::InboxChanged { conversation_id, changed, position })
+}
+
+fn deleted(record: &Record, conversation: ConversationId, message: MessageId, seq: u64) -> Result<Frame, Error> {
+    let (conversation_id, message_id, position) = (conversation.0, message.0, position(record));
+    let owner = AccountId(record.aggregate_id);
+    push(vec![owner], &Push::MessageDeleted { conversation_id, message_id, seq, position })
 }
 
 /// To the reader's own devices, and to the one who wrote.

@@ -43,7 +43,7 @@ pub(super) fn frame(record: &Record, event: Event, facts: &Facts, opener: &Opene
         }
         Event::Pinned { by, .. } => Push::MessagePinned { conversation_id, message_id, account_id: by.0, position },
         Event::Unpinned { by, .. } => Push::MessageUnpinned { conversation_id, message_id, account_id: by.0, position },
-        Event::Followed { .. } | Event::Unfollowed { .. } | Event::ThreadRead { .. } => {
+        Event::Followed { .. } | Event::Unfollowed { .. } | Event::ThreadRead { .. } | Event::Marked { .. } => {
             unreachable!("it is somebody's own")
         }
     };
@@ -56,8 +56,11 @@ fn gone(record: &Record, place: &Place, by: Option<AccountId>, opener: &Opener) 
     Push::MessageRecalled { message: message::shown(opener, &message), position: position(record) }
 }
 
-/// What somebody says of a thread goes to their own devices.
+/// What somebody says of a thread, and marks for themselves, goes to their own devices.
 fn own(record: &Record, event: &Event) -> Option<Result<Frame, Error>> {
+    if let Event::Marked { account_id, starred_at, listened, .. } = event {
+        return Some(marked(record, event.message(), *account_id, (starred_at.is_some(), *listened)));
+    }
     let (account_id, followed, read_seq) = match event {
         Event::Followed { account_id, .. } => (account_id, Some(true), None),
         Event::Unfollowed { account_id, .. } => (account_id, Some(false), None),
@@ -68,6 +71,23 @@ fn own(record: &Record, event: &Event) -> Option<Result<Frame, Error>> {
     let (conversation_id, message_id) = (place.conversation_id.0, place.message_id.0);
     let position = position(record);
     Some(push(vec![*account_id], &Push::ThreadChanged { conversation_id, message_id, followed, read_seq, position }))
+}
+
+fn marked(
+    record: &Record,
+    place: &Place,
+    account_id: AccountId,
+    (starred, listened): (bool, bool),
+) -> Result<Frame, Error> {
+    let marked = Push::MessageMarked {
+        conversation_id: place.conversation_id.0,
+        message_id: place.message_id.0,
+        seq: place.seq,
+        starred,
+        listened,
+        position: position(record),
+    };
+    push(vec![account_id], &marked)
 }
 
 /// The message, but for what the event says.

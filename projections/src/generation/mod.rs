@@ -129,6 +129,8 @@ impl Projection {
             table("thread_reader", "conversation_id"),
             table("pending", "conversation_id"),
             table("inbox_cursor", "account_id"),
+            table("message_mark", "conversation_id"),
+            table("message_deleted", "account_id"),
         ];
         const HISTORY: &[Table] = &[
             table("message", "conversation_id"),

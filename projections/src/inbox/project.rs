@@ -22,6 +22,17 @@ pub(crate) struct Changes {
     drafts: Last<Option<(Sealed, Timestamp)>>,
     cleared: Last<u64>,
     announcements: Last<u64>,
+    /// Single messages.
+    deleted: Vec<Deleted>,
+}
+
+struct Deleted {
+    account: Uuid,
+    conversation: Uuid,
+    message: Uuid,
+    seq: u64,
+    lane: Lane,
+    position: u64,
 }
 
 struct Told<T> {
@@ -56,6 +67,11 @@ impl Changes {
             Event::Cleared { conversation_id, up_to_seq } => {
                 tell(&mut self.cleared, record, conversation_id, up_to_seq);
             }
+            Event::MessageDeleted { conversation_id, message_id, seq } => {
+                let (conversation, message) = (conversation_id.0, message_id.0);
+                let (account, lane, position) = (record.aggregate_id, record.lane, record.position);
+                self.deleted.push(Deleted { account, conversation, message, seq, lane, position });
+            }
             Event::AnnouncementRead { conversation_id, seq } => {
                 tell(&mut self.announcements, record, conversation_id, seq);
             }
@@ -79,6 +95,8 @@ impl Changes {
         write_seqs("read_seq", &self.cursors, connection).await?;
         write_seqs("cleared_seq", &self.cleared, connection).await?;
         write_seqs("announcement_read_seq", &self.announcements, connection).await?;
+        write_deleted(&self.deleted, connection).await?;
+        forget_cleared(&self.cleared, connection).await?;
         write_shown(&self.shown, connection).await?;
         write_views(&self.views, connection).await?;
         write_drafts(&self.drafts, connection).await?;
@@ -216,14 +234,68 @@ async fn write_drafts(drafts: &Last<Option<(Sealed, Timestamp)>>, connection: &m
     Ok(())
 }
 
+/// The conversation has changed for its owner, too: what waits there, and what is the newest that they see.
+async fn write_deleted(deleted: &[Deleted], connection: &mut PgConnection) -> Result<(), Error> {
+    if deleted.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(
+        "WITH gone AS (
+             INSERT INTO message_deleted (account_id, conversation_id, lane, changed, message_id, seq)
+             SELECT * FROM UNNEST($1::uuid[], $2::uuid[], $3::smallint[], $4::bigint[], $5::uuid[], $6::bigint[])
+             ON CONFLICT DO NOTHING)
+         INSERT INTO inbox_cursor (account_id, conversation_id, lane, changed)
+         SELECT account, conversation, lane, max(position)
+         FROM UNNEST($1::uuid[], $2::uuid[], $3::smallint[], $4::bigint[]) AS deleted(account, conversation, lane, position)
+         GROUP BY account, conversation, lane
+         ON CONFLICT (account_id, conversation_id) DO UPDATE
+         SET changed = greatest(inbox_cursor.changed, excluded.changed)",
+    )
+    .bind(deleted.iter().map(|row| row.account).collect::<Vec<_>>())
+    .bind(deleted.iter().map(|row| row.conversation).collect::<Vec<_>>())
+    .bind(deleted.iter().map(|row| row.lane.number()).collect::<Vec<_>>())
+    .bind(deleted.iter().map(|row| row.position as i64).collect::<Vec<_>>())
+    .bind(deleted.iter().map(|row| row.message).collect::<Vec<_>>())
+    .bind(deleted.iter().map(|row| row.seq as i64).collect::<Vec<_>>())
+    .execute(connection)
+    .await
+    .map_err(Error::database("write which messages are deleted"))?;
+    Ok(())
+}
+
+/// What was deleted with the conversation has no row of its own.
+async fn forget_cleared(cleared: &Last<u64>, connection: &mut PgConnection) -> Result<(), Error> {
+    if cleared.is_empty() {
+        return Ok(());
+    }
+    let Keys { accounts, conversations, .. } = Keys::of(cleared);
+    sqlx::query(
+        "DELETE FROM message_deleted AS gone
+         USING UNNEST($1::uuid[], $2::uuid[], $3::bigint[]) AS cleared(account, conversation, seq)
+         WHERE gone.account_id = account AND gone.conversation_id = conversation AND gone.seq <= cleared.seq",
+    )
+    .bind(accounts)
+    .bind(conversations)
+    .bind(cleared.values().map(|told| told.what as i64).collect::<Vec<_>>())
+    .execute(connection)
+    .await
+    .map_err(Error::database("forget which messages were deleted one by one"))?;
+    Ok(())
+}
+
 async fn forget(erased: &[Uuid], connection: &mut PgConnection) -> Result<(), Error> {
     if erased.is_empty() {
         return Ok(());
     }
     sqlx::query("UPDATE inbox_cursor SET folder = NULL, draft = NULL, draft_at = NULL WHERE account_id = ANY($1)")
         .bind(erased)
-        .execute(connection)
+        .execute(&mut *connection)
         .await
         .map_err(Error::database("forget the drafts of erased accounts"))?;
+    sqlx::query("DELETE FROM message_deleted WHERE account_id = ANY($1)")
+        .bind(erased)
+        .execute(connection)
+        .await
+        .map_err(Error::database("forget what erased accounts have deleted"))?;
     Ok(())
 }

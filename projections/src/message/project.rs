@@ -83,7 +83,7 @@ pub fn system_body(message: &SystemMessage) -> wire::Body {
     }
 }
 
-/// What became of a message. What people say of its thread is relations'.
+/// What became of a message. What people say of its thread and note for themselves is relations'.
 fn later(record: &Record, event: message::Event) -> Option<Change> {
     let message::Place { conversation_id, seq, .. } = *event.message();
     let what = match event {
@@ -96,9 +96,10 @@ fn later(record: &Record, event: message::Event) -> Option<Change> {
         }
         message::Event::Pinned { .. } => What::Pinned,
         message::Event::Unpinned { .. } => What::Unpinned,
-        message::Event::Followed { .. } | message::Event::Unfollowed { .. } | message::Event::ThreadRead { .. } => {
-            return None;
-        }
+        message::Event::Followed { .. }
+        | message::Event::Unfollowed { .. }
+        | message::Event::ThreadRead { .. }
+        | message::Event::Marked { .. } => return None,
     };
     Some(Change { conversation_id, seq, position: record.position, at: record.time, what })
 }

@@ -77,6 +77,20 @@ impl Query<'_> {
         Ok(self.these(&membership, &[message]).await?.pop())
     }
 
+    /// Whether there is such a message in the conversation where the viewer could see it, or has deleted it for themselves. Of a
+    /// conversation that is none of theirs nothing is said against it.
+    pub async fn is_there(
+        &self,
+        viewer: AccountId,
+        conversation: ConversationId,
+        message: MessageId,
+    ) -> Result<bool, Error> {
+        let Some(membership) = gate::member(self.0, viewer, conversation).await? else { return Ok(true) };
+        let membership = membership.with_what_was_deleted();
+        let found = self.0.history().by_ids(conversation, &[message]).await?;
+        Ok(found.iter().any(|message| membership.sees(message.seq)))
+    }
+
     /// Those of the messages that exist for the viewer, each once, in the order of the ids; `None`: the conversation does
     /// not.
     pub async fn lookup(
@@ -108,7 +122,8 @@ impl Query<'_> {
         self.marked(membership, shown_to_all(&*history, &self.0.keys, messages).await?).await
     }
 
-    /// Marks the viewer's own reactions, hides what they may not see of what others answer, and tells of threads.
+    /// Marks the viewer's own reactions, hides what they may not see of what others answer, tells of threads, and puts what they
+    /// have marked.
     async fn marked(
         &self,
         membership: &Membership,
@@ -118,7 +133,8 @@ impl Query<'_> {
         for (seq, quote) in quotes {
             quote.excerpt = quote.excerpt.take().filter(|_| membership.sees_together(seq, quote.seq));
         }
-        let mut messages = self.with_threads(membership, messages).await?;
+        let messages = self.with_threads(membership, messages).await?;
+        let mut messages = self.with_marks(membership, messages).await?;
         let has_any = |it: &&wire::Message| it.reactions.as_ref().is_some_and(|reactions| !reactions.is_empty());
         let seqs: Vec<u64> = messages.iter().filter(has_any).map(|it| it.seq).collect();
         if seqs.is_empty() {
@@ -314,6 +330,8 @@ pub(crate) fn shown(opener: &Opener, message: &Message) -> wire::Message {
         self_destruct: message.details.self_destruct.map(|it| lifetime(it.lifetime)),
         expires_at: message.expires_at.filter(|_| stands).map(|at| at.to_string()),
         reactions: None,
+        starred: false,
+        listened: false,
     }
 }
 

@@ -9,7 +9,7 @@ mod cursor;
 
 pub(crate) use cursor::{After, Told};
 
-use crate::{Error, Shared, account, conversation, friendship, message, pending};
+use crate::{Error, Shared, account, conversation, friendship, inbox, message, pending};
 use cursor::{Cursor, Resume};
 use natter_client::wire;
 use natter_domain::AccountId;
@@ -56,10 +56,12 @@ enum Section {
     Blocks,
     Threads,
     Pending,
+    Deleted,
+    Marks,
 }
 
 impl Section {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 10] = [
         Self::Account,
         Self::Friends,
         Self::Requests,
@@ -68,6 +70,8 @@ impl Section {
         Self::Blocks,
         Self::Threads,
         Self::Pending,
+        Self::Deleted,
+        Self::Marks,
     ];
 
     fn from(number: u8) -> impl Iterator<Item = Self> {
@@ -179,6 +183,14 @@ impl Query<'_> {
             Section::Threads => taken(&mut answer.threads, message::Query(shared).threads_changed(since).await?),
             Section::Pending => taken(&mut answer.scheduled, pending::Query(shared).changed(since).await?),
             Section::Messages => taken(&mut answer.messages, message::Query(shared).changed(since, until).await?),
+            Section::Deleted => taken(&mut answer.deleted_messages, inbox::Query(shared).changed(since).await?),
+            Section::Marks => {
+                // Behind those that have changed for everybody.
+                let (items, rest) = message::Query(shared).marks_changed(since).await?;
+                let count = items.len();
+                answer.messages.extend(items);
+                (count, rest)
+            }
         })
     }
 
@@ -199,6 +211,7 @@ fn nothing() -> wire::Sync {
         conversations: Vec::new(),
         left: Vec::new(),
         messages: Vec::new(),
+        deleted_messages: Vec::new(),
         threads: Vec::new(),
         friends: Vec::new(),
         removed_friends: Vec::new(),

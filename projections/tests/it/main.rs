@@ -14,6 +14,7 @@ mod group;
 mod history;
 mod inbox;
 mod interleaving;
+mod own_view;
 mod projector;
 mod promises;
 mod query;

@@ -10,7 +10,7 @@ use natter_domain::{
 };
 use natter_projections::{
     Error, Generation, Step,
-    message::{Body, Change, HistoryStore, Message, Order, Reactor, Span, Tally, Version, Votes, What},
+    message::{Body, Change, Filter, Found, HistoryStore, Message, Order, Reactor, Span, Tally, Version, Votes, What},
 };
 use natter_streams::{Error as LogError, Hash, Lane, Link};
 use std::collections::BTreeMap;
@@ -32,6 +32,7 @@ pub async fn hold(store: &dyn HistoryStore) {
     pages_keep_to_their_spans(store).await;
     one_message_is_found_in_its_conversation_only(store).await;
     unread_counts_others_within_spans(store).await;
+    spans_of_single_numbers_are_as_good_as_any(store).await;
     the_newest_of_each_conversation_in_one_query(store).await;
     a_body_comes_back_as_it_went(store).await;
     later::hold(store).await;
@@ -195,6 +196,33 @@ async fn unread_counts_others_within_spans(store: &dyn HistoryStore) {
     let of_alice = store.unread(ALICE, &spans).await.unwrap();
     assert_eq!((of_alice[&ONE], of_alice.get(&OTHER).copied().unwrap_or(0)), (3, 0));
     assert!(store.unread(ALICE, &[]).await.unwrap().is_empty());
+}
+
+/// As they are where somebody has deleted every second message for themselves.
+async fn spans_of_single_numbers_are_as_good_as_any(store: &dyn HistoryStore) {
+    let singles = [1, 3, 5, 7, 9].map(|seq| Span::now(seq - 1, seq));
+    let page = store.page(ONE, &singles, Order::NewestFirst, 2).await.unwrap();
+    assert_eq!(page.iter().map(|message| message.seq).collect::<Vec<_>>(), [9, 7]);
+    assert_eq!(store.page(ONE, &singles, Order::OldestFirst, 50).await.unwrap(), messages(ONE, [1, 3, 5, 7, 9]));
+    let named = singles.map(|span| (ONE, span));
+    assert_eq!(store.unread(BOB, &named).await.unwrap()[&ONE], 3); // 3 and 9 are his own
+    let tally = store.tally(BOB, ONE, &singles).await.unwrap();
+    assert_eq!((tally.messages, tally.own, tally.unread()), (5, 2, 3));
+    assert_eq!(store.last(&named[..4]).await.unwrap()[&ONE], message(ONE, 7));
+    let find = async |spans: Vec<Span>, limit| {
+        let Found { messages, looked_to } = store.find(ONE, &spans, &Filter::default(), limit).await.unwrap();
+        (messages.iter().map(|message| message.seq).collect::<Vec<_>>(), looked_to)
+    };
+    assert_eq!(find(singles.to_vec(), 50).await, (vec![9, 7, 5, 3, 1], 0));
+    let (found, mut looked_to) = find(singles.to_vec(), 2).await;
+    assert_eq!((found, looked_to), (vec![9, 7], 7), "no more than asked for");
+    let mut rest = Vec::new();
+    while looked_to > 0 {
+        let before = singles.into_iter().filter(|span| span.until < looked_to).collect();
+        let (found, to) = find(before, 2).await;
+        (rest, looked_to) = ([rest, found].concat(), to);
+    }
+    assert_eq!(rest, [5, 3, 1]);
 }
 
 async fn the_newest_of_each_conversation_in_one_query(store: &dyn HistoryStore) {

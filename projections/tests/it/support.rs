@@ -2,7 +2,8 @@
 //! appended as the write side would, without its rules.
 
 use natter_domain::{
-    AccountId, Address, ConversationId, Event, FriendshipId, MessageId, RequestId, Sealed, SessionId, account,
+    AccountId, Address, ConversationId, Event, FriendshipId, MessageId, RequestId, Sealed, SessionId, Timestamp,
+    account,
     conversation::{self, BodyKind},
     friendship, inbox, message, session,
 };
@@ -354,7 +355,26 @@ impl World {
         ] {
             self.append(inbox::address(alice), &event).await;
         }
+        self.delete(carol, conversation_id, 3).await;
         self.append(inbox::address(carol), &inbox::Event::Cleared { conversation_id, up_to_seq: 3 }).await;
+        self.delete(carol, conversation_id, 5).await;
+    }
+
+    /// Of whatever message has that number.
+    pub async fn delete(&self, who: AccountId, conversation_id: ConversationId, seq: u64) -> Positions {
+        let message_id = MessageId(Uuid::from_u128(u128::from(seq)));
+        let deleted = inbox::Event::MessageDeleted { conversation_id, message_id, seq };
+        self.append(inbox::address(who), &deleted).await
+    }
+
+    pub async fn mark(
+        &self,
+        message: message::Place,
+        account_id: AccountId,
+        starred_at: Option<Timestamp>,
+        listened: bool,
+    ) -> Positions {
+        self.change(message::Event::Marked { message, account_id, starred_at, listened }).await
     }
 
     pub async fn sign_in(&self, account_id: AccountId) -> SessionId {
@@ -394,9 +414,14 @@ impl World {
                     let reacted = message::Event::Reacted { message, account_id: bob, emoji, count: 1 };
                     self.change(reacted).await;
                 }
+                7 => {
+                    self.mark(message, bob, Some(clock::now()), false).await;
+                    self.mark(message, bob, None, true).await;
+                }
                 _ => {}
             }
             if seq == 8 {
+                self.mark(message, bob, Some(clock::now()), false).await;
                 self.change(message::Event::Recalled { message, by: alice }).await;
             }
         }
@@ -428,7 +453,7 @@ pub fn assert_same(found: &[String], expected: &[String], when: &str) {
     assert!(found == expected, "{when}, missing: {missing:#?}\nadded: {added:#?}");
 }
 
-pub const TABLES: [&str; 21] = [
+pub const TABLES: [&str; 23] = [
     "account",
     "session",
     "friend_request",
@@ -447,6 +472,8 @@ pub const TABLES: [&str; 21] = [
     "thread_reader",
     "pending",
     "inbox_cursor",
+    "message_mark",
+    "message_deleted",
     "message",
     "message_change",
     "reaction",

@@ -1,7 +1,7 @@
 //! What a follower knows of one conversation. Nothing here asks anybody.
 
 use crate::wire;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Messages beyond a gap that a conversation holds, and changes of such; further ones are fetched with the gap.
 const HELD: usize = 256;
@@ -15,7 +15,9 @@ pub(super) struct Track {
     /// The newest seq that we heard of.
     pub(super) heard: u64,
     held: BTreeMap<u64, wire::Message>,
-    /// Edits and recalls of messages that are not here yet, in the order in which they came.
+    /// What the person has deleted for themselves one by one: a bounded number, as the server sees to.
+    deleted: BTreeSet<u64>,
+    /// Edits, recalls and marks of messages that are not here yet, in the order in which they came.
     changes: VecDeque<(u64, wire::Push)>,
     /// How far messages that changed are known.
     versions: BTreeMap<u64, Version>,
@@ -38,8 +40,8 @@ impl Version {
 
 impl Track {
     pub(super) fn after(seq: u64) -> Self {
-        let (held, changes, versions) = (BTreeMap::new(), VecDeque::new(), BTreeMap::new());
-        Self { last: seq, heard: seq, held, changes, versions }
+        let (held, deleted, changes, versions) = Default::default();
+        Self { last: seq, heard: seq, held, deleted, changes, versions }
     }
 
     /// Takes a message in whatever order; gives those that can be handed on now.
@@ -53,11 +55,16 @@ impl Track {
 
     fn release(&mut self) -> Vec<wire::Message> {
         let mut next = Vec::new();
-        while let Some(message) = self.held.remove(&(self.last + 1)) {
-            self.last += 1;
-            next.push(message);
+        loop {
+            let seq = self.last + 1;
+            let message = self.held.remove(&seq);
+            let is_deleted = self.deleted.contains(&seq);
+            if message.is_none() && !is_deleted {
+                return next;
+            }
+            self.last = seq;
+            next.extend(message.filter(|_| !is_deleted));
         }
-        next
     }
 
     /// Takes a range that was read behind `last`, in its order: what is missing in it is not to be seen, for numbers between
@@ -67,7 +74,8 @@ impl Track {
         for message in messages.into_iter().filter(|message| message.seq > before) {
             self.heard = self.heard.max(message.seq);
             self.last = message.seq;
-            next.push(message);
+            // It was read before it was deleted.
+            next.extend(Some(message).filter(|message| !self.deleted.contains(&message.seq)));
         }
         self.held = self.held.split_off(&(self.last + 1));
         next.extend(self.release());
@@ -87,7 +95,33 @@ impl Track {
             self.last = up_to;
             self.held = self.held.split_off(&(up_to + 1));
         }
+        self.deleted = self.deleted.split_off(&up_to.saturating_add(1));
         self.release()
+    }
+
+    /// One message is gone for this person; gives what can be handed on now.
+    pub(super) fn delete(&mut self, seq: u64) -> Vec<wire::Message> {
+        self.heard = self.heard.max(seq);
+        self.deleted.insert(seq);
+        self.changes.retain(|(of, _)| *of != seq);
+        self.release()
+    }
+
+    /// The message as it is to be shown: what it answers says nothing where that is gone.
+    pub(super) fn veiled(&self, mut message: wire::Message) -> wire::Message {
+        if let Some(quote) = message.reply_to.as_mut().filter(|quote| self.deleted.contains(&quote.seq)) {
+            quote.excerpt = None;
+        }
+        message
+    }
+
+    /// What is marked of a message that is not here yet comes with it.
+    pub(super) fn mark(&mut self, seq: u64, push: wire::Push) -> Option<wire::Push> {
+        if seq <= self.last {
+            return Some(push);
+        }
+        self.wait(seq, push);
+        None
     }
 
     pub(super) fn is_behind(&self) -> bool {
@@ -97,15 +131,22 @@ impl Track {
     /// What an edit or a recall tells: `None` where it is known already, or where its message is not here yet: then it
     /// comes with the message.
     pub(super) fn change(&mut self, message: &wire::Message, push: wire::Push) -> Option<wire::Push> {
+        if self.deleted.contains(&message.seq) {
+            return None;
+        }
         if message.seq <= self.last {
             return self.note(message).then_some(push);
         }
-        self.changes.push_back((message.seq, push));
+        self.wait(message.seq, push);
+        None
+    }
+
+    fn wait(&mut self, seq: u64, push: wire::Push) {
+        self.changes.push_back((seq, push));
         if self.changes.len() > HELD {
             // Its message is fetched as it is then.
             self.changes.pop_front();
         }
-        None
     }
 
     /// The message was handed on: what waited for it and says more than it does.
@@ -118,10 +159,13 @@ impl Track {
     }
 
     fn says_more(&mut self, push: wire::Push) -> Option<wire::Push> {
-        let (wire::Push::MessageEdited { message, .. } | wire::Push::MessageRecalled { message, .. }) = &push else {
-            return None;
-        };
-        self.note(message).then_some(push)
+        match &push {
+            wire::Push::MessageEdited { message, .. } | wire::Push::MessageRecalled { message, .. } => {
+                self.note(message).then_some(push)
+            }
+            wire::Push::MessageMarked { .. } => Some(push),
+            _ => None,
+        }
     }
 
     /// Takes in how a message stands; whether that was new.
@@ -189,6 +233,50 @@ mod tests {
         assert_eq!((forget(8), forget(3)), (vec![9], vec![]));
         assert_eq!(taken(&mut track, [6, 10, 11]), [10, 11, 12]);
         assert!(!track.is_behind());
+    }
+
+    #[test]
+    fn a_single_message_that_was_deleted_is_no_gap_and_is_not_handed_on() {
+        let mut track = Track::after(4);
+        assert!(taken(&mut track, [6, 7, 9]).is_empty());
+        let mut delete = |seq| track.delete(seq).iter().map(|message| message.seq).collect::<Vec<_>>();
+        assert_eq!((delete(7), delete(5), delete(2)), (vec![], vec![6], vec![]));
+        assert_eq!(track.last, 7);
+        assert_eq!(taken(&mut track, [5, 7, 8]), [8, 9]);
+        assert!(track.delete(10).is_empty() && !track.is_behind(), "the newest one");
+        assert!(taken(&mut track, [10]).is_empty(), "it comes late");
+        track.delete(12);
+        assert!(track.is_behind(), "what lies before it is missing");
+        let next = track.take_range(vec![message(11), message(12), message(13)]);
+        assert_eq!(next.iter().map(|message| message.seq).collect::<Vec<_>>(), [11, 13], "read before it was deleted");
+    }
+
+    #[test]
+    fn what_is_gone_is_quoted_to_nobody_and_told_no_more() {
+        let mut track = Track::after(9);
+        track.delete(3);
+        let quote = |seq| wire::Quote { message_id: Uuid::nil(), seq, sender: None, excerpt: Some("words".to_owned()) };
+        let answer = |seq| wire::Message { reply_to: Some(quote(seq)), ..message(9) };
+        let words = |seq| track.veiled(answer(seq)).reply_to.and_then(|quote| quote.excerpt);
+        assert_eq!((words(3), words(4)), (None, Some("words".to_owned())));
+        assert!(!told(&mut track, &edited(3, "2026-01-01T00:00:01.000Z")));
+    }
+
+    #[test]
+    fn what_is_marked_waits_for_its_message() {
+        let mut track = Track::after(4);
+        let marked = |seq| wire::Push::MessageMarked {
+            conversation_id: Uuid::nil(),
+            message_id: Uuid::nil(),
+            seq,
+            starred: true,
+            listened: false,
+            position: String::new(),
+        };
+        assert!(track.mark(4, marked(4)).is_some());
+        assert!(track.mark(5, marked(5)).is_none());
+        let next = track.take(message(5));
+        assert_eq!(track.handed_on(&next[0]), [marked(5)]);
     }
 
     #[test]

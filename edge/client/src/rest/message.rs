@@ -115,6 +115,26 @@ impl Signed {
         self.exchange("DELETE", &format!("/conversations/{conversation}/messages/{message}/pin"), None).await
     }
 
+    /// For the caller alone: their star, and that they have listened to it. `None`: they have deleted it for themselves since.
+    pub async fn mark(
+        &self,
+        conversation: Uuid,
+        message: Uuid,
+        marks: &wire::MessageMarks,
+    ) -> Result<Answer<Option<wire::Message>>, Error> {
+        self.write("PATCH", &own_view(conversation, message), Some(marks)).await
+    }
+
+    /// Deletes the message for the caller alone, for ever.
+    pub async fn delete_for_me(&self, conversation: Uuid, message: Uuid) -> Result<Answer<()>, Error> {
+        self.exchange("DELETE", &own_view(conversation, message), None).await
+    }
+
+    /// What has the caller's star, the newest star first.
+    pub async fn stars(&self, page: &Page) -> Result<wire::PageOf<wire::Message>, Error> {
+        self.read(page.query().on("/stars")).await
+    }
+
     /// What the message says in another language, where the installation has a way to find out.
     pub async fn translate(
         &self,
@@ -137,6 +157,10 @@ impl Signed {
     pub async fn read_up_to(&self, conversation: Uuid, seq: u64) -> Result<Answer<wire::ReadUpTo>, Error> {
         self.write("PUT", &format!("/conversations/{conversation}/read"), Some(&wire::Read { seq })).await
     }
+}
+
+fn own_view(conversation: Uuid, message: Uuid) -> String {
+    format!("/conversations/{conversation}/messages/{message}/inbox")
 }
 
 fn reaction(conversation: Uuid, message: Uuid, emoji: &str) -> String {

@@ -96,7 +96,23 @@ answer! {
         #[serde(default, skip_serializing_if = "Option::is_none")] expires_at: Option<String>,
         /// Not in pushes, and not in `last_message`.
         #[serde(default, skip_serializing_if = "Option::is_none")] reactions: Option<Vec<MessageReaction>>,
+        /// It has the caller's star. Not in pushes, and not in `last_message`.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")] starred: bool,
+        /// The caller has listened to it. Likewise.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")] listened: bool,
     }
+}
+request! {
+    /// How a message stands with the caller. What is left out stays.
+    MessageMarks {
+        #[serde(default, skip_serializing_if = "Option::is_none")] starred: Option<bool>,
+        /// Only `true`, and only of a voice message of somebody else's.
+        #[serde(default, skip_serializing_if = "Option::is_none")] listened: Option<bool>,
+    }
+}
+answer! {
+    /// One that the caller has deleted for themselves.
+    DeletedMessage { conversation_id: Uuid, seq: u64, message_id: Uuid }
 }
 answer! {
     ThreadRoot { message_id: Uuid, seq: u64 }
@@ -186,7 +202,8 @@ request! {
     }
 }
 request! {
-    /// `op`: `message.recall`, `message.pin`, `message.unpin`.
+    /// `op`: `message.recall`, `message.pin`, `message.unpin`, `message.star`, `message.unstar`, `message.listen`,
+    /// `message.delete`.
     MessageFrame {
         id: String,
         op: String,

@@ -25,6 +25,12 @@ pub enum Push {
     /// It was read, and ends by itself then.
     #[serde(rename = "message.countdown")]
     MessageCountdown { conversation_id: Uuid, message_id: Uuid, seq: u64, expires_at: String, position: String },
+    /// How a message stands with the caller, told to their devices.
+    #[serde(rename = "message.marked")]
+    MessageMarked { conversation_id: Uuid, message_id: Uuid, seq: u64, starred: bool, listened: bool, position: String },
+    /// The caller has deleted it for themselves.
+    #[serde(rename = "message.deleted")]
+    MessageDeleted { conversation_id: Uuid, message_id: Uuid, seq: u64, position: String },
     #[serde(rename = "thread.changed")]
     ThreadChanged {
         conversation_id: Uuid,

@@ -1,6 +1,8 @@
 //! What changed since.
 
-use super::{Account, Block, Friend, FriendRequest, Message, OwnConversation, Scheduled, Settings, ThreadState};
+use super::{
+    Account, Block, DeletedMessage, Friend, FriendRequest, Message, OwnConversation, Scheduled, Settings, ThreadState,
+};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -10,8 +12,11 @@ answer! {
         conversations: Vec<OwnConversation>,
         /// Conversations that the caller has left or was removed from; they stand in `conversations` too.
         left: Vec<Uuid>,
-        /// Edited, recalled, pinned or reacted to since. For who holds them: those that are not held are fetched by range.
+        /// Edited, recalled, pinned or reacted to since, or marked by the caller. For who holds them: those that are not held are
+        /// fetched by range.
         messages: Vec<Message>,
+        /// Which the caller has deleted for themselves since, one by one.
+        #[serde(default)] deleted_messages: Vec<DeletedMessage>,
         /// Of which the caller has said since that they follow them or not, or how far they have read.
         #[serde(default)] threads: Vec<ThreadState>,
         friends: Vec<Friend>,

@@ -103,6 +103,8 @@ impl Stay {
 struct View {
     read: u64,
     cleared: u64,
+    /// One by one.
+    deleted: BTreeSet<u64>,
     happened: u64,
 }
 
@@ -150,8 +152,8 @@ impl Book {
         talk + self.views.get(&pair).map_or(0, |view| view.happened)
     }
 
-    /// The rule: messages of others that the person sees behind the cursor, but system messages and recalled ones. `None`: the
-    /// conversation does not exist for them.
+    /// The rule: messages of others that the person sees behind the cursor and has not deleted for themselves, but system messages
+    /// and recalled ones. `None`: the conversation does not exist for them.
     pub fn waiting(&self, pair: Pair) -> Option<Waiting> {
         let (account, talk) = (pair.0, self.talks.get(&pair.1)?);
         let stays = talk.stays.get(&account)?;
@@ -168,7 +170,8 @@ impl Book {
         let of_others = |seq: &u64| ![SYSTEM, me].contains(&talk.senders[*seq as usize - 1]);
         let behind = read.saturating_add(1)..=talk.senders.len() as u64;
         let seen = behind.filter(|seq| stays.iter().any(|stay| stay.sees(*seq)) && !talk.recalled.contains(seq));
-        let unread: Vec<u64> = seen.filter(of_others).collect();
+        let is_deleted = |seq: &u64| self.views.get(&pair).is_some_and(|view| view.deleted.contains(seq));
+        let unread: Vec<u64> = seen.filter(of_others).filter(|seq| !is_deleted(seq)).collect();
         let mentions = unread.iter().filter(|seq| talk.mentions.get(seq).is_some_and(|those| those.is(me)));
         Some(Waiting { unread: unread.len() as u64, mentions: mentions.count() as u64 })
     }
@@ -239,6 +242,9 @@ impl Book {
                 }
             }
             Inbox::Cleared { conversation_id, up_to_seq } => self.view((owner, conversation_id)).cleared = up_to_seq,
+            Inbox::MessageDeleted { conversation_id, seq, .. } => {
+                _ = self.view((owner, conversation_id)).deleted.insert(seq);
+            }
             Inbox::DeliveriesAdvanced { .. }
             | Inbox::EndingRead { .. }
             | Inbox::ViewChanged { .. }

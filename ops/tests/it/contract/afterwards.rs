@@ -129,11 +129,13 @@ async fn of_what_was_recalled_nothing_is_left_anywhere_but_that_it_was() {
     scene.does(bob, "PUT", &id, "reactions/x").await;
     scene.does(carol, "PUT", &id, "reactions/y").await;
     scene.does(carol, "DELETE", &id, "reactions/y").await;
+    let star = Some(json!({"starred": true}).to_string());
+    call(&bob.raw, "PATCH", &format!("{}/inbox", scene.path(&id)), star).await.ok(200);
     let position = scene.does(carol, "PUT", &id, "pin").await;
     let before = scene.read(bob, &position, &scene.path(&id)).await;
     let seq = before["seq"].as_i64().expect("a number");
     let tables = rows_of(&scene, seq).await;
-    for table in ["message", "message_change", "reaction", "mention", "pin"] {
+    for table in ["message", "message_change", "reaction", "mention", "pin", "message_mark"] {
         assert!(tables.iter().any(|(name, _)| name == table), "{table} in {tables:?}");
     }
     let position = done(&scene.recalls(alice, &id).await);

@@ -104,7 +104,7 @@ async fn is_spoken_of(node: &Node, person: &Person) {
     }
 }
 
-/// A draft, a folder, and a note to oneself.
+/// A draft, a folder, and a note to oneself, with a star, and put away.
 async fn keeps_things_in_order(person: &Person, conversation: &str) {
     let view = json!({"draft": DRAFT, "folder": FOLDER});
     let raw = person.raw().await;
@@ -119,6 +119,9 @@ async fn keeps_things_in_order(person: &Person, conversation: &str) {
     let mut later = body;
     (later["message_id"], later["send_at"]) = (json!(natter_testkit::client::new_id()), json!(in_seconds(3_600)));
     raw.post(&format!("/api/v1/conversations/{own}/scheduled"), later.to_string()).await.ok(201);
+    let inbox = format!("{path}/{}/inbox", read["items"][0]["message_id"].as_str().expect("an id"));
+    patch(&raw, &inbox, &json!({"starred": true})).await.ok(200);
+    assert_eq!(raw.call("DELETE", &inbox, None).await.status, 204);
 }
 
 pub async fn tell(stack: &Stack, node: &Node) -> Told {

@@ -1,7 +1,10 @@
 //! What is held on a person, given to them.
 
 use super::{accounts, well};
-use natter_testkit::{Options, Person, Stack, client, client::wire};
+use natter_testkit::{
+    Options, Person, Stack, client,
+    client::{rest::Range, wire},
+};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use uuid::Uuid;
@@ -36,6 +39,12 @@ async fn a_person_is_given_all_that_is_held_on_them_and_nothing_of_others() {
     }
     says(&alice, talk, "hers, late").await;
     says(&alice, group, "hers, in the group").await;
+    let newest = alice.client().messages(group, Range { limit: Some(1), ..Range::default() }).await.expect("a page");
+    let (starred, seq) = (newest[0].message_id, newest[0].seq);
+    let star = wire::MessageMarks { starred: Some(true), listened: None };
+    alice.client().mark(group, starred, &star).await.expect("star");
+    bob.client().mark(group, starred, &star).await.expect("star");
+    alice.client().delete_for_me(group, starred).await.expect("delete one for oneself");
     says(&carol, group, "not hers").await;
     says(&bob, apart, "none of hers").await;
     // What she has deleted for herself is held: the others have it.
@@ -69,10 +78,12 @@ async fn a_person_is_given_all_that_is_held_on_them_and_nothing_of_others() {
         "account",
         "blocks",
         "conversations",
+        "deleted_messages",
         "friend_folders",
         "friends",
         "identities",
         "last_seen_at",
+        "marked_messages",
         "messages",
         "requests",
         "scheduled",
@@ -107,6 +118,11 @@ async fn a_person_is_given_all_that_is_held_on_them_and_nothing_of_others() {
         BTreeSet::from(["hers, late", "hers, in the group"])
     );
     assert_eq!(exported["scheduled"][0]["body"]["text"], "hers, later");
+    let gone = json!([{"conversation_id": group, "seq": seq, "message_id": starred}]);
+    assert_eq!(exported["deleted_messages"], gone);
+    let [marked] = &exported["marked_messages"].as_array().expect("marks")[..] else { panic!("hers") };
+    assert_eq!((&marked["message_id"], &marked["listened"]), (&json!(starred), &json!(false)));
+    assert!(marked["starred_at"].is_string());
     assert!(!String::from_utf8_lossy(&output.stdout).contains("none of hers"));
 }
 

@@ -139,6 +139,16 @@ impl Device {
             }
             // Its position is of the conversation's lane, and nothing else of the conversation changes.
             Push::ThreadChanged { conversation_id, message_id, .. } => self.reads(conversation_id, message_id).await,
+            // Nothing else of the conversation changes by it either.
+            Push::MessageMarked { conversation_id, message_id, position, .. } => {
+                self.heard.insert(conversation_id, position);
+                self.reads(conversation_id, message_id).await
+            }
+            // Its position is of the inbox's lane.
+            Push::MessageDeleted { conversation_id, seq, position, .. } => {
+                self.known().deletes(conversation_id, seq);
+                self.looks(conversation_id, self.held.me.at(&position)).await
+            }
             // What was said before, where that is to be seen, is fetched.
             Push::ConversationStarted { conversation: Conversation { id: conversation_id, .. }, position } => {
                 self.heard.insert(conversation_id, position);
@@ -188,7 +198,7 @@ impl Device {
     async fn sent(&mut self, message: &Message) -> Result<(), Error> {
         let place = (message.conversation_id, message.seq);
         let newest = self.held.known.newest(message.conversation_id);
-        if message.seq <= newest {
+        if message.seq <= newest || self.held.known.deleted.contains(&place) {
             self.seen.old += 1;
         } else if message.seq == newest + 1 {
             let message = Message { reactions: Some(Vec::new()), ..message.clone() };

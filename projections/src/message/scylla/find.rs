@@ -35,7 +35,7 @@ impl Session {
         limit: u32,
     ) -> Result<Found, Fault> {
         if !spans.is_empty() && spans.iter().all(|span| span.until == span.after + 1) {
-            return self.find_at(conversation, spans, filter).await;
+            return self.find_at(conversation, spans, filter, limit).await;
         }
         let (mut seqs, mut looked_at, mut looked_to) = (BTreeSet::new(), 0, 0);
         'spans: for span in spans.iter().rev() {
@@ -66,14 +66,23 @@ impl Session {
 
 impl Session {
     /// Whose numbers are known.
-    async fn find_at(&self, conversation: ConversationId, spans: &[Span], filter: &Filter) -> Result<Found, Fault> {
+    async fn find_at(
+        &self,
+        conversation: ConversationId,
+        spans: &[Span],
+        filter: &Filter,
+        limit: u32,
+    ) -> Result<Found, Fault> {
         let rows = self.rows_at(conversation, spans.iter().map(|span| span.until).collect()).await?;
         let fits =
             |row: &Row| filter.fits(row.sender.map(AccountId), row.kind.as_deref(), row.has_link.unwrap_or(false));
         let found = rows.into_iter().filter(fits).filter_map(Kept::of).map(|kept| kept.message);
         let mut messages: Vec<_> = found.filter(|message| message.recalled_at.is_none()).collect();
         messages.sort_unstable_by_key(|message| std::cmp::Reverse(message.seq));
-        Ok(Found { messages, looked_to: 0 })
+        let is_more = messages.len() > limit as usize;
+        messages.truncate(limit as usize);
+        let looked_to = messages.last().filter(|_| is_more).map_or(0, |last| last.seq);
+        Ok(Found { messages, looked_to })
     }
 }
 
