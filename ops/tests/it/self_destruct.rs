@@ -107,7 +107,9 @@ async fn it_ends_once_when_who_sees_to_it_dies_before_and_after_the_moment_is_se
 
 #[tokio::test]
 async fn it_ends_once_when_who_shows_it_dies_behind_it() {
-    ends_once_though_killed(&["projection.history.after_commit", "projection.relations.after_commit"]).await;
+    for point in ["projection.history.after_commit", "projection.relations.after_commit"] {
+        ends_once_though_killed(&[point]).await;
+    }
 }
 
 /// Bob's reading is durable when the node dies; what follows from it may be, or not, and is asked for again.

@@ -21,6 +21,7 @@ use uuid::Uuid;
 /// What each of the people does between two quiet points.
 const DEEDS: usize = 40;
 const ROUNDS: usize = 2;
+const MONTH: u64 = 30 * 24 * 60 * 60;
 /// What somebody may be told who acts on what has changed meanwhile, or asks nobody first.
 const REFUSALS: [&str; 15] = [
     "not_found",
@@ -209,7 +210,7 @@ impl House {
         let Ok(mine) = view::all(me).await else { return };
         let Some(talk) = mine.choose(dice).map(|own| own.conversation.id) else { return };
         match dice.random_range(0..26) {
-            0..6 => says(person, talk).await,
+            0..6 => says(person, talk, dice).await,
             6..12 => changes(person, talk, dice).await,
             12..14 => {
                 let seq =
@@ -233,9 +234,30 @@ impl House {
     }
 }
 
-async fn says(person: &Person, talk: Uuid) {
+/// Whatever follows from what was done is done, and shown.
+async fn all_is_quiet(stack: &Stack) {
+    let waiting = "SELECT count(*) FROM events WHERE event_type = 'ending_read' AND position > coalesce(
+        (SELECT position FROM checkpoints WHERE projection = 'conversation.begins_countdowns'
+         AND checkpoints.lane = events.lane), 0)";
+    eventually("what was read counts", BOUND, async || {
+        let waiting: i64 = sqlx::query_scalar(waiting).fetch_one(stack.pool()).await.expect("ask the log");
+        if waiting == 0 { Ok(()) } else { Err(format!("{waiting} wait")) }
+    })
+    .await;
+    law::projections_are_at_the_head(stack).await;
+}
+
+/// Some of it ends by itself, long after all this; where more than two talk, only some time after it was sent.
+async fn says(person: &Person, talk: Uuid, dice: &mut StdRng) {
     let body = wire::Body::text(format!("of {}", person.name));
-    let message = wire::MessageNew::new(client::new_id(), body);
+    let (after_s, after_read_s) = match dice.random_range(0..6) {
+        0 => (Some(MONTH), None),
+        1 => (None, Some(MONTH)),
+        _ => (None, None),
+    };
+    let ends = (after_s, after_read_s) != (None, None);
+    let self_destruct = ends.then_some(wire::SelfDestruct { after_s, after_read_s });
+    let message = wire::MessageNew { self_destruct, ..wire::MessageNew::new(client::new_id(), body) };
     tried(person, async || person.client().send(talk, &message).await.map(drop)).await;
 }
 
@@ -298,7 +320,7 @@ async fn what_a_device_had_and_what_sync_tells_is_what_a_fresh_one_reads() {
         };
         let lives = busy.iter_mut().enumerate().map(|(index, replica)| house.lives(index, round, replica));
         tokio::join!(futures::future::join_all(lives), hurt);
-        law::projections_are_at_the_head(&stack).await;
+        all_is_quiet(&stack).await;
         for replica in busy.iter_mut().chain(&mut rare) {
             replica.sync().await.expect("sync at a quiet point");
             let expected = read(&replica.me).await;
@@ -345,14 +367,14 @@ async fn much_comes_in_pages_and_a_cursor_is_its_owners() {
     for number in 0..205 {
         ids.push(alice.says(&bob, &format!("number {number}")).await.message_id);
     }
-    law::projections_are_at_the_head(&stack).await;
+    all_is_quiet(&stack).await;
     let mut replica = Replica::new(bob.client(), false);
     replica.sync().await.expect("sync");
     assert_eq!((replica.pages, replica.known.messages.len()), (1, 205));
     for id in &ids {
         alice.client().react(conversation, *id, "a").await.expect("react");
     }
-    law::projections_are_at_the_head(&stack).await;
+    all_is_quiet(&stack).await;
     let cursor = replica.cursor.clone().expect("a cursor");
     let first = bob.client().sync(Some(&cursor)).await.expect("sync");
     assert!(first.more && first.messages.len() <= 200, "{}", first.messages.len());
@@ -378,7 +400,7 @@ async fn an_app_that_asks_again_is_told_what_changed_and_nothing_else() {
     let (talk, idle) = (alice.befriends(&bob).await, alice.befriends(&carol).await);
     let first = alice.says(&bob, "first").await.message_id;
     alice.says(&carol, "idle").await;
-    law::projections_are_at_the_head(&stack).await;
+    all_is_quiet(&stack).await;
     alice.looks_every(std::time::Duration::from_millis(100)).await;
     let mended = wire::Body::text("mended");
     alice.client().edit(talk, first, &mended).await.expect("edit");

@@ -2,7 +2,7 @@
 //! syncs from its last cursor and goes on. Pushes alone bring it to what a fresh device reads, and so does a sync after any
 //! break. What it does is what the contract's page asks of a client (`Pushes and a cursor`).
 
-use super::{House, Known, Replica, as_json, difference, node, read, same};
+use super::{House, Known, Replica, all_is_quiet, as_json, difference, node, read, same};
 use futures::FutureExt;
 use natter_testkit::{
     BOUND, Options, Proxy, Stack,
@@ -12,7 +12,7 @@ use natter_testkit::{
         socket::{Handover, Incoming, Socket},
         wire::{Conversation, FriendRequest, Message, Notice, Push},
     },
-    eventually, law,
+    eventually,
 };
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use serde_json::{Value, json};
@@ -319,7 +319,7 @@ async fn pushes_between_syncs_and_breaks_in_their_middle_leave_what_a_fresh_devi
         word.send_replace(true);
     };
     tokio::join!(online, world);
-    law::projections_are_at_the_head(&stack).await;
+    all_is_quiet(&stack).await;
     for device in &mut devices {
         bring_to_rest(device).await;
     }
@@ -327,7 +327,7 @@ async fn pushes_between_syncs_and_breaks_in_their_middle_leave_what_a_fresh_devi
     // Pushes alone.
     let syncs: Vec<usize> = devices.iter().map(|device| device.held.syncs).collect();
     house.everybody_acts(200).await;
-    law::projections_are_at_the_head(&stack).await;
+    all_is_quiet(&stack).await;
     for device in &mut devices {
         bring_to_rest(device).await;
     }
@@ -335,7 +335,7 @@ async fn pushes_between_syncs_and_breaks_in_their_middle_leave_what_a_fresh_devi
 
     bus.cut();
     house.everybody_acts(300).await;
-    law::projections_are_at_the_head(&stack).await;
+    all_is_quiet(&stack).await;
     for device in &mut devices {
         bring_to_rest(device).await;
     }
@@ -343,7 +343,7 @@ async fn pushes_between_syncs_and_breaks_in_their_middle_leave_what_a_fresh_devi
     // Offline, with whatever the pushes left: one sync is enough.
     devices.iter_mut().for_each(|device| device.socket = None);
     house.everybody_acts(400).await;
-    law::projections_are_at_the_head(&stack).await;
+    all_is_quiet(&stack).await;
     for device in &mut devices {
         device.held.sync().await.expect("sync at a quiet point");
         let who = format!("after a sync, {}", device.held.me.id());
@@ -353,9 +353,15 @@ async fn pushes_between_syncs_and_breaks_in_their_middle_leave_what_a_fresh_devi
     let told = |name: &str| devices.iter().filter_map(|device| device.seen.pushes.get(name)).sum::<usize>();
     let seen: Vec<&Seen> = devices.iter().map(|device| &device.seen).collect();
     assert!(count(|seen| seen.breaks) > 20 && count(|seen| seen.resyncs) > 0, "{seen:?}");
-    for name in
-        ["message.sent", "message.edited", "message.recalled", "message.reacted", "member.joined", "member.left"]
-    {
+    for name in [
+        "message.sent",
+        "message.edited",
+        "message.recalled",
+        "message.reacted",
+        "message.countdown",
+        "member.joined",
+        "member.left",
+    ] {
         assert!(told(name) > 0, "{name}: {seen:?}");
     }
 }
