@@ -391,6 +391,12 @@ async fn a_system_message_is_deleted_too_and_nothing_is_that_is_not_there() {
     }
     assert_eq!(scene.stack.event_count().await, after, "nothing is written");
     assert!(after > before);
+    // What was said before their time does not exist for them.
+    let (_, seen) = alice.befriends(&carol).await;
+    let added = json!({"account_ids": [carol.id]}).to_string();
+    alice.raw.with("natter-position", &seen).post(&path(group, "/members"), added).await.ok(200);
+    deletes(&carol, group, &sent.id).await.refused(404, "not_found");
+    marks(&carol, group, &sent.id, &json!({"starred": true})).await.refused(404, "not_found");
     bob.raw.call("DELETE", &path(group, "/members/me"), None).await;
     deletes(bob, group, &sent.id).await.refused(403, "not_a_member");
     marks(bob, group, &sent.id, &json!({"starred": true})).await.refused(403, "not_a_member");
