@@ -80,7 +80,7 @@ impl Changes {
             Noun::Message => {
                 let event = record.decode()?;
                 self.marks.note(record, &event);
-                self.conversation.note_message(record, event);
+                self.conversation.note_message(record, &event);
                 Ok(())
             }
             Noun::Subscription => self.conversation.note_subscription(record),

@@ -135,8 +135,8 @@ impl Changes {
     }
 
     /// What is somebody's own matter is no change to the others.
-    pub(crate) fn note_message(&mut self, record: &Record, event: message::Event) {
-        if matches!(event, message::Event::Marked { .. }) || self.threads.note(record, &event) {
+    pub(crate) fn note_message(&mut self, record: &Record, event: &message::Event) {
+        if matches!(event, message::Event::Marked { .. }) || self.threads.note(record, event) {
             return;
         }
         let place = event.message();
@@ -150,7 +150,7 @@ impl Changes {
                 self.pins.recall(conversation, seq);
                 self.threads.recall(conversation, seq);
             }
-            message::Event::Pinned { by, .. } => self.pins.pin(conversation, seq, record.position, record.time, by),
+            message::Event::Pinned { by, .. } => self.pins.pin(conversation, seq, record.position, record.time, *by),
             message::Event::Unpinned { .. } => self.pins.unpin(conversation, seq, record.position),
             _ => {}
         }

@@ -296,7 +296,12 @@ async fn strange_ids_name_nothing() {
                     parts.join("/").replace(' ', "%20")
                 };
                 let (long, plain, braced) = ("a".repeat(10_000), id.replace('-', ""), format!("%7B{id}%7D"));
+                // There `..` leads from a message's inbox to its conversation's, which is there and would be cleared.
+                let leads_up = parts.get(at + 1) == Some(&"inbox") && parts[at - 1] == "messages";
                 for bad in malformed.into_iter().chain([long.as_str(), plain.as_str(), braced.as_str()]) {
+                    if leads_up && bad == ".." {
+                        continue;
+                    }
                     let reply = asked.at(&changed(bad)).await;
                     // `..` is taken away on the way: another path, which may be there (`/invitations`).
                     let is_elsewhere = [200, 404, 405].contains(&reply.status) && bad == "..";

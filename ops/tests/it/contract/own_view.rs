@@ -2,7 +2,14 @@
 //! their devices, and nowhere else.
 
 use super::{Someone, new_id, text};
-use natter_testkit::{Cql, Node, Options, RawSocket, Reply, Stack, cql};
+use natter_testkit::{
+    Cql, Node, Options, RawSocket, Reply, Stack,
+    client::{
+        follow::Update,
+        wire::{self, Push},
+    },
+    cql,
+};
 use serde_json::{Value, json};
 
 /// Alice and bob are friends, and in a group of hers. Numbers begin behind the group's own message.
@@ -257,18 +264,21 @@ async fn another_ones_voice_is_listened_to_for_good() {
 
 #[tokio::test]
 async fn what_was_deleted_is_gone_wherever_its_person_reads() {
-    what_was_deleted_is_gone(Scene::new().await).await;
+    let scene = Scene::new().await;
+    what_was_deleted_is_gone(&scene).await;
+    let checked = scene.node.run(&["projections", "unread"]).await;
+    assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stdout));
 }
 
 #[tokio::test]
 async fn what_was_deleted_is_gone_where_history_is_in_a_cluster() {
     let cluster = cql();
-    what_was_deleted_is_gone(Scene::in_a_cluster(&cluster).await).await;
+    what_was_deleted_is_gone(&Scene::in_a_cluster(&cluster).await).await;
     cluster.drop_keyspace().await;
 }
 
-async fn what_was_deleted_is_gone(scene: Scene) {
-    let Scene { alice, bob, tablet, group, .. } = &scene;
+async fn what_was_deleted_is_gone(scene: &Scene) {
+    let Scene { alice, bob, tablet, group, .. } = scene;
     let one = scene.words(bob, group, "one").await;
     let two = scene.says(bob, group, json!({"body": {"kind": "text", "text": "two"}, "mentions": [alice.id]})).await;
     let answer = scene.says(bob, group, json!({"reply_to": two.id})).await;
@@ -344,8 +354,6 @@ async fn what_was_deleted_is_gone(scene: Scene) {
     scene.words(alice, group, "three").await;
     let heard = |frame: &Value| frame["event"].is_string() && frame["event"] != "message.pinned";
     assert_eq!(his.find("what comes to bob", heard).await["event"], "message.sent");
-    let checked = scene.node.run(&["projections", "unread"]).await;
-    assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stdout));
 }
 
 #[tokio::test]
@@ -383,6 +391,12 @@ async fn a_system_message_is_deleted_too_and_nothing_is_that_is_not_there() {
     }
     assert_eq!(scene.stack.event_count().await, after, "nothing is written");
     assert!(after > before);
+    // What was said before their time does not exist for them.
+    let (_, seen) = alice.befriends(&carol).await;
+    let added = json!({"account_ids": [carol.id]}).to_string();
+    alice.raw.with("natter-position", &seen).post(&path(group, "/members"), added).await.ok(200);
+    deletes(&carol, group, &sent.id).await.refused(404, "not_found");
+    marks(&carol, group, &sent.id, &json!({"starred": true})).await.refused(404, "not_found");
     bob.raw.call("DELETE", &path(group, "/members/me"), None).await;
     deletes(bob, group, &sent.id).await.refused(403, "not_a_member");
     marks(bob, group, &sent.id, &json!({"starred": true})).await.refused(403, "not_a_member");
@@ -456,4 +470,40 @@ async fn what_its_sender_has_deleted_they_edit_and_recall_for_the_others() {
     let recalled = alice.raw.call("DELETE", &of(talk, &sent.id, ""), None).await;
     assert_eq!(recalled.status, 204);
     assert_eq!(sees(alice, &recalled.position(), &path(talk, "/messages")).await["items"], json!([]));
+}
+
+/// Pushes come, and then they never do: what the app is not told it asks for.
+#[tokio::test]
+async fn an_app_goes_on_behind_what_its_person_has_deleted_elsewhere() {
+    for faults in ["", "edge.push=drop@1"] {
+        let stack = Stack::new().await;
+        let node = stack.node_with(Options::faults(faults)).await;
+        let (alice, bob) = (node.register("alice").await, node.register("bob").await);
+        let talk = alice.befriends(&bob).await;
+        alice.looks_every(std::time::Duration::from_millis(100)).await;
+        bob.says(&alice, "one").await;
+        let (two, three) = (bob.says(&alice, "two").await, bob.says(&alice, "three").await);
+        alice.sees("three").await;
+        let star = wire::MessageMarks { starred: Some(true), listened: None };
+        alice.client().mark(talk, two.message_id, &star).await.expect("star");
+        let is_two = |message: &wire::Message| message.message_id == two.message_id && message.starred;
+        let marked = |update: &Update| match update {
+            Update::Changed(message) => is_two(message).then_some(()),
+            Update::Push(push) => matches!(**push, Push::MessageMarked { starred: true, .. }).then_some(()),
+            _ => None,
+        };
+        alice.sees_that("the star", marked).await;
+        alice.client().delete_for_me(talk, three.message_id).await.expect("delete for oneself");
+        let deleted = |update: &Update| match update {
+            Update::Deleted(deleted) => (deleted.message_id == three.message_id).then_some(()),
+            Update::Push(push) => {
+                matches!(**push, Push::MessageDeleted { message_id, .. } if message_id == three.message_id)
+                    .then_some(())
+            }
+            _ => None,
+        };
+        alice.sees_that("that it is gone", deleted).await;
+        bob.says(&alice, "four").await;
+        alice.sees("four").await;
+    }
 }
