@@ -5,7 +5,7 @@ use crate::server;
 use futures::{SinkExt, StreamExt};
 use std::net::SocketAddr;
 use tokio::{
-    io::AsyncWriteExt,
+    io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     task::JoinHandle,
     time::{Instant, timeout},
@@ -150,16 +150,73 @@ async fn a_frame_at_the_limit_is_read() {
 #[tokio::test]
 async fn what_is_no_websocket_is_told() {
     let house = house().await;
+    let long_ping = [[0x89, 0xfe, 0, 126, 0, 0, 0, 0].as_slice(), &[0; 126]].concat();
     for (bytes, code) in [
         ([0x81, 0x82, 0, 0, 0, 0, 0xff, 0xfe].as_slice(), 1007), // not UTF-8
+        (&[0x01, 0x81, 0, 0, 0, 0, 0xc3, 0x80, 0x81, 0, 0, 0, 0, 0x28], 1007), // nor in two parts
         (&[0x81, 0x01, b'a'], 1002),                             // not masked
         (&[0xc1, 0x80, 0, 0, 0, 0], 1002),                       // a reserved bit
         (&[0x83, 0x80, 0, 0, 0, 0], 1002),                       // a reserved opcode
+        (&[0x8b, 0x80, 0, 0, 0, 0], 1002),                       // likewise, of control
         (&[0x09, 0x80, 0, 0, 0, 0], 1002),                       // a ping in parts
+        (&long_ping, 1002),                                      // a long one
+        (&[0x80, 0x80, 0, 0, 0, 0], 1002),                       // the rest of nothing
+        (&[0x01, 0x80, 0, 0, 0, 0, 0x81, 0x80, 0, 0, 0, 0], 1002), // a text within a text
+        (&[0x88, 0x81, 0, 0, 0, 0, 3], 1002),                    // half a close code
+        (&[0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe7], 1002),           // 999
+        (&[0x88, 0x82, 0, 0, 0, 0, 0x03, 0xed], 1002),           // 1005, which nobody says
+        (&[0x88, 0x82, 0, 0, 0, 0, 0x13, 0x88], 1002),           // 5000
+        (b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n", 1002),     // another request
     ] {
         let mut socket = house.stranger().await;
         raw(&mut socket, bytes).await;
         assert_eq!(closed(&mut socket).await, code, "{bytes:x?}");
+    }
+}
+
+#[tokio::test]
+async fn a_text_may_come_byte_by_byte() {
+    let house = house().await;
+    let mut socket = house.stranger().await;
+    let first = [0x01, 0x81, 0, 0, 0, 0, b'{'];
+    let middle = [0x00, 0x81, 0, 0, 0, 0, b' '].repeat(16 * 1024);
+    raw(&mut socket, &[first.as_slice(), &middle, &[0x80, 0x81, 0, 0, 0, 0, b'}']].concat()).await;
+    assert_eq!(closed(&mut socket).await, 4401, "one frame, which says nothing of who comes");
+}
+
+#[tokio::test]
+async fn nothing_behind_a_farewell_is_read() {
+    let house = house().await;
+    let mut socket = house.stranger().await;
+    let farewell = [0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe8];
+    raw(&mut socket, &[farewell.as_slice(), &[0x81, 0x82, 0, 0, 0, 0, 0xff, 0xfe]].concat()).await;
+    assert_eq!(closed(&mut socket).await, 1000);
+}
+
+#[tokio::test]
+async fn what_is_no_handshake_is_refused_and_extensions_are_not_agreed_to() {
+    let house = house().await;
+    let key = "sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    let deflate = "sec-websocket-extensions: permessage-deflate; client_max_window_bits=99\r\n";
+    for (headers, status) in [
+        (format!("sec-websocket-version: 13\r\n{key}"), "101"),
+        (format!("sec-websocket-version: 13\r\n{key}{deflate}"), "101"),
+        (format!("sec-websocket-version: 12\r\n{key}"), "400"),
+        (key.to_owned(), "400"),
+        ("sec-websocket-version: 13\r\n".to_owned(), "400"),
+    ] {
+        let mut stream = TcpStream::connect(house.address).await.unwrap();
+        let upgrade = "host: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n";
+        stream.write_all(format!("GET /ws HTTP/1.1\r\n{upgrade}{headers}\r\n").as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        while !answer.contains("\r\n\r\n") {
+            let mut bytes = [0; 1];
+            let read = timeout(SOON, stream.read(&mut bytes)).await.unwrap().unwrap();
+            assert_eq!(read, 1, "{headers}: {answer}");
+            answer.push(char::from(bytes[0]));
+        }
+        assert_eq!(answer.get(9..12), Some(status), "{headers}: {answer}");
+        assert!(!answer.to_lowercase().contains("sec-websocket-extensions"), "{answer}");
     }
 }
 
