@@ -12,6 +12,7 @@
 pub mod account;
 pub mod conversation;
 pub mod delivery;
+mod erasure;
 mod error;
 pub mod friendship;
 pub mod gate;

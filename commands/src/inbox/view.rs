@@ -41,9 +41,11 @@ impl Inboxes<'_> {
     /// Deletes the conversation for the caller: all that is there by now is gone for them.
     pub async fn clear(&self, by: Keyed, conversation_id: ConversationId) -> Result<Positions, Error> {
         let content = format!("clear {conversation_id}");
-        match self.newest_of(by.caller.account, conversation_id).await? {
+        let (state, me) = (self.look(conversation_id).await?, by.caller.account);
+        match newest(&state, me) {
             Some(newest) => {
-                let command = Command::Clear { conversation_id, newest };
+                let ends_some = state.ends_by_reading(me, newest);
+                let command = Command::Clear { conversation_id, newest, ends_some };
                 Ok(self.decide(by, command, &content, BYTES).await?.positions)
             }
             None => self.take_back(by, conversation_id, ViewChange::away(), &content, BYTES).await,

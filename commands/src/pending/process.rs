@@ -98,14 +98,11 @@ impl Say {
         }
         let Err(Error::Refused { code, until, .. }) = failed else { return failed };
         let command = self.failed(code, until);
-        // Another message has its key.
-        if code == Code::Conflict {
-            return settle(around, address, key, command).await;
-        }
-        match settle(around, address, self.spent(), command.clone()).await {
+        match settle(around, address, spent(self.message), command.clone()).await {
             Err(error) if error.is(Code::Conflict) => {
-                let command = self.stands(around).await?.unwrap_or(command);
-                settle(around, address, key, command).await
+                // Of a conflict it is known that what stands there is another message.
+                let stands = if code == Code::Conflict { None } else { self.stands(around).await? };
+                settle(around, address, key, stands.unwrap_or(command)).await
             }
             settled => settled,
         }
@@ -122,15 +119,14 @@ impl Say {
     fn failed(&self, code: Code, until: Option<Timestamp>) -> Command {
         Command::SettleFailed { message_id: self.message.message_id, code: code.as_str().to_owned(), until }
     }
-
-    /// The message's key, with the fingerprint of no message, and of nobody else's failure.
-    fn spent(&self) -> Key {
-        let Place { conversation_id, message_id, .. } = self.message;
-        let key = message::id(conversation_id, message_id);
-        Key::new(message_id.0, CommandKey { key, fingerprint: self.message.id().into_bytes() })
-    }
 }
 
 async fn settle(around: &Around, address: Address, key: Key, command: Command) -> Result<(), Error> {
     around.dispatch.execute::<Pending>(address, None, Some(key), command).await.map(drop)
+}
+
+/// The message's key, with the fingerprint of no message, and of nobody else's failure.
+pub(super) fn spent(message: Place) -> Key {
+    let key = message::id(message.conversation_id, message.message_id);
+    Key::new(message.message_id.0, CommandKey { key, fingerprint: message.id().into_bytes() })
 }

@@ -22,6 +22,8 @@ pub enum Command {
         conversation_id: ConversationId,
         /// As above.
         newest: u64,
+        /// Something ends because that counts as read (INB-17).
+        ends_some: bool,
     },
     /// Delete one message for its owner.
     Delete {

@@ -49,7 +49,9 @@ pub fn decide(state: &State, context: &Context, command: &Command) -> Result<Vec
         Command::Change { conversation_id, newest, change } => {
             view::change(state, context, *conversation_id, *newest, change)
         }
-        Command::Clear { conversation_id, newest } => Ok(view::clear(state, *conversation_id, *newest)),
+        Command::Clear { conversation_id, newest, ends_some } => {
+            Ok(view::clear(state, *conversation_id, *newest, *ends_some))
+        }
         Command::Delete { conversation_id, message_id, seq, outside } => {
             is_inside(*outside)?;
             delete(state, *conversation_id, *message_id, *seq)

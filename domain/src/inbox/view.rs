@@ -82,7 +82,7 @@ pub(super) fn take_back(
 }
 
 /// INB-10.
-pub(super) fn clear(state: &State, conversation_id: ConversationId, newest: u64) -> Vec<Event> {
+pub(super) fn clear(state: &State, conversation_id: ConversationId, newest: u64, ends_some: bool) -> Vec<Event> {
     let now = state.view(conversation_id).at(newest);
     let view = View { hidden_seq: now.hidden_seq.or(Some(newest)), marked_unread: false, ..now.clone() };
     let is_new = state.cleared.get(&conversation_id).copied().unwrap_or(0) < newest;
@@ -90,7 +90,9 @@ pub(super) fn clear(state: &State, conversation_id: ConversationId, newest: u64)
     let view = (view != now).then_some(Event::ViewChanged { conversation_id, view });
     let has_draft = state.drafts.contains_key(&conversation_id);
     let draft = has_draft.then_some(Event::DraftChanged { conversation_id, draft: None });
-    cleared.into_iter().chain(view).chain(draft).collect()
+    // INB-17: it counts as read.
+    let ending = ends_some.then_some(Event::EndingRead { conversation_id, seq: newest });
+    cleared.into_iter().chain(ending).chain(view).chain(draft).collect()
 }
 
 /// INB-9: what was marked has been read.

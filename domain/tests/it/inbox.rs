@@ -278,8 +278,11 @@ impl Lawful for Inbox {
         let advance = vec(cursor, 0..4).prop_map(|cursors| Command::Advance { cursors });
         let change = (conversations(), counts(), changes())
             .prop_map(|(conversation_id, newest, change)| Command::Change { conversation_id, newest, change });
-        let clear = (conversations(), counts())
-            .prop_map(|(conversation_id, newest)| Command::Clear { conversation_id, newest });
+        let clear = (conversations(), counts()).prop_map(|(conversation_id, newest)| Command::Clear {
+            conversation_id,
+            newest,
+            ends_some: false,
+        });
         let take_back = (conversations(), changes())
             .prop_map(|(conversation_id, change)| Command::TakeBack { conversation_id, change });
         let announce =

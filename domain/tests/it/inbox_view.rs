@@ -38,7 +38,7 @@ fn cleared(up_to_seq: u64) -> Event {
 }
 
 fn clear(newest: u64) -> Command {
-    Command::Clear { conversation_id: HERE, newest }
+    Command::Clear { conversation_id: HERE, newest, ends_some: false }
 }
 
 fn plain() -> View {

@@ -203,7 +203,9 @@ impl Run {
 
     /// What became of a message is handed on behind the message, and once.
     async fn told(&mut self, push: Box<wire::Push>) -> Result<(), Stop> {
-        if let wire::Push::MessageMarked { conversation_id, seq, .. } = *push {
+        if let wire::Push::MessageMarked { conversation_id, seq, .. }
+        | wire::Push::MessageCountdown { conversation_id, seq, .. } = *push
+        {
             return match self.track(conversation_id).mark(seq, *push) {
                 Some(push) => self.tell(Update::Push(Box::new(push))).await,
                 None => Ok(()),

@@ -71,6 +71,7 @@ pub const LIMITS: &[Limit] = &[
         "GET /api/v1/conversations/{id}/messages/filter",
         "GET /api/v1/conversations/{id}/messages/{message_id}/edits",
         "GET /api/v1/conversations/{id}/messages/{message_id}/reactions",
+        "GET /api/v1/stars", "GET /api/v1/threads",
     ] },
     Limit { name: "change", by: Account, quota: 120, window: 60, shared: false, covers: &[
         "PATCH /api/v1/conversations/{id}/messages/{message_id}", "message.edit",

@@ -45,7 +45,8 @@ pub(super) async fn of_one(
     let mentions = mention::count(&shared.pool(), viewer, &named).await?;
     let Tally { messages, own, system, recalled } = tally;
     Ok(wire::UnreadExplained {
-        unread: tally.unread() - deleted,
+        // Counted a moment apart, and history may lag.
+        unread: tally.unread().saturating_sub(deleted),
         mentions: mentions.get(&conversation).copied().unwrap_or(0),
         read_seq: 0,
         last_seq: 0,

@@ -4,7 +4,7 @@
 
 use super::query::Query;
 use crate::{
-    Error, gate,
+    Error, erasure, gate,
     page::{Cursor, Page},
     sync::{After, Since},
 };
@@ -12,7 +12,7 @@ use natter_client::wire;
 use natter_domain::{AccountId, ConversationId, MessageId, Timestamp, message::Event};
 use natter_streams::{Record, statement};
 use sqlx::{PgConnection, Row as _, postgres::PgRow, types::time::OffsetDateTime};
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use uuid::Uuid;
 
 /// What a batch does.
@@ -59,7 +59,8 @@ impl Changes {
     pub(crate) async fn write(mut self, erased: &[Uuid], connection: &mut PgConnection) -> Result<(), Error> {
         self.marked.retain(|(_, conversation, seq), _| !self.gone.contains(&(*conversation, *seq)));
         if !self.marked.is_empty() || !erased.is_empty() {
-            self.wait_for_others(erased, connection).await?;
+            let marking = self.marked.keys().map(|(account, ..)| *account);
+            erasure::wait(marking, erased, connection).await?;
         }
         if !self.marked.is_empty() {
             self.write_marked(connection).await?;
@@ -68,23 +69,6 @@ impl Changes {
             self.write_gone(connection).await?;
         }
         if erased.is_empty() { Ok(()) } else { forget(erased, connection).await }
-    }
-
-    /// Until the end of the transaction: those who mark wait for nobody but who erases them. All in one order.
-    async fn wait_for_others(&self, erased: &[Uuid], connection: &mut PgConnection) -> Result<(), Error> {
-        let marking = self.marked.keys().map(|(account, ..)| *account);
-        let accounts: Vec<Uuid> = marking.chain(erased.iter().copied()).collect::<BTreeSet<_>>().into_iter().collect();
-        sqlx::query(
-            "SELECT CASE WHEN account = ANY($2) THEN pg_advisory_xact_lock(hashtext('message_mark'), hashtext(account::text))
-                    ELSE pg_advisory_xact_lock_shared(hashtext('message_mark'), hashtext(account::text)) END
-             FROM UNNEST($1::uuid[]) AS account",
-        )
-        .bind(accounts)
-        .bind(erased)
-        .execute(connection)
-        .await
-        .map(drop)
-        .map_err(Error::database("wait for who erases or marks"))
     }
 
     /// Of who was erased, be it further on in their own lane, nothing is written.

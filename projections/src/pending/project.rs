@@ -1,7 +1,7 @@
 //! Events of what is pending to the table `pending`: a row for each message that ever waited. An event carries what it leads
 //! to, so the last one of a batch counts.
 
-use crate::Error;
+use crate::{Error, erasure};
 use natter_domain::{
     Timestamp, limit,
     pending::{Content, Event, Place},
@@ -50,6 +50,9 @@ impl Changes {
 
     /// Of who was erased nothing is kept.
     pub(crate) async fn write(mut self, erased: &[Uuid], connection: &mut PgConnection) -> Result<(), Error> {
+        if !self.0.is_empty() || !erased.is_empty() {
+            erasure::wait(self.0.values().map(|row| row.message.author.0), erased, connection).await?;
+        }
         forget(erased, connection).await?;
         let over = self.over();
         self.0.retain(|_, row| !erased.contains(&row.message.author.0));
@@ -126,7 +129,7 @@ async fn tidy(authors: &[Uuid], connection: &mut PgConnection) -> Result<(), Err
              SELECT old.pending_id FROM UNNEST($1::uuid[]) AS author(account_id), LATERAL (
                  SELECT pending_id FROM pending
                  WHERE pending.account_id = author.account_id AND state IN ('sent', 'cancelled')
-                 ORDER BY created_at DESC, pending_id OFFSET $2) AS old)",
+                 ORDER BY coalesce(send_at, created_at) DESC, pending_id OFFSET $2) AS old)",
     )
     .bind(authors)
     .bind(limit::PENDING_OVER_TOLD as i64)

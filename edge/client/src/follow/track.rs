@@ -117,11 +117,18 @@ impl Track {
 
     /// What is marked of a message that is not here yet comes with it.
     pub(super) fn mark(&mut self, seq: u64, push: wire::Push) -> Option<wire::Push> {
+        if self.deleted.contains(&seq) {
+            return None;
+        }
         if seq <= self.last {
-            return Some(push);
+            return self.says_more(push);
         }
         self.wait(seq, push);
         None
+    }
+
+    fn is_recalled(&self, seq: u64) -> bool {
+        self.versions.get(&seq) == Some(&Version::Recalled)
     }
 
     pub(super) fn is_behind(&self) -> bool {
@@ -164,6 +171,7 @@ impl Track {
                 self.note(message).then_some(push)
             }
             wire::Push::MessageMarked { .. } => Some(push),
+            wire::Push::MessageCountdown { seq, .. } => (!self.is_recalled(*seq)).then_some(push),
             _ => None,
         }
     }
@@ -249,6 +257,25 @@ mod tests {
         assert!(track.is_behind(), "what lies before it is missing");
         let next = track.take_range(vec![message(11), message(12), message(13)]);
         assert_eq!(next.iter().map(|message| message.seq).collect::<Vec<_>>(), [11, 13], "read before it was deleted");
+    }
+
+    #[test]
+    fn a_countdown_comes_behind_its_message_and_not_behind_its_recall() {
+        let mut track = Track::after(4);
+        let countdown = |seq| wire::Push::MessageCountdown {
+            conversation_id: Uuid::nil(),
+            message_id: Uuid::nil(),
+            seq,
+            expires_at: String::new(),
+            position: String::new(),
+        };
+        assert!(track.mark(4, countdown(4)).is_some());
+        assert!(track.mark(5, countdown(5)).is_none(), "its message is not here");
+        assert_eq!(track.handed_on(&message(5)).len(), 1);
+        track.note(&wire::Message { recalled_at: Some("now".to_owned()), ..message(4) });
+        assert!(track.mark(4, countdown(4)).is_none());
+        track.delete(3);
+        assert!(track.mark(3, countdown(3)).is_none());
     }
 
     #[test]

@@ -74,7 +74,8 @@ async fn a_message_waits_for_a_reviewer_over_both_doors() {
         other => Err(format!("{other:?}")),
     })
     .await;
-    assert_eq!(scene.read().await, ["a *** and odd day"]);
+    say(&scene, &message(other, "something else")).await.refused(409, "conflict");
+    assert_eq!(scene.read().await, ["a *** and odd day"], "its id is spent");
 }
 
 #[tokio::test]

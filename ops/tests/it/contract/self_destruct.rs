@@ -347,6 +347,49 @@ async fn what_is_taken_back_before_has_ended_already() {
 }
 
 #[tokio::test]
+async fn who_deletes_the_conversation_for_themselves_has_read_it() {
+    let scene = Scene::new().await;
+    let Scene { alice, bob, talk, .. } = &scene;
+    let mut hers = connected(alice).await;
+    let message = ending("read by nobody", &json!({"after_read_s": 60}));
+    scene.says(alice, talk, &message).await.ok(201);
+    let cleared = does(bob, "DELETE", &format!("/api/v1/conversations/{talk}/inbox"), None).await;
+    assert_eq!(cleared.status, 204);
+    told(&mut hers, "message.countdown", &message["message_id"]).await;
+    scene.two_minutes_pass();
+    told(&mut hers, "message.recalled", &message["message_id"]).await;
+}
+
+#[tokio::test]
+async fn what_was_taken_back_unread_stays_as_it_is_when_it_is_read() {
+    let scene = Scene::new().await;
+    let Scene { alice, bob, talk, .. } = &scene;
+    let mut his = connected(bob).await;
+    let (one, other) = (new_id(), ending("to be read", &json!({"after_read_s": 60})));
+    let gone = json!({"message_id": one, "body": other["body"], "self_destruct": other["self_destruct"]});
+    scene.says(alice, talk, &gone).await.ok(201);
+    let path = messages(talk, &format!("/{one}"));
+    assert_eq!(does(alice, "DELETE", &path, None).await.status, 204);
+    told(&mut his, "message.recalled", &json!(one)).await;
+    let recalled = bob.raw.get(&path).await.ok(200);
+    let said = scene.says(alice, talk, &other).await;
+    let seq = said.ok(201)["seq"].clone();
+    let path_of_read = format!("/api/v1/conversations/{talk}/read");
+    bob.raw
+        .with("content-type", "application/json")
+        .call("PUT", &path_of_read, Some(json!({"seq": seq}).to_string().into()))
+        .await
+        .ok(200);
+    let counting = told(&mut his, "message.countdown", &other["message_id"]).await;
+    let seen = bob.raw.with("natter-position", &text(&counting["position"])).get(&path).await.ok(200);
+    assert_eq!(seen, recalled);
+    scene.two_minutes_pass();
+    told(&mut his, "message.recalled", &other["message_id"]).await;
+    scene.no_timer_is_left().await;
+    assert_eq!(scene.count("events WHERE event_type = 'expired'").await, 1);
+}
+
+#[tokio::test]
 async fn nobody_is_given_words_that_have_ended_nor_counts_them() {
     let scene = Scene::new().await;
     let Scene { alice, bob, talk, .. } = &scene;

@@ -54,6 +54,10 @@ impl<'a> Patches<'a> {
     fn note(&mut self, change: &'a Change) {
         let (conversation, seq) = (change.conversation_id.0, change.seq);
         let patch = self.messages.entry((conversation, seq)).or_default();
+        // What was recalled changes no more, though somebody reads how far it was.
+        if patch.recalled.is_some() {
+            return;
+        }
         patch.newest = change.position;
         match &change.what {
             What::Sent { .. } => debug_assert!(false, "it is a row of its own"),

@@ -27,7 +27,7 @@ pub use settings::{Consistency, Settings, Wrong};
 use crate::{
     Error, Projection, Step,
     message::{
-        Change, Filter, Found, HistoryStore, Message, Order, Reactor, Span, Tally, Version, Votes,
+        Change, Filter, Found, HistoryStore, Message, Order, Reactor, Span, Tally, Version, Votes, What,
         held::{Held, Unit},
     },
     sql,
@@ -127,7 +127,8 @@ impl ScyllaHistory {
 
     async fn write(&self, changes: &[Change]) -> Result<(), Fault> {
         let session = self.link.session(self.settings.write_timeout).await?;
-        let mut writes = Writes::of(changes);
+        let late = late(&session, changes).await?;
+        let mut writes = Writes::of(changes.iter().filter(|change| !late.contains(&change.position)));
         let unknown: Vec<Part> = self.unknown(writes.parts());
         writes.make_known(&unknown, changes.first().map_or(0, |change| change.position));
         writes.run(&session, self.settings.writes_at_once).await?;
@@ -285,4 +286,23 @@ impl HistoryStore for ScyllaHistory {
     ) -> BoxFuture<'a, Result<HashMap<u64, Vec<String>>, Error>> {
         self.read("read reactions", async move { self.session().await?.mine(viewer, conversation, seqs).await }).boxed()
     }
+}
+
+/// Positions of what comes behind a recall: somebody reads how far it was. Rare, so that it is asked for.
+async fn late(session: &Session, changes: &[Change]) -> Result<HashSet<u64>, Fault> {
+    let mut late = HashSet::new();
+    for (index, change) in changes.iter().enumerate() {
+        if !matches!(change.what, What::Counting { .. }) {
+            continue;
+        }
+        let is_recall = |other: &&Change| {
+            let of_it = (other.conversation_id, other.seq) == (change.conversation_id, change.seq);
+            of_it && matches!(other.what, What::Recalled { .. })
+        };
+        let before = changes[..index].iter().any(|other| is_recall(&other));
+        if before || !session.recalled(change.conversation_id, &[change.seq]).await?.is_empty() {
+            late.insert(change.position);
+        }
+    }
+    Ok(late)
 }

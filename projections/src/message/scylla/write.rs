@@ -56,7 +56,7 @@ macro_rules! cells {
 }
 
 impl<'a> Writes<'a> {
-    pub(super) fn of(changes: &'a [Change]) -> Self {
+    pub(super) fn of(changes: impl IntoIterator<Item = &'a Change>) -> Self {
         let mut writes = Self::default();
         for change in changes {
             writes.add(change);

@@ -56,6 +56,9 @@ fn third() -> Vec<Change> {
         edited(8, 302),
         reacted(8, 303, BOB, THUMB, 1),
         ended(4, 304),
+        // Both were recalled before they were read.
+        Change { what: What::Counting { expires_at: time(900) }, ..change(7, 305) },
+        Change { what: What::Counting { expires_at: time(900) }, ..change(4, 306) },
     ]
 }
 
@@ -70,6 +73,8 @@ async fn what_was_read_counts_until_it_ends(store: &dyn HistoryStore) {
     assert_eq!(one(u64::MAX, 8).await, now);
     assert_eq!(one(301, 8).await, counting);
     assert_eq!(one(300, 8).await, message(ONE, 8), "before it was read");
+    let recalled = one(u64::MAX, 7).await;
+    assert_eq!((recalled.changed, recalled.expires_at), (212, None), "it had ended already");
     let ended = |seq, position| Message {
         body: None,
         details: Details::default(),
