@@ -91,6 +91,12 @@ async fn single_messages_that_were_deleted_are_cut_out_of_all_that_is_read() {
         cursor = Some(page.cursor);
     }
     assert_eq!(one_by_one, [2, 5, 6]);
+    world.delete(alice, conversation, 4).await;
+    projections.catch_up(&READ).await.unwrap();
+    let told = projections.sync().since(alice, Some(&told.cursor), 100).await.unwrap();
+    assert_eq!(told.deleted_messages.iter().map(|message| message.seq).collect::<Vec<_>>(), [4]);
+    let [shown] = &told.conversations[..] else { panic!("its newest message is another one again: {told:?}") };
+    assert_eq!(shown.last_message.as_ref().map(|message| message.seq), Some(3));
     running.stop().await;
 }
 

@@ -2,13 +2,14 @@
 //! their devices, and nowhere else.
 
 use super::{Someone, new_id, text};
+use crate::restart::BOUND;
 use natter_testkit::{
     Cql, Node, Options, RawSocket, Reply, Stack,
     client::{
         follow::Update,
         wire::{self, Push},
     },
-    cql,
+    cql, eventually,
 };
 use serde_json::{Value, json};
 
@@ -38,12 +39,19 @@ impl Scene {
 
     /// Message history is kept there.
     async fn in_a_cluster(cql: &Cql) -> Self {
-        Self::with(vec![
+        let scene = Self::with(vec![
             ("NATTER_HISTORY", "scylla".to_owned()),
             ("NATTER_CQL_NODES", cql.address.clone()),
             ("NATTER_CQL_KEYSPACE", cql.keyspace.clone()),
         ])
-        .await
+        .await;
+        let messages = path(&scene.group, "/messages");
+        eventually("the cluster answers", BOUND, async || match scene.alice.raw.get(&messages).await {
+            reply if reply.status == 200 && !seqs(&reply.json()).is_empty() => Ok(()),
+            reply => Err(reply.text()),
+        })
+        .await;
+        scene
     }
 
     async fn with(more: Vec<(&'static str, String)>) -> Self {
