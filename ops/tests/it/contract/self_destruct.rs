@@ -131,6 +131,8 @@ async fn after_its_time_it_is_gone_from_everywhere_whatever_was_done_to_it() {
     assert_eq!(edited["expires_at"], ends_at);
     does(carol, "PUT", &format!("{path}/reactions/x"), None).await;
     does(bob, "PUT", &format!("{path}/pin"), None).await;
+    let starred = does(carol, "PATCH", &format!("{path}/inbox"), Some(json!({"starred": true}))).await.ok(200);
+    assert_eq!((&starred["starred"], &starred["expires_at"]), (&json!(true), &ends_at));
     let answer = json!({"message_id": new_id(), "body": {"kind": "text", "text": "ok"}, "reply_to": id, "thread": id});
     let answered = scene.says(bob, group, &answer).await;
     let own = format!("/api/v1/conversations/{group}");
@@ -140,7 +142,7 @@ async fn after_its_time_it_is_gone_from_everywhere_whatever_was_done_to_it() {
     assert_eq!(before["reply_to"]["excerpt"], "see http://example.org");
     let cursor = text(&read(carol, &answered.position(), "/api/v1/sync").await["cursor"]);
     let tables: Vec<String> = rows_of(&scene, group, seq).await.into_iter().map(|(name, _)| name).collect();
-    for table in ["message", "message_change", "reaction", "mention", "pin"] {
+    for table in ["message", "message_change", "reaction", "mention", "pin", "message_mark"] {
         assert!(tables.iter().any(|name| name == table), "{table} in {tables:?}");
     }
     assert_eq!(scene.count("events WHERE event_type = 'expired'").await, 0);
@@ -172,6 +174,7 @@ async fn after_its_time_it_is_gone_from_everywhere_whatever_was_done_to_it() {
         assert_eq!(bob.raw.get(&messages(group, &format!("/filter?{query}"))).await.ok(200)["items"], json!([]));
     }
     assert_eq!(bob.raw.get(&own).await.ok(200)["mentions"], json!(0));
+    assert_eq!(carol.raw.get("/api/v1/stars").await.ok(200)["items"], json!([]));
     let quoting = carol.raw.get(&messages(group, &format!("/{}", text(&answer["message_id"])))).await.ok(200);
     assert_eq!((&quoting["reply_to"]["message_id"], &quoting["reply_to"]["excerpt"]), (id, &Value::Null));
     // Who was away is told the same.
@@ -209,6 +212,7 @@ async fn between_two_people_it_counts_from_the_moment_when_the_other_one_has_rea
     let reads = json!({"seq": sent["seq"]});
     let reading = format!("/api/v1/conversations/{talk}/read");
     alice.raw.put(&reading, reads.to_string()).await.ok(200);
+    assert_eq!(scene.count("events WHERE event_type = 'ending_read'").await, 0, "her own reading says nothing");
     scene.two_minutes_pass();
     let unread = read(bob, &reply.position(), &path).await;
     assert_eq!((&unread["expires_at"], &unread["body"]), (&Value::Null, &message["body"]));
