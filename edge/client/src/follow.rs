@@ -16,7 +16,11 @@ use crate::{
     wire::{self, InboxChanged},
 };
 use rand::Rng;
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    mem::take,
+    time::Duration,
+};
 use tokio::{sync::mpsc, time::Instant};
 use track::Track;
 use uuid::Uuid;
@@ -34,6 +38,8 @@ pub struct Settings {
     pub longest_pause: Duration,
     /// Where to go on: the last `seq` that is known of a conversation. Unnamed ones begin at their beginning.
     pub known: HashMap<Uuid, u64>,
+    /// Where to go on with all else: the newest [`Update::Cursor`]. `None`: everything is told.
+    pub cursor: Option<String>,
 }
 
 impl Default for Settings {
@@ -43,6 +49,7 @@ impl Default for Settings {
             first_pause: Duration::from_millis(100),
             longest_pause: Duration::from_secs(10),
             known: HashMap::new(),
+            cursor: None,
         }
     }
 }
@@ -59,6 +66,11 @@ pub enum Update {
     Deleted(wire::DeletedMessage),
     /// A conversation that is new or has changed, as it is now.
     Conversation(Box<wire::OwnConversation>),
+    /// What else has changed, as it is now: friends, settings, threads, what waits to be sent. Conversations and messages are
+    /// told by themselves; what this names as `left` is in no list of theirs any more, and begins anew if they come back.
+    Rest(Box<wire::Sync>),
+    /// All up to here was told: where to go on after a restart.
+    Cursor(String),
     /// Any push, as it came, also one that tells nothing new. Messages come as [`Update::Message`] only.
     Push(Box<wire::Push>),
     /// The connection is open: what happens from here on is pushed.
@@ -76,7 +88,9 @@ impl Follower {
     pub fn start(person: Signed, settings: Settings) -> Self {
         let (tell, updates) = mpsc::channel(UPDATES);
         let tracks = settings.known.iter().map(|(&id, &seq)| (id, Track::after(seq))).collect();
-        let run = Run { person, settings, tracks, cursor: None, tell, look_at: Instant::now(), failures: 0 };
+        let cursor = settings.cursor.clone();
+        let gone = HashSet::new();
+        let run = Run { person, settings, tracks, gone, cursor, tell, look_at: Instant::now(), failures: 0 };
         Self { updates, task: tokio::spawn(run.forever()) }
     }
 
@@ -109,6 +123,8 @@ struct Run {
     person: Signed,
     settings: Settings,
     tracks: HashMap<Uuid, Track>,
+    /// What was left: a push of it that comes late, or again, is of nothing that anybody holds.
+    gone: HashSet<Uuid>,
     /// What sync has told up to; `None`: nothing yet.
     cursor: Option<String>,
     tell: mpsc::Sender<Update>,
@@ -192,6 +208,9 @@ impl Run {
         }
         let wire::Push::MessageSent { message, position } = *push else { return self.told(push).await };
         let id = message.conversation_id;
+        if self.gone.contains(&id) {
+            return Ok(());
+        }
         let next = self.track(id).take(message);
         self.hand_on(next).await?;
         if self.track(id).is_behind() {
@@ -210,6 +229,9 @@ impl Run {
                 Some(push) => self.tell(Update::Push(Box::new(push))).await,
                 None => Ok(()),
             };
+        }
+        if let wire::Push::ConversationStarted { conversation, .. } = &*push {
+            self.gone.remove(&conversation.id);
         }
         let (wire::Push::MessageEdited { message, .. } | wire::Push::MessageRecalled { message, .. }) = &*push else {
             return self.tell(Update::Push(push)).await;
@@ -247,7 +269,10 @@ impl Run {
             let more = told.more;
             self.take(told).await?;
             if !more {
-                return self.fetch_all().await;
+                self.fetch_all().await?;
+                // Not before: what is missing would be fetched by nobody who goes on from there.
+                let cursor = self.cursor.clone().unwrap_or_default();
+                return Ok(self.tell(Update::Cursor(cursor)).await?);
             }
         }
     }
@@ -264,19 +289,32 @@ impl Run {
         }
     }
 
-    async fn take(&mut self, told: wire::Sync) -> Result<(), Stop> {
-        for own in told.conversations {
-            let joined = own.joined_seq;
-            let track = self.tracks.entry(own.conversation.id).or_insert_with(|| Track::after(joined));
-            track.heard = track.heard.max(own.conversation.last_seq);
+    async fn take(&mut self, mut told: wire::Sync) -> Result<(), Stop> {
+        // A channel stands there too, as one may read it who does not subscribe.
+        told.conversations.retain(|own| own.subscribed != Some(false));
+        told.left.retain(|id| !told.conversations.iter().any(|own| own.conversation.id == *id));
+        for id in &told.left {
+            // Should they come back, it begins anew.
+            self.tracks.remove(id);
+            self.gone.insert(*id);
+        }
+        let (conversations, messages) = (take(&mut told.conversations), take(&mut told.messages));
+        let deleted = take(&mut told.deleted_messages);
+        for own in conversations {
+            self.gone.remove(&own.conversation.id);
+            let (joined, newest) = (own.joined_seq, own.conversation.last_seq);
+            // Where there is anything to fetch, what was said in earlier stays is fetched with it; of a channel there always is.
+            let begins = if newest > joined || own.conversation.kind == "channel" { 0 } else { joined };
+            let track = self.tracks.entry(own.conversation.id).or_insert_with(|| Track::after(begins));
+            track.heard = track.heard.max(newest);
             self.forget(own.conversation.id, own.cleared_seq).await?;
             self.tell(Update::Conversation(Box::new(own))).await?;
         }
-        for deleted in told.deleted_messages {
+        for deleted in deleted {
             self.delete(deleted.conversation_id, deleted.seq).await?;
             self.tell(Update::Deleted(deleted)).await?;
         }
-        for message in told.messages {
+        for message in messages {
             // Those that were not handed on yet are fetched as they are, or are so from now on.
             if message.seq <= self.track(message.conversation_id).last {
                 self.track(message.conversation_id).note(&message);
@@ -285,8 +323,8 @@ impl Run {
                 self.track(message.conversation_id).replace(message);
             }
         }
-        self.cursor = Some(told.cursor);
-        Ok(())
+        self.cursor = Some(told.cursor.clone());
+        self.tell(Update::Rest(Box::new(told))).await
     }
 
     /// What an earlier look could not fetch is still missing, though the cursor is behind it. One that has to wait holds up

@@ -1,15 +1,17 @@
 //! The contract's paths as methods. A write answers with its position; [`Signed::at`] makes reads wait for it.
 //!
 //! [`Client`] is what a stranger may do. What somebody who is signed in may do stands by noun, as the paths do:
-//! `session`, `account`, `friend`, `conversation`, `message`.
+//! `session`, `account`, `friend`, `conversation`, `message`, `thread`, `pending`.
 
 mod account;
 mod conversation;
 mod friend;
 mod message;
+mod pending;
 mod query;
 mod session;
 mod signed;
+mod thread;
 
 use crate::{Error, trust, wire};
 use serde::{Serialize, de::DeserializeOwned};
@@ -17,7 +19,7 @@ use std::{ops::Deref, sync::Arc, time::Duration};
 use tokio_rustls::rustls::ClientConfig;
 use tokio_tungstenite::Connector;
 
-pub use query::{Page, Range, Shown};
+pub use query::{Filter, Page, Range, Shown};
 pub use signed::Signed;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);

@@ -15,6 +15,7 @@ mod ids;
 mod load;
 pub mod login;
 mod machine;
+pub mod mixed;
 pub mod node;
 mod people;
 pub mod presence;
@@ -72,6 +73,8 @@ pub struct BenchArgs {
     #[command(flatten)]
     pub presence: presence::PresenceArgs,
     #[command(flatten)]
+    pub mixed: mixed::MixedArgs,
+    #[command(flatten)]
     pub store: HistoryArgs,
 }
 
@@ -88,6 +91,10 @@ const SCENARIOS: &[(&str, &str)] = &[
     (
         "login",
         "logins per second through the door, beside raw argon2id on as many cores; what the door costs a request",
+    ),
+    (
+        "mixed",
+        "what people do in an ordinary hour over 1,000 connections, each kind timed, beside pings over the same ones",
     ),
     (
         "presence",
@@ -111,6 +118,7 @@ pub async fn bench(args: BenchArgs) -> Result<ExitCode> {
         "history" => history::run(&args).await?,
         "ids" => ids::run()?,
         "login" => login::run(&args).await?,
+        "mixed" => mixed::run(&args).await?,
         "presence" => presence::run(&args).await?,
         "replay" => replay::run(&args).await?,
         "scale" => scale::run(&args).await?,

@@ -26,6 +26,7 @@ use futures::StreamExt;
 use hdrhistogram::Histogram;
 use indicatif::ProgressBar;
 use natter_streams::{Log, bus::Bus, keyring::Keyring};
+pub(super) use sitter::histogram;
 use sitter::{Ledger, Sitter};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -246,12 +247,12 @@ async fn drain(ledger: &Ledger, expected: u64) -> Result<(u64, Histogram<u64>)> 
 }
 
 /// One message after the other, each from its publishing until it is here, over connections of its own.
-async fn bare(nats_url: String, end: CancellationToken) -> Result<Histogram<u64>> {
+pub(super) async fn bare(nats_url: String, end: CancellationToken) -> Result<Histogram<u64>> {
     let (from, to) = (Bus::connect(&nats_url).await?, Bus::connect(&nats_url).await?);
     let subject = to.live().new_inbox();
     let mut messages = to.live().subscribe(subject.clone()).await?;
     to.live().flush().await?;
-    let (mut us, mut ticks) = (sitter::histogram(), interval(BARE_EVERY));
+    let (mut us, mut ticks) = (histogram(), interval(BARE_EVERY));
     while !end.is_cancelled() {
         ticks.tick().await;
         let begin = Instant::now();

@@ -287,6 +287,8 @@ fn line(update: &Update) -> String {
         Update::Conversation(own) => {
             format!("conversation {} up to {}, {} unread", own.conversation.id, own.conversation.last_seq, own.unread)
         }
+        Update::Rest(_) => "what else a sync told".to_owned(),
+        Update::Cursor(_) => "all up to a cursor".to_owned(),
         Update::Push(push) => format!("push {push:?}"),
         Update::Online => "online".to_owned(),
         Update::Offline(close) => format!("offline: {close}"),

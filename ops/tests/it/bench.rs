@@ -1,8 +1,8 @@
-//! The short forms of `natter bench groups`, `history`, `login`, `presence` and `replay`: what they check holds. Figures say nothing here.
+//! The short forms of `natter bench groups`, `history`, `login`, `mixed`, `presence` and `replay`: what they check holds. Figures say nothing here.
 
 use clap::Parser;
 use natter_commands::Cost;
-use natter_ops::bench::{BenchArgs, groups, history, login, node, presence, replay, view::Site};
+use natter_ops::bench::{BenchArgs, groups, history, login, mixed, node, presence, replay, view::Site};
 use natter_projections::Store;
 use natter_testkit::{Stack, within};
 use std::time::Duration;
@@ -100,6 +100,29 @@ async fn every_change_is_told_to_everybody_who_watches() {
     // How long it took says something about this machine only.
     assert_eq!(figure("not told"), 0.0, "{report:#?}");
     assert!(report.limit > 0.0 && report.percentiles_us["change to watcher"].count > 0, "{report:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_people_do_is_answered_and_told_to_everybody() {
+    let _alone = ALONE.lock().await;
+    let stack = Stack::new().await;
+    let mut args = arguments("mixed", 0);
+    args.mixed = mixed::MixedArgs { connections: 40, members: 8, under_way: 8, mixed_pace: 0.3 };
+    let measured = within("the scenario", BOUND, mixed::measure(&args, &of_nodes(&stack))).await;
+    let report = measured.unwrap_or_else(|error| panic!("{error:#}"));
+    assert_eq!(report.law, Some(true), "{report:#?}");
+    assert!(report.value > 0.0 && report.limit > report.value, "{report:#?}");
+    let count = |what: &str| report.percentiles_us.get(what).map_or(0, |it| it.count);
+    for phase in ["full", "paced"] {
+        let kinds =
+            ["send to one", "send to a group", "read cursor", "reaction", "page of history", "reconnect and sync"];
+        for kind in kinds.into_iter().chain(["delivery"]) {
+            assert!(count(&format!("{kind}, {phase}")) > 0, "{kind}, {phase}: {report:#?}");
+        }
+    }
+    // What was pushed of what was sent, to one or to seven.
+    let (direct, group) = (count("send to one, paced"), count("send to a group, paced"));
+    assert!(count("delivery, paced") > (direct + group) / 2, "{report:#?}");
 }
 
 fn of_nodes(stack: &Stack) -> node::Site {

@@ -13,6 +13,7 @@ mod cql;
 mod crash;
 mod crowd;
 mod cut;
+mod day;
 mod door;
 mod erasure;
 mod exhausted;

@@ -108,7 +108,7 @@ impl Changes {
             Event::MessageSent { seq, sender, details, .. } => {
                 self.mentions.note(conversation, seq, sender, &details);
                 if let Some(root) = details.thread {
-                    self.threads.reply(conversation, seq, sender, root, time);
+                    self.threads.reply(record, seq, sender, root);
                 }
                 self.active.insert(conversation, (seq, time));
             }

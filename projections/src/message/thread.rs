@@ -38,15 +38,18 @@ struct Reader {
     takes_part: bool,
     follows: Option<bool>,
     read_seq: Option<u64>,
-    /// Lane and position of what they have said themselves.
-    said: Option<(i16, u64)>,
+    /// Lane and position of what they have said, or of the reply by which they take part.
+    changed: Option<(i16, u64)>,
 }
 
 impl Changes {
-    pub(crate) fn reply(&mut self, conversation: Uuid, seq: u64, sender: AccountId, root: Root, at: Timestamp) {
-        self.replies.insert((conversation, seq), Reply { root_seq: root.seq, sender: sender.0, at });
+    pub(crate) fn reply(&mut self, record: &Record, seq: u64, sender: AccountId, root: Root) {
+        let conversation = record.aggregate_id;
+        self.replies.insert((conversation, seq), Reply { root_seq: root.seq, sender: sender.0, at: record.time });
         for account in [Some(sender), root.sender].into_iter().flatten() {
-            self.reader(account, conversation, root.seq, root.message_id).takes_part = true;
+            let reader = self.reader(account, conversation, root.seq, root.message_id);
+            reader.takes_part = true;
+            reader.changed = Some((record.lane.number(), record.position));
         }
     }
 
@@ -64,7 +67,7 @@ impl Changes {
         };
         let place = event.message();
         let reader = self.reader(*account_id, place.conversation_id.0, place.seq, place.message_id);
-        reader.said = Some((record.lane.number(), record.position));
+        reader.changed = Some((record.lane.number(), record.position));
         match event {
             Event::Followed { .. } => reader.follows = Some(true),
             Event::Unfollowed { .. } => reader.follows = Some(false),
@@ -75,7 +78,7 @@ impl Changes {
     }
 
     fn reader(&mut self, account: AccountId, conversation: Uuid, root_seq: u64, root_id: MessageId) -> &mut Reader {
-        let nothing = || Reader { root_id: root_id.0, takes_part: false, follows: None, read_seq: None, said: None };
+        let nothing = || Reader { root_id: root_id.0, takes_part: false, follows: None, read_seq: None, changed: None };
         self.readers.entry((account.0, conversation, root_seq)).or_insert_with(nothing)
     }
 
@@ -138,8 +141,8 @@ impl Changes {
         .bind(rows.iter().map(|(_, reader)| reader.takes_part).collect::<Vec<_>>())
         .bind(rows.iter().map(|(_, reader)| reader.follows).collect::<Vec<_>>())
         .bind(rows.iter().map(|(_, reader)| reader.read_seq.map(|seq| seq as i64)).collect::<Vec<_>>())
-        .bind(rows.iter().map(|(_, reader)| reader.said.map(|(lane, _)| lane)).collect::<Vec<_>>())
-        .bind(rows.iter().map(|(_, reader)| reader.said.map(|(_, position)| position as i64)).collect::<Vec<_>>())
+        .bind(rows.iter().map(|(_, reader)| reader.changed.map(|(lane, _)| lane)).collect::<Vec<_>>())
+        .bind(rows.iter().map(|(_, reader)| reader.changed.map(|(_, position)| position as i64)).collect::<Vec<_>>())
         .execute(connection)
         .await
         .map(drop)
@@ -305,7 +308,7 @@ impl Query<'_> {
         Ok(wire::PageOf { items, next_cursor })
     }
 
-    /// Of which threads the viewer has said something since.
+    /// Of which threads the viewer has said something since, or has taken part in: by a reply, or because one came.
     pub(crate) async fn threads_changed(
         &self,
         since: Since<'_>,

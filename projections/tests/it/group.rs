@@ -3,7 +3,7 @@
 mod left;
 mod told;
 
-use crate::support::{A_MOMENT, World};
+use crate::support::{A_MOMENT, BOUND, World};
 use natter_client::wire;
 use natter_domain::{
     AccountId, ConversationId,
@@ -257,7 +257,7 @@ async fn the_door_shows_what_lets_somebody_in() {
     let [alice, bob, carol] = people(&world, ["alice", "bob", "carol"]).await;
     let group = Group::start(&world, &[alice, bob]).await;
     let (projections, running) = world.start().await;
-    let (now, later) = (clock::now(), clock::now() + A_MOMENT);
+    let (now, later) = (clock::now(), clock::now() + 100 * BOUND);
     let secret = world.sealed(group.id.0, "secret");
     let link =
         |by| Event::LinkMade { link_id: id::new(), secret: secret.clone(), by, at: now, expires_at: None, uses: None };

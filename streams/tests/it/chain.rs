@@ -25,7 +25,7 @@ async fn a_change_of_anything_stored_is_named_by_lane_and_position() {
         "metadata = replace(metadata::text, 'tëst', 'täst')::json",
         "hash = set_byte(hash, 31, get_byte(hash, 31) # 1)",
         "event_type = 'message_sent_'",
-        "event_version = '2'",
+        "event_version = event_version || '0'",
         "event_id = gen_random_uuid()",
         "aggregate_id = gen_random_uuid()::text",
         "aggregate_type = 'inbox'",

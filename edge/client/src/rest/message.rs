@@ -1,6 +1,6 @@
 //! `/conversations/{id}/messages`, and how far they are read.
 
-use super::{Answer, Page, Range, Signed, query::Query};
+use super::{Answer, Filter, Page, Range, Signed, query::Query};
 use crate::{Error, wire};
 use uuid::Uuid;
 
@@ -24,6 +24,16 @@ impl Signed {
             .with("limit", number(range.limit.map(u64::from)).as_deref());
         let listed: wire::Items<_> = self.read(query.on(&format!("/conversations/{conversation}/messages"))).await?;
         Ok(listed.items)
+    }
+
+    /// Those that fit, the newest first. A page that goes on may have fewer than asked for.
+    pub async fn filter(
+        &self,
+        conversation: Uuid,
+        filter: &Filter,
+        page: &Page,
+    ) -> Result<wire::PageOf<wire::Message>, Error> {
+        self.read(filter.query(page).on(&format!("/conversations/{conversation}/messages/filter"))).await
     }
 
     pub async fn message(&self, conversation: Uuid, message: Uuid) -> Result<wire::Message, Error> {

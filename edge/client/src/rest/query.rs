@@ -1,6 +1,7 @@
 //! Which part of a list is wanted.
 
 use serde::Serialize;
+use uuid::Uuid;
 
 /// Which page of a list.
 #[derive(Clone, Default, Debug)]
@@ -33,6 +34,34 @@ pub struct Range {
     pub around_seq: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,
+}
+
+/// Which messages a conversation is looked through for; all of it together.
+#[derive(Clone, Default, Debug)]
+pub struct Filter {
+    pub sender: Option<Uuid>,
+    /// `text`, `image`, ...
+    pub kind: Option<String>,
+    /// Then or later.
+    pub since: Option<String>,
+    pub until: Option<String>,
+    /// `file` or `link`.
+    pub has: Option<String>,
+    /// Only those that mention the caller.
+    pub mentions_me: bool,
+}
+
+impl Filter {
+    pub(super) fn query(&self, page: &Page) -> Query {
+        let sender = self.sender.map(|sender| sender.to_string());
+        page.query()
+            .with("sender", sender.as_deref())
+            .with("kind", self.kind.as_deref())
+            .with("since", self.since.as_deref())
+            .with("until", self.until.as_deref())
+            .with("has", self.has.as_deref())
+            .with("mentions", self.mentions_me.then_some("me"))
+    }
 }
 
 impl Page {

@@ -103,7 +103,7 @@ async fn it_is_said_when_its_moment_has_come_and_its_author_is_told() {
     let pushed = told(&mut hers, id, "waiting").await;
     assert_eq!((&pushed["body"], &pushed["send_at"]), (&given["body"], &given["send_at"]));
     let fits = |it: &Value| it["event"] == "message.scheduled" || it["event"] == "message.sent";
-    let heard = his.find("what is said", |it| fits(it)).await;
+    let heard = his.find("what is said", fits).await;
     assert_eq!((&heard["event"], &heard["message"]["message_id"]), (&json!("message.sent"), id));
     assert_eq!((&heard["message"]["body"], &heard["message"]["sender"]), (&given["body"], &json!(scene.alice.id)));
     assert_eq!((&heard["message"]["silent"], &heard["message"]["mentions"]), (&json!(true), &given["mentions"]));

@@ -137,6 +137,25 @@ async fn a_thread_is_read_and_followed_by_each_for_themselves() {
     assert_eq!((threads.len(), &threads[0]["followed"]), (1, &json!(true)), "{threads:?}");
 }
 
+/// Told by sync, not only by what a thread has come to: who has read one and replies then follows it from there on.
+#[tokio::test]
+async fn who_takes_part_is_told_that_they_follow() {
+    let scene = Scene::new().await;
+    let (_, seq, _) = scene.replies(&scene.bob, &scene.root, "one").await;
+    let cursor = scene.path(&format!("/{}/thread/read", scene.root));
+    let read = scene.carol.raw.put(&cursor, json!({"seq": seq}).to_string()).await.position();
+    let sync = async |who: &Someone, position: &str, query: &str| {
+        let told = who.raw.with("natter-position", position).get(&format!("/api/v1/sync{query}")).await.ok(200);
+        (told["threads"].clone(), text(&told["cursor"]))
+    };
+    let state = |followed: bool, read_seq: u64| json!([{"conversation_id": scene.group, "message_id": scene.root, "followed": followed, "read_seq": read_seq}]);
+    let (threads, cursor) = sync(&scene.carol, &read, "").await;
+    assert_eq!(threads, state(false, seq));
+    let (_, _, position) = scene.replies(&scene.carol, &scene.root, "two").await;
+    assert_eq!(sync(&scene.carol, &position, &format!("?cursor={cursor}")).await.0, state(true, seq));
+    assert_eq!(sync(&scene.alice, &position, "").await.0, state(true, 0), "who is answered");
+}
+
 #[tokio::test]
 async fn a_recalled_reply_does_not_count_and_nobody_replies_under_what_was_recalled() {
     let scene = Scene::new().await;
