@@ -80,7 +80,7 @@ pub const ALL: &[(Deed, usize)] = {
         (SaysWhatIsMasked, 2),
         (SaysWhatIsRewritten, 2),
         (SaysWhatIsTaboo, 2),
-        (SaysWhatIsRefused, 2),
+        (SaysWhatIsRefused, 5),
         (SaysWhereNobodyHears, 2),
         (Forwards, 2),
         (ForwardsMerged, 2),

@@ -17,6 +17,8 @@ const LOSSY: usize = 1;
 const OPEN: &str = "127.0.0.2";
 /// What somebody must have noticed of a blow, or done in spite of it, before its end.
 const FELT: u64 = 6;
+/// The same while who is asked is in a mood: so much that somebody says what is to be refused.
+const FELT_BY_MANY: u64 = 40;
 
 /// Words with which the rules and who is asked do something.
 pub const MASKED: &str = "blunder";
@@ -102,7 +104,8 @@ impl House {
     pub async fn suffers(&mut self, blow: Blow, world: &World, deeds: usize) {
         let goal = world.done() + deeds as u64;
         world.comes_to("people live", || world.done() >= goal).await;
-        let felt = world.done() + world.failures() + FELT;
+        let more = if matches!(blow, Blow::Asked(_)) { FELT_BY_MANY } else { FELT };
+        let felt = world.done() + world.failures() + more;
         let until_felt = world.comes_to("a blow is felt", || world.done() + world.failures() >= felt);
         match blow {
             Blow::Node(number) => {
