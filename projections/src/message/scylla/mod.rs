@@ -291,18 +291,16 @@ impl HistoryStore for ScyllaHistory {
 /// Positions of what comes behind a recall: somebody reads how far it was. Rare, so that it is asked for.
 async fn late(session: &Session, changes: &[Change]) -> Result<HashSet<u64>, Fault> {
     let mut late = HashSet::new();
-    for (index, change) in changes.iter().enumerate() {
-        if !matches!(change.what, What::Counting { .. }) {
-            continue;
-        }
-        let is_recall = |other: &&Change| {
+    for change in changes.iter().filter(|change| matches!(change.what, What::Counting { .. })) {
+        let is_recall = |other: &Change| {
             let of_it = (other.conversation_id, other.seq) == (change.conversation_id, change.seq);
-            of_it && matches!(other.what, What::Recalled { .. })
+            of_it && matches!(other.what, What::Recalled { .. }) && other.position < change.position
         };
-        let before = changes[..index].iter().any(|other| is_recall(&other));
-        if before || !session.recalled(change.conversation_id, &[change.seq]).await?.is_empty() {
-            late.insert(change.position);
-        }
+        // Of a recalled message the last change is its recall.
+        let is_over = |stored: &Message| stored.recalled_at.is_some() && stored.changed < change.position;
+        let is_late = changes.iter().any(is_recall)
+            || session.by_seqs(change.conversation_id, BTreeSet::from([change.seq])).await?.iter().any(is_over);
+        is_late.then(|| late.insert(change.position));
     }
     Ok(late)
 }
