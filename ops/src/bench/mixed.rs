@@ -305,7 +305,7 @@ fn report(measured: &Measured, commit: &Histogram<u64>, machine: machine::Machin
         alone("told to read again", full.resyncs as f64 + paced.resyncs as f64, "times"),
     ];
     for (kind, share) in SHARES {
-        let count = full.times.get(kind).map_or(0, |times| times.len()) as f64;
+        let count = full.times.get(kind).map_or(0, hdrhistogram::Histogram::len) as f64;
         parts.push(alone(
             &format!("{} ({share} % of the mix)", kind.as_str()),
             count * full.rate / full.answered.max(1) as f64,

@@ -65,7 +65,7 @@ pub(super) enum What {
     Friendship(Friendship),
     Inbox(Inbox),
     Message(Message),
-    Pending(Pending),
+    Pending(Box<Pending>),
     Session(Session),
     Subscription(Subscription),
 }
@@ -80,7 +80,7 @@ fn happening(record: &Arc<Record>) -> Result<Option<Happening>, Error> {
         Noun::Friendship => What::Friendship(record.decode()?),
         Noun::Inbox => What::Inbox(record.decode()?),
         Noun::Message => What::Message(record.decode()?),
-        Noun::Pending => What::Pending(record.decode()?),
+        Noun::Pending => What::Pending(Box::new(record.decode()?)),
         Noun::Session => What::Session(record.decode()?),
         Noun::Subscription => What::Subscription(record.decode()?),
         // Nobody is told of registrations, nor of what operators ask for.

@@ -49,7 +49,7 @@ impl Changes {
                 self.marked.insert((account_id.0, place.conversation_id.0, place.seq), marked);
             }
             Event::Recalled { .. } | Event::Expired { .. } => {
-                _ = self.gone.insert((place.conversation_id.0, place.seq))
+                self.gone.insert((place.conversation_id.0, place.seq));
             }
             _ => {}
         }

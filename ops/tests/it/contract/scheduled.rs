@@ -98,7 +98,7 @@ async fn it_is_said_when_its_moment_has_come_and_its_author_is_told() {
     assert_eq!(scheduled["send_at"], given["send_at"]);
     let again = scene.schedules(&scene.alice, &given).await;
     again.ok(200);
-    assert_eq!(scene.waiting(&scene.alice, &made.position()).await, [scheduled.clone()]);
+    assert_eq!(scene.waiting(&scene.alice, &made.position()).await, std::slice::from_ref(&scheduled));
     assert_eq!(scene.waiting(&scene.bob, &made.position()).await, [] as [Value; 0], "it is hers alone");
     let pushed = told(&mut hers, id, "waiting").await;
     assert_eq!((&pushed["body"], &pushed["send_at"]), (&given["body"], &given["send_at"]));

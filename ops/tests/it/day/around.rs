@@ -111,7 +111,7 @@ impl Person {
         let one = self.some_message(|_| true)?;
         let (talk, around_seq) = (one.conversation_id, Some(one.seq));
         let range = Range { around_seq, limit: Some(9), ..Range::default() };
-        let found = self.does("looks around", async |me| me.messages(talk, range.clone()).await).await?;
+        let found = self.does("looks around", async |me| me.messages(talk, range).await).await?;
         assert!(found.windows(2).all(|two| two[0].seq < two[1].seq), "{found:?}");
         Ok(())
     }
