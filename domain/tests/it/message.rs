@@ -1,4 +1,4 @@
-//! Message: MSG-1 to MSG-12 and MSG-14. What ends by itself: `self_destruct.rs`.
+//! Message: MSG-1 to MSG-12. What people mark for themselves: `message/mark.rs`; what ends by itself: `self_destruct.rs`.
 
 use crate::{
     laws::{Answer, HELLO, HERE, Lawful, check, histories, laws, people, seals, words},
@@ -14,6 +14,9 @@ use natter_domain::{
 use proptest::{option, prelude::*, sample::select};
 use std::time::Duration;
 use uuid::Uuid;
+
+mod mark;
+mod window;
 
 const THUMB: &str = "\u{1f44d}";
 const DAVE: AccountId = AccountId(Uuid::from_u128(0xd));
@@ -247,112 +250,6 @@ fn nobody_else_edits_or_recalls_it() {
 }
 
 #[test]
-fn what_no_person_has_sent_is_neither_edited_nor_recalled() {
-    let system = Place { sender: None, ..PLACE };
-    given([]).when(edit_of(system, ONE)).by(ALICE).refused(Refusal::NotYours);
-    given([])
-        .when(Command::Recall { message: system, window: limit::RECALL_WINDOW })
-        .by(ALICE)
-        .refused(Refusal::NotYours);
-    let thumb = Event::Reacted { message: system, account_id: BOB, emoji: THUMB.to_owned(), count: 1 };
-    given([]).when(Command::React { message: system, emoji: THUMB.to_owned() }).by(BOB).then([thumb]);
-}
-
-#[test]
-fn it_is_edited_within_fifteen_minutes() {
-    let last = PLACE.sent_at + limit::EDIT_WINDOW;
-    assert_eq!(last, min(15));
-    given([]).when(edit(ONE)).by(ALICE).at(last).then([edited(ONE)]);
-    given([]).when(edit(ONE)).by(ALICE).at(last + TICK).refused(Refusal::TooLate);
-}
-
-#[test]
-fn it_is_recalled_within_two_minutes() {
-    let last = PLACE.sent_at + limit::RECALL_WINDOW;
-    assert_eq!(last, min(2));
-    given([]).when(recall()).by(ALICE).at(just_before(last)).then([recalled()]);
-    given([]).when(recall()).by(ALICE).at(last).then([recalled()]);
-    given([]).when(recall()).by(ALICE).at(last + TICK).refused(Refusal::TooLate);
-    given([recalled()]).when(recall()).by(ALICE).at(min(60)).silent();
-}
-
-#[test]
-fn how_long_it_is_edited_and_recalled_comes_with_the_command() {
-    let short = |window| {
-        let mut edit = edit(ONE);
-        if let Command::Edit { window: of_edit, .. } = &mut edit {
-            *of_edit = window;
-        }
-        [edit, Command::Recall { message: PLACE, window }]
-    };
-    let within = short(Duration::from_secs(1)).into_iter().zip([edited(ONE), recalled()]);
-    for (command, event) in within {
-        let last = PLACE.sent_at + Duration::from_secs(1);
-        given([]).when(command.clone()).by(ALICE).at(last).then([event]);
-        given([]).when(command).by(ALICE).at(last + TICK).refused(Refusal::TooLate);
-    }
-    for never in short(Duration::ZERO) {
-        given([]).when(never).by(ALICE).at(PLACE.sent_at).refused(Refusal::TooLate);
-    }
-}
-
-/// The owner is bob, the admin carol, alice and dave are members.
-fn ranked(more: impl IntoIterator<Item = conversation::Event>) -> conversation::State {
-    let joined = conversation::Event::added(1, vec![CAROL, DAVE, ERIN], BOB);
-    let admin = |account_id, seq| conversation::Event::RoleChanged {
-        seq,
-        account_id,
-        role: conversation::Role::Admin,
-        by: BOB,
-    };
-    group([joined, admin(CAROL, 2), admin(ERIN, 2)].into_iter().chain(more))
-}
-
-#[test]
-fn admins_recall_at_any_time_what_those_say_who_are_not_above_or_beside_them() {
-    let late = min(60);
-    let of = |sender| Place { sender: Some(sender), ..PLACE };
-    let recall = |sender| Command::Recall { message: of(sender), window: limit::RECALL_WINDOW };
-    let given = |more: Vec<conversation::Event>| scenario::given::<Message>([]).within(ranked(more));
-    // who asks, whose message, whether it goes an hour later
-    let table = [
-        (BOB, ALICE, Ok(())),
-        (BOB, CAROL, Ok(())),
-        (BOB, BOB, Ok(())),
-        (CAROL, ALICE, Ok(())),
-        (CAROL, CAROL, Ok(())),
-        (CAROL, ERIN, Err(Refusal::NotYours)),
-        (CAROL, BOB, Err(Refusal::NotYours)),
-        (DAVE, ALICE, Err(Refusal::NotYours)),
-        (ALICE, ALICE, Err(Refusal::TooLate)),
-    ];
-    for (by, sender, expected) in table {
-        let asked = given(vec![]).when(recall(sender)).by(by).at(late);
-        match expected {
-            Ok(()) => asked.then([Event::Recalled { message: of(sender), by }]),
-            Err(refusal) => asked.refused(refusal),
-        }
-    }
-    let gone = conversation::Event::MemberLeft { seq: 5, account_id: ERIN, by: ERIN, joined_seq: 0 };
-    given(vec![gone]).when(recall(ERIN)).by(CAROL).at(late).then([Event::Recalled { message: of(ERIN), by: CAROL }]);
-    let again = scenario::given::<Message>([Event::Recalled { message: PLACE, by: ALICE }]).within(ranked([]));
-    again.when(self::recall()).by(CAROL).at(late).silent();
-}
-
-#[test]
-fn nothing_happens_to_what_was_recalled() {
-    let gone = || given([edited(ONE), reacted(BOB, THUMB, 1), recalled()]);
-    gone().when(edit(OTHER)).by(ALICE).refused(Refusal::Recalled);
-    gone().when(edit(ONE)).by(ALICE).refused(Refusal::Recalled);
-    for by in [ALICE, BOB] {
-        gone().when(react(THUMB)).by(by).refused(Refusal::Recalled);
-        gone().when(unreact(THUMB)).by(by).refused(Refusal::Recalled);
-        gone().when(Command::Pin { message: PLACE }).by(by).refused(Refusal::Recalled);
-        gone().when(Command::Unpin { message: PLACE }).by(by).refused(Refusal::Recalled);
-    }
-}
-
-#[test]
 fn reactions_are_counted_and_each_person_has_one_of_a_kind() {
     given([]).when(react(THUMB)).by(BOB).then([reacted(BOB, THUMB, 1)]);
     given([reacted(BOB, THUMB, 1)]).when(react(THUMB)).by(BOB).silent();
@@ -479,66 +376,6 @@ fn counts_are_what_the_events_say() {
         }
         Ok(())
     });
-}
-
-fn mark_of(message: Place, starred: Option<bool>, listened: bool) -> Command {
-    Command::Mark { message, body_kind: BodyKind::Voice, starred, listened, is_gone: false }
-}
-
-fn marked(account_id: AccountId, starred_at: Option<Timestamp>, listened: bool) -> Event {
-    Event::Marked { message: PLACE, account_id, starred_at, listened }
-}
-
-#[test]
-fn everybody_stars_for_themselves_and_takes_it_back() {
-    let star = || mark_of(PLACE, Some(true), false);
-    let starred = |who, at| marked(who, Some(at), false);
-    given([]).when(star()).by(BOB).at(min(5)).then([starred(BOB, min(5))]);
-    given([starred(BOB, min(5))]).when(star()).by(BOB).at(min(6)).silent();
-    given([starred(BOB, min(5))]).when(star()).by(ALICE).at(min(6)).then([starred(ALICE, min(6))]);
-    let unstar = || mark_of(PLACE, Some(false), false);
-    given([]).when(unstar()).by(BOB).silent();
-    given([starred(BOB, min(5))]).when(unstar()).by(BOB).then([marked(BOB, None, false)]);
-    given([starred(BOB, min(5)), marked(BOB, None, false)]).when(star()).by(BOB).then([starred(BOB, min(0))]);
-    given([]).when(star()).by(CAROL).refused(Refusal::NotFound);
-    given([]).when(mark_of(PLACE, None, false)).by(BOB).silent();
-}
-
-#[test]
-fn another_ones_voice_is_listened_to_for_good() {
-    let listen = || mark_of(PLACE, None, true);
-    given([]).when(listen()).by(BOB).then([marked(BOB, None, true)]);
-    given([marked(BOB, None, true)]).when(listen()).by(BOB).silent();
-    given([marked(BOB, Some(min(1)), true)])
-        .when(mark_of(PLACE, Some(false), false))
-        .by(BOB)
-        .then([marked(BOB, None, true)]);
-    given([marked(BOB, None, true)]).when(mark_of(PLACE, Some(true), false)).by(BOB).at(min(2)).then([marked(
-        BOB,
-        Some(min(2)),
-        true,
-    )]);
-    given([]).when(listen()).by(ALICE).refused(Refusal::OwnVoice);
-    for body_kind in [BodyKind::Text, BodyKind::Video, BodyKind::File] {
-        let both = Command::Mark { message: PLACE, body_kind, starred: Some(true), listened: true, is_gone: false };
-        given([]).when(both).by(BOB).refused(Refusal::NoVoice);
-    }
-    for refusal in [Refusal::NoVoice, Refusal::OwnVoice] {
-        assert_eq!((refusal.code(), refusal.pointer().as_deref()), (Code::InvalidInput, Some("/listened")));
-    }
-}
-
-#[test]
-fn no_mark_is_left_on_what_was_recalled_nor_put_on_what_is_gone() {
-    let recalled = || [marked(BOB, Some(min(1)), true), Event::Recalled { message: PLACE, by: ALICE }];
-    given(recalled()).when(mark_of(PLACE, Some(true), false)).by(BOB).refused(Refusal::Recalled);
-    given(recalled()).when(mark_of(PLACE, None, true)).by(BOB).refused(Refusal::Recalled);
-    given(recalled()).when(mark_of(PLACE, Some(false), false)).by(BOB).silent();
-    let Command::Mark { message, body_kind, starred, listened, .. } = mark_of(PLACE, Some(true), true) else {
-        panic!()
-    };
-    let gone = Command::Mark { message, body_kind, starred, listened, is_gone: true };
-    given([marked(BOB, Some(min(1)), true)]).when(gone).by(BOB).refused(Refusal::NotFound);
 }
 
 fn places() -> impl Strategy<Value = Place> {

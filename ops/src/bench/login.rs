@@ -8,10 +8,9 @@ use super::{
     BenchArgs,
     cpu::{self, Whose},
     machine,
-    node::{Node, Site},
+    node::{Node, Site, on_own_servers},
     report::{Part, Percentiles, Report},
 };
-use crate::servers::{self, Plan, Servers};
 use anyhow::{Context, Result, ensure};
 use door::Door;
 use hdrhistogram::Histogram;
@@ -36,13 +35,7 @@ const WARM_UP: Duration = Duration::from_secs(1);
 const PASSWORD: &str = "correct horse battery staple";
 
 pub async fn run(args: &BenchArgs) -> Result<Report> {
-    let dir = std::env::current_dir()?.join(format!(".natter/bench-{}", std::process::id()));
-    let servers = Servers::start(Plan::node(&dir), &|step| println!("{step}")).await?;
-    let whose = Whose::on(&servers, Vec::new());
-    let measured = measure_with(args, &Site::of(&servers, &dir)?, Cost::Standard, whose).await;
-    servers.stop(&|_| ()).await?;
-    servers::remove(&dir, &|_| ()).await?;
-    measured
+    on_own_servers(async |site, whose| measure_with(args, site, Cost::Standard, whose).await).await
 }
 
 /// Everything, on a node of its own.

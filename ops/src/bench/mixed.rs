@@ -18,16 +18,12 @@ use super::{
     counters::Counters,
     cpu::{self, Whose},
     machine,
-    node::{Node, Site},
+    node::{Node, Site, on_own_servers},
     people, presence,
     report::{Part, Percentiles, Report},
     send::TEXT,
 };
-use crate::{
-    config::Settings,
-    serve,
-    servers::{self, Plan, Servers},
-};
+use crate::{config::Settings, serve};
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 use futures::{StreamExt, TryStreamExt};
@@ -77,13 +73,7 @@ pub struct MixedArgs {
 }
 
 pub async fn run(args: &BenchArgs) -> Result<Report> {
-    let dir = std::env::current_dir()?.join(format!(".natter/bench-{}", std::process::id()));
-    let servers = Servers::start(Plan::node(&dir), &|step| println!("{step}")).await?;
-    let whose = Whose::on(&servers, Vec::new());
-    let measured = measure_with(args, &Site::of(&servers, &dir)?, whose).await;
-    servers.stop(&|_| ()).await?;
-    servers::remove(&dir, &|_| ()).await?;
-    measured
+    on_own_servers(async |site, whose| measure_with(args, site, whose).await).await
 }
 
 /// Everything, on nodes of its own.
@@ -304,7 +294,8 @@ fn report(measured: &Measured, commit: &Histogram<u64>, machine: machine::Machin
         alone("typing that was passed on", full.typing as f64 + paced.typing as f64, "pushes"),
         alone("told to read again", full.resyncs as f64 + paced.resyncs as f64, "times"),
     ];
-    for (kind, share) in SHARES {
+    // What has no answer is not counted.
+    for (kind, share) in SHARES.iter().filter(|(kind, _)| kind.is_answered()) {
         let count = full.times.get(kind).map_or(0, hdrhistogram::Histogram::len) as f64;
         parts.push(alone(
             &format!("{} ({share} % of the mix)", kind.as_str()),

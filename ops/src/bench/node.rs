@@ -1,6 +1,7 @@
 //! `natter serve` as a process of its own, that a benchmark starts, hurts and ends.
 
-use crate::servers::Servers;
+use super::{cpu::Whose, report::Report};
+use crate::servers::{self, Plan, Servers};
 use anyhow::{Context, Result, bail, ensure};
 use natter_client::Client;
 use rustix::process::{Pid, Signal, kill_process};
@@ -37,6 +38,16 @@ impl Site {
             more: Vec::new(),
         })
     }
+}
+
+/// Measures on servers of its own, which are taken away again whatever came of it.
+pub(super) async fn on_own_servers(measure: impl AsyncFnOnce(&Site, Whose) -> Result<Report>) -> Result<Report> {
+    let dir = std::env::current_dir()?.join(format!(".natter/bench-{}", std::process::id()));
+    let servers = Servers::start(Plan::node(&dir), &|step| println!("{step}")).await?;
+    let measured = measure(&Site::of(&servers, &dir)?, Whose::on(&servers, Vec::new())).await;
+    servers.stop(&|_| ()).await?;
+    servers::remove(&dir, &|_| ()).await?;
+    measured
 }
 
 /// A node: its address stays the same over all its starts.

@@ -11,15 +11,11 @@ use super::{
     BenchArgs,
     cpu::{self, Whose},
     machine,
-    node::{Node, Site},
+    node::{Node, Site, on_own_servers},
     people,
     report::{Part, Percentiles, Report},
 };
-use crate::{
-    config::Settings,
-    serve,
-    servers::{self, Plan, Servers},
-};
+use crate::{config::Settings, serve};
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 use futures::StreamExt;
@@ -68,13 +64,7 @@ pub struct PresenceArgs {
 }
 
 pub async fn run(args: &BenchArgs) -> Result<Report> {
-    let dir = std::env::current_dir()?.join(format!(".natter/bench-{}", std::process::id()));
-    let servers = Servers::start(Plan::node(&dir), &|step| println!("{step}")).await?;
-    let whose = Whose::on(&servers, Vec::new());
-    let measured = measure_with(args, &Site::of(&servers, &dir)?, whose).await;
-    servers.stop(&|_| ()).await?;
-    servers::remove(&dir, &|_| ()).await?;
-    measured
+    on_own_servers(async |site, whose| measure_with(args, site, whose).await).await
 }
 
 /// Everything, on nodes of its own.

@@ -186,24 +186,29 @@ async fn the_people_of_a_killed_edge_are_offline_within_its_lease() {
     is_told(&mut watcher, &alice, "online", &["desktop"]).await;
 }
 
+/// Carol watches alice, who is at the other edge and watches bob, who is where all goes on.
+async fn across(north: &Node, south: &Node) -> ([Device; 2], [RawSocket; 3]) {
+    let (alice, bob, carol) = (
+        Device::register(north, "alice").await,
+        Device::register(north, "bob").await,
+        Device::register(north, "carol").await,
+    );
+    let mut watcher = carol.comes(north).await;
+    watch(&mut watcher, &[&alice]).await;
+    let mut alices = alice.comes(south).await;
+    watch(&mut alices, &[&bob]).await;
+    is_told(&mut watcher, &alice, "online", &["desktop"]).await;
+    let bobs = bob.comes(north).await;
+    is_told(&mut alices, &bob, "online", &["desktop"]).await;
+    ([alice, bob], [watcher, alices, bobs])
+}
+
 #[tokio::test]
 async fn an_edge_that_stands_still_loses_its_people_and_has_them_again() {
     let stack = Stack::new().await;
     let north = node(&stack, &[]).await;
     let south = edge(&stack, &[]).await;
-    let (alice, bob, carol) = (
-        Device::register(&north, "alice").await,
-        Device::register(&north, "bob").await,
-        Device::register(&north, "carol").await,
-    );
-    let mut watcher = carol.comes(&north).await;
-    watch(&mut watcher, &[&alice]).await;
-    // She watches him, who is where all goes on.
-    let mut alices = alice.comes(&south).await;
-    watch(&mut alices, &[&bob]).await;
-    is_told(&mut watcher, &alice, "online", &["desktop"]).await;
-    let mut bobs = bob.comes(&north).await;
-    is_told(&mut alices, &bob, "online", &["desktop"]).await;
+    let ([alice, bob], [mut watcher, mut alices, mut bobs]) = across(&north, &south).await;
 
     south.pause();
     is_told(&mut watcher, &alice, "offline", &[]).await;
@@ -219,18 +224,7 @@ async fn who_is_cut_off_from_the_bus_is_gone_for_others_and_knows_what_it_knew()
     let north = node(&stack, &[]).await;
     let proxy = Proxy::before(stack.nats_url()).await;
     let south = edge(&stack, &[("NATTER_NATS_URL", proxy.url.clone())]).await;
-    let (alice, bob, carol) = (
-        Device::register(&north, "alice").await,
-        Device::register(&north, "bob").await,
-        Device::register(&north, "carol").await,
-    );
-    let mut watcher = carol.comes(&north).await;
-    watch(&mut watcher, &[&alice]).await;
-    let mut alices = alice.comes(&south).await;
-    watch(&mut alices, &[&bob]).await;
-    is_told(&mut watcher, &alice, "online", &["desktop"]).await;
-    let mut bobs = bob.comes(&north).await;
-    is_told(&mut alices, &bob, "online", &["desktop"]).await;
+    let ([alice, bob], [mut watcher, mut alices, mut bobs]) = across(&north, &south).await;
 
     proxy.gone();
     is_told(&mut watcher, &alice, "offline", &[]).await;
