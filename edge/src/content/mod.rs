@@ -90,7 +90,7 @@ impl About {
         let id = |id: Option<Uuid>| id.map(|id| id.to_string()).unwrap_or_default();
         let Self { kind, sender, conversation, message, .. } = *self;
         let (sender, conversation, message) = (id(sender), id(conversation), id(message));
-        tracing::info!(kind, sender, conversation, message, by, outcome, "a text is not taken as it is");
+        tracing::info!(kind, sender, conversation, message_id = message, by, outcome, "a text is not taken as it is");
     }
 }
 

@@ -32,8 +32,9 @@ async fn messages_are_masked_or_refused_over_both_doors() {
     let sent = new_id();
     socket.ok(frame("1", scene.conversation, sent, "so bad")).await;
     let before = scene.stack.event_count().await;
+    let refused = new_id();
     for (id, said) in [("2", "worse"), ("3", "odd and worse")] {
-        socket.send(frame(id, scene.conversation, new_id(), said).to_string()).await;
+        socket.send(frame(id, scene.conversation, refused, said).to_string()).await;
         socket.refused(&json!(id), 422, "content_refused").await;
     }
     socket.lives().await;
@@ -44,6 +45,7 @@ async fn messages_are_masked_or_refused_over_both_doors() {
     assert!(scene.metric("natter_content_matched_total{rule=\"secret refuse\"}").await >= 3.0);
     let told = scene.node.output();
     assert!(told.contains("secret refuse") && told.contains(&scene.alice.id().to_string()), "{told}");
+    assert!(told.contains(&format!("message_id=\"{refused}\"")), "{told}");
     assert!(!told.contains("worse"), "what was said stands in no log: {told}");
 }
 

@@ -122,16 +122,25 @@ pub(super) async fn tally(
     })
 }
 
+/// Of each conversation the newest in its spans: they are looked through from the newest on, up to the first that holds one.
+/// Somebody who has deleted many single messages has as many of them.
 pub(super) async fn last(
     pool: &PgPool,
     spans: &[(ConversationId, Span)],
 ) -> Result<HashMap<ConversationId, Message>, Error> {
     let sql = format!(
-        "SELECT part.* FROM UNNEST($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[])
-                 AS span(conversation_id, after, until, as_of),
-             LATERAL (SELECT {COLUMNS}, span.as_of FROM message WHERE message.conversation_id = span.conversation_id
-                      AND seq > span.after AND seq <= span.until ORDER BY seq DESC LIMIT 1) AS part
-         ORDER BY part.seq"
+        "SELECT part.* FROM (
+             SELECT conversation_id, array_agg(after ORDER BY until DESC) AS afters,
+                    array_agg(until ORDER BY until DESC) AS untils, array_agg(as_of ORDER BY until DESC) AS as_ofs
+             FROM UNNEST($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[])
+                  AS span(conversation_id, after, until, as_of)
+             GROUP BY conversation_id) AS one,
+         LATERAL (SELECT found.* FROM UNNEST(one.afters, one.untils, one.as_ofs)
+                      WITH ORDINALITY AS span(after, until, as_of, place),
+                  LATERAL (SELECT {COLUMNS}, span.as_of FROM message
+                           WHERE message.conversation_id = one.conversation_id
+                                 AND seq > span.after AND seq <= span.until ORDER BY seq DESC LIMIT 1) AS found
+                  ORDER BY span.place LIMIT 1) AS part"
     );
     let rows = sqlx::query(&sql)
         .bind(conversations(spans))
@@ -141,9 +150,7 @@ pub(super) async fn last(
         .fetch_all(statement::bounded(pool))
         .await
         .map_err(Error::database("read the newest messages"))?;
-    // Of a conversation with several spans the last one stays, which has the highest seq.
-    let newest: HashMap<_, _> = rows.iter().map(|row| (row.get::<Uuid, _>("conversation_id"), Kept::of(row))).collect();
-    let messages = as_of(pool, newest.into_values().collect()).await?;
+    let messages = as_of(pool, rows.iter().map(Kept::of).collect()).await?;
     Ok(messages.into_iter().map(|message| (message.conversation_id, message)).collect())
 }
 

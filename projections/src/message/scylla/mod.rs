@@ -14,6 +14,7 @@ mod past;
 pub mod probe;
 mod read;
 mod row;
+mod runs;
 mod schema;
 mod session;
 mod settings;

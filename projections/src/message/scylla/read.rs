@@ -4,6 +4,7 @@ use super::{
     Fault,
     cell::{Cell, bucket, limit, part},
     row::{Kept, Row},
+    runs::runs,
     session::Session,
     statement::Read,
     walk::Walk,
@@ -41,17 +42,19 @@ impl Session {
         limit: u32,
     ) -> Result<Vec<Message>, Fault> {
         let mut messages = Vec::new();
-        let mut spans: Vec<Span> = spans.to_vec();
+        let mut runs = runs(spans, limit.into());
         if order == Order::NewestFirst {
-            spans.reverse();
+            runs.reverse();
         }
-        for span in spans {
+        for run in runs {
             let wanted = limit as usize - messages.len();
             if wanted == 0 {
                 break;
             }
-            let kept = self.span(conversation, span, order, wanted).await?;
-            messages.extend(self.as_of(kept, span.as_of).await?);
+            let mut kept = self.span(conversation, run.whole, order, wanted + run.holes as usize).await?;
+            kept.retain(|kept| run.contains(kept.message.seq));
+            kept.truncate(wanted);
+            messages.extend(self.as_of(kept, run.whole.as_of).await?);
         }
         Ok(messages)
     }

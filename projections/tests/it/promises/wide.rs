@@ -22,6 +22,7 @@ pub async fn hold(store: &dyn HistoryStore) {
     store.append(&later_ones(), &Step { from, to, generation: Generation::FIRST }).await.unwrap();
     pages_cross_borders_in_order(store).await;
     spans_end_at_borders(store).await;
+    what_lies_between_many_spans_is_left_out(store).await;
     empty_spans_hold_nothing(store).await;
     the_newest_is_found_behind_emptiness(store).await;
     unread_is_counted_across_borders(store).await;
@@ -65,6 +66,21 @@ async fn spans_end_at_borders(store: &dyn HistoryStore) {
     let spans = [Span::now(4_094, 4_096), Span::now(8_191, 8_193)];
     assert_eq!(seqs(store, &spans, Order::OldestFirst, 10).await, [4_095, 4_096, 8_192, 8_193]);
     assert_eq!(seqs(store, &spans, Order::NewestFirst, 3).await, [8_193, 8_192, 4_096]);
+}
+
+/// Somebody has deleted every second one, and a few more, on both sides of a border.
+async fn what_lies_between_many_spans_is_left_out(store: &dyn HistoryStore) {
+    let is_gone = |seq: u64| seq.is_multiple_of(2) || (8_185..8_190).contains(&seq);
+    let left: Vec<u64> = (8_001..=LAST).filter(|seq| !is_gone(*seq)).collect();
+    let spans: Vec<Span> = left.iter().map(|seq| Span::now(seq - 1, *seq)).collect();
+    for limit in [1, 3, 60, 1_000] {
+        let expected: Vec<u64> = left.iter().copied().take(limit as usize).collect();
+        assert_eq!(seqs(store, &spans, Order::OldestFirst, limit).await, expected, "{limit}");
+        let expected: Vec<u64> = left.iter().rev().copied().take(limit as usize).collect();
+        assert_eq!(seqs(store, &spans, Order::NewestFirst, limit).await, expected, "{limit}");
+    }
+    let named: Vec<_> = spans.iter().chain([&Span::now(LAST, LAST + 5)]).map(|span| (WIDE, *span)).collect();
+    assert_eq!(store.last(&named).await.unwrap()[&WIDE].seq, *left.last().unwrap());
 }
 
 async fn empty_spans_hold_nothing(store: &dyn HistoryStore) {
