@@ -6,6 +6,7 @@ mod floor;
 mod group;
 mod log;
 pub(crate) mod members;
+mod own;
 pub(crate) mod project;
 pub(crate) mod query;
 mod readers;
