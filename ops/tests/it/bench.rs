@@ -99,6 +99,7 @@ async fn every_change_is_told_to_everybody_who_watches() {
     assert!(figure("told") > 0.0, "{report:#?}");
     // How long it took says something about this machine only.
     assert_eq!(figure("not told"), 0.0, "{report:#?}");
+    assert_eq!(figure("online at the end"), figure("people online"), "{report:#?}");
     assert!(report.limit > 0.0 && report.percentiles_us["change to watcher"].count > 0, "{report:#?}");
 }
 
@@ -114,9 +115,8 @@ async fn what_people_do_is_answered_and_told_to_everybody() {
     assert!(report.value > 0.0 && report.limit > report.value, "{report:#?}");
     let count = |what: &str| report.percentiles_us.get(what).map_or(0, |it| it.count);
     for phase in ["full", "paced"] {
-        let kinds =
-            ["send to one", "send to a group", "read cursor", "reaction", "page of history", "reconnect and sync"];
-        for kind in kinds.into_iter().chain(["delivery"]) {
+        let says = ["send to one", "send to a group", "read cursor", "reaction", "edit"];
+        for kind in says.into_iter().chain(["page of history", "reconnect and sync", "delivery"]) {
             assert!(count(&format!("{kind}, {phase}")) > 0, "{kind}, {phase}: {report:#?}");
         }
     }

@@ -12,6 +12,8 @@ pub enum Kind {
     Read,
     /// A reaction, or its end.
     React,
+    /// What one said last, said differently.
+    Edit,
     /// The newest messages of a conversation.
     Page,
     /// Not answered.
@@ -26,10 +28,11 @@ pub enum Kind {
 pub const SHARES: &[(Kind, u32)] = &[
     (Kind::Direct, 20),
     (Kind::Group, 10),
-    (Kind::Read, 25),
-    (Kind::React, 8),
-    (Kind::Page, 15),
-    (Kind::Typing, 17),
+    (Kind::Read, 24),
+    (Kind::React, 7),
+    (Kind::Edit, 5),
+    (Kind::Page, 14),
+    (Kind::Typing, 15),
     (Kind::Return, 5),
 ];
 
@@ -40,6 +43,7 @@ impl Kind {
             Self::Group => "send to a group",
             Self::Read => "read cursor",
             Self::React => "reaction",
+            Self::Edit => "edit",
             Self::Page => "page of history",
             Self::Typing => "typing",
             Self::Return => "reconnect and sync",

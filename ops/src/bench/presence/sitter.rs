@@ -63,10 +63,14 @@ impl Ledger {
         is_away
     }
 
-    fn hear(&self, push: &Heard) {
+    /// `heard`: when the change was made that this watcher was last told of each, for the same may be pushed again.
+    fn hear(&self, push: &Heard, heard: &mut HashMap<Uuid, u64>) {
         let Some(note) = self.numbers.get(&push.account_id).map(|number| &self.people[*number]) else { return };
         let (at, changed_at) = (self.now(), note.changed_at.load(Relaxed));
         if changed_at == 0 || (push.state == "away") != note.is_away.load(Relaxed) {
+            return;
+        }
+        if heard.insert(push.account_id, changed_at) == Some(changed_at) {
             return;
         }
         self.told.fetch_add(1, Relaxed);
@@ -134,6 +138,11 @@ impl Sitter {
         self.order(Order { text, answer: None }).await
     }
 
+    /// Their connection lives.
+    pub fn is_online(&self) -> bool {
+        !self.orders.is_closed()
+    }
+
     async fn order(&self, order: Order) -> Result<()> {
         self.orders.send(order).await.ok().context("a connection ended")
     }
@@ -150,11 +159,11 @@ async fn ready(frames: &mut Frames) -> Result<()> {
 }
 
 async fn sit(mut frames: Frames, mut orders: mpsc::Receiver<Order>, ledger: Arc<Ledger>) {
-    let mut waiting = None;
+    let (mut waiting, mut heard) = (None, HashMap::new());
     loop {
         tokio::select! {
             frame = frames.next() => match frame {
-                Frame::Text(text) => take(&text, &ledger, &mut waiting),
+                Frame::Text(text) => take(&text, &ledger, &mut waiting, &mut heard),
                 Frame::Closed(_) => return,
                 Frame::Binary(_) | Frame::Ping => {}
             },
@@ -169,10 +178,10 @@ async fn sit(mut frames: Frames, mut orders: mpsc::Receiver<Order>, ledger: Arc<
     }
 }
 
-fn take(text: &str, ledger: &Ledger, waiting: &mut Option<oneshot::Sender<usize>>) {
+fn take(text: &str, ledger: &Ledger, waiting: &mut Option<oneshot::Sender<usize>>, heard: &mut HashMap<Uuid, u64>) {
     if text.contains("\"event\":\"presence\"") {
         if let Ok(push) = serde_json::from_str(text) {
-            ledger.hear(&push);
+            ledger.hear(&push, heard);
         }
     } else if text.contains("\"items\"")
         && let Some(waiting) = waiting.take()
