@@ -121,6 +121,11 @@ impl Client {
         Ok(self.signed(signed_in))
     }
 
+    /// Has a code sent; answered alike whether or not anybody is there.
+    pub async fn ask_code(&self, code: &wire::CodeNew) -> Result<(), Error> {
+        self.post("/api/v1/auth/codes", code).await
+    }
+
     /// Exchanges a refresh token. Used twice, it ends the session.
     pub async fn refresh(&self, refresh_token: &str) -> Result<wire::Tokens, Error> {
         let request = wire::Refresh { refresh_token: refresh_token.to_owned() };

@@ -30,6 +30,14 @@ pub enum Mood {
     PutsOff,
     /// 550.
     Refuses,
+    /// Says nothing more until who asks has gone.
+    Hangs,
+}
+
+impl State {
+    fn mood(&self) -> Mood {
+        *lock(&self.mood)
+    }
 }
 
 /// A mail server on a port of this machine.
@@ -40,6 +48,8 @@ pub struct MailServer {
 }
 
 struct State {
+    /// Before it is taken.
+    told: Box<dyn Fn(&Mail) + Send + Sync>,
     mails: Mutex<Vec<Mail>>,
     mood: Mutex<Mood>,
     refused: Mutex<usize>,
@@ -52,13 +62,18 @@ impl MailServer {
 
     /// On an address that may just have been left.
     pub async fn on(address: SocketAddr) -> Self {
+        Self::telling(address, |_| {}).await
+    }
+
+    /// Tells of every mail before it says that it has taken it.
+    pub async fn telling(address: SocketAddr, told: impl Fn(&Mail) + Send + Sync + 'static) -> Self {
         let listener = eventually("the mail server's port is free", BOUND, async || {
             TcpListener::bind(address).await.map_err(|error| error.to_string())
         })
         .await;
         let address = listener.local_addr().expect("a listener has an address");
-        let state =
-            Arc::new(State { mails: Mutex::default(), mood: Mutex::new(Mood::Takes), refused: Mutex::default() });
+        let (told, mood) = (Box::new(told), Mutex::new(Mood::Takes));
+        let state = Arc::new(State { told, mails: Mutex::default(), mood, refused: Mutex::default() });
         let shared = state.clone();
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -128,11 +143,12 @@ async fn converse(stream: &mut BufReader<TcpStream>, state: &State) -> std::io::
                 from = between(&line);
                 "250 ok\r\n"
             }
-            "RCPT" => match *lock(&state.mood) {
+            "RCPT" => match state.mood() {
                 Mood::Takes => {
                     to.push(between(&line));
                     "250 ok\r\n"
                 }
+                Mood::Hangs => return stream.read_to_end(&mut Vec::new()).await.map(drop),
                 mood => {
                     *lock(&state.refused) += 1;
                     if mood == Mood::PutsOff { "451 later\r\n" } else { "550 nobody of that name\r\n" }
@@ -142,6 +158,7 @@ async fn converse(stream: &mut BufReader<TcpStream>, state: &State) -> std::io::
                 stream.write_all(b"354 go on\r\n").await?;
                 let data = data(stream).await?;
                 let mail = Mail { from: from.clone(), to: std::mem::take(&mut to), data };
+                (state.told)(&mail);
                 lock(&state.mails).push(mail);
                 "250 taken\r\n"
             }

@@ -1,9 +1,10 @@
 //! Another server of HTTP on this machine, which does with each request as the test tells it: answers, hangs, talks without
 //! end. What was asked of it is kept.
 
+use crate::eventually::{BOUND, eventually};
 use std::{
     collections::BTreeMap,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     sync::{Arc, Mutex, PoisonError},
 };
 use tokio::{
@@ -67,12 +68,23 @@ pub struct Outside {
 }
 
 impl Outside {
-    /// On this address of this machine.
+    /// On a port of its own of this address of this machine.
     pub async fn at<F: Future<Output = Does> + Send>(
         host: &str,
         does: impl Fn(Asked) -> F + Send + Sync + 'static,
     ) -> Self {
-        let listener = TcpListener::bind((host, 0)).await.expect("a port");
+        Self::on((host.parse::<IpAddr>().expect("an address"), 0).into(), does).await
+    }
+
+    /// On an address that may just have been left.
+    pub async fn on<F: Future<Output = Does> + Send>(
+        address: SocketAddr,
+        does: impl Fn(Asked) -> F + Send + Sync + 'static,
+    ) -> Self {
+        let listener = eventually("the port is free", BOUND, async || {
+            TcpListener::bind(address).await.map_err(|error| error.to_string())
+        })
+        .await;
         let address = listener.local_addr().expect("a listener has an address");
         let (asked, does) = (Arc::new(Mutex::new(Vec::new())), Arc::new(does));
         let shared = asked.clone();

@@ -1,10 +1,20 @@
 //! What leaves nothing behind: signs of life, and looking for things. And which function does which deed.
 
 use super::{
+    PATIENCE,
     deed::Deed,
+    device::Device,
     person::{Done, Not, Person},
 };
-use natter_testkit::client::rest::{Filter, Page, Range};
+use natter_testkit::{
+    client::{
+        Socket,
+        rest::{Filter, Page, Range},
+        socket::{Handover, Incoming},
+    },
+    wire, within,
+};
+use std::sync::Arc;
 use uuid::Uuid;
 
 impl Person {
@@ -19,12 +29,16 @@ impl Person {
             Deed::SaysWhatIsRewritten => self.says_what_is_rewritten().await,
             Deed::SaysWhatIsTaboo => self.says_what_is_taboo().await,
             Deed::SaysWhatIsRefused => self.says_what_is_refused().await,
+            Deed::SaysWhatIsHeld => self.says_what_is_held().await,
+            Deed::SaysWhatEnds => self.says_what_ends().await,
+            Deed::SaysWhatEndsOnceRead => self.says_what_ends_once_read().await,
             Deed::SaysWhereNobodyHears => self.says_where_nobody_hears().await,
             Deed::Forwards => self.forwards().await,
             Deed::ForwardsMerged => self.forwards_merged().await,
             Deed::Schedules => self.schedules().await,
             Deed::Reschedules => self.reschedules().await,
             Deed::CancelsScheduled => self.cancels_scheduled().await,
+            Deed::PutsAwayFailed => self.puts_away_failed().await,
             Deed::Edits => self.edits().await,
             Deed::EditsAnothers => self.edits_anothers().await,
             Deed::Recalls => self.recalls().await,
@@ -44,6 +58,10 @@ impl Person {
             Deed::FollowsThread => self.follows_thread().await,
             Deed::UnfollowsThread => self.unfollows_thread().await,
             Deed::ReadsThread => self.reads_thread().await,
+            Deed::Stars => self.stars().await,
+            Deed::Unstars => self.unstars().await,
+            Deed::Listens => self.listens().await,
+            Deed::DeletesForOneself => self.deletes_for_oneself().await,
             Deed::Reads => self.reads().await,
             Deed::SaysDelivered => self.says_delivered().await,
             Deed::MarksUnread => self.marks_unread().await,
@@ -63,6 +81,8 @@ impl Person {
         match deed {
             Deed::Types => self.types().await,
             Deed::Watches => self.watches().await,
+            Deed::StepsAway => self.steps_away().await,
+            Deed::AsksForCode => self.asks_for_code().await,
             Deed::Filters => self.filters().await,
             Deed::LooksAround => self.looks_around().await,
             Deed::AsksWhoReads => self.asks_who_reads().await,
@@ -99,6 +119,25 @@ impl Person {
         Ok(())
     }
 
+    /// From the device at the end of the line; the others are where they were.
+    async fn steps_away(&self) -> Done {
+        for is_away in [true, false] {
+            let set = self.on_the_line(async |socket| socket.requests().set_away(is_away).await?.answer().await).await;
+            set.map_err(|_| Not::Possible)?;
+        }
+        Ok(())
+    }
+
+    /// As anybody may who wants to register: by mail.
+    async fn asks_for_code(&self) -> Done {
+        let address = format!("{}-{}@example.org", self.name, self.world.number());
+        let asked =
+            wire::CodeNew { channel: "email".to_owned(), target: address.clone(), purpose: "register".to_owned() };
+        self.does("asks for a code", async |me| me.client().ask_code(&asked).await).await?;
+        self.world.ledger().addresses.push(address);
+        Ok(())
+    }
+
     async fn filters(&self) -> Done {
         let (talk, me_myself) = (self.some_talk()?, self.id);
         let filter = Filter { sender: Some(me_myself), kind: Some("text".to_owned()), ..Filter::default() };
@@ -126,9 +165,39 @@ impl Person {
         Ok(())
     }
 
+    /// At one that nobody has looked at: who cannot be asked has none.
     async fn looks_at_page(&self) -> Done {
-        let page = self.does("looks at a page", async |me| me.link_preview(&self.world.page).await).await?;
-        assert_eq!(page.title.as_deref(), Some("A page"));
+        let number = self.world.number();
+        let url = format!("{}/{number}", self.world.page);
+        let page = self.does("looks at a page", async |me| me.link_preview(&url).await).await?;
+        assert_eq!(page.title, Some(format!("Page {number}")));
         Ok(())
     }
+}
+
+/// In the morning, while nobody has anything against anybody: the second hears of the first.
+pub async fn who_goes_is_seen_to_go(people: &[Arc<Person>]) {
+    let [goes, watches, ..] = people else { panic!("there are five") };
+    let mut socket = Socket::connect(&watches.devices[0].signed, Handover::Header).await.expect("connect");
+    let watched = socket.requests().watch(&[goes.id]).await.expect("ask").answer().await.expect("an answer");
+    let mut state = watched.items[0].state.clone();
+    sees(&mut socket, &mut state, "online").await;
+    for device in &goes.devices {
+        device.goes_offline().await;
+    }
+    sees(&mut socket, &mut state, "offline").await;
+    goes.devices.iter().for_each(Device::comes_online);
+    sees(&mut socket, &mut state, "online").await;
+}
+
+async fn sees(socket: &mut Socket, state: &mut String, expected: &str) {
+    let heard = async {
+        while state != expected {
+            let Incoming::Push(push) = socket.next().await.expect("it stays open") else { continue };
+            if let wire::Push::Presence(presence) = *push {
+                *state = presence.state;
+            }
+        }
+    };
+    within(&format!("somebody is seen {expected}"), PATIENCE, heard).await;
 }

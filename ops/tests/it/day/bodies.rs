@@ -4,10 +4,13 @@ use natter_testkit::{client::new_id, wire::Body};
 use serde_json::json;
 use uuid::Uuid;
 
+pub const KINDS: usize = 11;
+pub const VOICE: usize = 2;
+
 /// One kind after the other.
 pub fn of_kind(number: usize, words: &str, somebody: Uuid) -> Body {
     let file_id = new_id();
-    let kinds = [
+    let kinds: [_; KINDS] = [
         json!({"kind": "text", "text": format!("**{words}**"), "format": "markdown"}),
         json!({"kind": "image", "file_id": file_id, "media_type": "image/png", "width": 640, "height": 480, "caption": words}),
         json!({"kind": "voice", "file_id": file_id, "duration_ms": 1_500, "waveform": [0, 120, 255]}),
@@ -20,6 +23,11 @@ pub fn of_kind(number: usize, words: &str, somebody: Uuid) -> Body {
         json!({"kind": "custom", "type": "com.example.poll", "data": {"options": ["tea", "coffee"]}, "text": words}),
         json!({"kind": "opaque", "algorithm": "mls", "ciphertext": "b3BhcXVl"}),
     ];
-    let body = kinds[number % kinds.len()].clone();
+    let body = kinds[number % KINDS].clone();
     serde_json::from_value(body).expect("a body of the contract")
+}
+
+/// Its name in the contract.
+pub fn kind(body: &Body) -> String {
+    serde_json::to_value(body).expect("a body is JSON")["kind"].as_str().unwrap_or_default().to_owned()
 }

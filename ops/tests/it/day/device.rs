@@ -1,7 +1,7 @@
 //! One device: a session of its own, an app that follows, and what it holds.
 
 use super::held::{Held, Look};
-use natter_testkit::client::{Error, Follower, Signed, follow::Settings, rest::Page};
+use natter_testkit::client::{Error, Follower, Signed, follow::Settings};
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -13,6 +13,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 pub struct Device {
     pub name: String,
+    /// The number of the edge that it comes in at.
+    pub door: usize,
     pub signed: Signed,
     held: Arc<Mutex<Held>>,
     app: Mutex<Option<JoinHandle<()>>>,
@@ -20,9 +22,9 @@ pub struct Device {
 
 impl Device {
     /// Online from here on, with nothing held.
-    pub fn new(name: String, signed: Signed) -> Self {
+    pub fn new(name: String, door: usize, signed: Signed) -> Self {
         let held = Arc::new(Mutex::new(Held::of(signed.id())));
-        let device = Self { name, signed, held, app: Mutex::default() };
+        let device = Self { name, door, signed, held, app: Mutex::default() };
         device.comes_online();
         device
     }
@@ -80,11 +82,6 @@ async fn read(signed: &Signed, held: &Mutex<Held>, look: Look) -> Result<(), Err
         Look::Conversation { conversation, position } => {
             let own = signed.at(&position).conversation(conversation).await?;
             lock(held).conversation(own);
-        }
-        Look::Scheduled { position } => {
-            let page = Page { limit: Some(200), ..Page::default() };
-            let waiting = signed.at(&position).scheduled(&page).await?.items;
-            lock(held).scheduled = waiting.into_iter().map(|one| (one.message_id, one)).collect();
         }
     }
     Ok(())

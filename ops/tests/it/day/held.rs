@@ -1,7 +1,7 @@
 //! What a device holds, kept by the rules of `edge/PROTOCOL.md` (Sync; Pushes and a cursor). Nothing here asks anybody.
 
 use natter_testkit::{client::follow::Update, wire};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use uuid::Uuid;
 
 pub struct Held {
@@ -15,6 +15,8 @@ pub struct Held {
     pub blocks: BTreeMap<Uuid, wire::Block>,
     /// What waits or could not be sent.
     pub scheduled: BTreeMap<Uuid, wire::Scheduled>,
+    /// What was sent later or taken back: it stays so, whatever comes late.
+    over: HashSet<Uuid>,
     pub settings: Option<wire::Settings>,
     pub account: Option<wire::Account>,
     pub cursor: Option<String>,
@@ -24,8 +26,10 @@ pub struct Held {
     cleared: HashMap<Uuid, u64>,
     /// What a follower may never do.
     pub broken: Vec<String>,
-    /// Who was seen typing, how often.
-    pub typing: u64,
+    /// How often each was pushed; of typing only that of others.
+    pub pushes: BTreeMap<String, u64>,
+    /// How often the connection was lost.
+    pub breaks: u64,
     /// What was told of conversations that come and go, for the message of a failure.
     pub trail: Vec<String>,
 }
@@ -34,14 +38,13 @@ pub struct Held {
 pub enum Look {
     Message { conversation: Uuid, message: Uuid, position: String },
     Conversation { conversation: Uuid, position: String },
-    Scheduled { position: String },
 }
 
 impl Held {
     pub fn of(me: Uuid) -> Self {
         let (conversations, messages, threads) = Default::default();
-        let (friends, blocks, scheduled, newest, cleared) = Default::default();
-        let (settings, account, cursor, broken, typing, trail) = Default::default();
+        let (friends, blocks, scheduled, over, newest, cleared) = Default::default();
+        let (settings, account, cursor, broken, pushes, breaks, trail) = Default::default();
         Self {
             me,
             conversations,
@@ -50,13 +53,15 @@ impl Held {
             friends,
             blocks,
             scheduled,
+            over,
             settings,
             account,
             cursor,
             newest,
             cleared,
             broken,
-            typing,
+            pushes,
+            breaks,
             trail,
         }
     }
@@ -75,14 +80,13 @@ impl Held {
         match update {
             Update::Message(message) => self.message(*message),
             Update::Changed(message) => self.replace(*message),
-            Update::Deleted(gone) => {
-                self.messages.entry(gone.conversation_id).or_default().remove(&gone.seq);
-            }
+            Update::Deleted(gone) => self.lose(gone.conversation_id, gone.seq),
             Update::Conversation(own) => self.conversation(*own),
             Update::Rest(told) => self.rest(*told),
             Update::Cursor(cursor) => self.cursor = Some(cursor),
             Update::Push(push) => return self.pushed(*push).into_iter().collect(),
-            Update::Online | Update::Offline(_) => {}
+            Update::Offline(_) => self.breaks += 1,
+            Update::Online => {}
         }
         Vec::new()
     }
@@ -113,8 +117,7 @@ impl Held {
             let state = wire::ThreadState { conversation_id, message_id, followed, read_seq };
             self.threads.insert(message_id, state);
         }
-        let held = self.messages.get_mut(&message.conversation_id).and_then(|all| all.get_mut(&message.seq));
-        if let Some(held) = held {
+        if let Some(held) = self.held(message.conversation_id, message.seq) {
             *held = message;
         }
     }
@@ -127,6 +130,10 @@ impl Held {
             return;
         }
         self.conversations.insert(own.conversation.id, own);
+    }
+
+    fn lose(&mut self, conversation: Uuid, seq: u64) {
+        self.messages.entry(conversation).or_default().remove(&seq);
     }
 
     fn forget(&mut self, conversation: Uuid, up_to: u64) {
@@ -149,19 +156,26 @@ impl Held {
         self.blocks.extend(told.blocks.into_iter().map(|block| (block.account.id, block)));
         told.removed_friends.iter().for_each(|id| drop(self.friends.remove(id)));
         told.unblocked.iter().for_each(|id| drop(self.blocks.remove(id)));
-        for one in told.scheduled {
-            if matches!(one.state.as_str(), "sent" | "cancelled") {
-                self.scheduled.remove(&one.message_id);
-            } else {
-                self.scheduled.insert(one.message_id, one);
-            }
-        }
+        told.scheduled.into_iter().for_each(|one| self.scheduled(one));
         self.settings = told.settings.or(self.settings.take());
         self.account = told.account.or(self.account.take());
     }
 
+    fn scheduled(&mut self, one: wire::Scheduled) {
+        let id = one.message_id;
+        if matches!(one.state.as_str(), "sent" | "cancelled") {
+            self.over.insert(id);
+            self.scheduled.remove(&id);
+        } else if !self.over.contains(&id) {
+            self.scheduled.insert(id, one);
+        }
+    }
+
     fn pushed(&mut self, push: wire::Push) -> Option<Look> {
         use wire::Push;
+        if !matches!(push, Push::Typing { account_id, .. } if account_id == self.me) {
+            *self.pushes.entry(name(&push)).or_default() += 1;
+        }
         match push {
             Push::MessageEdited { message, position } => self.edited(message, position),
             Push::MessageRecalled { message, .. } => {
@@ -171,8 +185,7 @@ impl Held {
             Push::MessageReacted { conversation_id, message_id, position, .. }
             | Push::MessageUnreacted { conversation_id, message_id, position, .. }
             | Push::MessagePinned { conversation_id, message_id, position, .. }
-            | Push::MessageUnpinned { conversation_id, message_id, position, .. }
-            | Push::ThreadChanged { conversation_id, message_id, position, .. } => {
+            | Push::MessageUnpinned { conversation_id, message_id, position, .. } => {
                 Some(Look::Message { conversation: conversation_id, message: message_id, position })
             }
             Push::InboxChanged { conversation_id, changed, position } => {
@@ -185,17 +198,47 @@ impl Held {
             | Push::MessageDelivered { conversation_id, position, .. } => {
                 Some(Look::Conversation { conversation: conversation_id, position })
             }
-            Push::MessageScheduled { position, .. } => Some(Look::Scheduled { position }),
-            Push::Typing { account_id, .. } => {
-                self.typing += u64::from(account_id != self.me);
+            Push::MessageDeleted { conversation_id, seq, position, .. } => {
+                self.lose(conversation_id, seq);
+                Some(Look::Conversation { conversation: conversation_id, position })
+            }
+            other => {
+                self.told(other);
                 None
             }
-            _ => None,
         }
     }
 
+    /// What says all that there is to know.
+    fn told(&mut self, push: wire::Push) {
+        use wire::Push;
+        match push {
+            Push::MessageMarked { conversation_id, seq, starred, listened, .. } => {
+                if let Some(held) = self.held(conversation_id, seq) {
+                    (held.starred, held.listened) = (starred, listened);
+                }
+            }
+            Push::MessageCountdown { conversation_id, seq, expires_at, .. } => {
+                let held = self.held(conversation_id, seq).filter(|held| held.recalled_at.is_none());
+                held.into_iter().for_each(|held| held.expires_at = Some(expires_at.clone()));
+            }
+            Push::ThreadChanged { conversation_id, message_id, followed, read_seq, .. } => {
+                let state = wire::ThreadState { conversation_id, message_id, followed: false, read_seq: 0 };
+                let state = self.threads.entry(message_id).or_insert(state);
+                state.followed = followed.unwrap_or(state.followed);
+                state.read_seq = state.read_seq.max(read_seq.unwrap_or(0));
+            }
+            Push::MessageScheduled { scheduled, .. } => self.scheduled(scheduled),
+            _ => {}
+        }
+    }
+
+    fn held(&mut self, conversation: Uuid, seq: u64) -> Option<&mut wire::Message> {
+        self.messages.get_mut(&conversation)?.get_mut(&seq)
+    }
+
     fn edited(&mut self, message: wire::Message, position: String) -> Option<Look> {
-        let held = self.messages.get_mut(&message.conversation_id)?.get_mut(&message.seq)?;
+        let held = self.held(message.conversation_id, message.seq)?;
         if held.recalled_at.is_some() || held.edited_at > message.edited_at {
             return None;
         }
@@ -208,7 +251,7 @@ impl Held {
     }
 
     fn recalled(&mut self, message: wire::Message) {
-        if let Some(held) = self.messages.get_mut(&message.conversation_id).and_then(|all| all.get_mut(&message.seq)) {
+        if let Some(held) = self.held(message.conversation_id, message.seq) {
             *held = message;
         }
     }
@@ -228,9 +271,11 @@ impl Held {
         let replies = all.into_iter().flat_map(BTreeMap::values).filter(|message| {
             message.recalled_at.is_none() && message.thread.as_ref().is_some_and(|thread| thread.message_id == root)
         });
-        let mut summary = Summary { replies: 0, unread: 0, followed: state.is_some_and(|state| state.followed) };
+        let followed = state.is_some_and(|state| state.followed);
+        let mut summary = Summary { replies: 0, last_seq: 0, unread: 0, followed, read_seq };
         for reply in replies {
             summary.replies += 1;
+            summary.last_seq = reply.seq;
             summary.unread += u64::from(reply.seq > read_seq && reply.sender != Some(self.me));
         }
         summary
@@ -240,15 +285,23 @@ impl Held {
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Summary {
     pub replies: u64,
+    pub last_seq: u64,
     pub unread: u64,
     pub followed: bool,
+    pub read_seq: u64,
 }
 
 impl From<&wire::ThreadSummary> for Summary {
     fn from(told: &wire::ThreadSummary) -> Self {
-        let wire::ThreadSummary { replies, unread, followed, .. } = *told;
-        Self { replies, unread, followed }
+        let wire::ThreadSummary { replies, last_seq, unread, followed, read_seq, .. } = *told;
+        Self { replies, last_seq, unread, followed, read_seq }
     }
+}
+
+/// As the contract calls it.
+fn name(push: &wire::Push) -> String {
+    let push = serde_json::to_value(push).expect("a push is JSON");
+    push["event"].as_str().unwrap_or_default().to_owned()
 }
 
 /// As [`Held::shown`] has it, of the messages around it.

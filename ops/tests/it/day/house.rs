@@ -1,28 +1,35 @@
-//! The installation: servers of its own, two processes of each role, and somebody who is asked about texts, translates, and
-//! has a page. What is done to them, and how they come back.
+//! The installation: servers of its own, two processes of each role, and a process that is asked about texts, translates, has
+//! pages and takes mails. What is done to them, and how they come back.
 
-use super::{PATIENCE, World};
-use crate::restart::{Kind, Own, own_dir};
-use natter_testkit::{
-    Node, Options, Outside, Proxy, Stack, eventually,
-    outside::{Asked, Does},
+use super::{
+    PATIENCE, World,
+    deed::Deed,
+    person::{Person, dice_of},
 };
+use crate::restart::{Kind, Own, own_dir};
+use natter_testkit::{Mood, Node, Options, Outsider, Stack, client::Client, eventually};
+use rand::{Rng, rngs::StdRng};
 use serde_json::json;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+use uuid::Uuid;
 
 const ROLES: [&str; 6] = ["edge", "edge", "commands", "commands", "projections", "projections"];
 /// The edge that drops pushes, by its number.
 const LOSSY: usize = 1;
 /// Stands for the internet.
 const OPEN: &str = "127.0.0.2";
-/// What somebody must have noticed of a blow, or done in spite of it, before its end.
+/// So many tries must have failed where nothing works without what was hit.
 const FELT: u64 = 6;
-/// The same while who is asked is in a mood: so much that somebody says what is to be refused.
-const FELT_BY_MANY: u64 = 40;
+/// What the first of them asks of a process in a mood, besides what all of them say.
+const ASKED: [Deed; 3] = [Deed::LooksAtPage, Deed::AsksForCode, Deed::Translates];
 
-/// Words with which the rules and who is asked do something.
+/// Words with which the rules and who is asked do something; the last three are the outsider's.
 pub const MASKED: &str = "blunder";
 pub const TABOO: &str = "abomination";
+pub const HELD: &str = "dubious";
 pub const REFUSED: &str = "hook-refuses-this";
 pub const REWRITTEN: &str = "hook-rewrites-this";
 pub const NEW_WORDS: &str = "in other words";
@@ -35,14 +42,22 @@ pub enum Blow {
     Postgres,
     /// Who is asked is in this mood for a while.
     Asked(Mood),
+    AskedIsDead,
 }
 
-#[derive(Clone, Copy, PartialEq, Debug)]
-pub enum Mood {
-    Well,
-    Slow,
-    Wrong,
-    Away,
+impl Blow {
+    /// Each process once, and whoever is asked in each bad mood.
+    pub fn all() -> Vec<Self> {
+        let mut all: Vec<Self> = (0..ROLES.len()).map(Self::Node).collect();
+        all.extend([Self::Nats, Self::Postgres, Self::AskedIsDead]);
+        all.extend([Mood::Slow, Mood::Wrong].map(Self::Asked));
+        all
+    }
+}
+
+/// The number of the edge where a device comes in.
+pub const fn door(device: usize) -> usize {
+    if device == 2 { LOSSY } else { 0 }
 }
 
 pub struct House {
@@ -50,21 +65,19 @@ pub struct House {
     nats: Own,
     pub stack: Stack,
     nodes: Vec<Node>,
-    asked: Outside,
-    mood: Arc<Mutex<Mood>>,
-    /// On the way to who is asked.
-    way: Proxy,
+    asked: Outsider,
+    /// Pushes that the lossy edge had dropped before its last start.
+    dropped: usize,
+    dice: Mutex<StdRng>,
 }
 
 impl House {
-    pub async fn build() -> Self {
+    pub async fn build(seed: u64) -> Self {
         let dir = own_dir();
         let (postgres, nats) = tokio::join!(Own::start(&dir, Kind::Postgres), Own::start(&dir, Kind::Nats));
         let stack = Stack::on(postgres.url(), nats.url(), &dir.join("stack"));
-        let mood = Arc::new(Mutex::new(Mood::Well));
-        let asked = asked(mood.clone()).await;
-        let way = Proxy::before(&asked.url("")).await;
-        let mut house = Self { postgres, nats, stack, nodes: Vec::new(), asked, mood, way };
+        let asked = Outsider::start(OPEN).await;
+        let mut house = Self { postgres, nats, stack, nodes: Vec::new(), asked, dropped: 0, dice: dice_of(seed, 0) };
         house.write_rules();
         for number in 0..ROLES.len() {
             let node = house.stack.node_with(house.options(number)).await;
@@ -75,7 +88,7 @@ impl House {
 
     fn write_rules(&self) {
         let rule = |action: &str, word: &str| json!({"name": action, "words": [word], "action": action});
-        let lines = [rule("mask", MASKED), rule("refuse", TABOO)].map(|line| format!("{line}\n"));
+        let lines = [rule("mask", MASKED), rule("refuse", TABOO), rule("hold", HELD)].map(|line| format!("{line}\n"));
         std::fs::write(self.stack.dir().join("rules.jsonl"), lines.concat()).expect("write the rules");
     }
 
@@ -84,11 +97,13 @@ impl House {
         let more = vec![
             ("NATTER_ROLES", ROLES[number].to_owned()),
             ("NATTER_RULES", self.stack.dir().join("rules.jsonl").display().to_string()),
-            ("NATTER_HOOK", format!("{}/hook", self.way.url)),
+            ("NATTER_HOOK", self.asked.url("/hook")),
             ("NATTER_HOOK_FAIL", "closed".to_owned()),
             ("NATTER_HOOK_TIMEOUT_MS", "400".to_owned()),
-            ("NATTER_TRANSLATE", format!("{}/translate", self.way.url)),
+            ("NATTER_TRANSLATE", self.asked.url("/translate")),
             ("NATTER_TRANSLATE_TIMEOUT_MS", "400".to_owned()),
+            ("NATTER_SMTP_URL", self.asked.smtp_url()),
+            ("NATTER_SMTP_FROM", "natter@example.org".to_owned()),
             ("NATTER_LINK_PREVIEWS", "on".to_owned()),
             ("NATTER_LINK_PREVIEWS_ALLOW", format!("{OPEN}/32")),
         ];
@@ -96,44 +111,103 @@ impl House {
     }
 
     /// Where the devices of a kind come in: two at the one edge, the third where pushes are dropped.
-    pub fn door(&self, device: usize) -> natter_testkit::client::Client {
-        self.nodes[if device == 2 { LOSSY } else { 0 }].client()
+    pub fn door(&self, device: usize) -> Client {
+        self.nodes[door(device)].client()
     }
 
     /// Once so much more was done; until somebody has felt it.
-    pub async fn suffers(&mut self, blow: Blow, world: &World, deeds: usize) {
+    pub async fn suffers(&mut self, blow: Blow, world: &World, people: &[Arc<Person>], deeds: usize) {
         let goal = world.done() + deeds as u64;
         world.comes_to("people live", || world.done() >= goal).await;
-        let more = if matches!(blow, Blow::Asked(_)) { FELT_BY_MANY } else { FELT };
-        let felt = world.done() + world.failures() + more;
-        let until_felt = world.comes_to("a blow is felt", || world.done() + world.failures() >= felt);
         match blow {
-            Blow::Node(number) => {
-                self.nodes[number].kill().await;
-                until_felt.await;
-                self.nodes[number].restart().await;
-            }
+            Blow::Node(number) => self.loses(number, people).await,
             Blow::Nats => {
                 self.nats.kill().await;
-                until_felt.await;
+                nothing_works(world).await;
                 self.nats.start_again().await;
             }
             Blow::Postgres => {
                 self.postgres.kill().await;
-                until_felt.await;
+                nothing_works(world).await;
                 self.postgres.start_again().await;
             }
-            Blow::Asked(mood) => {
-                self.is_asked_in(mood);
-                until_felt.await;
-                self.is_asked_in(Mood::Well);
-            }
+            // Some of what is asked meanwhile is answered only once all is well again.
+            Blow::Asked(mood) => drop(tokio::join!(asks(&people[0]), self.is_asked_in(mood, world))),
+            Blow::AskedIsDead => drop(tokio::join!(asks(&people[0]), self.has_nobody_to_ask(world))),
         }
+        self.reviews(world).await;
     }
 
-    fn is_asked_in(&self, mood: Mood) {
-        *self.mood.lock().unwrap_or_else(PoisonError::into_inner) = mood;
-        if mood == Mood::Away { self.way.gone() } else { self.way.heal() }
+    async fn is_asked_in(&mut self, mood: Mood, world: &World) {
+        self.asked.feels(mood).await;
+        nothing_works(world).await;
+        let is_asked = || self.asked.asked("hook", mood) >= FELT && self.asked.asked("page", mood) > 0;
+        world.comes_to("who is asked is asked", is_asked).await;
+        self.asked.feels(Mood::Well).await;
+    }
+
+    async fn has_nobody_to_ask(&mut self, world: &World) {
+        self.asked.kill().await;
+        nothing_works(world).await;
+        self.asked.start_again().await;
+    }
+
+    /// A process, until its devices have noticed, or others do what it did.
+    async fn loses(&mut self, number: usize, people: &[Arc<Person>]) {
+        self.everybody_has_a_part(number).await;
+        let here = || people.iter().flat_map(|person| &person.devices).filter(|device| device.door == number);
+        let breaks = || here().map(|device| device.held().breaks).sum::<u64>();
+        let (owners, broken) = (self.owners(number).await.expect("all is well"), breaks());
+        if number == LOSSY {
+            self.dropped += self.nodes[LOSSY].reached("edge.push");
+        }
+        self.nodes[number].kill().await;
+        eventually(&format!("somebody notices that {} {number} is gone", ROLES[number]), PATIENCE, async || {
+            let now = self.owners(number).await?;
+            let is_noticed = if ROLES[number] == "edge" { breaks() > broken } else { !owners.is_subset(&now) };
+            if is_noticed { Ok(()) } else { Err(format!("{now:?}, {} breaks", breaks())) }
+        })
+        .await;
+        self.nodes[number].restart().await;
+    }
+
+    /// Both that could take it over.
+    async fn everybody_has_a_part(&self, number: usize) {
+        eventually(&format!("both of {} have a part", ROLES[number]), PATIENCE, async || {
+            let owners = self.owners(number).await?;
+            if owners.len() >= 2 || ROLES[number] == "edge" { Ok(()) } else { Err(format!("{owners:?}")) }
+        })
+        .await;
+    }
+
+    /// Who does what the process has a part in; an edge has none in anything.
+    async fn owners(&self, number: usize) -> Result<BTreeSet<String>, String> {
+        let query = match ROLES[number] {
+            "commands" => "SELECT DISTINCT owner FROM lanes WHERE expires_at > now()",
+            "projections" => "SELECT DISTINCT owner FROM readers WHERE expires_at > now()",
+            _ => return Ok(BTreeSet::new()),
+        };
+        let owners: Vec<String> =
+            sqlx::query_scalar(query).fetch_all(self.stack.pool()).await.map_err(|error| error.to_string())?;
+        Ok(owners.into_iter().collect())
+    }
+
+    /// Lets half of what is held be said, and not the rest; whether nothing is left.
+    pub async fn reviews(&self, world: &World) -> bool {
+        let Ok(held) = self.says(&["moderation", "list"]).await else { return false };
+        let mut is_done = true;
+        for line in held.lines() {
+            let [_, conversation, author, message, "hold"] = line.split(' ').collect::<Vec<_>>()[..] else { continue };
+            let message: Uuid = message.parse().expect("an id");
+            let is_released = lock(&self.dice).random_bool(0.5);
+            let verb = if is_released { "release" } else { "refuse" };
+            match self.says(&["moderation", verb, conversation, author, &message.to_string(), "--by", "a judge"]).await
+            {
+                Ok(_) => drop(world.ledger().reviewed.insert(message, is_released)),
+                Err(_) => is_done = false,
+            }
+        }
+        is_done
     }
 
     /// A page to be looked at.
@@ -153,51 +227,37 @@ impl House {
         eventually(&format!("natter {}", arguments.join(" ")), PATIENCE, async || self.says(arguments).await).await
     }
 
-    /// How many pushes the lossy edge had to do with, as far as this start of it knows.
-    pub fn pushes_where_some_are_dropped(&self) -> usize {
-        self.nodes[LOSSY].reached("edge.push")
+    /// The first six digits of each mail to somebody.
+    pub fn codes_to(&self, address: &str) -> Vec<String> {
+        let is_code = |word: &&str| word.len() == 6;
+        let code = |mail: String| mail.split(|c: char| !c.is_ascii_digit()).find(is_code).map(str::to_owned);
+        self.asked.mails_to(address).into_iter().filter_map(code).collect()
+    }
+
+    pub fn dropped_pushes(&self) -> usize {
+        self.dropped + self.nodes[LOSSY].reached("edge.push")
     }
 
     pub async fn ends(mut self) {
         for node in &mut self.nodes {
             assert!(node.stop().await.success(), "a graceful stop");
         }
+        self.asked.kill().await;
         self.nats.stop().await;
         self.postgres.stop().await;
     }
 }
 
-async fn asked(mood: Arc<Mutex<Mood>>) -> Outside {
-    Outside::at(OPEN, move |asked: Asked| {
-        let mood = *mood.lock().unwrap_or_else(PoisonError::into_inner);
-        async move { if asked.path == "/page" { page() } else { in_mood(mood, &asked) } }
-    })
-    .await
+/// What nobody can do without what was hit is tried in vain.
+async fn nothing_works(world: &World) {
+    let before = world.failures();
+    world.comes_to("a blow is felt", || world.failures() >= before + FELT).await;
 }
 
-fn page() -> Does {
-    Does::page("<html><head><title>A page</title></head><body>much more</body></html>")
+async fn asks(person: &Person) {
+    person.lives(ASKED.to_vec()).await;
 }
 
-fn in_mood(mood: Mood, asked: &Asked) -> Does {
-    let question = asked.json();
-    match mood {
-        Mood::Slow => Does::Hangs,
-        Mood::Wrong => Does::json(&json!({"action": "perhaps"})),
-        Mood::Well | Mood::Away if asked.path == "/translate" => {
-            let said = question["text"].as_str().unwrap_or_default();
-            Does::json(&json!({"text": format!("{said}, translated")}))
-        }
-        Mood::Well | Mood::Away => Does::json(&verdict(question["body"]["text"].as_str().unwrap_or_default())),
-    }
-}
-
-fn verdict(said: &str) -> serde_json::Value {
-    if said.contains(REFUSED) {
-        return json!({"action": "refuse", "reason": "not here"});
-    }
-    if said.contains(REWRITTEN) {
-        return json!({"action": "rewrite", "body": {"kind": "text", "text": said.replace(REWRITTEN, NEW_WORDS)}});
-    }
-    json!({"action": "allow"})
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

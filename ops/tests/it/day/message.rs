@@ -2,7 +2,7 @@
 
 use super::{
     bodies,
-    house::{MASKED, NEW_WORDS, REFUSED, REWRITTEN, TABOO},
+    house::{HELD, MASKED, NEW_WORDS, REFUSED, REWRITTEN, TABOO},
     person::{Done, Not, Person},
 };
 use natter_testkit::{
@@ -29,7 +29,7 @@ impl Person {
     }
 
     pub async fn says_by_kind(&self) -> Done {
-        let body = bodies::of_kind(self.roll(|dice| dice.random_range(0..1_000)), &self.words(), self.another());
+        let body = bodies::of_kind(self.world.number(), &self.words(), self.another());
         self.sends(self.some_talk()?, new(body.clone()), Some(body)).await
     }
 
@@ -59,14 +59,15 @@ impl Person {
         let bodies: Vec<Body> = (0..AT_ONCE).map(|_| Body::text(self.words())).collect();
         let messages: Vec<MessageNew> = bodies.iter().map(|body| new(body.clone())).collect();
         let sent = self.on_the_line(async |socket| pipelined(socket, talk, &messages).await).await;
+        let mut done = Ok(());
         for (index, (message, body)) in messages.into_iter().zip(bodies).enumerate() {
             match &sent {
                 Ok(answers) => self.is_sent(talk, &answers[index], Some(body), true),
-                // Some of them may be there, and a later one before an earlier.
-                Err(_) => self.sends_again(talk, message, body).await?,
+                // Some of them may be there, and a later one before an earlier: whatever is said of one, the next is asked for.
+                Err(_) => done = self.sends_again(talk, message, body).await.and(done),
             }
         }
-        Ok(())
+        done
     }
 
     async fn sends_again(&self, talk: Uuid, message: MessageNew, body: Body) -> Done {
@@ -107,6 +108,39 @@ impl Person {
         }
     }
 
+    /// Somebody is to look at it first.
+    pub async fn says_what_is_held(&self) -> Done {
+        let (talk, words) = (self.some_talk()?, self.words());
+        let given = new(Body::text(format!("{words} {HELD} {MASKED}")));
+        let held = self.does("says what is held", async |me| match me.send(talk, &given).await {
+            Err(Error::Held(id)) => Ok(Some(id)),
+            other => other.map(|_| None),
+        });
+        if held.await? != Some(given.message_id) {
+            self.world.ledger().broken.push(format!("{} was not held", given.message_id));
+        }
+        self.is_later(talk, given.message_id, Body::text(format!("{words} {HELD} {}", "*".repeat(MASKED.len()))));
+        Ok(())
+    }
+
+    /// It ends in a moment by itself.
+    pub async fn says_what_ends(&self) -> Done {
+        let after_s = Some(self.roll(|dice| dice.random_range(5..15)));
+        self.says_until(self.some_talk()?, wire::SelfDestruct { after_s, after_read_s: None }).await
+    }
+
+    pub async fn says_what_ends_once_read(&self) -> Done {
+        let direct = self.one_of(&self.talks(|own| own.conversation.kind == "direct"))?.conversation.id;
+        self.says_until(direct, wire::SelfDestruct { after_s: None, after_read_s: Some(1) }).await
+    }
+
+    async fn says_until(&self, talk: Uuid, end: wire::SelfDestruct) -> Done {
+        let body = Body::text(self.words());
+        let message = MessageNew { self_destruct: Some(end), ..new(body.clone()) };
+        self.world.ledger().ends.insert(message.message_id);
+        self.sends(talk, message, Some(body)).await
+    }
+
     /// To who is not there, under another's message, to a message that never was.
     pub async fn says_where_nobody_hears(&self) -> Done {
         let somewhere = self.some_talk()?;
@@ -137,7 +171,7 @@ impl Person {
         let new = |source: &wire::Message| wire::ForwardOne { message_id: new_id(), source_id: source.message_id };
         let what =
             wire::Forward { from: one.conversation_id, messages: Some(vec![new(&one), new(&other)]), merged: None };
-        self.forwards_this(what).await
+        self.forwards_this(what, &[one.message_id, other.message_id].map(Some)).await
     }
 
     pub async fn forwards_merged(&self) -> Done {
@@ -147,14 +181,20 @@ impl Person {
         let mut source_ids = vec![one.message_id, other.message_id];
         source_ids.dedup();
         let merged = Some(wire::ForwardMerged { message_id: new_id(), source_ids });
-        self.forwards_this(wire::Forward { from: one.conversation_id, messages: None, merged }).await
+        self.forwards_this(wire::Forward { from: one.conversation_id, messages: None, merged }, &[None]).await
     }
 
-    async fn forwards_this(&self, what: wire::Forward) -> Done {
+    /// `sources`: what each of them says; `None`: more than one.
+    async fn forwards_this(&self, what: wire::Forward, sources: &[Option<Uuid>]) -> Done {
         let to = self.some_talk()?;
-        let sent = self.does("forwards", async |me| me.forward(to, &what).await).await?;
-        for one in &sent.items {
-            self.is_sent(to, one, None, true);
+        let sent = self.does("forwards", async |me| me.forward(to, &what).await).await;
+        let sent = sent.inspect_err(|_| {
+            // Where one was refused the other may be there.
+            let ids = what.messages.iter().flatten().map(|one| one.message_id);
+            self.world.ledger().perhaps.extend(ids);
+        });
+        for (one, source) in sent?.items.iter().zip(sources) {
+            self.is_forwarded(to, one, *source);
         }
         Ok(())
     }
@@ -169,18 +209,27 @@ impl Person {
         let body = Body::text(format!("{}, scheduled", self.words()));
         let (reply_to, thread, self_destruct) = (None, None, None);
         let (mentions, silent) = (vec![], false);
+        let shown = body.clone();
         let later = wire::ScheduledNew { message_id, body, reply_to, thread, mentions, silent, self_destruct, send_at };
         // While it is tried again its moment may pass.
         self.does("schedules", async |me| me.schedule(talk, &later).await).await?;
-        self.is_later(talk, message_id);
+        self.is_later(talk, message_id, shown);
         Ok((talk, message_id))
     }
 
     pub async fn reschedules(&self) -> Done {
         let (talk, id) = self.has_scheduled(LONG).await?;
         let send_at = Some(in_seconds(self.roll(|dice| dice.random_range(3..8))));
-        let change = wire::ScheduledChange { body: Some(Body::text(self.words())), send_at };
-        self.does("reschedules", async |me| me.change_scheduled(talk, id, &change).await).await.map(drop)
+        let body = Some(Body::text(self.words()));
+        let change = wire::ScheduledChange { body: body.clone(), send_at };
+        let changed = self.does("reschedules", async |me| me.change_scheduled(talk, id, &change).await).await;
+        self.becomes(id, if changed.is_ok() { body } else { None });
+        changed.map(drop)
+    }
+
+    /// What is to be sent later says this from here on, or nobody knows what.
+    fn becomes(&self, id: Uuid, body: Option<Body>) {
+        self.world.ledger().later.get_mut(&id).into_iter().for_each(|later| later.body = body.clone());
     }
 
     pub async fn cancels_scheduled(&self) -> Done {
@@ -189,6 +238,19 @@ impl Person {
         if let Some(later) = self.world.ledger().later.get_mut(&id) {
             later.cancelled = true;
         }
+        Ok(())
+    }
+
+    /// Of what could not be sent; whoever reviews sees to it that there is some.
+    pub async fn puts_away_failed(&self) -> Done {
+        let failed: Vec<wire::Scheduled> = {
+            let held = self.devices[0].held();
+            held.scheduled.values().filter(|one| one.state == "failed").cloned().collect()
+        };
+        let one = self.one_of(&failed)?;
+        let (talk, id) = (one.conversation_id, one.message_id);
+        self.does("puts away", async |me| me.cancel_scheduled(talk, id).await).await?;
+        self.world.ledger().later.get_mut(&id).into_iter().for_each(|later| later.cancelled = true);
         Ok(())
     }
 
@@ -202,8 +264,13 @@ impl Person {
         let is_masked = self.roll(|dice| dice.random_bool(0.3));
         let (given, shown) = if is_masked { (MASKED, "*******") } else { ("edited", "edited") };
         let body = Body::text(format!("{words} {given}"));
-        let edited = self.does("edits", async |me| me.edit(old.conversation_id, id, &body).await).await;
-        edited.map_err(|not| self.doubts(id, not))?;
+        let talk = old.conversation_id;
+        let edited = self.does_on_either(
+            "edits",
+            async |line| line.edit(talk, id, &body).await,
+            async |me| me.edit(talk, id, &body).await,
+        );
+        edited.await.map_err(|not| self.doubts(id, not))?;
         self.world.ledger().edited.insert(id, Body::text(format!("{words} {shown}")));
         Ok(())
     }
@@ -240,8 +307,12 @@ impl Person {
 
     async fn recalls_this(&self, old: &wire::Message) -> Done {
         let (talk, id) = (old.conversation_id, old.message_id);
-        let recalled = self.does("recalls", async |me| me.recall(talk, id).await).await;
-        recalled.map_err(|not| self.doubts(id, not))?;
+        let recalled = self.does_on_either(
+            "recalls",
+            async |line| line.recall(talk, id).await,
+            async |me| me.recall(talk, id).await,
+        );
+        recalled.await.map_err(|not| self.doubts(id, not))?;
         self.world.ledger().recalled.insert(id);
         Ok(())
     }
@@ -249,8 +320,12 @@ impl Person {
     pub async fn reacts(&self) -> Done {
         let to = self.some_message(Self::said)?;
         let (talk, id, emoji) = (to.conversation_id, to.message_id, self.one_of(&EMOJI)?);
-        let reacted = self.does("reacts", async |me| me.react(talk, id, emoji).await).await;
-        reacted.map_err(|not| self.doubts(id, not))?;
+        let reacted = self.does_on_either(
+            "reacts",
+            async |line| line.react(talk, id, emoji).await,
+            async |me| me.react(talk, id, emoji).await,
+        );
+        reacted.await.map_err(|not| self.doubts(id, not))?;
         self.world.ledger().reacts(id, emoji, self.id, true);
         Ok(())
     }
@@ -261,20 +336,27 @@ impl Person {
         let (talk, id) = (to.conversation_id, to.message_id);
         let mine: Vec<_> = to.reactions.into_iter().flatten().filter(is_mine).collect();
         let emoji = self.one_of(&mine)?.emoji;
-        let taken = self.does("takes a reaction off", async |me| me.unreact(talk, id, &emoji).await).await;
-        taken.map_err(|not| self.doubts(id, not))?;
+        let taken = self.does_on_either(
+            "takes a reaction off",
+            async |line| line.unreact(talk, id, &emoji).await,
+            async |me| me.unreact(talk, id, &emoji).await,
+        );
+        taken.await.map_err(|not| self.doubts(id, not))?;
         self.world.ledger().reacts(id, &emoji, self.id, false);
         Ok(())
     }
 
     pub async fn pins(&self) -> Done {
         let one = self.some_message(Self::said)?;
-        self.does("pins", async |me| me.pin(one.conversation_id, one.message_id).await).await.map(drop)
+        let (talk, id) = (one.conversation_id, one.message_id);
+        self.does_on_either("pins", async |line| line.pin(talk, id).await, async |me| me.pin(talk, id).await).await
     }
 
     pub async fn unpins(&self) -> Done {
         let one = self.some_message(|message| message.pinned_at.is_some())?;
-        self.does("unpins", async |me| me.unpin(one.conversation_id, one.message_id).await).await.map(drop)
+        let (talk, id) = (one.conversation_id, one.message_id);
+        self.does_on_either("unpins", async |line| line.unpin(talk, id).await, async |me| me.unpin(talk, id).await)
+            .await
     }
 
     pub async fn translates(&self) -> Done {

@@ -1,6 +1,9 @@
 //! Threads, and what a person keeps to themselves: how far they have read, drafts, what is shown how.
 
-use super::person::{Done, Not, Person};
+use super::{
+    bodies,
+    person::{Done, Not, Person},
+};
 use natter_testkit::{
     client::new_id,
     in_seconds,
@@ -49,12 +52,88 @@ impl Person {
         self.does("reads a thread", async |me| me.read_thread(talk, root, seq).await).await.map(drop)
     }
 
+    pub async fn stars(&self) -> Done {
+        let one = self.some_message(|message| Self::said(message) && !message.starred)?;
+        let (talk, id) = (one.conversation_id, one.message_id);
+        let marks = wire::MessageMarks { starred: Some(true), listened: None };
+        let starred = self.does_on_either(
+            "stars",
+            async |line| line.star(talk, id).await,
+            async |me| me.mark(talk, id, &marks).await,
+        );
+        self.has_starred(id, starred.await, true)
+    }
+
+    pub async fn unstars(&self) -> Done {
+        let one = self.some_message(|message| Self::said(message) && message.starred)?;
+        let (talk, id) = (one.conversation_id, one.message_id);
+        let marks = wire::MessageMarks { starred: Some(false), listened: None };
+        let taken = self.does_on_either(
+            "takes a star off",
+            async |line| line.unstar(talk, id).await,
+            async |me| me.mark(talk, id, &marks).await,
+        );
+        self.has_starred(id, taken.await, false)
+    }
+
+    fn has_starred(&self, message: Uuid, done: Done, on: bool) -> Done {
+        let is_unknown = matches!(&done, Err(Not::Taken { tries: 2.., .. }));
+        if done.is_ok() || is_unknown {
+            self.world.ledger().starred.insert((self.id, message), (!is_unknown).then_some(on));
+        }
+        done
+    }
+
+    /// To what others have said by voice; who has no such message says something so.
+    pub async fn listens(&self) -> Done {
+        let me_myself = self.id;
+        let is_voice = |message: &wire::Message| matches!(message.body, Some(Body::Voice { .. }));
+        let one = self.some_message(|message| {
+            Self::said(message) && is_voice(message) && message.sender != Some(me_myself) && !message.listened
+        });
+        let Ok(one) = one else {
+            let body = bodies::of_kind(bodies::VOICE, "", me_myself);
+            return self.sends(self.some_talk()?, MessageNew::new(new_id(), body.clone()), Some(body)).await;
+        };
+        let (talk, id) = (one.conversation_id, one.message_id);
+        let marks = wire::MessageMarks { starred: None, listened: Some(true) };
+        self.does_on_either(
+            "listens",
+            async |line| line.listen(talk, id).await,
+            async |me| me.mark(talk, id, &marks).await,
+        )
+        .await
+    }
+
+    pub async fn deletes_for_oneself(&self) -> Done {
+        let one = self.some_message(Self::said)?;
+        let (talk, id) = (one.conversation_id, one.message_id);
+        let deleted = self.does_on_either(
+            "deletes for themselves",
+            async |line| line.delete_for_me(talk, id).await,
+            async |me| me.delete_for_me(talk, id).await,
+        );
+        let deleted = deleted.await;
+        let is_unknown = matches!(&deleted, Err(Not::Taken { tries: 2.., .. }));
+        if deleted.is_ok() || is_unknown {
+            self.world.ledger().deleted.insert((self.id, id), !is_unknown);
+        }
+        deleted
+    }
+
     pub async fn reads(&self) -> Done {
         let own = self.one_of(&self.talks(|own| own.conversation.last_seq > own.read_seq))?;
         let (talk, last) = (own.conversation.id, own.conversation.last_seq);
         let seq = self.roll(|dice| dice.random_range(own.read_seq + 1..=last));
-        let read = self.does("reads", async |me| me.read_up_to(talk, seq).await).await?;
-        assert!(read.seq >= seq, "{} reads up to {seq}: {read:?}", self.name);
+        self.does_on_either(
+            "reads",
+            async |line| line.read(talk, seq).await,
+            async |me| me.read_up_to(talk, seq).await,
+        )
+        .await?;
+        let mut ledger = self.world.ledger();
+        let read = ledger.read.entry((self.id, talk)).or_default();
+        *read = seq.max(*read);
         Ok(())
     }
 

@@ -1,23 +1,28 @@
 //! Somebody with three devices, who does one thing after the other, on whichever device, until it is answered.
 
 use super::{
-    PATIENCE, Shared, Talks,
+    PATIENCE, Shared, Talks, bodies,
     deed::Deed,
     device::Device,
-    house::House,
+    house::{House, door},
     ledger::{Later, Ledger, Sent},
 };
 use natter_testkit::{
     PASSWORD,
-    client::{Client, Error, Signed, Socket, new_id, rest::Answer, socket::Handover},
+    client::{
+        Client, Error, Signed, Socket, new_id,
+        rest::Answer,
+        socket::{Handover, Pending, Requests},
+    },
     eventually, wire,
 };
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
+use serde::de::DeserializeOwned;
 use std::{
     collections::BTreeMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -32,8 +37,11 @@ const TRY: Duration = Duration::from_secs(10);
 pub struct World {
     ledger: Mutex<Ledger>,
     pub talks: Talks,
+    /// Of pages, each by its number.
     pub page: String,
     pub accounts: Vec<Uuid>,
+    /// Of what is made one after the other.
+    number: AtomicUsize,
     done: AtomicU64,
     failures: AtomicU64,
 }
@@ -52,6 +60,11 @@ impl World {
         self.failures.load(Ordering::SeqCst)
     }
 
+    /// No number twice.
+    pub fn number(&self) -> usize {
+        self.number.fetch_add(1, Ordering::SeqCst)
+    }
+
     pub async fn comes_to(&self, what: &str, so: impl Fn() -> bool) {
         eventually(what, PATIENCE, async || {
             if so() { Ok(()) } else { Err(format!("{} done, {} tried again", self.done(), self.failures())) }
@@ -68,6 +81,8 @@ pub struct Person {
     /// A connection of its own, for what is no request.
     line: tokio::sync::Mutex<Option<Socket>>,
     dice: Mutex<StdRng>,
+    /// For each try: how many there are does not change what is done next.
+    device_dice: Mutex<StdRng>,
     /// What was said, so that nothing is said twice.
     words: AtomicU64,
 }
@@ -81,7 +96,21 @@ pub enum Not {
     Taken { code: String, tries: u32 },
 }
 
+impl Not {
+    /// Somebody had tried before, and was not answered.
+    fn after_a_try(self) -> Self {
+        match self {
+            Self::Taken { code, tries } => Self::Taken { code, tries: tries + 1 },
+            Self::Possible => Self::Possible,
+        }
+    }
+}
+
 pub type Done = Result<(), Not>;
+
+pub fn dice_of(seed: u64, number: u64) -> Mutex<StdRng> {
+    Mutex::new(StdRng::seed_from_u64(seed.wrapping_add(number)))
+}
 
 /// Everybody befriends everybody, and they open their groups.
 pub async fn meet(house: &House, seed: u64) -> (Shared, Vec<Arc<Person>>) {
@@ -95,17 +124,22 @@ pub async fn meet(house: &House, seed: u64) -> (Shared, Vec<Arc<Person>>) {
             other[0].accept_friend(asked.id).await.expect("accept");
         }
     }
+    for devices in &signed {
+        devices[0].open_own().await.expect("a conversation with oneself");
+    }
     let talks = talks(&signed).await;
     let accounts = signed.iter().map(|devices| devices[0].id()).collect();
-    let (ledger, done, failures) = Default::default();
-    let world = Arc::new(World { ledger, talks, page: house.page(), accounts, done, failures });
+    let (ledger, number, done, failures) = Default::default();
+    let world = Arc::new(World { ledger, talks, page: house.page(), accounts, number, done, failures });
     let person = |(number, (name, signed)): (usize, (&'static str, Vec<Signed>))| {
         let id = signed[0].id();
-        let device = |(signed, platform): (Signed, &str)| Device::new(format!("{name}'s {platform}"), signed);
-        let devices = signed.into_iter().zip(PLATFORMS).map(device).collect();
-        let dice = Mutex::new(StdRng::seed_from_u64(seed.wrapping_add(number as u64 + 1)));
+        let device = |(number, (signed, platform)): (usize, (Signed, &str))| {
+            Device::new(format!("{name}'s {platform}"), door(number), signed)
+        };
+        let devices = signed.into_iter().zip(PLATFORMS).enumerate().map(device).collect();
+        let [dice, device_dice] = [1, 101].map(|first| dice_of(seed, number as u64 + first));
         let (line, words) = Default::default();
-        Arc::new(Person { name, id, devices, world: world.clone(), line, dice, words })
+        Arc::new(Person { name, id, devices, world: world.clone(), line, dice, device_dice, words })
     };
     let people: Vec<Arc<Person>> = NAMES.into_iter().zip(signed).enumerate().map(person).collect();
     (world, people)
@@ -176,6 +210,24 @@ impl Person {
         .await
     }
 
+    /// The same, half of the time by a frame at first; without an answer to that it is asked for again.
+    pub async fn does_on_either<T, U: DeserializeOwned>(
+        &self,
+        what: &str,
+        frame: impl AsyncFn(&Requests) -> Result<Pending<U>, Error>,
+        act: impl AsyncFn(&Signed) -> Result<T, Error>,
+    ) -> Done {
+        if self.roll(|dice| dice.random_bool(0.5)) {
+            return self.does(what, act).await.map(drop);
+        }
+        let framed = self.on_the_line(async |socket| frame(&socket.requests()).await?.answer().await).await;
+        let Err(error) = framed else { return Ok(()) };
+        match self.refused(what, &error, 1) {
+            Ok(not) => Err(not),
+            Err(_) => self.does(what, act).await.map(drop).map_err(Not::after_a_try),
+        }
+    }
+
     /// `Err`: to be tried again.
     fn refused(&self, what: &str, error: &Error, tries: u32) -> Result<Not, String> {
         if error.code() == Some("internal") {
@@ -212,7 +264,8 @@ impl Person {
     }
 
     fn some_device(&self) -> Signed {
-        self.pick(&self.devices.iter().map(|device| device.signed.clone()).collect::<Vec<_>>()).expect("three devices")
+        let devices = self.devices.choose(&mut lock(&self.device_dice));
+        devices.expect("three devices").signed.clone()
     }
 
     pub fn roll<T>(&self, of: impl FnOnce(&mut StdRng) -> T) -> T {
@@ -281,6 +334,7 @@ impl Person {
         let sent = self.does("sends", async |me| me.send(talk, &message).await).await;
         match sent {
             Ok(answer) => {
+                self.world.ledger().kinds.insert(bodies::kind(&message.body));
                 self.is_sent(talk, &answer, shown, true);
                 Ok(())
             }
@@ -290,7 +344,14 @@ impl Person {
 
     pub fn is_sent(&self, conversation: Uuid, sent: &wire::MessageSent, body: Option<wire::Body>, in_order: bool) {
         let (message, seq, sender) = (sent.message_id, sent.seq, self.id);
-        self.world.ledger().sent.push(Sent { conversation, message, seq, sender, body, in_order });
+        let sent = Sent { conversation, message, seq, sender, body, forwards: None, in_order };
+        self.world.ledger().sent.push(sent);
+    }
+
+    pub fn is_forwarded(&self, conversation: Uuid, sent: &wire::MessageSent, source: Option<Uuid>) {
+        let (message, seq, sender) = (sent.message_id, sent.seq, self.id);
+        let sent = Sent { conversation, message, seq, sender, body: None, forwards: source, in_order: true };
+        self.world.ledger().sent.push(sent);
     }
 
     /// What was refused when nobody had asked before is nowhere; nor is what is refused whenever it is asked.
@@ -303,8 +364,8 @@ impl Person {
         not
     }
 
-    pub fn is_later(&self, conversation: Uuid, message: Uuid) {
-        let later = Later { conversation, author: self.id, cancelled: false };
+    pub fn is_later(&self, conversation: Uuid, message: Uuid, body: wire::Body) {
+        let later = Later { conversation, author: self.id, body: Some(body), cancelled: false };
         self.world.ledger().later.insert(message, later);
     }
 
