@@ -1,5 +1,6 @@
 //! Which addresses a page may be fetched from: those of the open internet, and what the operator adds. Everything that is
-//! somebody's own, this machine, its network or its cloud's, is not, in whatever way it is written.
+//! somebody's own, this machine, its network or its cloud's, is not, in whatever way it is written; what is our own and looks
+//! like the open internet only the operator knows, who denies it.
 
 use ipnet::IpNet;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
@@ -46,13 +47,21 @@ fn nets(texts: &[&str]) -> Vec<IpNet> {
 /// What may be asked.
 #[derive(Clone, Default, Debug)]
 pub struct Reach {
+    /// Whatever else is said of them: our own with addresses of the open internet.
+    pub denied: Vec<IpNet>,
     /// Though they are closed: an intranet's. On whichever port.
     pub added: Vec<IpNet>,
 }
 
 impl Reach {
     pub fn lets(&self, address: IpAddr, port: u16) -> bool {
-        self.adds(address) || ([80, 443].contains(&port) && is_open(address))
+        !self.denies(address) && (self.adds(address) || ([80, 443].contains(&port) && is_open(address)))
+    }
+
+    /// IPv4 that is written as IPv6 leads to the same place.
+    fn denies(&self, address: IpAddr) -> bool {
+        let meant = address.to_canonical();
+        self.denied.iter().any(|net| net.contains(&address) || net.contains(&meant))
     }
 
     fn adds(&self, address: IpAddr) -> bool {
@@ -171,11 +180,24 @@ mod tests {
 
     #[test]
     fn ports_are_those_of_pages_but_where_the_operator_opens_a_network() {
-        let reach = Reach { added: vec!["127.0.0.2/32".parse().unwrap(), "fd12::/16".parse().unwrap()] };
+        let reach = Reach { added: nets(&["127.0.0.2/32", "fd12::/16"]), ..Reach::default() };
         let lets = |address: &str, port| reach.lets(address.parse().unwrap(), port);
         assert!(lets("1.1.1.1", 80) && !lets("1.1.1.1", 22) && !lets("1.1.1.1", 8080));
         assert!(lets("127.0.0.2", 8080) && lets("fd12::1", 22));
         assert!(!lets("127.0.0.1", 80) && !lets("fd13::1", 443) && !lets("::ffff:127.0.0.2", 80));
+    }
+
+    #[test]
+    fn what_the_operator_denies_is_closed_whatever_else_is_said_of_it() {
+        let denied = nets(&["93.184.215.14/32", "2a00:1::/32", "10.1.2.0/24", "2a00:64::/96"]);
+        let reach = Reach { denied, added: nets(&["10.1.0.0/16", "::ffff:0:0/96"]) };
+        let lets = |address: &str| [80, 443, 8080].map(|port| reach.lets(address.parse().unwrap(), port));
+        for denied in ["93.184.215.14", "::ffff:93.184.215.14", "2a00:1::7", "10.1.2.3", "2a00:64::a01:203"] {
+            assert_eq!(lets(denied), [false; 3], "{denied}");
+        }
+        assert_eq!(lets("93.184.215.15"), [true, true, false]);
+        assert_eq!(lets("2a00:2::7"), [true, true, false]);
+        assert_eq!(lets("10.1.3.3"), [true; 3]);
     }
 
     #[tokio::test]
@@ -186,12 +208,13 @@ mod tests {
             })
         };
         let asks = async |addresses| {
-            let guarded = Guarded { reach: Reach::default(), lookup: meaning(addresses), port: 80 };
+            let reach = Reach { denied: nets(&["1.0.0.1/32"]), ..Reach::default() };
+            let guarded = Guarded { reach, lookup: meaning(addresses), port: 80 };
             let found = guarded.resolve("page.example".parse().unwrap()).await.ok()?;
             Some(found.map(|address| address.ip().to_string()).collect::<Vec<_>>())
         };
-        assert_eq!(asks(&["127.0.0.1", "1.1.1.1", "::1"]).await, Some(vec!["1.1.1.1".to_owned()]));
-        assert_eq!(asks(&["127.0.0.1", "169.254.169.254"]).await, None);
+        assert_eq!(asks(&["127.0.0.1", "1.0.0.1", "1.1.1.1", "::1"]).await, Some(vec!["1.1.1.1".to_owned()]));
+        assert_eq!(asks(&["127.0.0.1", "169.254.169.254", "1.0.0.1"]).await, None);
         assert_eq!(asks(&[]).await, None);
     }
 }

@@ -187,7 +187,7 @@ mod tests {
     }
 
     fn fetcher(lookup: &Lookup) -> Fetcher {
-        Fetcher::new(Reach { added: vec!["127.0.0.2/32".parse().unwrap()] }, lookup).unwrap()
+        Fetcher::new(Reach { added: vec!["127.0.0.2/32".parse().unwrap()], ..Reach::default() }, lookup).unwrap()
     }
 
     async fn fetched(fetcher: &Fetcher, url: &str) -> Result<String, Failure> {

@@ -5,6 +5,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 use natter_edge::{
     content::{self, Watched, hook},
+    door::IpNet,
     outside::{self, Place},
     preview::{self, Reach},
     translation,
@@ -37,6 +38,10 @@ pub struct ContentArgs {
     /// separated: an intranet's.
     #[arg(long, env = "NATTER_LINK_PREVIEWS_ALLOW", default_value = "")]
     pub link_previews_allow: String,
+    /// Addresses and networks that are not looked at, whatever else is said of them, comma separated: our own with addresses
+    /// of the open internet.
+    #[arg(long, env = "NATTER_LINK_PREVIEWS_DENY", default_value = "")]
+    pub link_previews_deny: String,
     /// Who translates messages: `http(s)://...`, or `nats:<subject>`.
     #[arg(long, env = "NATTER_TRANSLATE", default_value = "", hide_env_values = true)]
     pub translate: String,
@@ -55,6 +60,7 @@ impl Default for ContentArgs {
             hook_key: String::new(),
             link_previews: "off".to_owned(),
             link_previews_allow: String::new(),
+            link_previews_deny: String::new(),
             translate: String::new(),
             translate_timeout: Duration::from_secs(5),
         }
@@ -108,9 +114,9 @@ impl ContentArgs {
     }
 
     fn reach(&self) -> Result<Option<Reach>> {
-        let listed = self.link_previews_allow.split(',').map(str::trim).filter(|text| !text.is_empty());
-        let added = listed.map(network).collect::<Result<_>>().context("NATTER_LINK_PREVIEWS_ALLOW")?;
-        Ok((self.link_previews == "on").then_some(Reach { added }))
+        let added = networks("NATTER_LINK_PREVIEWS_ALLOW", &self.link_previews_allow)?;
+        let denied = networks("NATTER_LINK_PREVIEWS_DENY", &self.link_previews_deny)?;
+        Ok((self.link_previews == "on").then_some(Reach { denied, added }))
     }
 
     fn key(&self) -> Result<Option<Uuid>> {
@@ -118,6 +124,11 @@ impl ContentArgs {
         let wrong = || anyhow!("NATTER_HOOK_KEY: {text:?} is no id of a key");
         (!text.is_empty()).then(|| text.parse().map_err(|_| wrong())).transpose()
     }
+}
+
+fn networks(variable: &'static str, text: &str) -> Result<Vec<IpNet>> {
+    let listed = text.split(',').map(str::trim).filter(|text| !text.is_empty());
+    listed.map(network).collect::<Result<_>>().context(variable)
 }
 
 /// Not the place itself in what is told: it may hold a secret.
@@ -144,6 +155,7 @@ mod tests {
             (ContentArgs { hook: "hook.example".to_owned(), ..usual() }, "NATTER_HOOK"),
             (ContentArgs { translate: "nats:natter.x".to_owned(), ..usual() }, "NATTER_TRANSLATE"),
             (ContentArgs { link_previews_allow: "intranet".to_owned(), ..usual() }, "NATTER_LINK_PREVIEWS_ALLOW"),
+            (ContentArgs { link_previews_deny: "10.0.0.0/33".to_owned(), ..usual() }, "NATTER_LINK_PREVIEWS_DENY"),
             (ContentArgs { hook_key: "secret".to_owned(), ..usual() }, "NATTER_HOOK_KEY"),
         ] {
             let told = refused(args).await;
@@ -159,12 +171,14 @@ mod tests {
             hook_fail: "closed".to_owned(),
             link_previews: "on".to_owned(),
             link_previews_allow: "10.1.0.0/16, 127.0.0.2".to_owned(),
+            link_previews_deny: "10.1.2.3,".to_owned(),
             translate: "http://127.0.0.1:9/translate".to_owned(),
             ..ContentArgs::default()
         };
         let opened = args.open().await.unwrap();
         assert!(opened.content.hook.is_some_and(|hook| !hook.fails_open));
-        assert_eq!(opened.previews.reach.unwrap().added.len(), 2);
+        let reach = opened.previews.reach.unwrap();
+        assert_eq!((reach.added.len(), reach.denied.len()), (2, 1));
         assert!(opened.translation.outside.is_some());
         assert_eq!(
             [within("9", 100).is_ok(), within("10", 100).is_ok(), within("101", 100).is_ok()],

@@ -2,6 +2,7 @@
 //! its checkpoint at the begin of a lane.
 
 mod later;
+mod thrift;
 mod wide;
 
 use natter_domain::{

@@ -165,6 +165,28 @@ async fn a_redirect_leads_nowhere_else_than_a_url_could() {
 }
 
 #[tokio::test]
+async fn what_the_operator_denies_is_not_asked_though_it_is_allowed() {
+    let denied = Outside::at("127.0.0.3", async |_| Does::page(PAGE)).await;
+    let there = denied.url("/");
+    let open = Outside::at(OPEN, move |asked: Asked| {
+        let there = there.clone();
+        async move { if asked.path == "/there" { Does::redirect(&there) } else { Does::page(PAGE) } }
+    })
+    .await;
+    let more = vec![
+        ("NATTER_LINK_PREVIEWS", "on".to_owned()),
+        ("NATTER_LINK_PREVIEWS_ALLOW", "127.0.0.0/8".to_owned()),
+        ("NATTER_LINK_PREVIEWS_DENY", "2001:db8::/32, 127.0.0.3".to_owned()),
+    ];
+    let scene = Scene::new(Stack::new().await, more).await;
+    look(&scene, &open.url("/")).await.ok(200);
+    for url in [denied.url("/"), open.url("/there")] {
+        shows_nothing(&scene, &url).await;
+    }
+    assert!(denied.asked().is_empty(), "{:?}", denied.asked());
+}
+
+#[tokio::test]
 async fn whoever_is_slow_or_talks_without_end_is_left() {
     let page = Outside::at(OPEN, async |asked: Asked| match asked.path.as_str() {
         "/hangs" => Does::Hangs,

@@ -16,7 +16,9 @@ pub(super) const COLUMNS: &str =
     "message.conversation_id, message.seq, message_id, sender, body, edited_body, sent_at, edited_at,
     recalled_at, recalled_by, pinned_at, expires_at, details, reactions::text, position, coalesce(changed, position) AS changed";
 
-/// Each span is cut to the limit before they are put together: a long span is not read to its end.
+/// The spans are looked through in the order of the page, hardly further than to its last message. The planner knows that a
+/// function WITH ORDINALITY comes in the order of its number, and a nested loop keeps that: so it sorts a few spans at a time
+/// (an incremental sort, in custom plans as in generic ones) and stops at the limit. Should it sort all, the page is the same.
 pub(super) async fn page(
     pool: &PgPool,
     conversation: ConversationId,
@@ -24,23 +26,24 @@ pub(super) async fn page(
     order: Order,
     limit: u32,
 ) -> Result<Vec<Message>, Error> {
-    let direction = match order {
-        Order::NewestFirst => "DESC",
-        Order::OldestFirst => "ASC",
+    let (direction, spans): (_, Vec<Span>) = match order {
+        Order::NewestFirst => ("DESC", spans.iter().rev().copied().collect()),
+        Order::OldestFirst => ("ASC", spans.to_vec()),
     };
     let sql = format!(
-        "SELECT part.* FROM UNNEST($2::bigint[], $3::bigint[], $5::bigint[]) AS span(after, until, as_of), LATERAL (
-             SELECT {COLUMNS}, span.as_of FROM message
-             WHERE conversation_id = $1 AND seq > span.after AND seq <= span.until
-             ORDER BY seq {direction} LIMIT $4) AS part
-         ORDER BY part.seq {direction} LIMIT $4"
+        "SELECT part.* FROM UNNEST($2::bigint[], $3::bigint[], $5::bigint[])
+                 WITH ORDINALITY AS span(after, until, as_of, place),
+             LATERAL (SELECT {COLUMNS}, span.as_of FROM message
+                      WHERE conversation_id = $1 AND seq > span.after AND seq <= span.until
+                      ORDER BY seq {direction} LIMIT $4) AS part
+         ORDER BY span.place, part.seq {direction} LIMIT $4"
     );
     let rows = sqlx::query(&sql)
         .bind(conversation.0)
-        .bind(bounds(spans, |span| span.after))
-        .bind(bounds(spans, |span| span.until))
+        .bind(bounds(&spans, |span| span.after))
+        .bind(bounds(&spans, |span| span.until))
         .bind(i64::from(limit))
-        .bind(bounds(spans, |span| span.as_of))
+        .bind(bounds(&spans, |span| span.as_of))
         .fetch_all(statement::bounded(pool))
         .await
         .map_err(Error::database("read a page of messages"))?;

@@ -6,6 +6,7 @@ use super::{
     cell::Cell,
     read::buckets,
     row::{Kept, Row},
+    runs::runs,
     session::Session,
     statement::Read,
     walk::Walk,
@@ -20,7 +21,7 @@ use natter_domain::{AccountId, ConversationId};
 use std::collections::BTreeSet;
 use uuid::Uuid;
 
-/// Messages that one call looks at.
+/// Rows that one call looks at, what lies between near spans too.
 const LOOKED_AT: usize = 20_000;
 
 /// Seq, sender, kind, link, recall, position.
@@ -38,21 +39,21 @@ impl Session {
             return self.find_at(conversation, spans, filter, limit).await;
         }
         let (mut seqs, mut looked_at, mut looked_to) = (BTreeSet::new(), 0, 0);
-        'spans: for span in spans.iter().rev() {
-            let Some(range) = buckets(*span) else { continue };
+        'runs: for run in runs(spans, LOOKED_AT as u64).into_iter().rev() {
+            let Some(range) = buckets(run.whole) else { continue };
             let mut walk = Walk::new(self, conversation, MESSAGE, range, Order::NewestFirst);
             while let Some(bucket) = walk.next().await? {
                 let cells: Vec<Cell<'_>> =
-                    vec![conversation.into(), bucket.into(), span.after.into(), span.until.into()];
+                    vec![conversation.into(), bucket.into(), run.whole.after.into(), run.whole.until.into()];
                 let rows = self.driver.execute_iter(self.statements.read(Read::Narrow).clone(), cells).await?;
                 let mut rows = rows.rows_stream::<Narrow>()?;
                 while let Some(row) = rows.try_next().await? {
                     (looked_at, looked_to) = (looked_at + 1, row.0 as u64);
-                    if fits(filter, &row) {
+                    if run.contains(row.0 as u64) && fits(filter, &row) {
                         seqs.insert(row.0 as u64);
                     }
                     if seqs.len() == limit as usize || looked_at == LOOKED_AT {
-                        break 'spans;
+                        break 'runs;
                     }
                 }
             }

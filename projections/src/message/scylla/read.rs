@@ -4,7 +4,7 @@ use super::{
     Fault,
     cell::{Cell, bucket, limit, part},
     row::{Kept, Row},
-    runs::runs,
+    runs::{Run, by_conversation, runs, runs_of},
     session::Session,
     statement::Read,
     walk::Walk,
@@ -107,10 +107,7 @@ impl Session {
         &self,
         spans: &[(ConversationId, Span)],
     ) -> Result<HashMap<ConversationId, Message>, Fault> {
-        let mut of: BTreeMap<Uuid, Vec<Span>> = BTreeMap::new();
-        for (conversation, span) in spans {
-            of.entry(conversation.0).or_default().push(*span);
-        }
+        let of = by_conversation(spans);
         let last = of.iter().map(|(id, spans)| self.page(ConversationId(*id), spans, Order::NewestFirst, 1)).collect();
         let pages: Vec<Vec<Message>> = all(last).await?;
         Ok(pages.into_iter().flatten().map(|message| (message.conversation_id, message)).collect())
@@ -121,10 +118,11 @@ impl Session {
         viewer: AccountId,
         spans: &[(ConversationId, Span)],
     ) -> Result<HashMap<ConversationId, u64>, Fault> {
-        let counts = spans.iter().map(|&(conversation, span)| self.count(viewer, conversation, span)).collect();
+        let runs = runs_of(spans);
+        let counts = runs.iter().map(|(conversation, run)| self.count(viewer, *conversation, run)).collect();
         let counts: Vec<Tally> = all(counts).await?;
         let mut unread = HashMap::new();
-        for ((conversation, _), count) in spans.iter().zip(counts) {
+        for ((conversation, _), count) in runs.iter().zip(counts) {
             *unread.entry(*conversation).or_default() += count.unread();
         }
         Ok(unread)
@@ -136,7 +134,8 @@ impl Session {
         conversation: ConversationId,
         spans: &[Span],
     ) -> Result<Tally, Fault> {
-        let counts = spans.iter().map(|&span| self.count(viewer, conversation, span)).collect();
+        let runs = runs(spans, u64::MAX);
+        let counts = runs.iter().map(|run| self.count(viewer, conversation, run)).collect();
         let counts: Vec<Tally> = all(counts).await?;
         Ok(counts.into_iter().fold(Tally::default(), |sum, count| Tally {
             messages: sum.messages + count.messages,
@@ -146,17 +145,19 @@ impl Session {
         }))
     }
 
-    async fn count(&self, viewer: AccountId, conversation: ConversationId, span: Span) -> Result<Tally, Fault> {
-        let mut count = Tally::default();
+    async fn count(&self, viewer: AccountId, conversation: ConversationId, run: &Run) -> Result<Tally, Fault> {
+        let (mut count, span) = (Tally::default(), run.whole);
         let Some(range) = buckets(span) else { return Ok(count) };
         let mut walk = Walk::new(self, conversation, MESSAGE, range, Order::NewestFirst);
         while let Some(bucket) = walk.next().await? {
             let cells: Vec<Cell<'_>> = vec![conversation.into(), bucket.into(), span.after.into(), span.until.into()];
             let rows = self.driver.execute_iter(self.statements.read(Read::Senders).clone(), cells).await?;
-            let mut senders = rows.rows_stream::<(Option<Uuid>, Option<i64>, Option<i64>)>()?;
-            while let Some((sender, recalled_at, position)) = senders.try_next().await? {
+            let mut senders = rows.rows_stream::<(i64, Option<Uuid>, Option<i64>, Option<i64>)>()?;
+            while let Some((seq, sender, recalled_at, position)) = senders.try_next().await? {
                 // A row that has changes only is no message yet.
-                let Some(_) = position else { continue };
+                if position.is_none() || !run.contains(seq as u64) {
+                    continue;
+                }
                 count.messages += 1;
                 match sender {
                     None => count.system += 1,

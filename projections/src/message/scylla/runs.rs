@@ -2,6 +2,9 @@
 //! messages has as many spans, and each would be a query.
 
 use crate::message::Span;
+use natter_domain::ConversationId;
+use std::collections::BTreeMap;
+use uuid::Uuid;
 
 /// Numbers between two spans that are rather read than jumped over.
 const NEAR: u64 = 16;
@@ -52,6 +55,24 @@ pub(super) fn runs(spans: &[Span], wanted: u64) -> Vec<Run> {
     runs
 }
 
+/// Of each conversation, for who wants all that its spans hold.
+pub(super) fn runs_of(spans: &[(ConversationId, Span)]) -> Vec<(ConversationId, Run)> {
+    let mut all = Vec::new();
+    for (id, spans) in by_conversation(spans) {
+        all.extend(runs(&spans, u64::MAX).into_iter().map(|run| (ConversationId(id), run)));
+    }
+    all
+}
+
+/// In the order in which they come.
+pub(super) fn by_conversation(spans: &[(ConversationId, Span)]) -> BTreeMap<Uuid, Vec<Span>> {
+    let mut of: BTreeMap<Uuid, Vec<Span>> = BTreeMap::new();
+    for (conversation, span) in spans {
+        of.entry(conversation.0).or_default().push(*span);
+    }
+    of
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -78,5 +99,14 @@ mod tests {
         let moments = [Span { as_of: 7, ..Span::now(0, 5) }, Span::now(6, 9)];
         assert_eq!(runs(&moments, 200), moments.map(Run::of), "as they stood at two moments");
         assert!(runs(&[], 200).is_empty());
+    }
+
+    #[test]
+    fn who_has_deleted_a_thousand_in_each_of_several_conversations_is_one_read_in_each() {
+        let ids = [1, 2, 3].map(|id| ConversationId(Uuid::from_u128(id)));
+        let spans: Vec<_> = singles(1_000).into_iter().flat_map(|span| ids.map(|id| (id, span))).collect();
+        let all = runs_of(&spans);
+        assert_eq!(all.iter().map(|(id, _)| *id).collect::<Vec<_>>(), ids);
+        assert!(all.iter().all(|(_, run)| run.whole == Span::now(0, 1_999) && run.parts.len() == 1_000));
     }
 }

@@ -74,7 +74,7 @@ statements! { Read:
     Seqs = page!("seq IN ?"),
     Narrow = "SELECT seq, sender, kind, has_link, recalled_at, position FROM $.message
               WHERE conversation_id = ? AND bucket = ? AND seq > ? AND seq <= ? ORDER BY seq DESC",
-    Senders = "SELECT sender, recalled_at, position FROM $.message
+    Senders = "SELECT seq, sender, recalled_at, position FROM $.message
                WHERE conversation_id = ? AND bucket = ? AND seq > ? AND seq <= ?",
     Recalled = "SELECT seq, recalled_at FROM $.message WHERE conversation_id = ? AND bucket = ? AND seq IN ?",
     SeqOf = "SELECT seq FROM $.message_by_id WHERE conversation_id = ? AND message_id = ?",

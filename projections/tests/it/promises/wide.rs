@@ -23,6 +23,8 @@ pub async fn hold(store: &dyn HistoryStore) {
     pages_cross_borders_in_order(store).await;
     spans_end_at_borders(store).await;
     what_lies_between_many_spans_is_left_out(store).await;
+    many_spans_are_counted_as_one_would_by_hand(store).await;
+    many_spans_are_looked_through_without_what_lies_between(store).await;
     empty_spans_hold_nothing(store).await;
     the_newest_is_found_behind_emptiness(store).await;
     unread_is_counted_across_borders(store).await;
@@ -69,10 +71,18 @@ async fn spans_end_at_borders(store: &dyn HistoryStore) {
 }
 
 /// Somebody has deleted every second one, and a few more, on both sides of a border.
-async fn what_lies_between_many_spans_is_left_out(store: &dyn HistoryStore) {
+fn left() -> Vec<u64> {
     let is_gone = |seq: u64| seq.is_multiple_of(2) || (8_185..8_190).contains(&seq);
-    let left: Vec<u64> = (8_001..=LAST).filter(|seq| !is_gone(*seq)).collect();
-    let spans: Vec<Span> = left.iter().map(|seq| Span::now(seq - 1, *seq)).collect();
+    (8_001..=LAST).filter(|seq| !is_gone(*seq)).collect()
+}
+
+fn singles(seqs: &[u64]) -> Vec<Span> {
+    seqs.iter().map(|seq| Span::now(seq - 1, *seq)).collect()
+}
+
+async fn what_lies_between_many_spans_is_left_out(store: &dyn HistoryStore) {
+    let left = left();
+    let spans = singles(&left);
     for limit in [1, 3, 60, 1_000] {
         let expected: Vec<u64> = left.iter().copied().take(limit as usize).collect();
         assert_eq!(seqs(store, &spans, Order::OldestFirst, limit).await, expected, "{limit}");
@@ -81,6 +91,49 @@ async fn what_lies_between_many_spans_is_left_out(store: &dyn HistoryStore) {
     }
     let named: Vec<_> = spans.iter().chain([&Span::now(LAST, LAST + 5)]).map(|span| (WIDE, *span)).collect();
     assert_eq!(store.last(&named).await.unwrap()[&WIDE].seq, *left.last().unwrap());
+}
+
+async fn many_spans_are_counted_as_one_would_by_hand(store: &dyn HistoryStore) {
+    // One of the odd ones, 4,097, is recalled, and Alice's.
+    let odd: Vec<u64> = (4_001..4_200).step_by(2).collect();
+    let even: Vec<u64> = odd.iter().map(|seq| seq + 1).collect();
+    for (seqs, gone) in [(left(), 0), (odd, 1), (even, 0)] {
+        let spans = singles(&seqs);
+        let named: Vec<_> = spans.iter().map(|span| (WIDE, *span)).collect();
+        for viewer in [ALICE, BOB] {
+            let own = seqs.iter().filter(|seq| sender(**seq) == viewer).count() as u64;
+            let recalled = if viewer == BOB { gone } else { 0 };
+            let counted = Tally { messages: seqs.len() as u64, own, system: 0, recalled };
+            assert_eq!(store.tally(viewer, WIDE, &spans).await.unwrap(), counted);
+            assert_eq!(store.unread(viewer, &named).await.unwrap()[&WIDE], counted.unread());
+        }
+    }
+}
+
+/// With one among them that is wider: stores may know where single ones stand.
+async fn many_spans_are_looked_through_without_what_lies_between(store: &dyn HistoryStore) {
+    let seqs: Vec<u64> = (7_981..=7_990).chain(left()).collect();
+    let spans = [vec![Span::now(7_980, 7_990)], singles(&left())].concat();
+    for who in [None, Some(BOB)] {
+        let filter = Filter { sender: who, ..Filter::default() };
+        let fits = |seq: &u64| who.is_none_or(|who| sender(*seq) == who);
+        let fitting: Vec<u64> = seqs.iter().rev().copied().filter(fits).collect();
+        for limit in [7, 1_000] {
+            assert_eq!(found(store, spans.clone(), &filter, limit).await, fitting, "{who:?}, {limit}");
+        }
+    }
+}
+
+/// Page by page.
+async fn found(store: &dyn HistoryStore, mut spans: Vec<Span>, filter: &Filter, limit: u32) -> Vec<u64> {
+    let mut seqs = Vec::new();
+    loop {
+        let Found { messages, looked_to } = store.find(WIDE, &spans, filter, limit).await.unwrap();
+        assert!(messages.len() <= limit as usize, "{} of {limit}", messages.len());
+        seqs.extend(messages.iter().map(|message| message.seq));
+        let Some(rest) = looked_to.checked_sub(1) else { return seqs };
+        spans = spans.into_iter().filter_map(|span| span.intersection(Span::now(0, rest))).collect();
+    }
 }
 
 async fn empty_spans_hold_nothing(store: &dyn HistoryStore) {
