@@ -2,7 +2,12 @@
 //! mask. `edge/src/tests/content.rs` sees to it that there is no other way.
 
 use super::{RulesFile, Scene, patch, words};
-use natter_testkit::{PASSWORD, Stack, client::new_id};
+use crate::oidc::signs_in;
+use natter_testkit::{
+    PASSWORD, Stack,
+    client::new_id,
+    oidc::{Forger, variables},
+};
 use serde_json::{Value, json};
 
 /// A request with `WORD` in its texts, and where the answer shows them; `None`: what goes by its text is never masked.
@@ -128,6 +133,25 @@ async fn every_text_goes_through_the_gate() {
     }
     let asked = carol.raw().await.get(&format!("/api/v1/conversations/{open}/requests")).await.ok(200);
     assert_eq!(asked["items"][0]["message"], "***", "{asked}");
+}
+
+/// The forger says `<user name> F.` for the name.
+#[tokio::test]
+async fn what_a_provider_suggests_is_looked_at_as_it_would_be_written() {
+    let (stack, forger) = (Stack::new().await, Forger::start().await);
+    let rules = RulesFile::new(&stack, &[words("refuse", &["bad", "f"])]);
+    let mut more = variables(&[forger.settings()]);
+    more.push(rules.variable());
+    let scene = Scene::new(stack, more).await;
+    let called = async |person: &str| {
+        let account = signs_in(&scene.node, person).await.ok(201)["account"].clone();
+        let text = |field: &str| account[field].as_str().expect("a text").to_owned();
+        (text("username"), text("nickname"))
+    };
+    assert_eq!(called("go+od").await, ("good".to_owned(), "good".to_owned()), "of `go od`");
+    let (username, nickname) = called("ba+d").await;
+    assert!(username.starts_with("user-"), "{username}");
+    assert_eq!(nickname, username);
 }
 
 #[tokio::test]
