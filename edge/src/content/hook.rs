@@ -35,7 +35,7 @@ pub struct Hook {
 struct Question<'a> {
     conversation_id: Option<Uuid>,
     message_id: Option<Uuid>,
-    /// Null where somebody registers.
+    /// Null where nobody is signed in yet.
     sender: Option<Uuid>,
     kind: &'a str,
     body: Value,

@@ -75,7 +75,7 @@ impl About {
         Self { kind, scope: Scope::Groups, sender: Some(caller.account.0), conversation, message: None }
     }
 
-    /// `None`: somebody registers.
+    /// `None`: somebody registers, or a device shows itself to who is to let it in.
     pub fn profile(caller: Option<Caller>) -> Self {
         let sender = caller.map(|caller| caller.account.0);
         Self { kind: "profile", scope: Scope::Profiles, sender, conversation: None, message: None }
