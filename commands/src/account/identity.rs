@@ -152,7 +152,7 @@ fn random() -> u64 {
 }
 
 /// What of a suggestion can be a user name; of an address what stands before its `@`.
-fn proposal(suggested: &str, number: Option<u64>) -> Option<Username> {
+pub(crate) fn proposal(suggested: &str, number: Option<u64>) -> Option<Username> {
     let local = suggested.split('@').next().unwrap_or_default();
     let kept: String = local.chars().filter(|c| c.is_alphanumeric() || "_.-".contains(*c)).take(NAME_MAX).collect();
     let name = match number {

@@ -18,7 +18,7 @@ use crate::{
 };
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use natter_domain::{AccountId, Code, HandleId, Password, Sealed, Timestamp, account::About, limit};
+use natter_domain::{AccountId, Code, HandleId, Password, Sealed, Timestamp, Username, account::About, limit};
 use natter_outbox::Locale;
 use natter_streams::{Positions, clock, id};
 use serde::{Deserialize, Serialize};
@@ -63,6 +63,14 @@ pub struct Said {
     pub subject: String,
     pub username: Option<String>,
     pub name: Option<String>,
+}
+
+impl Said {
+    /// The user name that is made of what the provider suggests, or the beginning of it: digits may come behind. Where it
+    /// says no name, the nickname is the same.
+    pub fn proposal(&self) -> Option<Username> {
+        identity::proposal(self.username.as_deref().unwrap_or_default(), None)
+    }
 }
 
 #[derive(Clone, Serialize, Deserialize)]

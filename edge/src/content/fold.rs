@@ -2,12 +2,15 @@
 //! traditional Chinese is simplified, and what nobody sees is not there: zero-width and other ignorable characters, and
 //! diacritics that make no letter with what they stand on, or are too many. Words of the rules are folded in the same way.
 //!
+//! Words are looked for with single spaces, whatever stands between those of a text: [`Spaced`]. Patterns say for
+//! themselves what they mean by white space.
+//!
 //! Letters that only look alike stay different, and so do a letter and the same with its accent: `schwül` is not `schwul`.
 //! Each character of the result knows where in the original it comes from, so that exactly that can be masked.
 
 use super::simplified::simplified;
 use caseless::Caseless;
-use std::{iter::once, ops::Range};
+use std::{borrow::Cow, iter::once, ops::Range};
 use unicode_normalization::{UnicodeNormalization, char::is_combining_mark};
 use unicode_segmentation::UnicodeSegmentation;
 
@@ -17,6 +20,7 @@ const DIACRITICS_MAX: usize = 2;
 const MARKS_MAX: usize = 8;
 
 pub struct Folded {
+    /// As patterns see it.
     pub text: String,
     /// Where each piece begins in the folded text, and where it stands in the original. `None`: both are the same.
     pieces: Option<Vec<Piece>>,
@@ -39,6 +43,11 @@ impl Folded {
         folder.finish()
     }
 
+    /// As words are looked for in it.
+    pub fn spaced(&self) -> Spaced<'_> {
+        Spaced::of(&self.text)
+    }
+
     /// What of the original a part of the folded text comes from.
     pub fn original(&self, folded: Range<usize>) -> Range<usize> {
         let Some(pieces) = &self.pieces else { return folded };
@@ -49,6 +58,54 @@ impl Folded {
             _ => 0..0,
         }
     }
+}
+
+/// A folded text with one space in the place of each run of white space: a second one, or the end of a line, hides no
+/// phrase.
+pub struct Spaced<'a> {
+    pub text: Cow<'a, str>,
+    runs: Vec<Run>,
+}
+
+/// Where a run of white space has ended.
+struct Run {
+    spaced: usize,
+    folded: usize,
+}
+
+impl<'a> Spaced<'a> {
+    fn of(folded: &'a str) -> Self {
+        if is_spaced(folded) {
+            return Self { text: Cow::Borrowed(folded), runs: Vec::new() };
+        }
+        let (mut text, mut runs) = (String::with_capacity(folded.len()), Vec::<Run>::new());
+        for (at, character) in folded.char_indices() {
+            let end = at + character.len_utf8();
+            if !character.is_whitespace() {
+                text.push(character);
+            } else if let Some(run) = runs.last_mut().filter(|_| text.ends_with(' ')) {
+                run.folded = end;
+            } else {
+                text.push(' ');
+                runs.push(Run { spaced: text.len(), folded: end });
+            }
+        }
+        Self { text: Cow::Owned(text), runs }
+    }
+
+    /// What of the folded text a part of this one comes from: of a space, the whole run.
+    pub fn folded(&self, spaced: Range<usize>) -> Range<usize> {
+        let place = |at: usize| {
+            let before = self.runs.partition_point(|run| run.spaced <= at);
+            self.runs[..before].last().map_or(at, |run| run.folded + (at - run.spaced))
+        };
+        place(spaced.start)..place(spaced.end)
+    }
+}
+
+/// Single spaces and no other white space: most texts.
+fn is_spaced(folded: &str) -> bool {
+    !folded.contains("  ") && !folded.contains(|character: char| character.is_whitespace() && character != ' ')
 }
 
 /// Letters of ASCII, and nothing that nobody sees: most texts.
@@ -164,8 +221,9 @@ mod tests {
     /// Masks all of `word` in the text.
     fn mask(text: &str, word: &str) -> String {
         let (folded, word) = (Folded::of(text), fold(word));
-        let found = folded.text.match_indices(&word).map(|(at, word)| folded.original(at..at + word.len()));
-        masked(text, found.collect())
+        let spaced = folded.spaced();
+        let found = spaced.text.match_indices(&word).map(|(at, word)| spaced.folded(at..at + word.len()));
+        masked(text, found.map(|span| folded.original(span)).collect())
     }
 
     #[test]
@@ -235,6 +293,30 @@ mod tests {
     }
 
     #[test]
+    fn white_space_of_any_kind_and_length_is_one_space() {
+        for (text, expected) in [
+            ("bad day", "*** ***"),
+            ("bad  day!", "***  ***!"),
+            ("x bad\n\t\r\n day y", "x ***\n\t\r\n *** y"),
+            ("bad\u{a0}\u{3000}day", "***\u{a0}\u{3000}***"),
+            ("bad \u{200b} day", "***  ***"),
+            ("a  b  bad  day  b  bad\nday", "a  b  ***  ***  b  ***\n***"),
+            ("badday", "badday"),
+        ] {
+            assert_eq!(mask(text, "bad day"), expected, "{text:?}");
+        }
+        for (text, expected) in [(" a \n b\t", " a b "), ("a \u{200b} \u{301}b", "a b"), ("a b", "a b")] {
+            assert_eq!(Folded::of(text).spaced().text, expected, "{text:?}");
+        }
+        let folded = Folded::of("a \n b  c");
+        let spaced = folded.spaced();
+        for (part, expected) in [(0..1, 0..1), (1..2, 1..4), (0..3, 0..5), (2..3, 4..5), (3..4, 5..7), (4..5, 7..8)] {
+            assert_eq!(spaced.folded(part.clone()), expected, "{part:?}");
+        }
+        assert_eq!(folded.text, "a \n b  c", "as patterns see it");
+    }
+
+    #[test]
     fn emoji_are_one_character_each_however_they_are_made() {
         let family = "\u{1f468}\u{200d}\u{1f469}\u{200d}\u{1f467}";
         assert_eq!(mask(&format!("a{family}b"), family), "a*b");
@@ -255,12 +337,18 @@ mod tests {
 
     #[test]
     fn any_text_is_folded_and_every_part_of_it_comes_from_somewhere() {
-        proptest::proptest!(|(text in "\\PC{0,40}", marks in "[a\u{300}-\u{310}\u{200b}-\u{200f}\u{1100}-\u{11ff}ｱ-ﾟ]{0,20}")| {
+        proptest::proptest!(|(text in "\\PC{0,40}", marks in "[a \n\u{3000}\u{300}-\u{310}\u{200b}-\u{200f}\u{1100}-\u{11ff}ｱ-ﾟ]{0,20}")| {
             for text in [&text, &marks, &format!("{text}{marks}")] {
                 let folded = Folded::of(text);
                 for (at, character) in folded.text.char_indices() {
                     let original = folded.original(at..at + character.len_utf8());
                     proptest::prop_assert!(text.get(original.clone()).is_some_and(|part| !part.is_empty()), "{:?}", original);
+                }
+                let spaced = folded.spaced();
+                for (at, character) in spaced.text.char_indices() {
+                    let part = folded.text.get(spaced.folded(at..at + character.len_utf8()));
+                    let is_it = |c: char| c == character || (character == ' ' && c.is_whitespace());
+                    proptest::prop_assert!(part.is_some_and(|part| part.starts_with(is_it)), "{:?}", part);
                 }
                 masked(text, vec![folded.original(0..folded.text.len())]);
             }

@@ -1,5 +1,6 @@
 //! The operator's hook before a text is taken: another server is shown it, and says `allow`, `rewrite` or `refuse`. Who
-//! does not answer in time, or not so, lets the text pass or not, as the operator has said.
+//! does not answer in time, or not so, lets the text pass or not, as the operator has said. A rewrite that cannot be applied
+//! refuses: by a text near a limit its sender could bring it about.
 
 use super::{About, texts::Texts};
 use crate::{
@@ -34,7 +35,7 @@ pub struct Hook {
 struct Question<'a> {
     conversation_id: Option<Uuid>,
     message_id: Option<Uuid>,
-    /// Null where somebody registers.
+    /// Null where nobody is signed in yet.
     sender: Option<Uuid>,
     kind: &'a str,
     body: Value,
@@ -99,7 +100,10 @@ impl Answer {
     fn verdict<T: Texts>(self, given: &T, fits: &impl Fn(&T) -> bool) -> Option<Verdict<T>> {
         match self.action.as_str() {
             "allow" => Some(Verdict::Allow),
-            "rewrite" => given.rewritten(self.body?).filter(|other| fits(other)).map(Verdict::Rewrite),
+            "rewrite" => {
+                let other = self.body.and_then(|body| given.rewritten(body)).filter(|other| fits(other));
+                Some(other.map_or(Verdict::Refuse(None), Verdict::Rewrite))
+            }
             "refuse" => Some(Verdict::Refuse(self.reason)),
             _ => None,
         }
@@ -119,7 +123,7 @@ fn refused(about: &About, reason: Option<String>) -> Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use natter_client::wire::Body;
+    use natter_client::wire::{self, Body};
     use serde_json::json;
 
     /// In words: what becomes of "hi".
@@ -137,16 +141,26 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_read_strictly_and_what_it_makes_is_looked_at() {
+    fn an_answer_is_read_strictly() {
         assert_eq!(said(json!({"action": "allow", "more": 1})), "allow");
         assert_eq!(said(json!({"action": "rewrite", "body": {"kind": "text", "text": "ho"}})), "ho");
         assert_eq!(said(json!({"action": "refuse"})), "refuse ");
         assert_eq!(said(json!({"action": "refuse", "reason": "rude"})), "refuse rude");
-        let long = "x".repeat(16_385);
+        let ho = json!({"kind": "text", "text": "ho"});
         for bad in [
             json!({}),
             json!("allow"),
             json!({"action": "Allow"}),
+            json!({"action": "rewrite", "body": ho, "reason": 1}),
+        ] {
+            assert_eq!(said(bad.clone()), "nothing", "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_rewrite_that_cannot_be_applied_refuses() {
+        let long = "x".repeat(16_385);
+        for rewrite in [
             json!({"action": "rewrite"}),
             json!({"action": "rewrite", "body": "ho"}),
             json!({"action": "rewrite", "body": {"kind": "text", "text": ""}}),
@@ -155,7 +169,14 @@ mod tests {
             json!({"action": "rewrite", "body": {"kind": "system", "code": "x", "text": "x"}}),
             json!({"action": "rewrite", "body": {"kind": "text", "text": "ho", "more": 1}}),
         ] {
-            assert_eq!(said(bad.clone()), "nothing", "{bad}");
+            assert_eq!(said(rewrite.clone()), "refuse ", "{rewrite}");
+        }
+        let given = wire::Register::new("bob", "password");
+        for texts in [json!({"/username": "rob"}), json!({"/signature": "x"})] {
+            let answer = json!({"action": "rewrite", "body": {"texts": texts}});
+            let answer: Answer = serde_json::from_value(answer).unwrap();
+            let verdict = answer.verdict(&given, &|_: &wire::Register| true);
+            assert!(matches!(verdict, Some(Verdict::Refuse(None))), "{texts}");
         }
     }
 

@@ -75,7 +75,7 @@ impl About {
         Self { kind, scope: Scope::Groups, sender: Some(caller.account.0), conversation, message: None }
     }
 
-    /// `None`: somebody registers.
+    /// `None`: somebody registers, or a device shows itself to who is to let it in.
     pub fn profile(caller: Option<Caller>) -> Self {
         let sender = caller.map(|caller| caller.account.0);
         Self { kind: "profile", scope: Scope::Profiles, sender, conversation: None, message: None }
@@ -196,12 +196,10 @@ impl Gate {
         Ok(Passed { changed: is_changed.then_some(looked), held_by })
     }
 
-    /// A name that another server suggests, unless the rules have something against it: the hook is not asked.
-    pub fn suggested(&self, name: Option<String>) -> Option<String> {
-        let about = About::profile(None);
-        name.filter(|name| {
-            matches!(self.look(&about, &texts::Exactly("", name.clone())), Ok(Passed { changed: None, held_by: None }))
-        })
+    /// Whether the rules have nothing against a name that another server suggests: the hook is not asked.
+    pub fn takes(&self, name: &str) -> bool {
+        let looked = self.look(&About::profile(None), &texts::Exactly("", name.to_owned()));
+        matches!(looked, Ok(Passed { changed: None, held_by: None }))
     }
 }
 
@@ -274,7 +272,7 @@ mod tests {
         assert_eq!(masked, Ok(Passed::taken(Some(expected))));
         assert_eq!(gate.look(&about(), &profile(serde_json::json!({"custom": {"bad": "a"}}))), Err(refused()));
         assert_eq!(gate.look(&about(), &wire::Register::new("bad", "password")), Err(refused()));
-        assert_eq!(gate.suggested(Some("bad".to_owned())), None);
-        assert_eq!(gate.suggested(Some("good".to_owned())).as_deref(), Some("good"));
+        assert!(["bad", "worse", "odd"].iter().all(|name| !gate.takes(name)));
+        assert!(gate.takes("good"));
     }
 }

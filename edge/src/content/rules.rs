@@ -1,5 +1,6 @@
 //! Rules on what texts may say, made ready once and asked for every text: all words are one automaton (Aho-Corasick), all
-//! patterns are of the kind whose time is linear in the text. Both are looked for in the folded text ([`super::fold`]).
+//! patterns are of the kind whose time is linear in the text. Both are looked for in the folded text ([`super::fold`]), words
+//! with single spaces in it.
 //!
 //! Where several rules match, refusing goes before holding and that before masking. A word is found where it stands by
 //! itself, `ass` not in `class`; in scripts without spaces, and with `inside`, anywhere.
@@ -143,10 +144,11 @@ impl Rules {
 
     /// The rule that refuses, if a word's does.
     fn words_of(&self, folded: &Folded, looking: &mut Looking<'_>) -> Option<usize> {
-        self.words.find_overlapping_iter(&folded.text).find_map(|found| {
+        let spaced = folded.spaced();
+        self.words.find_overlapping_iter(&*spaced.text).find_map(|found| {
             let word = self.of_words[found.pattern().as_usize()];
-            let stands = looking.wants(word.rule) && (word.inside || stands_alone(&folded.text, found.range()));
-            if stands { looking.hit(word.rule, found.range()) } else { None }
+            let stands = looking.wants(word.rule) && (word.inside || stands_alone(&spaced.text, found.range()));
+            if stands { looking.hit(word.rule, spaced.folded(found.range())) } else { None }
         })
     }
 
@@ -253,6 +255,7 @@ mod tests {
             ("b\u{200b}ad", Some("***")),
             ("中文赌博网", Some("中文**网")),
             ("a bad day", Some("a *** ***")),
+            ("a bad \u{200b}\n\tDAY!", Some("a *** \n\t***!")),
             ("badly embadded bad2", None),
             ("bad中", Some("***中")),
             ("निधन", None),
@@ -279,6 +282,21 @@ mod tests {
         assert_eq!(masked(&rules, "call 138001380001"), None);
         for text in ["bbbaaad", "賭x博", "赌x博"] {
             assert_eq!(look(&rules, text), Found::Refused { rule: 1 });
+        }
+    }
+
+    #[test]
+    fn words_are_written_with_any_white_space_and_patterns_see_what_there_is() {
+        let rules = rules(
+            "{\"name\": \"a\", \"words\": [\"\u{200b} one \\n  two\u{a0}\"], \"action\": \"mask\"}\n\
+             {\"name\": \"b\", \"pattern\": \"(?m)^x {2}y\\\\ny$\", \"action\": \"refuse\"}",
+        );
+        for (text, expected) in [("one two", "*** ***"), ("(one\u{3000}  two)", "(***\u{3000}  ***)")] {
+            assert_eq!(masked(&rules, text).as_deref(), Some(expected), "{text:?}");
+        }
+        assert_eq!(look(&rules, "z\nx  y\ny"), Found::Refused { rule: 1 });
+        for text in ["z x  y\ny", "z\nx y\ny", "z\nx  y y"] {
+            assert_eq!(look(&rules, text), Found::Nothing, "{text:?}");
         }
     }
 

@@ -118,7 +118,8 @@ impl Making {
             return Err("`words` is empty".to_owned());
         }
         for (index, word) in words.iter().enumerate() {
-            let folded = Folded::of(word.trim()).text;
+            // What nobody sees may stand around the white space.
+            let folded = Folded::of(word).spaced().text.trim().to_owned();
             match folded.chars().count() {
                 0 => return Err(format!("word {}: nothing of it can be seen", index + 1)),
                 1..=WORD_MAX => {}

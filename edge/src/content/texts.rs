@@ -85,7 +85,11 @@ fn within(body: &mut Body, at: &str, visit: &mut dyn FnMut(Text<'_>)) {
             exact(visit, &format!("{at}/url"), url);
             image_url.iter_mut().for_each(|url| exact(visit, &format!("{at}/image_url"), url));
         }
-        Body::Sticker { emoji, .. } => emoji.iter_mut().for_each(|text| exact(visit, &format!("{at}/emoji"), text)),
+        Body::Sticker { sticker_id, pack_id, emoji, .. } => {
+            exact(visit, &format!("{at}/sticker_id"), sticker_id);
+            pack_id.iter_mut().for_each(|text| exact(visit, &format!("{at}/pack_id"), text));
+            emoji.iter_mut().for_each(|text| exact(visit, &format!("{at}/emoji"), text));
+        }
         Body::Custom { data, text, .. } => {
             some(visit, at, [("text", text)]);
             values(data, &format!("{at}/data"), visit);
@@ -95,8 +99,10 @@ fn within(body: &mut Body, at: &str, visit: &mut dyn FnMut(Text<'_>)) {
                 within(&mut item.body, &format!("{at}/items/{index}/body"), visit);
             }
         }
-        // Nobody here can read it; it says nothing; it is of our own making.
-        Body::Opaque { .. } | Body::Voice { .. } | Body::System { .. } => {}
+        // What it was made with is said openly; the rest nobody here can read.
+        Body::Opaque { algorithm, .. } => exact(visit, &format!("{at}/algorithm"), algorithm),
+        // It says nothing; it is of our own making.
+        Body::Voice { .. } | Body::System { .. } => {}
     }
 }
 
@@ -134,6 +140,14 @@ impl Texts for wire::OidcFinish {
     fn each(&mut self, visit: &mut dyn FnMut(Text<'_>)) {
         self.username.iter_mut().for_each(|text| exact(visit, "/username", text));
         self.nickname.iter_mut().for_each(|text| free(visit, "/nickname", text));
+    }
+}
+
+/// What a device says of itself, to whoever scans what it shows.
+impl Texts for wire::QrNew {
+    fn each(&mut self, visit: &mut dyn FnMut(Text<'_>)) {
+        let Some(wire::Device { name, platform }) = &mut self.device else { return };
+        some(visit, "/device", [("name", name), ("platform", platform)]);
     }
 }
 
@@ -257,9 +271,9 @@ mod tests {
                 json!({"kind": "link", "url": "X", "title": "X", "description": "X", "image_url": "X", "site_name": "X"}),
                 5,
             ),
-            (json!({"kind": "sticker", "sticker_id": "s", "emoji": "X"}), 1),
+            (json!({"kind": "sticker", "sticker_id": "X", "pack_id": "X", "emoji": "X"}), 3),
             (json!({"kind": "custom", "type": "a.b", "data": {"X": ["X", {"X": "X"}, 1]}, "text": "X"}), 5),
-            (json!({"kind": "opaque", "algorithm": "a", "ciphertext": "X"}), 0),
+            (json!({"kind": "opaque", "algorithm": "X", "ciphertext": "X"}), 1),
             (json!({"kind": "system", "code": "c", "text": "X"}), 0),
             (
                 json!({"kind": "merged", "items": [{"sender": null, "sent_at": "", "body": {"kind": "text", "text": "X"}}]}),

@@ -4,7 +4,7 @@ use super::provider::{Failure, Vouched};
 use crate::{
     auth::{ended, gate::Viewer},
     code::Speaks,
-    content::{self, About},
+    content::{self, About, Gate},
     edge::{Door, Edge, Inside},
     http::{
         answer::{Done, Written},
@@ -88,13 +88,21 @@ async fn finish(
     let shown = Shown { state: &given.state, code: &given.code, iss: given.iss.as_deref(), secret: &given.secret };
     let (attempt, mut said) = said(&edge, &inside, &shown, wanted.username.is_none()).await?;
     if let Some(gate) = inside.content.gate() {
-        (said.username, said.name) = (gate.suggested(said.username), gate.suggested(said.name));
+        said = left(gate, said);
     }
     let (name, origin) = (attempt.provider().to_owned(), Origin { device, address, ..Origin::default() });
     let (signed_in, is_new) = inside.commands.oidc().enter(attempt, &said, &wanted, origin).await?;
     metrics::signed_in_elsewhere(&name, is_new);
     let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
     Ok(welcome(&edge, &inside, status, signed_in, None).await)
+}
+
+/// What the rules leave of what the provider suggests. Of the user name they see what is made of it: what is left out on the
+/// way hides nothing.
+fn left(gate: &Gate, said: Said) -> Said {
+    let is_taken = said.proposal().is_none_or(|made| gate.takes(made.as_str()));
+    let (username, name) = (said.username.filter(|_| is_taken), said.name.filter(|name| gate.takes(name)));
+    Said { username, name, ..said }
 }
 
 /// What somebody new wants to be called, and where they are.

@@ -3,6 +3,7 @@
 
 use crate::{
     auth::gate::Viewer,
+    content::{self, About},
     edge::{Door, Edge},
     http::{answer::Done, json::Json, path::Ids, peer::Peer, problem::Problem, router::Routes},
     session::{card, device},
@@ -25,14 +26,19 @@ pub fn private() -> Routes {
 
 /// By a device that is to be signed in: what it shows.
 #[utoipa::path(post, path = "/api/v1/auth/qr", operation_id = "qr_show", tag = "auth",
-    request_body = wire::QrNew, responses((status = 201, body = wire::QrShown)))]
+    request_body = wire::QrNew, responses(
+        (status = 201, body = wire::QrShown),
+        (status = 422, description = "`invalid_input`, `content_refused`"),
+    ))]
 async fn show(
     door: Door,
     Peer(address): Peer,
     Json(given): Json<wire::QrNew>,
 ) -> Result<(StatusCode, axum::Json<wire::QrShown>), Problem> {
-    let origin = Origin { device: device(given.device)?, address, ..Origin::default() };
-    let shown = door.open()?.commands.qr().show(origin).await?;
+    // Whoever scans it reads that.
+    let read = |given: wire::QrNew| device(given.device);
+    let (device, inside) = content::taken(door, About::profile(None), given, read).await?;
+    let shown = inside.commands.qr().show(Origin { device, address, ..Origin::default() }).await?;
     let code = format!("natter:qr:{}", shown.id);
     let answer = wire::QrShown { id: shown.id, secret: shown.secret, code, expires_in: shown.lifetime.as_secs() };
     Ok((StatusCode::CREATED, axum::Json(answer)))

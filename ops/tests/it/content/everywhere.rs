@@ -2,7 +2,12 @@
 //! mask. `edge/src/tests/content.rs` sees to it that there is no other way.
 
 use super::{RulesFile, Scene, patch, words};
-use natter_testkit::{PASSWORD, Stack, client::new_id};
+use crate::oidc::signs_in;
+use natter_testkit::{
+    PASSWORD, Stack,
+    client::new_id,
+    oidc::{Forger, variables},
+};
 use serde_json::{Value, json};
 
 /// A request with `WORD` in its texts, and where the answer shows them; `None`: what goes by its text is never masked.
@@ -24,6 +29,8 @@ fn ways(group: &str, other: &str, open: &str) -> Vec<Way> {
     vec![
         way("POST /api/v1/auth/register", name, 201, None),
         way("POST /api/v1/auth/register", nickname, 201, Some("/account/nickname")),
+        way("POST /api/v1/auth/qr", json!({"device": {"name": "WORD"}}), 201, Some("")),
+        way("POST /api/v1/auth/qr", json!({"device": {"platform": "WORD"}}), 201, Some("")),
         way("PATCH /api/v1/accounts/me", json!({"nickname": "WORD"}), 200, Some("/nickname")),
         way("PATCH /api/v1/accounts/me", json!({"signature": "a WORD b"}), 200, Some("/signature")),
         way("PATCH /api/v1/accounts/me", json!({"gender": "WORD"}), 200, Some("/gender")),
@@ -72,6 +79,9 @@ fn bodies() -> Vec<(Value, bool)> {
         (json!({"kind": "link", "url": "https://a.example/", "title": "WORD", "description": "WORD"}), true),
         (json!({"kind": "link", "url": "https://a.example/WORD"}), false),
         (json!({"kind": "sticker", "sticker_id": "x", "emoji": "WORD"}), false),
+        (json!({"kind": "sticker", "sticker_id": "WORD"}), false),
+        (json!({"kind": "sticker", "sticker_id": "x", "pack_id": "WORD"}), false),
+        (json!({"kind": "opaque", "algorithm": "WORD", "ciphertext": "b3BhcXVl"}), false),
         (json!({"kind": "custom", "type": "com.example.poll", "data": {"question": ["WORD"]}}), true),
         (json!({"kind": "custom", "type": "com.example.poll", "data": {"WORD": 1}}), false),
         (json!({"kind": "custom", "type": "com.example.poll", "data": 1, "text": "WORD"}), true),
@@ -126,8 +136,32 @@ async fn every_text_goes_through_the_gate() {
         let body = message["body"].to_string().replace(&message["body"]["file_id"].to_string(), "");
         assert!(body.contains("***") && !body.contains("bad"), "{body}");
     }
+    let device = json!({"device": {"name": "a bad laptop", "platform": "bad"}}).to_string();
+    let shown = scene.node.raw().post("/api/v1/auth/qr", device).await.ok(201);
+    let scan = format!("/api/v1/auth/qr/{}/scan", shown["id"].as_str().expect("an id"));
+    let scanned = scene.alice.raw().await.post_nothing(&scan).await.ok(200);
+    assert_eq!(scanned["device"], json!({"name": "a *** laptop", "platform": "***"}));
     let asked = carol.raw().await.get(&format!("/api/v1/conversations/{open}/requests")).await.ok(200);
     assert_eq!(asked["items"][0]["message"], "***", "{asked}");
+}
+
+/// The forger says `<user name> F.` for the name.
+#[tokio::test]
+async fn what_a_provider_suggests_is_looked_at_as_it_would_be_written() {
+    let (stack, forger) = (Stack::new().await, Forger::start().await);
+    let rules = RulesFile::new(&stack, &[words("refuse", &["bad", "f"])]);
+    let mut more = variables(&[forger.settings()]);
+    more.push(rules.variable());
+    let scene = Scene::new(stack, more).await;
+    let called = async |person: &str| {
+        let account = signs_in(&scene.node, person).await.ok(201)["account"].clone();
+        let text = |field: &str| account[field].as_str().expect("a text").to_owned();
+        (text("username"), text("nickname"))
+    };
+    assert_eq!(called("go+od").await, ("good".to_owned(), "good".to_owned()), "of `go od`");
+    let (username, nickname) = called("ba+d").await;
+    assert!(username.starts_with("user-"), "{username}");
+    assert_eq!(nickname, username);
 }
 
 #[tokio::test]

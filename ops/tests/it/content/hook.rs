@@ -21,6 +21,7 @@ fn verdict(asked: &Value) -> Value {
         "rewrite" => json!({"action": "rewrite", "body": text("something else")}),
         "empty" => json!({"action": "rewrite", "body": text("")}),
         "system" => json!({"action": "rewrite", "body": {"kind": "system", "code": "x", "text": "x"}}),
+        "bare" => json!({"action": "rewrite"}),
         "unknown" => json!({"action": "perhaps"}),
         "scalar" => json!("allow"),
         _ => json!({"action": "allow"}),
@@ -100,13 +101,22 @@ async fn what_the_hook_does_not_do_is_taken_or_not_as_the_operator_says() {
     let moderator = moderator().await;
     let stack = Stack::new().await;
     let mut scene = Scene::new(stack, hook(moderator.url("/"), "open")).await;
-    let wrong = ["fail", "elsewhere", "empty", "system", "unknown", "scalar", "babble", "hang"];
+    let wrong = ["fail", "elsewhere", "unknown", "scalar", "babble", "hang"];
     for said in wrong {
         scene.send(said).await.ok(201);
     }
     assert_eq!(scene.read().await, wrong, "as they were given");
     assert!(!moderator.asked().iter().any(|asked| asked.path == "/elsewhere"), "nobody sends us elsewhere");
     assert_eq!(scene.metric("natter_content_hook_total{outcome=\"failed\"}").await, wrong.len() as f64);
+    let cannot_be = ["empty", "system", "bare"];
+    scene
+        .unchanged(async {
+            for said in cannot_be {
+                scene.send(said).await.refused(422, "content_refused");
+            }
+        })
+        .await;
+    assert_eq!(scene.metric("natter_content_hook_total{outcome=\"refused\"}").await, cannot_be.len() as f64);
 
     scene.node.stop().await;
     let more = hook(moderator.url("/"), "closed");
