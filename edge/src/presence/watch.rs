@@ -12,6 +12,8 @@ use std::collections::{HashMap, HashSet, hash_map::Entry};
 pub struct Watches<O> {
     by: HashMap<u64, Watcher<O>>,
     of: HashMap<AccountId, HashMap<u64, Watch>>,
+    /// So many questions have been numbered: no watch ever has the number of one that was before it.
+    questions: u64,
 }
 
 struct Watcher<O> {
@@ -20,13 +22,18 @@ struct Watcher<O> {
     watched: HashSet<AccountId>,
 }
 
-#[derive(Default)]
 struct Watch {
     /// `None`: it has to be asked.
     sees: Option<bool>,
     told: Seen,
-    /// How often it came into doubt: an answer to an earlier question is none.
-    doubts: u32,
+    /// Of the question with which it began, or of its newest doubt: an answer to an earlier one is none.
+    number: u64,
+}
+
+impl Watch {
+    fn new(number: u64) -> Self {
+        Self { sees: None, told: Seen::default(), number }
+    }
 }
 
 /// What somebody is shown of somebody else. Who may not see is shown nobody who is online, and no time.
@@ -48,7 +55,7 @@ pub struct Question {
     pub watcher: u64,
     /// Who looks, and at whom.
     pub pair: Pair,
-    doubts: u32,
+    number: u64,
 }
 
 /// To be told by this: of this person, this.
@@ -56,7 +63,7 @@ pub type Push<O> = (O, AccountId, Seen);
 
 impl<O> Default for Watches<O> {
     fn default() -> Self {
-        Self { by: HashMap::new(), of: HashMap::new() }
+        Self { by: HashMap::new(), of: HashMap::new(), questions: 0 }
     }
 }
 
@@ -77,9 +84,12 @@ impl<O: Clone> Watches<O> {
         }
         let place = self.by.entry(watcher).or_insert_with(|| Watcher { account, outbox, watched: HashSet::new() });
         place.watched.extend(accounts);
+        self.questions += 1;
+        let number = self.questions;
         let ask = |other: &AccountId| {
-            let watch = self.of.entry(*other).or_default().entry(watcher).or_default();
-            Question { watcher, pair: (account, *other), doubts: watch.doubts }
+            let watches = self.of.entry(*other).or_default();
+            let watch = watches.entry(watcher).or_insert_with(|| Watch::new(number));
+            Question { watcher, pair: (account, *other), number: watch.number }
         };
         Some(accounts.iter().map(ask).collect())
     }
@@ -118,7 +128,7 @@ impl<O: Clone> Watches<O> {
                 shown.push((other, Seen::default()));
                 continue;
             };
-            if watch.doubts == question.doubts {
+            if watch.number == question.number {
                 watch.sees = Some(sees(question.pair));
             }
             watch.told = Seen::new(watch.sees.unwrap_or(false), signs(other));
@@ -163,12 +173,13 @@ impl<O: Clone> Watches<O> {
     }
 
     fn doubt(&mut self, account: AccountId, is_meant: impl Fn(AccountId) -> bool) -> Vec<Question> {
-        let mut questions = Vec::new();
+        self.questions += 1;
+        let (number, mut questions) = (self.questions, Vec::new());
         for (&watcher, watch) in self.of.get_mut(&account).into_iter().flatten() {
             let Some(by) = self.by.get(&watcher).filter(|by| is_meant(by.account)) else { continue };
             watch.sees = None;
-            watch.doubts += 1;
-            questions.push(Question { watcher, pair: (by.account, account), doubts: watch.doubts });
+            watch.number = number;
+            questions.push(Question { watcher, pair: (by.account, account), number });
         }
         questions
     }
@@ -184,7 +195,7 @@ impl<O: Clone> Watches<O> {
         for question in questions {
             let other = question.pair.1;
             let watch = self.of.get_mut(&other).and_then(|watches| watches.get_mut(&question.watcher));
-            let Some(watch) = watch.filter(|watch| watch.doubts == question.doubts) else { continue };
+            let Some(watch) = watch.filter(|watch| watch.number == question.number) else { continue };
             let seen = Seen::new(sees(question.pair), signs(other));
             watch.sees = Some(seen.sees);
             if watch.told != seen
@@ -301,6 +312,23 @@ mod tests {
         let asked = watches.add(A, ALICE, "alice", &[BOB]).unwrap();
         watches.doubt_of(BOB);
         assert_eq!(watches.settle(&asked, all, online), [(BOB, Seen::default())], "whoever asks now tells it");
+    }
+
+    #[test]
+    fn who_watches_again_is_not_answered_what_was_asked_before() {
+        let mut watches = watches();
+        let asked = watches.add(A, ALICE, "alice", &[BOB]).unwrap();
+        let before = watches.doubt_of(BOB);
+        watches.remove(A, &[BOB]);
+        let again = watches.add(A, ALICE, "alice", &[BOB]).unwrap();
+        assert_eq!(watches.settle(&asked, all, online), [(BOB, Seen::default())]);
+        assert_eq!(watches.settle(&again, nobody, online), [(BOB, Seen::default())]);
+        let now = watches.doubt_of(BOB);
+        let hers = |questions: Vec<Question>| questions.into_iter().filter(|question| question.watcher == A);
+        let (before, now): (Vec<_>, Vec<_>) = (hers(before).collect(), hers(now).collect());
+        assert_eq!(told(watches.resolve(&before, all, online)), [], "asked of a watch that is no more");
+        assert_eq!(told(watches.resolve(&now, nobody, online)), [], "as it was");
+        assert_eq!(told(watches.changed(&[BOB], online)), [], "Carol is asked about still");
     }
 
     #[test]
