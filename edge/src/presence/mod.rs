@@ -301,7 +301,7 @@ impl Attendance {
         }
     }
 
-    /// Watches these people too. `answer` is handed what they are, at a moment from which on the connection is pushed what
+    /// Watches these people too, unless it fails. `answer` is handed what they are, at a moment from which on the connection is pushed what
     /// changes.
     fn watch(
         &self,
@@ -315,8 +315,13 @@ impl Attendance {
             let too_many =
                 || Problem::invalid("/account_ids", format!("more than {} of one connection", limit::WATCHED_MAX));
             let questions = added.ok_or_else(too_many)?;
-            let sights = sights(&inside, account, &accounts).await?;
-            Ok(Watched { presence, questions, sights })
+            match sights(&inside, account, &accounts).await {
+                Ok(sights) => Ok(Watched { presence, questions, sights }),
+                Err(problem) => {
+                    presence.state().watches.fail(&questions);
+                    Err(problem)
+                }
+            }
         }
     }
 

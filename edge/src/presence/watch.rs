@@ -26,13 +26,19 @@ struct Watch {
     /// `None`: it has to be asked.
     sees: Option<bool>,
     told: Seen,
+    /// Its number when it began: a question of before is about one that is no more.
+    began: u64,
     /// Of the question with which it began, or of its newest doubt: an answer to an earlier one is none.
     number: u64,
+    /// So many have asked for it and are not answered yet.
+    asking: usize,
+    /// Somebody was answered: it stays until they take it back.
+    is_kept: bool,
 }
 
 impl Watch {
     fn new(number: u64) -> Self {
-        Self { sees: None, told: Seen::default(), number }
+        Self { sees: None, told: Seen::default(), began: number, number, asking: 0, is_kept: false }
     }
 }
 
@@ -68,7 +74,8 @@ impl<O> Default for Watches<O> {
 }
 
 impl<O: Clone> Watches<O> {
-    /// Watches these too; `None`: they would be too many. What has to be asked for it, of those too that are watched already.
+    /// Watches these too; `None`: they would be too many. What has to be asked for it, of those too that are watched already;
+    /// it is settled, or has failed.
     pub fn add(
         &mut self,
         watcher: u64,
@@ -89,6 +96,7 @@ impl<O: Clone> Watches<O> {
         let ask = |other: &AccountId| {
             let watches = self.of.entry(*other).or_default();
             let watch = watches.entry(watcher).or_insert_with(|| Watch::new(number));
+            watch.asking += 1;
             Question { watcher, pair: (account, *other), number: watch.number }
         };
         Some(accounts.iter().map(ask).collect())
@@ -123,11 +131,12 @@ impl<O: Clone> Watches<O> {
         let mut shown = Vec::new();
         for question in questions {
             let other = question.pair.1;
-            let watch = self.of.get_mut(&other).and_then(|watches| watches.get_mut(&question.watcher));
-            let Some(watch) = watch else {
+            let Some(watch) = find(&mut self.of, question) else {
                 shown.push((other, Seen::default()));
                 continue;
             };
+            watch.asking -= 1;
+            watch.is_kept = true;
             if watch.number == question.number {
                 watch.sees = Some(sees(question.pair));
             }
@@ -135,6 +144,17 @@ impl<O: Clone> Watches<O> {
             shown.push((other, watch.told));
         }
         shown
+    }
+
+    /// It could not be asked: what was added for it is watched no more, unless it was asked for by another frame too.
+    pub fn fail(&mut self, questions: &[Question]) {
+        for question in questions {
+            let Some(watch) = find(&mut self.of, question) else { continue };
+            watch.asking -= 1;
+            if watch.asking == 0 && !watch.is_kept {
+                self.remove(question.watcher, &[question.pair.1]);
+            }
+        }
     }
 
     /// Something of these people may be otherwise: those who watch and see them are told what is so now.
@@ -194,8 +214,8 @@ impl<O: Clone> Watches<O> {
         let mut pushes = Vec::new();
         for question in questions {
             let other = question.pair.1;
-            let watch = self.of.get_mut(&other).and_then(|watches| watches.get_mut(&question.watcher));
-            let Some(watch) = watch.filter(|watch| watch.number == question.number) else { continue };
+            let watch = find(&mut self.of, question).filter(|watch| watch.number == question.number);
+            let Some(watch) = watch else { continue };
             let seen = Seen::new(sees(question.pair), signs(other));
             watch.sees = Some(seen.sees);
             if watch.told != seen
@@ -211,6 +231,11 @@ impl<O: Clone> Watches<O> {
     pub fn count(&self) -> usize {
         self.by.values().map(|watcher| watcher.watched.len()).sum()
     }
+}
+
+/// The watch that it was asked about, not one that came after it.
+fn find<'a>(of: &'a mut HashMap<AccountId, HashMap<u64, Watch>>, question: &Question) -> Option<&'a mut Watch> {
+    of.get_mut(&question.pair.1)?.get_mut(&question.watcher).filter(|watch| watch.began <= question.number)
 }
 
 fn unlink(of: &mut HashMap<AccountId, HashMap<u64, Watch>>, watcher: u64, account: AccountId) {
@@ -329,6 +354,45 @@ mod tests {
         assert_eq!(told(watches.resolve(&before, all, online)), [], "asked of a watch that is no more");
         assert_eq!(told(watches.resolve(&now, nobody, online)), [], "as it was");
         assert_eq!(told(watches.changed(&[BOB], online)), [], "Carol is asked about still");
+    }
+
+    #[test]
+    fn what_could_not_be_asked_is_not_watched() {
+        let mut watches = watches();
+        let failed = watches.add(A, ALICE, "alice", &[BOB, CAROL]).unwrap();
+        watches.fail(&failed);
+        assert_eq!(
+            told(watches.changed(&[BOB, CAROL], online)),
+            [("alice", "online"), ("carol", "online")],
+            "Bob still"
+        );
+        assert_eq!(watches.count(), 2);
+        let ask = |watches: &mut Watches<_>| watches.add(A, ALICE, "alice", &[CAROL]).unwrap();
+        for order in [[0, 1], [1, 0]] {
+            let both = [ask(&mut watches), ask(&mut watches)];
+            watches.fail(&both[order[0]]);
+            assert_eq!(watches.count(), 3, "another frame asks for her");
+            watches.fail(&both[order[1]]);
+            assert_eq!(watches.count(), 2);
+        }
+        let (one, other) = (ask(&mut watches), ask(&mut watches));
+        watches.settle(&one, all, offline);
+        watches.fail(&other);
+        assert_eq!(watches.count(), 3, "that was answered");
+        watches.remove(A, &[CAROL]);
+        let before = ask(&mut watches);
+        watches.remove(A, &[CAROL]);
+        let again = ask(&mut watches);
+        watches.fail(&before);
+        assert_eq!(watches.settle(&again, all, online), [(CAROL, Seen::new(true, WEB))], "another watch");
+    }
+
+    #[test]
+    fn who_watches_nobody_but_whom_could_not_be_asked_about_is_forgotten() {
+        let mut watches = Watches::default();
+        let failed = watches.add(A, ALICE, "alice", &[BOB]).unwrap();
+        watches.fail(&failed);
+        assert_eq!((watches.count(), watches.of.len(), watches.by.len()), (0, 0, 0));
     }
 
     #[test]
