@@ -33,7 +33,7 @@ pub fn start(inside: &Inside, stop: &CancellationToken) {
     let (presence, bus) = (&inside.presence, &inside.bus);
     keep(stop, presence.clone().speak(bus.clone()));
     keep(stop, presence.clone().listen(bus.clone()));
-    keep(stop, presence.clone().follow_doubts(inside.clone()));
+    keep(stop, presence.clone().follow_doubts(bus.clone()));
     keep(stop, presence.clone().write(inside.projections.clone()));
 }
 
@@ -100,20 +100,19 @@ impl Presence {
         }
     }
 
-    /// Each doubt about the bus is one about all that was heard by it.
-    async fn follow_doubts(self, inside: Inside) {
-        let mut doubts = inside.bus.doubts();
+    /// Each doubt about the bus is one about all that other edges said. Who may see whom is asked anew by who hears that it
+    /// has changed.
+    async fn follow_doubts(self, bus: Bus) {
+        let mut doubts = bus.doubts();
         loop {
             if let Err(RecvError::Closed) = doubts.recv().await {
                 return;
             }
-            while !inside.bus.is_connected() {
+            while !bus.is_connected() {
                 sleep(TICK).await;
             }
             while doubts.try_recv().is_ok() {}
-            say(&inside.bus, self.doubt(Moment::now())).await;
-            let questions = self.doubted(Watches::doubt_all);
-            self.ask_again(&inside, questions).await;
+            say(&bus, self.doubt(Moment::now())).await;
         }
     }
 
@@ -128,6 +127,16 @@ impl Presence {
             questions
         });
         Reconsidered { presence: self.clone(), questions }
+    }
+
+    /// Of whomever.
+    pub fn reconsider_all(&self) -> Reconsidered {
+        Reconsidered { presence: self.clone(), questions: self.doubted(Watches::doubt_all) }
+    }
+
+    /// What nobody could be asked in time, and what is being asked.
+    pub fn unknown(&self) -> Reconsidered {
+        Reconsidered { presence: self.clone(), questions: self.doubted(|watches| watches.unknown()) }
     }
 
     async fn ask_again(&self, inside: &Inside, questions: Vec<Question>) {
@@ -165,10 +174,6 @@ pub struct Reconsidered {
 }
 
 impl Reconsidered {
-    pub fn is_nothing(&self) -> bool {
-        self.questions.is_empty()
-    }
-
     /// Once the read side shows what has changed.
     pub async fn ask(self, inside: &Inside) {
         self.presence.ask_again(inside, self.questions).await;

@@ -120,12 +120,12 @@ impl<O: Clone> Watches<O> {
         gone.watched.into_iter().for_each(|account| unlink(&mut self.of, watcher, account));
     }
 
-    /// Of who watches it is now known whom they see; they are told by who asked. Where it came into doubt meanwhile it is asked
-    /// by somebody else, who tells them.
+    /// Of who watches it is now known whom they see; they are told by who asked. Where it came into doubt meanwhile, or is not
+    /// known yet (`None`), it is asked by somebody else, who tells them.
     pub fn settle(
         &mut self,
         questions: &[Question],
-        sees: impl Fn(Pair) -> bool,
+        sees: impl Fn(Pair) -> Option<bool>,
         signs: impl Fn(AccountId) -> Signs,
     ) -> Vec<(AccountId, Seen)> {
         let mut shown = Vec::new();
@@ -138,7 +138,7 @@ impl<O: Clone> Watches<O> {
             watch.asking -= 1;
             watch.is_kept = true;
             if watch.number == question.number {
-                watch.sees = Some(sees(question.pair));
+                watch.sees = sees(question.pair).or(watch.sees);
             }
             watch.told = Seen::new(watch.sees.unwrap_or(false), signs(other));
             shown.push((other, watch.told));
@@ -190,6 +190,18 @@ impl<O: Clone> Watches<O> {
     pub fn doubt_all(&mut self) -> Vec<Question> {
         let all: Vec<AccountId> = self.of.keys().copied().collect();
         all.into_iter().flat_map(|account| self.doubt_of(account)).collect()
+    }
+
+    /// All of which it has to be asked, whoever does.
+    pub fn unknown(&self) -> Vec<Question> {
+        let mut questions = Vec::new();
+        for (&account, watches) in &self.of {
+            for (&watcher, watch) in watches.iter().filter(|(_, watch)| watch.sees.is_none()) {
+                let Some(by) = self.by.get(&watcher) else { continue };
+                questions.push(Question { watcher, pair: (by.account, account), number: watch.number });
+            }
+        }
+        questions
     }
 
     fn doubt(&mut self, account: AccountId, is_meant: impl Fn(AccountId) -> bool) -> Vec<Question> {

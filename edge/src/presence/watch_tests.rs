@@ -28,12 +28,17 @@ fn nobody(_: Pair) -> bool {
     false
 }
 
+/// As it is asked for the first time.
+fn known(sees: fn(Pair) -> bool) -> impl Fn(Pair) -> Option<bool> {
+    move |pair| Some(sees(pair))
+}
+
 /// Alice and Carol watch Bob, who is offline, and see him.
 fn watches() -> Watches<&'static str> {
     let mut watches = Watches::default();
     for (number, account, name) in [(A, ALICE, "alice"), (C, CAROL, "carol")] {
         let questions = watches.add(number, account, name, &[BOB]).unwrap();
-        assert_eq!(watches.settle(&questions, all, offline), [(BOB, Seen::new(true, Signs::NONE))]);
+        assert_eq!(watches.settle(&questions, known(all), offline), [(BOB, Seen::new(true, Signs::NONE))]);
     }
     watches
 }
@@ -59,7 +64,7 @@ fn watchers_are_told_what_changed_and_nothing_twice() {
 fn who_may_not_see_is_shown_nobody_online() {
     let mut watches = Watches::default();
     let questions = watches.add(A, ALICE, "alice", &[BOB]).unwrap();
-    assert_eq!(watches.settle(&questions, nobody, online), [(BOB, Seen::default())]);
+    assert_eq!(watches.settle(&questions, known(nobody), online), [(BOB, Seen::default())]);
     assert_eq!(told(watches.changed(&[BOB], online)), []);
 }
 
@@ -87,7 +92,7 @@ fn an_answer_to_an_earlier_question_is_none() {
     assert_eq!(told(watches.resolve(&now, all, online)), [], "as it was");
     let asked = watches.add(A, ALICE, "alice", &[BOB]).unwrap();
     watches.doubt_of(BOB);
-    assert_eq!(watches.settle(&asked, all, online), [(BOB, Seen::default())], "whoever asks now tells it");
+    assert_eq!(watches.settle(&asked, known(all), online), [(BOB, Seen::default())], "whoever asks now tells it");
 }
 
 #[test]
@@ -97,14 +102,31 @@ fn who_watches_again_is_not_answered_what_was_asked_before() {
     let before = watches.doubt_of(BOB);
     watches.remove(A, &[BOB]);
     let again = watches.add(A, ALICE, "alice", &[BOB]).unwrap();
-    assert_eq!(watches.settle(&asked, all, online), [(BOB, Seen::default())]);
-    assert_eq!(watches.settle(&again, nobody, online), [(BOB, Seen::default())]);
+    assert_eq!(watches.settle(&asked, known(all), online), [(BOB, Seen::default())]);
+    assert_eq!(watches.settle(&again, known(nobody), online), [(BOB, Seen::default())]);
     let now = watches.doubt_of(BOB);
     let hers = |questions: Vec<Question>| questions.into_iter().filter(|question| question.watcher == A);
     let (before, now): (Vec<_>, Vec<_>) = (hers(before).collect(), hers(now).collect());
     assert_eq!(told(watches.resolve(&before, all, online)), [], "asked of a watch that is no more");
     assert_eq!(told(watches.resolve(&now, nobody, online)), [], "as it was");
     assert_eq!(told(watches.changed(&[BOB], online)), [], "Carol is asked about still");
+}
+
+#[test]
+fn who_watches_before_it_can_be_known_whom_they_see_is_shown_nobody_until_it_is() {
+    let mut watches = watches();
+    watches.changed(&[BOB], online);
+    let late = watches.add(A, ALICE, "alice", &[BOB, CAROL]).unwrap();
+    let shown = watches.settle(&late, |_| None, online);
+    assert_eq!(shown, [(BOB, Seen::new(true, WEB)), (CAROL, Seen::default())], "what was known stays so");
+    assert_eq!(told(watches.changed(&[CAROL], offline)), []);
+    let asked = watches.unknown();
+    assert_eq!(asked.iter().map(|question| question.pair).collect::<Vec<_>>(), [(ALICE, CAROL)]);
+    let doubted = watches.doubt_of(CAROL);
+    assert_eq!(watches.unknown(), doubted);
+    assert_eq!(told(watches.resolve(&asked, all, online)), [], "asked before she was in doubt");
+    assert_eq!(told(watches.resolve(&doubted, all, online)), [("alice", "online")]);
+    assert!(watches.unknown().is_empty());
 }
 
 #[test]
@@ -123,7 +145,7 @@ fn what_could_not_be_asked_is_not_watched() {
         assert_eq!(watches.count(), 2);
     }
     let (one, other) = (ask(&mut watches), ask(&mut watches));
-    watches.settle(&one, all, offline);
+    watches.settle(&one, known(all), offline);
     watches.fail(&other);
     assert_eq!(watches.count(), 3, "that was answered");
     watches.remove(A, &[CAROL]);
@@ -131,7 +153,7 @@ fn what_could_not_be_asked_is_not_watched() {
     watches.remove(A, &[CAROL]);
     let again = ask(&mut watches);
     watches.fail(&before);
-    assert_eq!(watches.settle(&again, all, online), [(CAROL, Seen::new(true, WEB))], "another watch");
+    assert_eq!(watches.settle(&again, known(all), online), [(CAROL, Seen::new(true, WEB))], "another watch");
 }
 
 #[test]
