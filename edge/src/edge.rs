@@ -13,6 +13,7 @@ use crate::{
     preview::Previews,
     server::{End, Ground},
     socket::hub::Hub,
+    standing::Words,
     system::Readiness,
     translation::Translation,
     typing::Typing,
@@ -86,6 +87,8 @@ pub struct Rooms {
     pub content: Content,
     pub previews: Previews,
     pub translation: Translation,
+    /// That who may see or speak may have changed.
+    pub words: Words,
     pub presence: Presence,
     pub typing: Typing,
 }

@@ -210,6 +210,7 @@ fn enter(
         deliveries: inbox::Cursors::of_coming(doors.commands.clone(), sockets.clone()),
         readers_max: doors.settings.readers_max,
         mutes: account::mutes::Mutes::default(),
+        words: standing::Words::default(),
         presence: presence::Presence::new(doors.node.start),
         typing: typing::Typing::new(doors.settings.typing_max),
         content: content::Content::new(content, signer.clone(), &doors.bus)?,

@@ -10,8 +10,8 @@ use natter_streams::statement;
 use sqlx::{PgConnection, types::time::OffsetDateTime};
 use uuid::Uuid;
 
-/// Rows of one statement.
-const AT_ONCE: usize = 1_000;
+/// Rows of one statement: whoever asks for more asks piece by piece, so that what fails is no more than a piece.
+pub const AT_ONCE: usize = 1_000;
 
 pub struct Query<'a>(pub(crate) &'a Shared);
 
@@ -30,15 +30,9 @@ type Row = (Uuid, Uuid, Option<String>, Option<OffsetDateTime>);
 
 impl Query<'_> {
     /// Of these pairs those of whom the first may know it of the second: neither blocks the other, the second is there and
-    /// does not hide it. Oneself is hidden from nobody.
+    /// does not hide it. Oneself is hidden from nobody. One statement: [`AT_ONCE`] pairs at the most.
     pub async fn sights(&self, pairs: &[Pair]) -> Result<Vec<Sight>, Error> {
-        let mut sights = Vec::new();
-        for some in pairs.chunks(AT_ONCE) {
-            for row in self.rows(some).await? {
-                sights.extend(sight(row)?);
-            }
-        }
-        Ok(sights)
+        self.rows(pairs).await?.into_iter().filter_map(|row| sight(row).transpose()).collect()
     }
 
     async fn rows(&self, pairs: &[Pair]) -> Result<Vec<Row>, Error> {

@@ -32,6 +32,6 @@ async fn lookup(
     let accounts = distinct(few(given)?);
     let inside = door.open()?;
     seen.by(&inside, SHOWN_BY).await?;
-    let sights = sights(&inside, caller.account, &accounts).await?;
+    let sights = sights(&inside, caller.account, &accounts).await?.unwrap_or_default();
     Ok(Json(wire::Items { items: inside.presence.shown(&accounts, &sights) }))
 }

@@ -10,7 +10,7 @@
 //!   one. A reconnect within [`here::GRACE`] is no change.
 //! - The people of an edge that is not heard of for [`board::LEASE`] are offline, unless another edge has them.
 //! - Who hides it, who blocks or is blocked, who is gone: offline, and no time. A change of that is told as soon as delivery and
-//!   relations have it; from when it is heard until then nothing is told.
+//!   relations have it; from when it is heard until then nothing is told, to those either who begin to watch meanwhile.
 //!
 //! Nothing of it is in the log. When somebody was online last is written to PostgreSQL every second by the edge that they left
 //! ([`seen`]); see there for how exact it is.
@@ -33,7 +33,10 @@ use board::{Board, Outcome};
 use here::Here;
 use natter_client::wire;
 use natter_domain::{AccountId, Timestamp, limit};
-use natter_projections::presence::Sight;
+use natter_projections::{
+    WAIT_BOUND,
+    presence::{Pair, Sight},
+};
 use natter_streams::clock;
 use seen::LastSeen;
 use signs::Signs;
@@ -301,22 +304,26 @@ impl Attendance {
         }
     }
 
-    /// Watches these people too. `answer` is handed what they are, at a moment from which on the connection is pushed what
-    /// changes.
+    /// Watches these people too, unless it fails. `answer` is handed what they are, at a moment from which on the connection
+    /// is pushed what changes.
     fn watch(
         &self,
         inside: Inside,
         accounts: Vec<AccountId>,
     ) -> impl Future<Output = Result<Watched, Problem>> + Send + use<> {
-        let (presence, number, account, outbox) =
-            (self.presence.clone(), self.number, self.account, self.outbox.clone());
+        let (number, account, outbox) = (self.number, self.account, self.outbox.clone());
         let added = self.presence.state().watches.add(number, account, outbox, &accounts);
         async move {
             let too_many =
                 || Problem::invalid("/account_ids", format!("more than {} of one connection", limit::WATCHED_MAX));
             let questions = added.ok_or_else(too_many)?;
-            let sights = sights(&inside, account, &accounts).await?;
-            Ok(Watched { presence, questions, sights })
+            match sights(&inside, account, &accounts).await {
+                Ok(sights) => Ok(Watched { inside, questions, sights }),
+                Err(problem) => {
+                    inside.presence.state().watches.fail(&questions);
+                    Err(problem)
+                }
+            }
         }
     }
 
@@ -325,24 +332,29 @@ impl Attendance {
     }
 }
 
-/// Of whom it is known whether they are seen.
+/// Who is watched from now on.
 struct Watched {
-    presence: Presence,
+    inside: Inside,
     questions: Vec<Question>,
-    sights: Vec<Sight>,
+    /// `None`: it is not known yet, and is asked once it can be.
+    sights: Option<Vec<Sight>>,
 }
 
 impl Watched {
     /// `answer` gives what is so now, before anything newer is pushed.
     fn tell(self, answer: impl FnOnce(Vec<wire::Presence>)) {
-        let mut state = self.presence.state();
-        let times = times(&self.sights);
+        let mut state = self.inside.presence.state();
+        let times = times(self.sights.as_deref().unwrap_or_default());
+        let sees = |pair: Pair| self.sights.is_some().then(|| times.contains_key(&pair.1));
         let State { watches, here, board, .. } = &mut *state;
         let signs = |account| here.signs(account).with(board.signs(account));
-        let shown = watches.settle(&self.questions, |pair| times.contains_key(&pair.1), signs);
+        let shown = watches.settle(&self.questions, sees, signs);
         let show =
             |(account, seen): (AccountId, Seen)| state.shown(account, seen, times.get(&account).copied().flatten());
         answer(shown.into_iter().map(show).collect());
+        if self.sights.is_none() {
+            self.inside.words.call();
+        }
     }
 }
 
@@ -356,10 +368,14 @@ impl Drop for Attendance {
     }
 }
 
-/// Whom of these the viewer sees.
-async fn sights(inside: &Inside, viewer: AccountId, accounts: &[AccountId]) -> Result<Vec<Sight>, Problem> {
+/// Whom of these the viewer sees; `None`: relations is behind what was said of that, for too long.
+async fn sights(inside: &Inside, viewer: AccountId, accounts: &[AccountId]) -> Result<Option<Vec<Sight>>, Problem> {
+    if let Err(error) = inside.words.shown(&inside.projections, WAIT_BOUND).await {
+        tracing::debug!(%error, "wait for who may see who is online");
+        return Ok(None);
+    }
     let pairs: Vec<_> = accounts.iter().map(|account| (viewer, *account)).collect();
-    Ok(inside.projections.presence().sights(&pairs).await?)
+    Ok(Some(inside.projections.presence().sights(&pairs).await?))
 }
 
 /// Each once, in the order given.

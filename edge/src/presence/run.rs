@@ -9,9 +9,12 @@ use super::{
 use crate::edge::Inside;
 use futures::StreamExt;
 use natter_domain::AccountId;
-use natter_projections::delivery::standing::Changed;
+use natter_projections::{
+    delivery::standing::Changed,
+    presence::{AT_ONCE, Pair, Sight},
+};
 use natter_streams::{bus::Bus, subject};
-use std::time::Duration;
+use std::{fmt::Display, time::Duration};
 use tokio::{
     sync::broadcast::error::RecvError,
     time::{MissedTickBehavior, interval, sleep, timeout},
@@ -30,7 +33,7 @@ pub fn start(inside: &Inside, stop: &CancellationToken) {
     let (presence, bus) = (&inside.presence, &inside.bus);
     keep(stop, presence.clone().speak(bus.clone()));
     keep(stop, presence.clone().listen(bus.clone()));
-    keep(stop, presence.clone().follow_doubts(inside.clone()));
+    keep(stop, presence.clone().follow_doubts(bus.clone()));
     keep(stop, presence.clone().write(inside.projections.clone()));
 }
 
@@ -97,20 +100,19 @@ impl Presence {
         }
     }
 
-    /// Each doubt about the bus is one about all that was heard by it.
-    async fn follow_doubts(self, inside: Inside) {
-        let mut doubts = inside.bus.doubts();
+    /// Each doubt about the bus is one about all that other edges said. Who may see whom is asked anew by who hears that it
+    /// has changed.
+    async fn follow_doubts(self, bus: Bus) {
+        let mut doubts = bus.doubts();
         loop {
             if let Err(RecvError::Closed) = doubts.recv().await {
                 return;
             }
-            while !inside.bus.is_connected() {
+            while !bus.is_connected() {
                 sleep(TICK).await;
             }
             while doubts.try_recv().is_ok() {}
-            say(&inside.bus, self.doubt(Moment::now())).await;
-            let questions = self.doubted(Watches::doubt_all);
-            self.ask_again(&inside, questions).await;
+            say(&bus, self.doubt(Moment::now())).await;
         }
     }
 
@@ -127,14 +129,40 @@ impl Presence {
         Reconsidered { presence: self.clone(), questions }
     }
 
+    /// Of whomever.
+    pub fn reconsider_all(&self) -> Reconsidered {
+        Reconsidered { presence: self.clone(), questions: self.doubted(Watches::doubt_all) }
+    }
+
+    /// What nobody could be asked in time, and what is being asked.
+    pub fn unknown(&self) -> Reconsidered {
+        Reconsidered { presence: self.clone(), questions: self.doubted(|watches| watches.unknown()) }
+    }
+
     async fn ask_again(&self, inside: &Inside, questions: Vec<Question>) {
-        let pairs: Vec<_> = questions.iter().map(|question| question.pair).collect();
-        loop {
-            match inside.projections.presence().sights(&pairs).await {
-                Ok(sights) => return self.resolved(&questions, &sights),
-                Err(error) => tracing::warn!(%error, "ask again who may see who is online"),
-            }
-            sleep(PAUSE).await;
+        let ask = |pairs: Vec<Pair>| {
+            let projections = inside.projections.clone();
+            async move { projections.presence().sights(&pairs).await }
+        };
+        self.ask_with(&questions, ask).await;
+    }
+
+    /// Piece by piece, each as often as it takes: what is known of one is told before the next is asked.
+    async fn ask_with<F, E>(&self, questions: &[Question], ask: impl Fn(Vec<Pair>) -> F)
+    where
+        F: Future<Output = Result<Vec<Sight>, E>>,
+        E: Display,
+    {
+        for some in questions.chunks(AT_ONCE) {
+            let pairs: Vec<Pair> = some.iter().map(|question| question.pair).collect();
+            let sights = loop {
+                match ask(pairs.clone()).await {
+                    Ok(sights) => break sights,
+                    Err(error) => tracing::warn!(%error, "ask again who may see who is online"),
+                }
+                sleep(PAUSE).await;
+            };
+            self.resolved(some, &sights);
         }
     }
 }
@@ -146,10 +174,6 @@ pub struct Reconsidered {
 }
 
 impl Reconsidered {
-    pub fn is_nothing(&self) -> bool {
-        self.questions.is_empty()
-    }
-
     /// Once the read side shows what has changed.
     pub async fn ask(self, inside: &Inside) {
         self.presence.ask_again(inside, self.questions).await;
@@ -174,5 +198,46 @@ async fn publish(bus: &Bus, subject: String, word: Vec<u8>) {
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::warn!(%error, "tell other edges who is online"),
         Err(_) => tracing::warn!("other edges are not told in time who is online"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::presence::signs::{Class, Signs};
+    use natter_domain::limit;
+    use std::{cell::RefCell, ops::Range, sync::Arc};
+    use uuid::Uuid;
+
+    fn people(numbers: Range<usize>) -> Vec<AccountId> {
+        numbers.map(|number| AccountId(Uuid::from_u128(number as u128))).collect()
+    }
+
+    /// One connection after the other watches as many as it may.
+    fn watching(presence: &Presence, connections: usize) -> Vec<Question> {
+        let watch = |connection: usize| {
+            let accounts = people(connection * limit::WATCHED_MAX..(connection + 1) * limit::WATCHED_MAX);
+            let mut state = presence.state();
+            state.watches.add(connection as u64, accounts[0], Arc::default(), &accounts).unwrap()
+        };
+        (0..connections).flat_map(watch).collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_fails_is_asked_again_and_what_was_answered_is_not() {
+        let presence = Presence::new(Uuid::from_u128(1));
+        let questions = watching(&presence, 13);
+        let online = |_: AccountId| Signs::of(Class::Web, false);
+        let (asked, told) = (RefCell::new(Vec::new()), RefCell::new(0));
+        let ask = |pairs: Vec<Pair>| {
+            asked.borrow_mut().push(pairs.len());
+            let fails = asked.borrow().len() == 2;
+            *told.borrow_mut() += presence.state().watches.changed(&people(0..AT_ONCE), online).len();
+            let see = |pair: &Pair| Sight { pair: *pair, last_seen_at: None };
+            async move { if fails { Err("gone") } else { Ok(pairs.iter().map(see).collect::<Vec<Sight>>()) } }
+        };
+        presence.ask_with(&questions, ask).await;
+        assert_eq!(*asked.borrow(), [1_000, 1_000, 1_000, 600]);
+        assert_eq!(*told.borrow(), AT_ONCE, "those of the first piece, before the second was answered");
     }
 }

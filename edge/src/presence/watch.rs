@@ -12,6 +12,8 @@ use std::collections::{HashMap, HashSet, hash_map::Entry};
 pub struct Watches<O> {
     by: HashMap<u64, Watcher<O>>,
     of: HashMap<AccountId, HashMap<u64, Watch>>,
+    /// So many questions have been numbered: no watch ever has the number of one that was before it.
+    questions: u64,
 }
 
 struct Watcher<O> {
@@ -20,13 +22,24 @@ struct Watcher<O> {
     watched: HashSet<AccountId>,
 }
 
-#[derive(Default)]
 struct Watch {
     /// `None`: it has to be asked.
     sees: Option<bool>,
     told: Seen,
-    /// How often it came into doubt: an answer to an earlier question is none.
-    doubts: u32,
+    /// Its number when it began: a question of before is about one that is no more.
+    began: u64,
+    /// Of the question with which it began, or of its newest doubt: an answer to an earlier one is none.
+    number: u64,
+    /// So many have asked for it and are not answered yet.
+    asking: usize,
+    /// Somebody was answered: it stays until they take it back.
+    is_kept: bool,
+}
+
+impl Watch {
+    fn new(number: u64) -> Self {
+        Self { sees: None, told: Seen::default(), began: number, number, asking: 0, is_kept: false }
+    }
 }
 
 /// What somebody is shown of somebody else. Who may not see is shown nobody who is online, and no time.
@@ -48,7 +61,7 @@ pub struct Question {
     pub watcher: u64,
     /// Who looks, and at whom.
     pub pair: Pair,
-    doubts: u32,
+    number: u64,
 }
 
 /// To be told by this: of this person, this.
@@ -56,12 +69,13 @@ pub type Push<O> = (O, AccountId, Seen);
 
 impl<O> Default for Watches<O> {
     fn default() -> Self {
-        Self { by: HashMap::new(), of: HashMap::new() }
+        Self { by: HashMap::new(), of: HashMap::new(), questions: 0 }
     }
 }
 
 impl<O: Clone> Watches<O> {
-    /// Watches these too; `None`: they would be too many. What has to be asked for it, of those too that are watched already.
+    /// Watches these too; `None`: they would be too many. What has to be asked for it, of those too that are watched already;
+    /// it is settled, or has failed.
     pub fn add(
         &mut self,
         watcher: u64,
@@ -77,9 +91,13 @@ impl<O: Clone> Watches<O> {
         }
         let place = self.by.entry(watcher).or_insert_with(|| Watcher { account, outbox, watched: HashSet::new() });
         place.watched.extend(accounts);
+        self.questions += 1;
+        let number = self.questions;
         let ask = |other: &AccountId| {
-            let watch = self.of.entry(*other).or_default().entry(watcher).or_default();
-            Question { watcher, pair: (account, *other), doubts: watch.doubts }
+            let watches = self.of.entry(*other).or_default();
+            let watch = watches.entry(watcher).or_insert_with(|| Watch::new(number));
+            watch.asking += 1;
+            Question { watcher, pair: (account, *other), number: watch.number }
         };
         Some(accounts.iter().map(ask).collect())
     }
@@ -102,29 +120,41 @@ impl<O: Clone> Watches<O> {
         gone.watched.into_iter().for_each(|account| unlink(&mut self.of, watcher, account));
     }
 
-    /// Of who watches it is now known whom they see; they are told by who asked. Where it came into doubt meanwhile it is asked
-    /// by somebody else, who tells them.
+    /// Of who watches it is now known whom they see; they are told by who asked. Where it came into doubt meanwhile, or is not
+    /// known yet (`None`), it is asked by somebody else, who tells them.
     pub fn settle(
         &mut self,
         questions: &[Question],
-        sees: impl Fn(Pair) -> bool,
+        sees: impl Fn(Pair) -> Option<bool>,
         signs: impl Fn(AccountId) -> Signs,
     ) -> Vec<(AccountId, Seen)> {
         let mut shown = Vec::new();
         for question in questions {
             let other = question.pair.1;
-            let watch = self.of.get_mut(&other).and_then(|watches| watches.get_mut(&question.watcher));
-            let Some(watch) = watch else {
+            let Some(watch) = find(&mut self.of, question) else {
                 shown.push((other, Seen::default()));
                 continue;
             };
-            if watch.doubts == question.doubts {
-                watch.sees = Some(sees(question.pair));
+            watch.asking -= 1;
+            watch.is_kept = true;
+            if watch.number == question.number {
+                watch.sees = sees(question.pair).or(watch.sees);
             }
             watch.told = Seen::new(watch.sees.unwrap_or(false), signs(other));
             shown.push((other, watch.told));
         }
         shown
+    }
+
+    /// It could not be asked: what was added for it is watched no more, unless it was asked for by another frame too.
+    pub fn fail(&mut self, questions: &[Question]) {
+        for question in questions {
+            let Some(watch) = find(&mut self.of, question) else { continue };
+            watch.asking -= 1;
+            if watch.asking == 0 && !watch.is_kept {
+                self.remove(question.watcher, &[question.pair.1]);
+            }
+        }
     }
 
     /// Something of these people may be otherwise: those who watch and see them are told what is so now.
@@ -162,13 +192,26 @@ impl<O: Clone> Watches<O> {
         all.into_iter().flat_map(|account| self.doubt_of(account)).collect()
     }
 
-    fn doubt(&mut self, account: AccountId, is_meant: impl Fn(AccountId) -> bool) -> Vec<Question> {
+    /// All of which it has to be asked, whoever does.
+    pub fn unknown(&self) -> Vec<Question> {
         let mut questions = Vec::new();
+        for (&account, watches) in &self.of {
+            for (&watcher, watch) in watches.iter().filter(|(_, watch)| watch.sees.is_none()) {
+                let Some(by) = self.by.get(&watcher) else { continue };
+                questions.push(Question { watcher, pair: (by.account, account), number: watch.number });
+            }
+        }
+        questions
+    }
+
+    fn doubt(&mut self, account: AccountId, is_meant: impl Fn(AccountId) -> bool) -> Vec<Question> {
+        self.questions += 1;
+        let (number, mut questions) = (self.questions, Vec::new());
         for (&watcher, watch) in self.of.get_mut(&account).into_iter().flatten() {
             let Some(by) = self.by.get(&watcher).filter(|by| is_meant(by.account)) else { continue };
             watch.sees = None;
-            watch.doubts += 1;
-            questions.push(Question { watcher, pair: (by.account, account), doubts: watch.doubts });
+            watch.number = number;
+            questions.push(Question { watcher, pair: (by.account, account), number });
         }
         questions
     }
@@ -183,8 +226,8 @@ impl<O: Clone> Watches<O> {
         let mut pushes = Vec::new();
         for question in questions {
             let other = question.pair.1;
-            let watch = self.of.get_mut(&other).and_then(|watches| watches.get_mut(&question.watcher));
-            let Some(watch) = watch.filter(|watch| watch.doubts == question.doubts) else { continue };
+            let watch = find(&mut self.of, question).filter(|watch| watch.number == question.number);
+            let Some(watch) = watch else { continue };
             let seen = Seen::new(sees(question.pair), signs(other));
             watch.sees = Some(seen.sees);
             if watch.told != seen
@@ -202,6 +245,11 @@ impl<O: Clone> Watches<O> {
     }
 }
 
+/// The watch that it was asked about, not one that came after it.
+fn find<'a>(of: &'a mut HashMap<AccountId, HashMap<u64, Watch>>, question: &Question) -> Option<&'a mut Watch> {
+    of.get_mut(&question.pair.1)?.get_mut(&question.watcher).filter(|watch| watch.began <= question.number)
+}
+
 fn unlink(of: &mut HashMap<AccountId, HashMap<u64, Watch>>, watcher: u64, account: AccountId) {
     if let Entry::Occupied(mut watches) = of.entry(account) {
         watches.get_mut().remove(&watcher);
@@ -212,107 +260,5 @@ fn unlink(of: &mut HashMap<AccountId, HashMap<u64, Watch>>, watcher: u64, accoun
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::presence::signs::Class;
-    use uuid::Uuid;
-
-    const ALICE: AccountId = AccountId(Uuid::from_u128(1));
-    const BOB: AccountId = AccountId(Uuid::from_u128(2));
-    const CAROL: AccountId = AccountId(Uuid::from_u128(3));
-    const WEB: Signs = Signs::of(Class::Web, false);
-    /// Alice's and Carol's connections.
-    const A: u64 = 1;
-    const C: u64 = 3;
-
-    fn online(_: AccountId) -> Signs {
-        WEB
-    }
-
-    fn offline(_: AccountId) -> Signs {
-        Signs::NONE
-    }
-
-    fn all(_: Pair) -> bool {
-        true
-    }
-
-    fn nobody(_: Pair) -> bool {
-        false
-    }
-
-    /// Alice and Carol watch Bob, who is offline, and see him.
-    fn watches() -> Watches<&'static str> {
-        let mut watches = Watches::default();
-        for (number, account, name) in [(A, ALICE, "alice"), (C, CAROL, "carol")] {
-            let questions = watches.add(number, account, name, &[BOB]).unwrap();
-            assert_eq!(watches.settle(&questions, all, offline), [(BOB, Seen::new(true, Signs::NONE))]);
-        }
-        watches
-    }
-
-    fn told(mut pushes: Vec<Push<&'static str>>) -> Vec<(&'static str, &'static str)> {
-        pushes.sort_by_key(|(to, ..)| *to);
-        pushes.into_iter().map(|(to, _, seen)| (to, seen.signs.state())).collect()
-    }
-
-    #[test]
-    fn watchers_are_told_what_changed_and_nothing_twice() {
-        let mut watches = watches();
-        assert_eq!(told(watches.changed(&[ALICE, BOB], online)), [("alice", "online"), ("carol", "online")]);
-        assert_eq!(told(watches.changed(&[BOB], online)), []);
-        watches.remove(A, &[BOB]);
-        assert_eq!(told(watches.changed(&[BOB], offline)), [("carol", "offline")]);
-        watches.leave(C);
-        assert_eq!(told(watches.changed(&[BOB], online)), []);
-        assert_eq!((watches.count(), watches.of.len(), watches.by.len()), (0, 0, 0), "nothing is left of them");
-    }
-
-    #[test]
-    fn who_may_not_see_is_shown_nobody_online() {
-        let mut watches = Watches::default();
-        let questions = watches.add(A, ALICE, "alice", &[BOB]).unwrap();
-        assert_eq!(watches.settle(&questions, nobody, online), [(BOB, Seen::default())]);
-        assert_eq!(told(watches.changed(&[BOB], online)), []);
-    }
-
-    #[test]
-    fn while_it_is_in_doubt_whether_somebody_sees_they_are_told_nothing() {
-        let mut watches = watches();
-        let questions = watches.doubt_between(BOB, ALICE);
-        assert_eq!(questions.len(), 1);
-        assert_eq!(told(watches.changed(&[BOB], online)), [("carol", "online")]);
-        assert_eq!(told(watches.resolve(&questions, all, online)), [("alice", "online")], "what came meanwhile");
-        let questions = watches.doubt_of(BOB);
-        assert_eq!(told(watches.resolve(&questions, nobody, online)), [("alice", "offline"), ("carol", "offline")]);
-        assert_eq!(told(watches.changed(&[BOB], online)), []);
-        let questions = watches.doubt_all();
-        assert_eq!(told(watches.resolve(&questions, all, online)), [("alice", "online"), ("carol", "online")]);
-    }
-
-    #[test]
-    fn an_answer_to_an_earlier_question_is_none() {
-        let mut watches = watches();
-        watches.changed(&[BOB], online);
-        let before = watches.doubt_of(BOB);
-        let now = watches.doubt_of(BOB);
-        assert_eq!(told(watches.resolve(&before, nobody, online)), []);
-        assert_eq!(told(watches.resolve(&now, all, online)), [], "as it was");
-        let asked = watches.add(A, ALICE, "alice", &[BOB]).unwrap();
-        watches.doubt_of(BOB);
-        assert_eq!(watches.settle(&asked, all, online), [(BOB, Seen::default())], "whoever asks now tells it");
-    }
-
-    #[test]
-    fn a_connection_watches_so_many_and_no_more() {
-        let mut watches = Watches::default();
-        let people = |from: u128, to: u128| (from..to).map(|n| AccountId(Uuid::from_u128(n))).collect::<Vec<_>>();
-        assert_eq!(watches.add(A, ALICE, "alice", &people(0, 200)).unwrap().len(), 200);
-        assert!(watches.add(A, ALICE, "alice", &people(200, 201)).is_none());
-        assert_eq!(watches.count(), 200, "nothing of it");
-        assert!(watches.add(A, ALICE, "alice", &people(0, 200)).is_some(), "the same again");
-        watches.remove(A, &people(0, 1));
-        assert!(watches.add(A, ALICE, "alice", &people(200, 201)).is_some());
-        assert!(watches.add(C, CAROL, "carol", &people(0, 201)).is_none());
-    }
-}
+#[path = "watch_tests.rs"]
+mod tests;

@@ -2,7 +2,8 @@
 //!
 //! The way is short: from the typist's edge straight to the subjects of the others, where their edges listen already. Who
 //! may speak is asked of the read side, once for a conversation every [`KEPT`]; what delivery says of a conversation in
-//! between makes its answer void at once. Everything else than passing it on is silence: whoever types is never told why.
+//! between makes its answer void at once, and no answer is older than what was said before it was asked for. Everything
+//! else than passing it on is silence: whoever types is never told why.
 
 use crate::{edge::Inside, metrics};
 use axum::body::Bytes;
@@ -12,7 +13,7 @@ use natter_domain::{AccountId, ConversationId};
 use natter_projections::conversation::Floor;
 use natter_streams::{clock, subject};
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -25,7 +26,11 @@ const PAUSE: Duration = Duration::from_secs(3);
 const TYPISTS_MAX: usize = 65_536;
 /// How long it is known who may speak in a conversation.
 const KEPT: Duration = Duration::from_secs(5);
-/// Conversations of which it is known.
+/// Who may speak is not waited for any longer: by then nobody wants to hear it.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// So often it is asked where it comes into doubt meanwhile.
+const TRIES: usize = 2;
+/// Conversations of which it is known; in what is more nobody is heard.
 const FLOORS_MAX: usize = 16_384;
 
 pub struct Typing {
@@ -39,21 +44,16 @@ impl Typing {
         Self { members_max, lately: Mutex::default(), floors: Mutex::default() }
     }
 
-    /// Who may speak there is about to be others.
-    pub fn doubt(&self, conversations: impl IntoIterator<Item = Uuid>) {
+    /// Who may speak there is about to be others: what is known, and what is being asked, is void. Whoever asks next waits
+    /// until the read side shows it.
+    pub fn doubt(&self, conversations: &BTreeSet<Uuid>) {
         let mut floors = lock(&self.floors);
-        conversations.into_iter().for_each(|conversation| floors.doubt(ConversationId(conversation), Instant::now()));
-    }
-
-    /// The read side shows who may speak there now.
-    pub fn resolve(&self, conversations: impl IntoIterator<Item = Uuid>) {
-        let mut floors = lock(&self.floors);
-        conversations.into_iter().for_each(|conversation| floors.resolve(ConversationId(conversation)));
+        conversations.iter().for_each(|conversation| floors.doubt(ConversationId(*conversation)));
     }
 
     /// What was said of any conversation may have been lost.
     pub fn forget(&self) {
-        *lock(&self.floors) = Floors::default();
+        lock(&self.floors).known.clear();
     }
 }
 
@@ -88,14 +88,26 @@ async fn passed(inside: &Inside, typist: AccountId, conversation: ConversationId
 
 /// Who is in and may speak; `None` while that is not known.
 async fn floor(inside: &Inside, conversation: ConversationId) -> Option<Arc<Floor>> {
-    let typing = &inside.typing;
-    let number = match lock(&typing.floors).find(conversation, Instant::now()) {
-        Found::Known(floor) => return Some(floor),
-        Found::Doubted => return None,
-        Found::Nothing(number) => number,
-    };
-    match inside.projections.conversation().floor(conversation, typing.members_max).await {
-        Ok(floor) => Some(lock(&typing.floors).keep(conversation, floor, number, Instant::now())),
+    let floors = &inside.typing.floors;
+    for _ in 0..TRIES {
+        let number = match lock(floors).find(conversation, Instant::now()) {
+            Found::Known(floor) => return Some(floor),
+            Found::Nothing(number) => number,
+        };
+        // What is said from now on makes the number void.
+        let floor = ask(inside, conversation).await?;
+        if let Some(floor) = lock(floors).keep(conversation, floor, number, Instant::now()) {
+            return Some(floor);
+        }
+    }
+    None
+}
+
+/// What the read side says, once it shows all that was said before.
+async fn ask(inside: &Inside, conversation: ConversationId) -> Option<Floor> {
+    inside.words.shown(&inside.projections, PATIENCE).await.ok()?;
+    match inside.projections.conversation().floor(conversation, inside.typing.members_max).await {
+        Ok(floor) => Some(floor),
         Err(error) => {
             tracing::warn!(%error, "ask who may speak in a conversation");
             None
@@ -125,65 +137,56 @@ impl Lately {
 #[derive(Default)]
 struct Floors {
     known: HashMap<ConversationId, Entry>,
-    /// How often something came into doubt: what was asked before is not kept.
-    doubts: u64,
+    /// So many questions have been numbered: none ever has the number of one before it.
+    questions: u64,
 }
 
-enum Entry {
-    /// As of then.
-    Known(Arc<Floor>, Instant),
-    /// Since then.
-    Doubted(Instant),
-}
-
-impl Entry {
-    fn since(&self) -> Instant {
-        match self {
-            Self::Known(_, since) | Self::Doubted(since) => *since,
-        }
-    }
+struct Entry {
+    /// `None`: it is being asked.
+    floor: Option<Arc<Floor>>,
+    since: Instant,
+    /// Of the question with which it began: the answer to another one is not for here.
+    number: u64,
 }
 
 enum Found {
     Known(Arc<Floor>),
-    Doubted,
     /// To be asked, and kept under this number.
     Nothing(u64),
 }
 
 impl Floors {
-    /// What is in doubt longer than it would be known is asked again: whoever doubted it is gone.
-    fn find(&self, conversation: ConversationId, now: Instant) -> Found {
-        match self.known.get(&conversation).filter(|entry| entry.since() + KEPT > now) {
-            Some(Entry::Known(floor, _)) => Found::Known(floor.clone()),
-            Some(Entry::Doubted(_)) => Found::Doubted,
-            None => Found::Nothing(self.doubts),
+    fn find(&mut self, conversation: ConversationId, now: Instant) -> Found {
+        match self.known.get(&conversation).filter(|entry| entry.since + KEPT > now) {
+            Some(Entry { floor: Some(floor), .. }) => Found::Known(floor.clone()),
+            Some(Entry { floor: None, number, .. }) => Found::Nothing(*number),
+            None => Found::Nothing(self.ask(conversation, now)),
         }
     }
 
-    fn keep(&mut self, conversation: ConversationId, floor: Floor, number: u64, now: Instant) -> Arc<Floor> {
-        let floor = Arc::new(floor);
+    /// Where there is no room, no answer will be for it.
+    fn ask(&mut self, conversation: ConversationId, now: Instant) -> u64 {
         if self.known.len() >= FLOORS_MAX {
-            self.known.retain(|_, entry| entry.since() + KEPT > now);
+            self.known.retain(|_, entry| entry.since + KEPT > now);
         }
-        if number == self.doubts && self.known.len() < FLOORS_MAX {
-            self.known.insert(conversation, Entry::Known(floor.clone(), now));
+        self.questions += 1;
+        let number = self.questions;
+        if self.known.len() < FLOORS_MAX || self.known.contains_key(&conversation) {
+            self.known.insert(conversation, Entry { floor: None, since: now, number });
         }
-        floor
+        number
     }
 
-    fn doubt(&mut self, conversation: ConversationId, now: Instant) {
-        self.doubts += 1;
-        // Of what nobody has asked nobody has an answer.
-        if let Some(entry) = self.known.get_mut(&conversation) {
-            *entry = Entry::Doubted(now);
-        }
+    /// `None`: it came into doubt since it was asked.
+    fn keep(&mut self, conversation: ConversationId, floor: Floor, number: u64, now: Instant) -> Option<Arc<Floor>> {
+        let entry = self.known.get_mut(&conversation).filter(|entry| entry.number == number)?;
+        let floor = Arc::new(floor);
+        *entry = Entry { floor: Some(floor.clone()), since: now, number };
+        Some(floor)
     }
 
-    fn resolve(&mut self, conversation: ConversationId) {
-        if matches!(self.known.get(&conversation), Some(Entry::Doubted(_))) {
-            self.known.remove(&conversation);
-        }
+    fn doubt(&mut self, conversation: ConversationId) {
+        self.known.remove(&conversation);
     }
 }
 
@@ -221,26 +224,74 @@ mod tests {
         assert_eq!(lately.0.len(), 1);
     }
 
+    fn is_known(floors: &mut Floors, now: Instant) -> bool {
+        matches!(floors.find(TALK, now), Found::Known(_))
+    }
+
+    /// The number under which the answer is kept.
+    fn asked(floors: &mut Floors, now: Instant) -> u64 {
+        match floors.find(TALK, now) {
+            Found::Nothing(number) => number,
+            Found::Known(_) => panic!("it has been asked"),
+        }
+    }
+
     #[tokio::test(start_paused = true)]
     async fn who_may_speak_is_asked_again_after_a_while_and_once_it_is_in_doubt() {
         let (mut floors, begin) = (Floors::default(), Instant::now());
-        let find = |floors: &Floors, millis| match floors.find(TALK, begin + Duration::from_millis(millis)) {
-            Found::Known(_) => "known",
-            Found::Doubted => "doubted",
-            Found::Nothing(_) => "nothing",
-        };
-        assert_eq!(find(&floors, 0), "nothing");
-        floors.keep(TALK, Floor::default(), 0, begin);
-        assert_eq!((find(&floors, 4_999), find(&floors, 5_000)), ("known", "nothing"));
-        floors.doubt(TALK, begin);
-        assert_eq!((find(&floors, 0), find(&floors, 5_000)), ("doubted", "nothing"), "not for ever");
-        floors.resolve(TALK);
-        assert_eq!(find(&floors, 0), "nothing");
-        floors.keep(TALK, Floor::default(), 0, begin);
-        assert_eq!(find(&floors, 0), "nothing", "it was asked before it came into doubt");
-        floors.keep(TALK, Floor::default(), 1, begin);
-        assert_eq!(find(&floors, 0), "known");
-        floors.resolve(TALK);
-        assert_eq!(find(&floors, 0), "known", "nobody doubts it");
+        let number = asked(&mut floors, begin);
+        assert!(!is_known(&mut floors, begin));
+        assert!(floors.keep(TALK, Floor::default(), number, begin).is_some());
+        assert!(is_known(&mut floors, begin + KEPT - Duration::from_millis(1)));
+        assert!(!is_known(&mut floors, begin + KEPT));
+        let number = asked(&mut floors, begin);
+        floors.keep(TALK, Floor::default(), number, begin);
+        floors.doubt(TALK);
+        assert!(!is_known(&mut floors, begin));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_asked_before_a_doubt_is_no_answer_after_it() {
+        let (mut floors, begin) = (Floors::default(), Instant::now());
+        let before = asked(&mut floors, begin);
+        floors.doubt(TALK);
+        assert_eq!(floors.keep(TALK, Floor::default(), before, begin), None, "doubted meanwhile");
+        let now = asked(&mut floors, begin);
+        assert_eq!(floors.keep(TALK, Floor::default(), before, begin), None, "and asked anew");
+        assert!(floors.keep(TALK, Floor::default(), now, begin).is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_asked_before_all_was_forgotten_is_no_answer_after_it() {
+        let (typing, begin) = (Typing::new(200), Instant::now());
+        let before = asked(&mut lock(&typing.floors), begin);
+        typing.forget();
+        let mut floors = lock(&typing.floors);
+        assert_eq!(floors.keep(TALK, Floor::default(), before, begin), None);
+        asked(&mut floors, begin);
+        assert_eq!(floors.keep(TALK, Floor::default(), before, begin), None, "no number comes twice");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_asks_at_once_is_answered_alike_and_others_are_no_matter() {
+        let (mut floors, begin) = (Floors::default(), Instant::now());
+        let (one, other) = (asked(&mut floors, begin), asked(&mut floors, begin));
+        floors.doubt(ConversationId(Uuid::from_u128(4)));
+        assert!(floors.keep(TALK, Floor::default(), one, begin).is_some());
+        assert!(floors.keep(TALK, Floor::default(), other, begin).is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_is_known_of_so_many_conversations_and_no_more() {
+        let (mut floors, begin) = (Floors::default(), Instant::now());
+        for number in 0..FLOORS_MAX {
+            floors.find(ConversationId(Uuid::from_u128(1_000 + number as u128)), begin);
+        }
+        let number = asked(&mut floors, begin);
+        assert_eq!(floors.keep(TALK, Floor::default(), number, begin), None);
+        assert_eq!(floors.known.len(), FLOORS_MAX);
+        let number = asked(&mut floors, begin + KEPT);
+        assert!(floors.keep(TALK, Floor::default(), number, begin + KEPT).is_some(), "those before are forgotten");
+        assert_eq!(floors.known.len(), 1);
     }
 }

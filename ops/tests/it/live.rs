@@ -1,6 +1,7 @@
 //! What is told while it happens and kept nowhere: who is online, who types. In raw JSON, over several edges.
 
 mod presence;
+mod standing;
 mod typing;
 
 use natter_ops::bench::counters::Counters;

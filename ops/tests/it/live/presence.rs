@@ -17,7 +17,7 @@ const LEASE: Duration = Duration::from_secs(5);
 const MARGIN: Duration = Duration::from_secs(5);
 
 /// What is shown of these people, by their state, and whether it is said when they were here last.
-async fn watch(socket: &mut RawSocket, accounts: &[&Device]) -> Vec<(String, bool)> {
+pub(super) async fn watch(socket: &mut RawSocket, accounts: &[&Device]) -> Vec<(String, bool)> {
     let ids: Vec<&str> = accounts.iter().map(|account| account.id.as_str()).collect();
     let ok = socket.ok(json!({"id": new_id(), "op": "presence.subscribe", "account_ids": ids})).await;
     let items = ok["items"].as_array().expect("items");
@@ -43,7 +43,7 @@ async fn told(socket: &mut RawSocket) -> Value {
 }
 
 /// The next that is pushed is this.
-async fn is_told(socket: &mut RawSocket, of: &Device, state: &str, devices: &[&str]) -> Value {
+pub(super) async fn is_told(socket: &mut RawSocket, of: &Device, state: &str, devices: &[&str]) -> Value {
     let push = told(socket).await;
     assert_eq!((&push["account_id"], &push["state"]), (&json!(of.id), &json!(state)), "{push}");
     assert_eq!(push["devices"], json!(devices), "{push}");
@@ -235,7 +235,7 @@ async fn who_is_cut_off_from_the_bus_is_gone_for_others_and_knows_what_it_knew()
     is_told(&mut alices, &bob, "away", &["desktop"]).await;
 }
 
-async fn show_online(of: &Device, node: &Node, shows: bool) {
+pub(super) async fn show_online(of: &Device, node: &Node, shows: bool) {
     let body = json!({"show_online": shows}).to_string().into_bytes();
     let raw = of.at(node).with("content-type", "application/json");
     raw.call("PATCH", "/api/v1/settings", Some(body)).await.ok(200);
