@@ -74,7 +74,7 @@ fn lose(inside: &Inside) {
 fn hear(inside: &Inside, word: &[u8]) {
     match serde_json::from_slice::<Changed>(word) {
         Ok(changed) => match Positions::parse(&changed.position, inside.lanes) {
-            Some(positions) => follow(inside, changed, positions),
+            Some(positions) => follow(inside, &changed, positions),
             None => lose(inside),
         },
         Err(error) => {
@@ -84,11 +84,11 @@ fn hear(inside: &Inside, word: &[u8]) {
     }
 }
 
-fn follow(inside: &Inside, changed: Changed, positions: Positions) {
+fn follow(inside: &Inside, changed: &Changed, positions: Positions) {
     // Before what is doubted by it.
     inside.words.note(&positions);
     inside.typing.doubt(&changed.conversations);
-    let watches = inside.presence.reconsider(&changed);
+    let watches = inside.presence.reconsider(changed);
     let inside = inside.clone();
     tokio::spawn(async move {
         if !is_shown(&inside.projections, &positions).await {

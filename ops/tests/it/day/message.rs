@@ -220,16 +220,18 @@ impl Person {
     pub async fn reschedules(&self) -> Done {
         let (talk, id) = self.has_scheduled(LONG).await?;
         let send_at = Some(in_seconds(self.roll(|dice| dice.random_range(3..8))));
-        let body = Some(Body::text(self.words()));
-        let change = wire::ScheduledChange { body: body.clone(), send_at };
+        let body = Body::text(self.words());
+        let change = wire::ScheduledChange { body: Some(body.clone()), send_at };
         let changed = self.does("reschedules", async |me| me.change_scheduled(talk, id, &change).await).await;
-        self.becomes(id, if changed.is_ok() { body } else { None });
+        self.becomes(id, changed.is_ok().then_some(body));
         changed.map(drop)
     }
 
     /// What is to be sent later says this from here on, or nobody knows what.
     fn becomes(&self, id: Uuid, body: Option<Body>) {
-        self.world.ledger().later.get_mut(&id).into_iter().for_each(|later| later.body = body.clone());
+        if let Some(later) = self.world.ledger().later.get_mut(&id) {
+            later.body = body;
+        }
     }
 
     pub async fn cancels_scheduled(&self) -> Done {
@@ -250,7 +252,9 @@ impl Person {
         let one = self.one_of(&failed)?;
         let (talk, id) = (one.conversation_id, one.message_id);
         self.does("puts away", async |me| me.cancel_scheduled(talk, id).await).await?;
-        self.world.ledger().later.get_mut(&id).into_iter().for_each(|later| later.cancelled = true);
+        if let Some(later) = self.world.ledger().later.get_mut(&id) {
+            later.cancelled = true;
+        }
         Ok(())
     }
 
