@@ -321,7 +321,7 @@ mod tests {
     async fn an_answer_that_is_too_large_is_told_as_a_failure() {
         let told = Mutex::new(Vec::new());
         let publish = async |_: String, bytes: Vec<u8>| {
-            if bytes.len() > 100 {
+            if bytes.len() > 200 {
                 return Err("too large");
             }
             told.lock().expect("nobody panics").push(bytes);

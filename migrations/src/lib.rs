@@ -48,7 +48,7 @@ pub const POSTGRES: &[(i64, &str, &str)] = &[
     (38, "pending", include_str!("../postgres/0038_pending.sql")),
     (39, "own", include_str!("../postgres/0039_own.sql")),
     (40, "self_destruct", include_str!("../postgres/0040_self_destruct.sql")),
-    (41, "pending room", include_str!("../postgres/0041_pending_room.sql")),
+    (41, "pending_room", include_str!("../postgres/0041_pending_room.sql")),
 ];
 
 /// Number, name and text of every file in `scylla/`; a test compares with the folder. They are applied by who has a

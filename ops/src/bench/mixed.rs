@@ -44,14 +44,14 @@ use hdrhistogram::Histogram;
 use indicatif::ProgressBar;
 use kind::{Kind, SHARES};
 use ledger::{Ledger, Seen};
-use member::{Member, Talks};
+use member::{Member, PATIENCE, Talks};
 use natter_client::{Client, Signed, wire};
 use natter_streams::{Log, keyring::Keyring};
 use rand::seq::IndexedRandom;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::{
     sync::Semaphore,
-    time::{Instant, interval_at},
+    time::{Instant, interval_at, timeout},
 };
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -107,8 +107,9 @@ async fn measure_with(args: &BenchArgs, site: &Site, whose: Whose) -> Result<Rep
         node.stop().await?;
     }
     let measured = measured?;
-    let commit =
-        bare::commit_us(&site.database_url, measured.events_per_commit.round().max(1.0) as usize, TEXT).await?;
+    let events = measured.events_per_commit.round().max(1.0) as usize;
+    println!("raw limit    commits of {events} events, alone");
+    let commit = bare::commit_us(&site.database_url, events, TEXT).await?;
     Ok(report(&measured, &commit, machine::describe(&site.dir), begin.elapsed()))
 }
 
@@ -243,12 +244,14 @@ struct Crowd<'a> {
 impl Crowd<'_> {
     /// As fast as it is answered, so much under way at a time.
     async fn full(&self, what: &'static str, lasts: Duration, kind: impl Fn() -> Kind) -> Result<Seen> {
-        let room = Arc::new(Semaphore::new(self.args.mixed.under_way));
+        let of = &self.args.mixed;
+        let room = Arc::new(Semaphore::new(of.under_way));
         let progress = ProgressBar::new(lasts.as_secs()).with_message(what);
         self.ledger.begin();
         let begin = Instant::now();
         while begin.elapsed() < lasts {
-            let permit = room.clone().acquire_owned().await?;
+            let room = timeout(PATIENCE, room.clone().acquire_owned()).await;
+            let permit = room.with_context(|| format!("{} are under way, and none is answered", of.under_way))??;
             self.someone().does(kind(), Instant::now(), Some(permit)).await?;
             progress.set_position(begin.elapsed().as_secs());
         }

@@ -30,7 +30,10 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use tokio::{task::JoinSet, time::interval};
+use tokio::{
+    task::JoinSet,
+    time::{interval, timeout},
+};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -250,7 +253,8 @@ pub(super) async fn bare(nats_url: String, end: CancellationToken) -> Result<His
         ticks.tick().await;
         let begin = Instant::now();
         from.live().publish(subject.clone(), vec![b'x'; 200].into()).await?;
-        messages.next().await.context("the subscription ended")?;
+        let here = timeout(PATIENCE, messages.next()).await.context("a message that was published does not come")?;
+        here.context("the subscription ended")?;
         us.saturating_record(begin.elapsed().as_micros() as u64);
     }
     Ok(us)

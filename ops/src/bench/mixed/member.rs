@@ -14,11 +14,12 @@ use serde_json::{Value, json};
 use std::{collections::HashMap, sync::Arc, time::Duration};
 use tokio::{
     sync::{OwnedSemaphorePermit, mpsc},
-    time::Instant,
+    time::{Instant, timeout},
 };
 use uuid::Uuid;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+/// For what must come.
+pub const PATIENCE: Duration = Duration::from_secs(60);
 const PAGE: u32 = 30;
 /// Well within the time in which the server lets somebody edit.
 const EDITABLE: Duration = Duration::from_secs(10 * 60);
@@ -86,7 +87,8 @@ impl Member {
         }
         let permit = permit.filter(|_| kind.is_waited_for());
         let order = Order { kind, due, permit };
-        self.orders.send(order).await.ok().context("a connection ended: the server's log says why")
+        let taken = timeout(PATIENCE, self.orders.send(order)).await.context("somebody is not answered any more")?;
+        taken.ok().context("a connection ended: the server's log says why")
     }
 }
 
@@ -102,7 +104,7 @@ async fn open(client: &Client, token: &str) -> Result<Frames> {
             }
         }
     };
-    tokio::time::timeout(PATIENCE, ready).await.context("nobody says `ready`")??;
+    timeout(PATIENCE, ready).await.context("nobody says `ready`")??;
     Ok(frames)
 }
 
