@@ -31,7 +31,12 @@ impl Turns {
 
     /// Whether somebody has one still.
     pub fn has(&mut self, conversation: Uuid) -> bool {
-        !self.0.is_empty() && self.0.get_mut(&conversation).is_some_and(is_held)
+        let is_held = self.0.get_mut(&conversation).is_some_and(is_held);
+        if !is_held {
+            // It has said that it ended: whoever awaited it once more would panic.
+            self.0.remove(&conversation);
+        }
+        is_held
     }
 }
 
@@ -72,6 +77,7 @@ mod tests {
         assert!(turns.has(ONE));
         drop(fourth);
         assert!(!turns.has(ONE));
+        turns.take(ONE).come().await;
     }
 
     #[test]

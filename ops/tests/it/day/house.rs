@@ -234,6 +234,13 @@ impl House {
         self.asked.mails_to(address).into_iter().filter_map(code).collect()
     }
 
+    /// What the processes have written of panics, each since its last start.
+    pub fn panics(&self) -> Vec<String> {
+        let said = self.nodes.iter().map(Node::output);
+        let panics = said.flat_map(|said| said.lines().map(str::to_owned).collect::<Vec<_>>());
+        panics.filter(|line| line.contains("panicked")).collect()
+    }
+
     pub fn dropped_pushes(&self) -> usize {
         self.dropped + self.nodes[LOSSY].reached("edge.push")
     }

@@ -483,7 +483,7 @@ fn unheard_of(world: &World, people: &[Arc<Person>], house: &House) -> Vec<Strin
     println!("day          refused: {:?}", ledger.codes);
     let never = deed::ALL.iter().filter(|(deed, _)| !ledger.done.contains_key(deed));
     let mut unheard: Vec<String> = never.map(|(deed, _)| format!("nobody managed this: {deed:?}")).collect();
-    unheard.extend(ledger.internal.iter().cloned());
+    unheard.extend(ledger.internal.iter().cloned().chain(house.panics()));
     let kinds = (0..bodies::KINDS).map(|number| bodies::kind(&bodies::of_kind(number, "", Uuid::nil())));
     unheard.extend(kinds.filter(|kind| !ledger.kinds.contains(kind)).map(|kind| format!("nobody sent this: {kind}")));
     let mut pushes = BTreeMap::<String, u64>::new();

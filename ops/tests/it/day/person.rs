@@ -230,15 +230,19 @@ impl Person {
 
     /// `Err`: to be tried again.
     fn refused(&self, what: &str, error: &Error, tries: u32) -> Result<Not, String> {
-        if error.code() == Some("internal") {
-            self.world.ledger().internal.push(format!("{} {what}: {error}", self.name));
-        }
+        self.blames(error, what);
         if error.is_passing() {
             return Err(self.failed(error.to_string()));
         }
         let code = error.code().unwrap_or_else(|| panic!("{} {what}: {error}", self.name)).to_owned();
         assert_ne!(code, "unauthenticated", "{} {what}", self.name);
         Ok(Not::Taken { code, tries })
+    }
+
+    fn blames(&self, error: &Error, what: &str) {
+        if error.code() == Some("internal") {
+            self.world.ledger().internal.push(format!("{} {what}: {error}", self.name));
+        }
     }
 
     fn failed(&self, why: String) -> String {
@@ -257,8 +261,9 @@ impl Person {
             Ok(acted) => acted,
             Err(_) => Err(Error::Silent { what: "the line".to_owned(), after: TRY }),
         };
-        if acted.is_ok() {
-            *line = Some(socket);
+        match &acted {
+            Ok(_) => *line = Some(socket),
+            Err(error) => self.blames(error, "over the line"),
         }
         acted
     }
