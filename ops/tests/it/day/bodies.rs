@@ -2,6 +2,7 @@
 
 use natter_testkit::{client::new_id, wire::Body};
 use serde_json::json;
+use std::collections::BTreeSet;
 use uuid::Uuid;
 
 pub const KINDS: usize = 11;
@@ -25,6 +26,11 @@ pub fn of_kind(number: usize, words: &str, somebody: Uuid) -> Body {
     ];
     let body = kinds[number % KINDS].clone();
     serde_json::from_value(body).expect("a body of the contract")
+}
+
+/// The first kind that is not among these.
+pub fn unsaid(kinds: &BTreeSet<String>) -> Option<usize> {
+    (0..KINDS).find(|number| !kinds.contains(&kind(&of_kind(*number, "", Uuid::nil()))))
 }
 
 /// Its name in the contract.

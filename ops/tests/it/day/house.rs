@@ -7,6 +7,7 @@ use super::{
     person::{Person, dice_of},
 };
 use crate::restart::{Kind, Own, own_dir};
+use futures::future::join_all;
 use natter_testkit::{Mood, Node, Options, Outsider, Stack, client::Client, eventually};
 use rand::{Rng, rngs::StdRng};
 use serde_json::json;
@@ -23,8 +24,8 @@ const LOSSY: usize = 1;
 const OPEN: &str = "127.0.0.2";
 /// So many tries must have failed where nothing works without what was hit.
 const FELT: u64 = 6;
-/// What the first of them asks of a process in a mood, besides what all of them say.
-const ASKED: [Deed; 3] = [Deed::LooksAtPage, Deed::AsksForCode, Deed::Translates];
+/// What the first of them does all at once while who is asked is in a mood, so that everything is asked, whatever else is done.
+const ASKED: [Deed; 4] = [Deed::SaysWhatIsRefused, Deed::LooksAtPage, Deed::AsksForCode, Deed::Translates];
 
 /// Words with which the rules and who is asked do something; the last three are the outsider's.
 pub const MASKED: &str = "blunder";
@@ -262,7 +263,7 @@ async fn nothing_works(world: &World) {
 }
 
 async fn asks(person: &Person) {
-    person.lives(ASKED.to_vec()).await;
+    join_all(ASKED.map(|deed| person.lives(vec![deed]))).await;
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -484,8 +484,7 @@ fn unheard_of(world: &World, people: &[Arc<Person>], house: &House) -> Vec<Strin
     let never = deed::ALL.iter().filter(|(deed, _)| !ledger.done.contains_key(deed));
     let mut unheard: Vec<String> = never.map(|(deed, _)| format!("nobody managed this: {deed:?}")).collect();
     unheard.extend(ledger.internal.iter().cloned().chain(house.panics()));
-    let kinds = (0..bodies::KINDS).map(|number| bodies::kind(&bodies::of_kind(number, "", Uuid::nil())));
-    unheard.extend(kinds.filter(|kind| !ledger.kinds.contains(kind)).map(|kind| format!("nobody sent this: {kind}")));
+    unheard.extend(bodies::unsaid(&ledger.kinds).map(|number| format!("nobody sent the kind {number}")));
     let mut pushes = BTreeMap::<String, u64>::new();
     for device in people.iter().flat_map(|person| &person.devices) {
         device.held().pushes.iter().for_each(|(name, count)| *pushes.entry(name.clone()).or_default() += count);

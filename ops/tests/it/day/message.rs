@@ -29,7 +29,9 @@ impl Person {
     }
 
     pub async fn says_by_kind(&self) -> Done {
-        let body = bodies::of_kind(self.world.number(), &self.words(), self.another());
+        let any = self.roll(|dice| dice.random_range(0..bodies::KINDS));
+        let number = bodies::unsaid(&self.world.ledger().kinds).unwrap_or(any);
+        let body = bodies::of_kind(number, &self.words(), self.another());
         self.sends(self.some_talk()?, new(body.clone()), Some(body)).await
     }
 
