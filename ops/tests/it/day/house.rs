@@ -133,14 +133,20 @@ impl House {
                 self.postgres.start_again().await;
             }
             // Some of what is asked meanwhile is answered only once all is well again.
-            Blow::Asked(mood) => drop(tokio::join!(asks(&people[0]), self.is_asked_in(mood, world))),
-            Blow::AskedIsDead => drop(tokio::join!(asks(&people[0]), self.has_nobody_to_ask(world))),
+            Blow::Asked(mood) => {
+                self.asked.feels(mood).await;
+                tokio::join!(asks(&people[0]), self.is_asked_in(mood, world));
+            }
+            Blow::AskedIsDead => {
+                self.asked.kill().await;
+                tokio::join!(asks(&people[0]), self.has_nobody_to_ask(world));
+            }
         }
         self.reviews(world).await;
     }
 
+    /// Until it was asked.
     async fn is_asked_in(&mut self, mood: Mood, world: &World) {
-        self.asked.feels(mood).await;
         nothing_works(world).await;
         let is_asked = || self.asked.asked("hook", mood) >= FELT && self.asked.asked("page", mood) > 0;
         world.comes_to("who is asked is asked", is_asked).await;
@@ -148,7 +154,6 @@ impl House {
     }
 
     async fn has_nobody_to_ask(&mut self, world: &World) {
-        self.asked.kill().await;
         nothing_works(world).await;
         self.asked.start_again().await;
     }
