@@ -5,10 +5,11 @@
 //!
 //! In the evening each device holds what the server answers, without a last look that another kind of client would need;
 //! every send that was acknowledged is there once and in order for everybody who may see it, and none that was refused; the
-//! read models count as the log does, and the log is whole (`judge`).
+//! read models count as the log does, and the log is whole (`judge`, `acknowledged`).
 //!
 //! The seed is printed; `NATTER_TEST_DAY_SEED` gives another one. What can be done from now on gets a row in [`deed::ALL`].
 
+mod acknowledged;
 mod around;
 mod bodies;
 mod deed;
