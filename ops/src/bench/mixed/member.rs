@@ -202,6 +202,8 @@ impl Life {
             tokio::select! {
                 frame = self.frames.next() => match frame {
                     Frame::Text(text) => self.hear(&text)?,
+                    // It is over, and so is the server.
+                    Frame::Closed(_) if orders.is_closed() => return Ok(()),
                     Frame::Closed(close) => bail!("closed: {close}"),
                     Frame::Binary(_) | Frame::Ping => {}
                 },
