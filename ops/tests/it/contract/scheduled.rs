@@ -1,7 +1,7 @@
 //! What is to be said later.
 
 use super::{Someone, message, new_id, text};
-use natter_testkit::{BOUND, Node, RawSocket, Reply, Stack, eventually, in_seconds};
+use natter_testkit::{BOUND, Clock, Node, RawSocket, Reply, Stack, eventually, in_seconds};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -20,6 +20,10 @@ impl Scene {
     async fn new() -> Self {
         let stack = Stack::new().await;
         let node = stack.node().await;
+        Self::on(stack, node).await
+    }
+
+    async fn on(stack: Stack, node: Node) -> Self {
         let alice = Someone::register(&node, "alice").await;
         let bob = Someone::register(&node, "bob").await;
         let carol = Someone::register(&node, "carol").await;
@@ -29,6 +33,24 @@ impl Scene {
         let seen = alice.raw.with("natter-position", &seen);
         let group = text(&seen.post("/api/v1/conversations", new).await.ok(201)["id"]);
         Self { stack, node, alice, bob, carol, group, direct }
+    }
+
+    async fn suspends_alice(&self) {
+        let suspended = self.node.run(&["accounts", "suspend", &self.alice.id, "--by", "root"]).await;
+        assert!(suspended.status.success(), "{suspended:?}");
+    }
+
+    /// As it stands in the table: its author is let in no more.
+    async fn settles(&self, message: &Value, expected: (&str, Option<&str>)) {
+        let id: Uuid = text(message).parse().expect("an id");
+        eventually(&format!("it is settled as {expected:?}"), BOUND, async || {
+            let states = sqlx::query_as("SELECT state, code FROM pending WHERE message_id = $1").bind(id);
+            let states: Vec<(String, Option<String>)> =
+                states.fetch_all(self.stack.pool()).await.map_err(|error| error.to_string())?;
+            let is_so = states.iter().any(|(state, code)| (state.as_str(), code.as_deref()) == expected);
+            if is_so { Ok(()) } else { Err(format!("{states:?}")) }
+        })
+        .await;
     }
 
     async fn schedules(&self, who: &Someone, given: &Value) -> Reply {
@@ -288,18 +310,23 @@ async fn what_was_said_under_its_id_meanwhile_counts_though_its_author_may_not_s
     scene.schedules(&scene.alice, &given).await.ok(201);
     let id = &given["message_id"];
     scene.alice.says(&scene.group, id.as_str().expect("an id"), "said early").await.ok(201);
-    let alice = text(&json!(scene.alice.id));
-    let suspended = scene.node.run(&["accounts", "suspend", &alice, "--by", "root"]).await;
-    assert!(suspended.status.success(), "{suspended:?}");
-    let id: Uuid = text(id).parse().expect("an id");
-    eventually("it is settled as sent", BOUND, async || {
-        let states = sqlx::query_scalar("SELECT state FROM pending WHERE message_id = $1");
-        let states: Vec<String> =
-            states.bind(id).fetch_all(scene.stack.pool()).await.map_err(|error| error.to_string())?;
-        if states == ["sent"] { Ok(()) } else { Err(format!("{states:?}")) }
-    })
-    .await;
+    scene.suspends_alice().await;
+    scene.settles(id, ("sent", None)).await;
     assert_eq!(scene.says(&scene.bob, &scene.group).await.iter().filter(|said| *said == "said early").count(), 1);
+}
+
+#[tokio::test]
+async fn who_is_suspended_when_its_moment_comes_says_nothing() {
+    let stack = Stack::new().await;
+    let clock = Clock::of(&stack);
+    let node = stack.node_with(clock.options()).await;
+    let scene = Scene::on(stack, node).await;
+    let given = later("from nowhere", 600);
+    scene.schedules(&scene.alice, &given).await.ok(201);
+    scene.suspends_alice().await;
+    clock.ahead_by(610);
+    scene.settles(&given["message_id"], ("failed", Some("account_suspended"))).await;
+    assert!(!scene.says(&scene.bob, &scene.group).await.contains(&"from nowhere".to_owned()));
 }
 
 /// Whichever comes first: taken back, or said. Never both, never neither.
