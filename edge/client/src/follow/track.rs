@@ -170,8 +170,9 @@ impl Track {
             wire::Push::MessageEdited { message, .. } | wire::Push::MessageRecalled { message, .. } => {
                 self.note(message).then_some(push)
             }
-            wire::Push::MessageMarked { .. } => Some(push),
-            wire::Push::MessageCountdown { seq, .. } => (!self.is_recalled(*seq)).then_some(push),
+            wire::Push::MessageMarked { seq, .. } | wire::Push::MessageCountdown { seq, .. } => {
+                (!self.is_recalled(*seq)).then_some(push)
+            }
             _ => None,
         }
     }
@@ -276,6 +277,23 @@ mod tests {
         assert!(track.mark(4, countdown(4)).is_none());
         track.delete(3);
         assert!(track.mark(3, countdown(3)).is_none());
+    }
+
+    /// It comes late, after a fail-over say: the recall took the star away.
+    #[test]
+    fn a_mark_does_not_come_behind_a_recall() {
+        let mut track = Track::after(4);
+        let marked = |seq| wire::Push::MessageMarked {
+            conversation_id: Uuid::nil(),
+            message_id: Uuid::nil(),
+            seq,
+            starred: true,
+            listened: false,
+            position: String::new(),
+        };
+        assert!(track.mark(4, marked(4)).is_some());
+        track.note(&wire::Message { recalled_at: Some("now".to_owned()), ..message(4) });
+        assert!(track.mark(4, marked(4)).is_none());
     }
 
     #[test]

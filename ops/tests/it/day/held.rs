@@ -214,9 +214,8 @@ impl Held {
         use wire::Push;
         match push {
             Push::MessageMarked { conversation_id, seq, starred, listened, .. } => {
-                if let Some(held) = self.held(conversation_id, seq) {
-                    (held.starred, held.listened) = (starred, listened);
-                }
+                let held = self.held(conversation_id, seq).filter(|held| held.recalled_at.is_none());
+                held.into_iter().for_each(|held| (held.starred, held.listened) = (starred, listened));
             }
             Push::MessageCountdown { conversation_id, seq, expires_at, .. } => {
                 let held = self.held(conversation_id, seq).filter(|held| held.recalled_at.is_none());
