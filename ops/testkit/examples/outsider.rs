@@ -5,6 +5,7 @@ use natter_testkit::{
     Mood, Outside,
     mail::{Mail, MailServer, Mood as MailMood},
     outside::{Asked, Does},
+    outsider::{NEW_WORDS, REFUSED, REWRITTEN},
 };
 use serde_json::{Value, json};
 use std::{
@@ -17,10 +18,6 @@ use std::{
 };
 use tokio::io::{AsyncBufReadExt, BufReader};
 
-/// What a text says for it to be refused, or said in other words.
-const REFUSED: &str = "hook-refuses-this";
-const REWRITTEN: &str = "hook-rewrites-this";
-const NEW_WORDS: &str = "in other words";
 /// Late, and still in time.
 const LATE: Duration = Duration::from_millis(150);
 

@@ -15,7 +15,7 @@ pub mod mail;
 mod node;
 pub mod oidc;
 pub mod outside;
-mod outsider;
+pub mod outsider;
 mod parts;
 mod person;
 mod proxy;

@@ -292,7 +292,7 @@ fn faults_log(site: &Site, name: &str, start: u32) -> PathBuf {
     site.dir.join(format!("node-{name}-{start}.faults"))
 }
 
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     let candidates = std::iter::repeat_with(|| rand::rng().random_range(PORTS)).take(1_000);
     let mut free = candidates.filter(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok());
     free.next().expect("some port is free")

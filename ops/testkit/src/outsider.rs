@@ -3,20 +3,25 @@
 
 use crate::{
     eventually::{BOUND, eventually},
+    node::free_port,
     servers::binary,
 };
 use std::{
     collections::BTreeMap,
     fmt,
-    net::{IpAddr, Ipv4Addr, SocketAddr},
+    net::{Ipv4Addr, SocketAddr},
     process::Stdio,
     sync::{Arc, Mutex, PoisonError},
 };
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines},
-    net::TcpListener,
     process::{Child, ChildStdin, ChildStdout, Command},
 };
+
+/// What a text says for the hook to refuse it, or to say it in other words.
+pub const REFUSED: &str = "hook-refuses-this";
+pub const REWRITTEN: &str = "hook-rewrites-this";
+pub const NEW_WORDS: &str = "in other words";
 
 /// How it answers.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -72,9 +77,8 @@ struct Heard {
 
 impl Outsider {
     /// Its pages and questions at this address of this machine, its mail server at another.
-    pub async fn start(host: &str) -> Self {
-        let http = free(host.parse().expect("an address")).await;
-        let smtp = free(Ipv4Addr::LOCALHOST.into()).await;
+    pub async fn start(host: Ipv4Addr) -> Self {
+        let [http, smtp] = [host, Ipv4Addr::LOCALHOST].map(|host| SocketAddr::from((host, free_port())));
         let heard = Arc::new(Mutex::new(Heard::default()));
         let (child, orders) = spawn(http, smtp, heard.clone());
         let started = Self { http, smtp, child, orders, heard };
@@ -125,12 +129,6 @@ impl Outsider {
         let heard = lock(&self.heard);
         heard.mails.iter().filter(|(whom, _)| whom == to).map(|(_, said)| said.clone()).collect()
     }
-}
-
-/// Where nobody is just now. The process takes it at once.
-async fn free(host: IpAddr) -> SocketAddr {
-    let listener = TcpListener::bind((host, 0)).await.expect("a port");
-    listener.local_addr().expect("a listener has an address")
 }
 
 fn spawn(http: SocketAddr, smtp: SocketAddr, heard: Arc<Mutex<Heard>>) -> (Child, ChildStdin) {

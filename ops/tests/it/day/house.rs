@@ -13,6 +13,7 @@ use rand::{Rng, rngs::StdRng};
 use serde_json::json;
 use std::{
     collections::BTreeSet,
+    net::Ipv4Addr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 use uuid::Uuid;
@@ -21,19 +22,16 @@ const ROLES: [&str; 6] = ["edge", "edge", "commands", "commands", "projections",
 /// The edge that drops pushes, by its number.
 const LOSSY: usize = 1;
 /// Stands for the internet.
-const OPEN: &str = "127.0.0.2";
+const OPEN: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 /// So many tries must have failed where nothing works without what was hit.
 const FELT: u64 = 6;
 /// What the first of them does all at once while who is asked is in a mood, so that everything is asked, whatever else is done.
 const ASKED: [Deed; 4] = [Deed::SaysWhatIsRefused, Deed::LooksAtPage, Deed::AsksForCode, Deed::Translates];
 
-/// Words with which the rules and who is asked do something; the last three are the outsider's.
+/// Words with which the rules do something.
 pub const MASKED: &str = "blunder";
 pub const TABOO: &str = "abomination";
 pub const HELD: &str = "dubious";
-pub const REFUSED: &str = "hook-refuses-this";
-pub const REWRITTEN: &str = "hook-rewrites-this";
-pub const NEW_WORDS: &str = "in other words";
 
 /// What happens to a part of it. Processes are killed.
 #[derive(Clone, Copy, Debug)]

@@ -2,12 +2,13 @@
 
 use super::{
     bodies,
-    house::{HELD, MASKED, NEW_WORDS, REFUSED, REWRITTEN, TABOO},
+    house::{HELD, MASKED, TABOO},
     person::{Done, Not, Person},
 };
 use natter_testkit::{
     client::{Error, Socket, new_id},
     in_seconds,
+    outsider::{NEW_WORDS, REFUSED, REWRITTEN},
     wire::{self, Body, MessageNew},
 };
 use rand::Rng;

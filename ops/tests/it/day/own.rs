@@ -53,35 +53,28 @@ impl Person {
     }
 
     pub async fn stars(&self) -> Done {
-        let one = self.some_message(|message| Self::said(message) && !message.starred)?;
-        let (talk, id) = (one.conversation_id, one.message_id);
-        let marks = wire::MessageMarks { starred: Some(true), listened: None };
-        let starred = self.does_on_either(
-            "stars",
-            async |line| line.star(talk, id).await,
-            async |me| me.mark(talk, id, &marks).await,
-        );
-        self.has_starred(id, starred.await, true)
+        self.turns_star(true).await
     }
 
     pub async fn unstars(&self) -> Done {
-        let one = self.some_message(|message| Self::said(message) && message.starred)?;
-        let (talk, id) = (one.conversation_id, one.message_id);
-        let marks = wire::MessageMarks { starred: Some(false), listened: None };
-        let taken = self.does_on_either(
-            "takes a star off",
-            async |line| line.unstar(talk, id).await,
-            async |me| me.mark(talk, id, &marks).await,
-        );
-        self.has_starred(id, taken.await, false)
+        self.turns_star(false).await
     }
 
-    fn has_starred(&self, message: Uuid, done: Done, on: bool) -> Done {
-        let is_unknown = matches!(&done, Err(Not::Taken { tries: 2.., .. }));
-        if done.is_ok() || is_unknown {
-            self.world.ledger().starred.insert((self.id, message), (!is_unknown).then_some(on));
+    async fn turns_star(&self, on: bool) -> Done {
+        let one = self.some_message(|message| Self::said(message) && message.starred != on)?;
+        let (talk, id) = (one.conversation_id, one.message_id);
+        let marks = wire::MessageMarks { starred: Some(on), listened: None };
+        let turned = self.does_on_either(
+            "turns a star",
+            async |line| if on { line.star(talk, id).await } else { line.unstar(talk, id).await },
+            async |me| me.mark(talk, id, &marks).await,
+        );
+        let turned = turned.await;
+        let is_unknown = matches!(&turned, Err(Not::Taken { tries: 2.., .. }));
+        if turned.is_ok() || is_unknown {
+            self.world.ledger().starred.insert((self.id, id), (!is_unknown).then_some(on));
         }
-        done
+        turned
     }
 
     /// To what others have said by voice; who has no such message says something so.
